@@ -1,0 +1,199 @@
+"""The three ports to the world outside, and the values that cross them.
+
+Owns what a driver, a payment provider and a notifier promise; must never know one of them. A
+driver is sans-I/O: it turns an intent into a conversation (a generator of `Ask`), and whoever
+holds the bus sends the bytes and feeds the frames back. Outcomes are three-valued, because an
+acknowledgement proves an effect and a refusal or silence proves nothing.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+
+from meterhouse.model import Relay
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Gives the present instant, aware and in UTC; handed down from app, worker or cli."""
+
+
+class Action(StrEnum):
+    """What remote control can ask of a relay (拉闸, 合闸允许, 直接合闸, 保电, 保电解除)."""
+
+    DISCONNECT = "disconnect"
+    ALLOW_CONNECT = "allow_connect"
+    CONNECT = "connect"
+    KEEP_POWER_ON = "keep_power_on"
+    KEEP_POWER_OFF = "keep_power_off"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRound:
+    """What every round reads: energy registers, relay state and, where kept, the credit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLive:
+    """Everything a person wants to see now: the round plus power, voltage, current and clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAddress:
+    """Ask whoever is alone on the line for its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadParameter:
+    """Read one parameter by the model's name for it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteParameter:
+    """Write one parameter by the model's name for it, and read it back."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """Set the meter's clock to this local wall time (naive: a meter knows no time zone)."""
+
+    local_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Switch the relay or set keep-power, and verify by reading back.
+
+    `valid_until_local` is the meter-local wall time after which the meter must ignore the frame.
+    """
+
+    action: Action
+    valid_until_local: datetime
+
+
+Intent: TypeAlias = (
+    ReadRound | ReadLive | ReadAddress | ReadParameter | WriteParameter | SetClock | Control
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRef:
+    """What a driver needs to know of one meter.
+
+    `address` is what the protocol prints (12 digits for DL/T 645). `model` is the meter model's
+    name; `password` its digits without the level, which belongs to the model.
+    """
+
+    address: str
+    model: str
+    password: str = "000000"  # noqa: S105  # the factory default of the field, replaced per meter
+    operator: str = "00000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a meter said of itself. Integers in the unit the name ends in; None is "not said"."""
+
+    total_milli: int | None = None
+    band_milli: tuple[int, ...] | None = None
+    relay: Relay = Relay.UNKNOWN
+    keep_power: bool | None = None
+    power_w: int | None = None
+    voltage_dv: tuple[int, ...] | None = None
+    current_ma: tuple[int, ...] | None = None
+    credit_minor: int | None = None
+    purchase_count: int | None = None
+    clock_local: datetime | None = None
+    address: str | None = None
+    status_words: tuple[int, ...] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class Effect(StrEnum):
+    """Three values, never two: done, not done with proof, unknown."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a conversation ended.
+
+    `why` is a stable code: "" when done, else e.g. "silence", "refused", "no_such_data",
+    "wrong_password", "keep_power", "relay_unchanged", "not_bcd", "unsupported".
+    """
+
+    effect: Effect
+    values: Values = field(default_factory=Values)
+    why: str = ""
+    asks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Bytes to put on the line, and how long to listen afterwards.
+
+    Empty `frame` means: send nothing, go on listening for what is left of the time.
+    """
+
+    frame: bytes
+    timeout_ms: int
+
+
+Answer: TypeAlias = Any | None
+"""A decoded frame of the driver's own protocol, or None for silence until the time was over."""
+
+Conversation: TypeAlias = Generator[Ask, Answer, Outcome]
+
+
+class Decoder(Protocol):
+    """Bytes in any portions to frames; total: never raises, resynchronises by itself."""
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Frames and typed wire errors found so far, in order of arrival."""
+
+
+class Driver(Protocol):
+    """One protocol family: intents in, bytes out, frames in, outcome out. No I/O, no clock."""
+
+    protocol: str
+
+    def decoder(self) -> Decoder:
+        """A fresh stream decoder for one line."""
+
+    def converse(self, meter: MeterRef, intent: Intent) -> Conversation:
+        """The conversation that carries out one intent with one meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one recipient, already written in the recipient's language."""
+
+    project_id: int
+    id: int
+    channel: str
+    recipient: str
+    subject: str
+    text: str
+
+
+class Notifier(Protocol):
+    """One channel to people: console, e-mail, and plug-ins for SMS, voice, WeChat."""
+
+    channel: str
+
+    async def send(self, notice: Notice) -> None:
+        """Deliver, or raise `meterhouse.errors.MeterhouseError`; the outbox tries again."""
+
+
+class PaymentProvider(Protocol):
+    """One way money arrives from outside; the recharge and tenant pages bring adapters."""
+
+    name: str
