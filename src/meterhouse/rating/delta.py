@@ -109,7 +109,7 @@ _QUALITY_DOUBTFUL = int(Quality.DOUBTFUL)
 
 
 class ChainState(NamedTuple):
-    """Where n chains stand: instants in µs of UTC, 0 is "none yet"; registers before the multiplier.
+    """Where n chains stand: instants in µs of UTC, 0 is "none"; registers before the multiplier.
 
     Attributes:
         seen_at_us: int64[n], the last instant judged, whatever the verdict.
