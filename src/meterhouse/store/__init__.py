@@ -1,5 +1,5 @@
-"""The only SQL, and the PostgreSQL it speaks to.
+"""The only SQL in the house: tables, connections under a scope, and set-based reads and writes.
 
-Owns tables, queries, migrations and the embedded server. Must never know a frame, a screen or a
-rule: flows load through it, let the kernels decide, and store what they decided.
+Owns PostgreSQL. Must never decide: it loads facts for kernels and stores what they answered.
+Every function takes an open connection, so that a flow alone says where a transaction begins.
 """
