@@ -23,7 +23,10 @@ FILES = (
     "echarts/dist/echarts.common.min.js",
     "htmx.org/dist/htmx.min.js",
 )
+PACKAGES = ("bootstrap", "@popperjs/core", "echarts", "zrender", "tslib", "htmx.org")
 TEST_FILES = ("axe-core/axe.min.js",)
+TEST_PACKAGES = ("axe-core",)
+WANTED = {VENDOR: (FILES, PACKAGES), TEST_VENDOR: (TEST_FILES, TEST_PACKAGES)}
 INPUTS = ("package-lock.json", "package.json", "hatch_build.py")
 STAMP = ".stamp"
 LICENCE_NAMES = ("LICENSE*", "NOTICE*")
@@ -41,19 +44,17 @@ class VendorHook(BuildHookInterface):
         if not (root / "package-lock.json").exists():
             return  # a wheel made from a source archive: the files are in the archive
         editable = version == "editable"
-        wanted = {VENDOR: FILES} | ({TEST_VENDOR: TEST_FILES} if editable else {})
-        if self.target_name == "wheel":
-            fetch(root, wanted)
+        fetch(root, (VENDOR, TEST_VENDOR) if editable else (VENDOR,))
 
 
-def fetch(root: Path, wanted: dict[str, tuple[str, ...]]) -> None:
+def fetch(root: Path, folders: tuple[str, ...]) -> None:
     """Install the locked packages in a temporary folder and copy what is wanted."""
     stamp = stamp_of(root)
-    missing = {
-        folder: files
-        for folder, files in wanted.items()
+    missing = [
+        folder
+        for folder in folders
         if not (path := root / folder / STAMP).exists() or path.read_text() != stamp
-    }
+    ]
     if not missing:
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -67,21 +68,22 @@ def fetch(root: Path, wanted: dict[str, tuple[str, ...]]) -> None:
         )
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-        for folder, files in missing.items():
-            place(work / "node_modules", root / folder, files, stamp)
+        for folder in missing:
+            place(work / "node_modules", root / folder, *WANTED[folder])
+            (root / folder / STAMP).write_text(stamp)
 
 
-def place(modules: Path, folder: Path, files: tuple[str, ...], stamp: str) -> None:
-    """Copy the files with every package's licence; the stamp goes last."""
+def place(modules: Path, folder: Path, files: tuple[str, ...], packages: tuple[str, ...]) -> None:
+    """Copy the files, and the licence of every package that went into them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in files:
         shutil.copyfile(modules / name, folder / Path(name).name)
-    for pattern in LICENCE_NAMES:
-        for licence in [*modules.glob(f"*/{pattern}"), *modules.glob(f"@*/*/{pattern}")]:
-            package = "-".join(licence.parent.relative_to(modules).parts).lstrip("@")
-            shutil.copyfile(licence, folder / f"{package}.{licence.stem}.txt")
-    (folder / STAMP).write_text(stamp)
+    for package in packages:
+        for pattern in LICENCE_NAMES:
+            for licence in (modules / package).glob(pattern):
+                name = f"{package.strip('@').replace('/', '-')}.{licence.stem}.txt"
+                shutil.copyfile(licence, folder / name)
 
 
 def stamp_of(root: Path) -> str:
