@@ -52,7 +52,7 @@ class Build(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Instantaneous values; tuples have one entry a phase."""
+    """Instantaneous values that agree with each other; tuples have one entry a phase."""
 
     voltage_dv: tuple[int, ...]
     current_ma: tuple[int, ...]
@@ -86,6 +86,7 @@ class SimMeter:
         "credit_nano",
         "freezes",
         "keep_power",
+        "last_purchase",
         "now_ms",
         "parameters",
         "price_micro",
@@ -113,9 +114,10 @@ class SimMeter:
         self.closed_ms: int | None = None
         self._press_ms: int | None = None
         self.credit_nano = spec.credit_minor * NANO_PER_MINOR
-        self.price_micro = spec.price_micro
+        self.price_micro = list(spec.price_micro)
         self.purchase_count = spec.purchase_count
         self.purchased_minor = spec.credit_minor
+        self.last_purchase: tuple[int, int, int, int] | None = None
         self.freezes: deque[tuple[int, tuple[int, ...]]] = deque(maxlen=FREEZES_KEPT)
         self.parameters: dict[int, bytes] | None = None
         self.set_slots(DEFAULT_SLOTS)
@@ -300,7 +302,9 @@ class SimMeter:
         """Take a purchase if its number is the next one (充值次数 + 1); else change nothing."""
         if purchase_count != self.purchase_count + 1:
             return False
+        before_minor = self.credit_minor
         self.credit_nano += amount_minor * NANO_PER_MINOR
+        self.last_purchase = (self.shown_ms, amount_minor, before_minor, self.credit_minor)
         self.purchase_count = purchase_count
         self.purchased_minor += amount_minor
         if self.credit_nano > 0:
