@@ -9,7 +9,6 @@ with "other error".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from meterhouse.errors import BadInput
 from meterhouse.sim.instant import MINUTE_MS, wall_ms_of
@@ -26,47 +25,32 @@ from meterhouse.wire.dlt645 import (
     ABNORMAL,
     BROADCAST,
     BROADCAST_TIME,
-    CONTROL,
+    DLT645_1997,
+    DLT645_2007,
     FOLLOWS,
     FROM_METER,
-    READ_ADDRESS,
     Action,
     Authority,
+    Dialect,
     Frame,
     Refusal,
     RemoteControl,
     decode_control,
     encode_address,
     encode_refusal,
+    split_parts,
 )
+from meterhouse.wire.dlt645.control import AUTHORITY_SIZE
+from meterhouse.wire.dlt645.dialect import REPLY_MAX
 
 BROADCAST_TIME_MAX_MS = 5 * MINUTE_MS
 """How far a broadcast may move the clock; unsettled against the standard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """Where the two editions differ in the meter's role.
-
-    Attributes:
-        read: control code of a read.
-        follow: control code of a follow-up read.
-        write: control code of a write.
-        identifier_bytes: length of a data identifier.
-        operator: whether a write names an operator behind the password.
-        items: what can be read.
-    """
-
-    read: int
-    follow: int
-    write: int
-    identifier_bytes: int
-    operator: bool
-    items: Mapping[int, Reader]
-
-
-DLT645_2007 = Edition(0x11, 0x12, 0x14, 4, True, ITEMS_2007)
-DLT645_1997 = Edition(0x01, 0x02, 0x04, 2, False, ITEMS_1997)
+ITEMS: Mapping[str, Mapping[int, Reader]] = {
+    DLT645_2007.name: ITEMS_2007,
+    DLT645_1997.name: ITEMS_1997,
+}
 
 
 class MeterFace:
@@ -74,59 +58,72 @@ class MeterFace:
 
     Args:
         meter: the physics; whoever asks advances it first.
-        edition: which protocol it speaks.
+        dialect: which edition it speaks.
         level: the password level that may write and switch.
-        checks_validity: whether it ignores orders whose instant has passed.
-        data_max: bytes of an item one frame carries before the rest follows.
+        checks_validity: whether it refuses orders whose instant has passed.
+        reply_max: data bytes of one reply before the rest has to be fetched by follow-up reads.
     """
 
-    __slots__ = ("_held", "_level", "_validity", "address", "data_max", "edition", "meter")
+    __slots__ = (
+        "_checks_validity",
+        "_items",
+        "_level",
+        "_parts",
+        "_parts_sent",
+        "_reply_max",
+        "address",
+        "dialect",
+        "meter",
+    )
 
     def __init__(
         self,
         meter: SimMeter,
-        edition: Edition = DLT645_2007,
+        dialect: Dialect = DLT645_2007,
         *,
         level: int = 2,
         checks_validity: bool = True,
-        data_max: int = 190,
+        reply_max: int = REPLY_MAX,
     ) -> None:
         self.meter = meter
         self.address = meter.spec.address
-        self.edition = edition
-        self.data_max = data_max
+        self.dialect = dialect
+        self._items = ITEMS[dialect.name]
         self._level = level
-        self._validity = checks_validity
-        self._held: tuple[bytes, bytes] | None = None
+        self._checks_validity = checks_validity
+        self._reply_max = reply_max
+        self._parts: list[bytes] = []
+        self._parts_sent = 0
 
     def answer(self, request: Frame) -> list[Frame]:
         """The answers to a request that concerns this meter: one, or none."""
         control = request.control
-        edition = self.edition
-        if control == edition.read:
+        dialect = self.dialect
+        if control == dialect.read:
             return [self._read(request)]
         if request.address == BROADCAST:
             if control == BROADCAST_TIME:
                 self._take_time(request.data)
             return []
-        if control == READ_ADDRESS and edition is DLT645_2007:
+        if control == dialect.read_address:
             return [self._reply(control, encode_address(self.address))]
-        if control == edition.follow:
+        if control == dialect.read_follow:
             return [self._follow(request)]
-        if control == edition.write:
+        if control == dialect.write:
             return [self._write(request)]
-        if control == CONTROL and edition is DLT645_2007:
+        if control == dialect.control:
             return [self._switch(request)]
         return [self._refuse(control, Refusal.OTHER)]
 
     def zeroed(self, answer: Frame) -> Frame | None:
         """The same answer with every register at zero, if it carries energy."""
-        head = self.edition.identifier_bytes
-        energy = 0x90 if head == 2 else 0x00
-        if answer.control != self.edition.read | FROM_METER or answer.data[head - 1] != energy:
+        head = self.dialect.identifier_size
+        if (
+            answer.control != self.dialect.read | FROM_METER
+            or answer.data[head - 1] != (_ENERGY_CLASS[self.dialect.name])
+        ):
             return None
-        blank = answer.data[:head] + bytes(len(answer.data) - head)
-        return Frame(answer.address, answer.control, blank)
+        return Frame(answer.address, answer.control, answer.data[:head].ljust(len(answer.data), _0))
 
     def _reply(self, control: int, data: bytes = b"") -> Frame:
         return Frame(self.address, control | FROM_METER, data)
@@ -137,33 +134,36 @@ class MeterFace:
     # ---- reading
 
     def _read(self, request: Frame) -> Frame:
-        size = self.edition.identifier_bytes
+        size = self.dialect.identifier_size
         head = request.data[:size]
-        di = int.from_bytes(head, "little")
-        reader = self.edition.items.get(di)
-        data = reader(self.meter) if reader is not None else None
-        if data is None and reader is None:
-            data = (self.meter.parameters or PARAMETERS).get(di) or PARAMETERS.get(di)
-        if data is None or len(head) != size:
+        payload = self._payload(int.from_bytes(head, "little")) if len(head) == size else None
+        if payload is None:
             return self._refuse(request.control, Refusal.NO_SUCH_DATA)
-        if len(data) <= self.data_max:
-            return Frame(self.address, request.control | FROM_METER, head + data)
-        self._held = (head, data)
-        return self._reply(request.control | FOLLOWS, head + data[: self.data_max])
+        if size + len(payload) <= self._reply_max:
+            return Frame(self.address, request.control | FROM_METER, head + payload)
+        di = int.from_bytes(head, "little")
+        self._parts = split_parts(self.dialect, di, payload, self._reply_max)
+        self._parts_sent = 1
+        return self._reply(request.control | FOLLOWS, self._parts[0])
+
+    def _payload(self, di: int) -> bytes | None:
+        reader = self._items.get(di)
+        if reader is not None:
+            return reader(self.meter)
+        return self.meter.parameters.get(di) or PARAMETERS.get(di)
 
     def _follow(self, request: Frame) -> Frame:
-        """The next part of a block, whose parts are numbered from 1."""
-        size = self.edition.identifier_bytes
-        head, sequence = request.data[:size], request.data[size : size + 1]
-        if self._held is None or self._held[0] != head or not sequence:
+        """The part of a block that the number asks for, or the next one where none is sent."""
+        size = self.dialect.identifier_size
+        index = self._parts_sent
+        if self.dialect.follow_numbered:
+            index = request.data[size] if len(request.data) > size else 0
+        parts = self._parts
+        if not 0 < index < len(parts) or not parts[index].startswith(request.data[:size]):
             return self._refuse(request.control, Refusal.NO_SUCH_DATA)
-        data = self._held[1]
-        at = sequence[0] * self.data_max
-        part = data[at : at + self.data_max]
-        if not part or sequence[0] == 0:
-            return self._refuse(request.control, Refusal.NO_SUCH_DATA)
-        more = FOLLOWS if at + self.data_max < len(data) else 0
-        return self._reply(request.control | more, head + part + sequence)
+        self._parts_sent = index + 1
+        more = FOLLOWS if index + 1 < len(parts) else 0
+        return self._reply(request.control | more, parts[index])
 
     # ---- writing
 
@@ -171,19 +171,21 @@ class MeterFace:
         return authority.level == self._level and authority.password == self.meter.spec.password
 
     def _write(self, request: Frame) -> Frame:
-        size = self.edition.identifier_bytes
-        head_bytes = size + (8 if self.edition.operator else 4)
-        if len(request.data) <= head_bytes:
+        size = self.dialect.identifier_size
+        at = size + self.dialect.authority_size
+        if len(request.data) <= at:
             return self._refuse(request.control, Refusal.OTHER)
         di = int.from_bytes(request.data[:size], "little")
-        authority = Authority.decode(request.data[size:head_bytes].ljust(8, b"\0"))
+        authority = Authority.decode(request.data[size:at].ljust(AUTHORITY_SIZE, _0))
         if not self._allowed(authority):
             return self._refuse(request.control, Refusal.WRONG_PASSWORD)
         try:
-            done = write_item(self.meter, _IN_2007.get(di, di), request.data[head_bytes:])
+            written = write_item(self.meter, _IN_2007.get(di, di), request.data[at:])
         except KeyError:
             return self._refuse(request.control, Refusal.NO_SUCH_DATA)
-        return self._reply(request.control) if done else self._refuse(request.control, _OTHER)
+        if not written:
+            return self._refuse(request.control, Refusal.OTHER)
+        return self._reply(request.control)
 
     def _take_time(self, data: bytes) -> None:
         """Broadcast time ss mm hh DD MM YY, if it does not move the clock too far."""
@@ -207,9 +209,9 @@ class MeterFace:
         return self._reply(request.control)
 
     def _lapsed(self, order: RemoteControl) -> bool:
-        until = order.valid_until_local
-        if not self._validity:
+        if not self._checks_validity:
             return False
+        until = order.valid_until_local
         return until is None or wall_ms_of(until) < self.meter.shown_ms
 
     def _obey(self, action: int) -> bool:
@@ -222,9 +224,13 @@ class MeterFace:
             meter.close()
         elif action in (Action.KEEP_POWER, Action.KEEP_POWER_OFF):
             meter.set_keep_power(action == Action.KEEP_POWER)
-        return action in tuple(Action)
+        return action in _ACTIONS
 
 
-_OTHER = Refusal.OTHER
+_0 = b"\0"
+_ACTIONS = frozenset(Action)
+_ENERGY_CLASS = {DLT645_2007.name: 0x00, DLT645_1997.name: 0x90}
+"""The high byte of identifiers that stand for energy."""
+
 _IN_2007 = {0xC010: 0x04000101, 0xC011: 0x04000102}
-"""Identifiers of the 1997 edition that can be written, and what they are called in the later one."""
+"""Identifiers of the 1997 edition that can be written, and their names in the later one."""

@@ -127,7 +127,7 @@ class SimGateway:
 class _Link(asyncio.Protocol):
     """One connection of a gateway."""
 
-    __slots__ = ("_busy", "_decoder", "_gateway", "_peer", "_queue", "_timer", "closed", "_wire")
+    __slots__ = ("_busy", "_decoder", "_gateway", "_peer", "_queue", "_timer", "_wire", "closed")
 
     def __init__(self, gateway: SimGateway, peer: tuple[str, int] | None) -> None:
         self._gateway = gateway
@@ -146,7 +146,7 @@ class _Link(asyncio.Protocol):
             transport.write(self._gateway.registration)
         self._beat_later()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self._gateway.traffic.connections -= 1
         if self._timer is not None:
             self._timer.cancel()

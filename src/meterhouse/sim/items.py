@@ -282,7 +282,7 @@ def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
         return _WRITERS[di](meter, data)
     if len(data) != len(PARAMETERS[di]) or from_bcd(data) is None:
         return False
-    meter.parameters = {**(meter.parameters or {}), di: data}
+    meter.parameters = {**meter.parameters, di: data}
     return True
 
 

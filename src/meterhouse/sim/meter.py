@@ -11,7 +11,7 @@ stay in the count. What the purse deducts follows each whole Wh at the price of 
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,10 +29,20 @@ NANO_PER_MINOR = NANO_PER_UNIT // 100
 CLOCK_LOST_MS = -7305 * DAY_MS
 """2000-01-01, where a clock without battery starts again."""
 
-DEFAULT_SLOTS = ((0, 4), (7 * 60, 3), (10 * 60, 2), (15 * 60, 3), (18 * 60, 2), (19 * 60, 1))
-DEFAULT_SLOTS = (*DEFAULT_SLOTS, (21 * 60, 2), (22 * 60 + 30, 3), (23 * 60, 4))
-"""A common daily table: valley 23–7, sharp 19–21, peak 10–15 and 18–22:30, flat between."""
+DEFAULT_SLOTS = (
+    (0 * 60, 4),
+    (7 * 60, 3),
+    (10 * 60, 2),
+    (15 * 60, 3),
+    (18 * 60, 2),
+    (19 * 60, 1),
+    (21 * 60, 2),
+    (22 * 60 + 30, 3),
+    (23 * 60, 4),
+)
+"""(start minute, band) of a common daily table: bands 1 to 4 are sharp, peak, flat, valley."""
 
+_UNWRITTEN: Mapping[int, bytes] = {}
 _ENDLESS_NJ = 10**30
 _NOMINAL_DV = 2200
 _VOLTAGE_SPREAD_DV = 60
@@ -119,7 +129,7 @@ class SimMeter:
         self.purchased_minor = spec.credit_minor
         self.last_purchase: tuple[int, int, int, int] | None = None
         self.freezes: deque[tuple[int, tuple[int, ...]]] = deque(maxlen=FREEZES_KEPT)
-        self.parameters: dict[int, bytes] | None = None
+        self.parameters: Mapping[int, bytes] = _UNWRITTEN
         self.set_slots(DEFAULT_SLOTS)
 
     # ---- time
