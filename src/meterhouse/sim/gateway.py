@@ -8,8 +8,8 @@ that are no frames: the registration it opens with, and the heartbeat that keeps
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from meterhouse.sim.bus import Bus
@@ -76,6 +76,7 @@ class SimGateway:
         self.traffic = traffic or Traffic()
         self._dice = Dice(seed)
         self._twins: set[asyncio.Task[None]] = set()
+        self._accepted_links: set[_Link] = set()
 
     async def dial(self, host: str, port: int) -> None:
         """Connect, and connect again whenever the link is lost, until cancelled."""
@@ -92,10 +93,28 @@ class SimGateway:
             for twin in self._twins:
                 twin.cancel()
 
-    async def listen(self, host: str, port: int) -> asyncio.Server:
-        """Listen for a head end that dials out; port 0 takes a free one."""
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Listen for a head end that dials out; port 0 takes a free one. Gives the port.
+
+        At the end of the block the listener and every connection it took are closed.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: _Link(self, None), host, port)
+        server = await loop.create_server(self._accepted, host, port)
+        try:
+            taken_port: int = server.sockets[0].getsockname()[1]
+            yield taken_port
+        finally:
+            server.close()
+            for link in list(self._accepted_links):
+                link.abort()
+            await server.wait_closed()
+
+    def _accepted(self) -> "_Link":
+        link = _Link(self, None)
+        self._accepted_links.add(link)
+        link.closed.add_done_callback(lambda _: self._accepted_links.discard(link))
+        return link
 
     def noise(self) -> bytes:
         """What a flood consists of."""
@@ -153,6 +172,10 @@ class _Link(asyncio.Protocol):
         self._queue.clear()
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._wire.abort()
 
     def pause_writing(self) -> None:
         self._wire.pause_reading()

@@ -4,8 +4,12 @@ Owns names, sizes and the odds of a town. Must never make a meter; it writes a `
 `town` builds and that a database can be filled from. The same seed gives the same town.
 """
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from meterhouse.errors import OutOfRange
 from meterhouse.sim.dice import Dice, mix
@@ -23,43 +27,32 @@ from meterhouse.sim.spec import (
 METERS_MAX = 1_000_000
 SHANGHAI_OFFSET_MS = 8 * HOUR_MS
 
-_SURNAMES = "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高罗郑梁谢宋唐许邓韩冯曹彭曾肖田董潘袁蔡蒋余"
-_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚桂英华玉兰文建国志红海燕春梅晓东雪峰云飞欣怡子涵"
-_SHOP_FIRST = ("顺意", "好邻居", "东升", "福满", "春和", "鑫源", "百味", "老街", "万家", "晨光")
-_SHOP_LAST = ("便利店", "超市", "餐馆", "药房", "水果店", "理发店", "面馆", "五金店", "茶铺", "书店")
-_FIRM_FIRST = ("恒远", "中科", "华信", "天一", "博雅", "启明", "海纳", "云帆", "同创", "立信")
-_FIRM_LAST = ("科技", "贸易", "设计", "物流", "咨询", "传媒", "教育", "软件")
-
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a kind of building is like; `share` is of a hundred meters."""
+    """What a kind of building is like.
 
-    name: str
-    share: int
+    Attributes:
+        percent: its share of the town's meters.
+        rooms_a_floor: how wide it is.
+        area_dm2: smallest and largest room.
+        loads: classes of customers, with the least and the most of their scale in thousandths.
+    """
+
+    percent: int
     rooms_a_floor: int
     area_dm2: tuple[int, int]
     loads: tuple[tuple[LoadClass, int, int], ...]
 
 
+_HOMES = ((LoadClass.HOUSEHOLD, 120, 450), (LoadClass.H0, 1500, 4500))
+_SHOPS = ((LoadClass.G4, 6000, 30000), (LoadClass.G0, 5000, 25000))
+_OFFICES = ((LoadClass.G1, 5000, 40000), (LoadClass.G0, 5000, 20000))
+_PUBLIC = ((LoadClass.G0, 3000, 9000),)
 _KINDS = {
-    "flats": _Kind(
-        "{n}号住宅楼",
-        65,
-        6,
-        (5000, 14000),
-        ((LoadClass.HOUSEHOLD, 120, 450), (LoadClass.H0, 1500, 4500)),
-    ),
-    "shops": _Kind(
-        "{n}号商业楼",
-        15,
-        10,
-        (2500, 30000),
-        ((LoadClass.G4, 6000, 30000), (LoadClass.G0, 5000, 25000)),
-    ),
-    "offices": _Kind(
-        "{n}号写字楼", 20, 8, (6000, 40000), ((LoadClass.G1, 5000, 40000), (LoadClass.G0, 5000, 20000))
-    ),
+    "flats": _Kind(65, 6, (5000, 14000), _HOMES),
+    "shops": _Kind(15, 10, (2500, 30000), _SHOPS),
+    "offices": _Kind(20, 8, (6000, 40000), _OFFICES),
 }
 FLOORS_MAX = 30
 
@@ -105,7 +98,7 @@ def _building_sizes(meters: int) -> Iterator[tuple[str, int]]:
     """Kind and number of meters of each building; every kind appears, none grows too tall."""
     left = meters
     for kind, traits in _KINDS.items():
-        share = max(1, meters * traits.share // 100) if kind != "offices" else left
+        share = max(1, meters * traits.percent // 100) if kind != "offices" else left
         left -= share
         tallest = FLOORS_MAX * traits.rooms_a_floor + 1
         count = -(-share // tallest)
@@ -123,6 +116,7 @@ def _plan_building(
 ) -> BuildingSpec:
     """One building; its meters are appended to `specs`."""
     traits = _KINDS[kind]
+    names = _names()
     dice = Dice(seed, number)
     floors: list[FloorSpec] = []
     rooms_left = size - 1
@@ -137,15 +131,15 @@ def _plan_building(
             area_dm2 = dice.between(*traits.area_dm2)
             name = f"{floor}{door:02d}"
             rooms.append(RoomSpec(name, "room", area_dm2, _customer(dice, kind), meter.address))
-        floors.append(FloorSpec(f"{floor}层", tuple(rooms)))
-    public = _plan_meter(dice, ((LoadClass.G0, 3000, 9000),), models[1], seed, len(specs))
+        floors.append(FloorSpec(names["floor"].format(n=floor), tuple(rooms)))
+    public = _plan_meter(dice, _PUBLIC, models[1], seed, len(specs))
     specs.append(public)
-    hall = RoomSpec("公共区域", "public", dice.between(20000, 90000), "", public.address)
+    hall = RoomSpec(names["public_area"], "public", dice.between(20000, 90000), "", public.address)
     if floors:
         floors[0] = FloorSpec(floors[0].name, (*floors[0].rooms, hall))
     else:
-        floors.append(FloorSpec("1层", (hall,)))
-    return BuildingSpec(traits.name.format(n=number), kind, tuple(floors))
+        floors.append(FloorSpec(names["floor"].format(n=1), (hall,)))
+    return BuildingSpec(names["buildings"][kind].format(n=number), kind, tuple(floors))
 
 
 def _plan_meter(
@@ -181,9 +175,14 @@ def _plan_gateways(specs: Sequence[MeterSpec], gateways: int) -> Iterator[Gatewa
 
 
 def _customer(dice: Dice, kind: str) -> str:
-    if kind == "shops":
-        return dice.pick(_SHOP_FIRST) + dice.pick(_SHOP_LAST)
-    if kind == "offices":
-        return dice.pick(_FIRM_FIRST) + dice.pick(_FIRM_LAST) + "有限公司"
-    given = "".join(dice.pick(_GIVEN) for _ in range(dice.between(1, 2)))
-    return dice.pick(_SURNAMES) + given
+    names = _names()
+    if kind in names:
+        return f"{dice.pick(names[kind]['first'])}{dice.pick(names[kind]['last'])}"
+    people = names["people"]
+    given = [dice.pick(people["given"]) for _ in range(dice.between(1, 2))]
+    return "".join([dice.pick(people["surnames"]), *given])
+
+
+@cache
+def _names() -> dict[str, Any]:
+    return tomllib.loads((files("meterhouse.sim") / "data" / "names.toml").read_text("utf-8"))

@@ -6,7 +6,8 @@ instants get the same bytes from two towns of one seed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from meterhouse.ports import Clock
 from meterhouse.sim.answers import MeterFace
@@ -75,12 +76,20 @@ class Town:
             for gateway in self.gateways.values():
                 group.create_task(gateway.dial(host, port))
 
-    async def listen(self, host: str, port: int) -> list[asyncio.Server]:
-        """Let every gateway listen: on consecutive ports, or on free ones when `port` is 0."""
-        return [
-            await gateway.listen(host, port + index if port else 0)
-            for index, gateway in enumerate(self.gateways.values())
-        ]
+    @asynccontextmanager
+    async def listening(self, host: str, port: int = 0) -> AsyncIterator[dict[str, int]]:
+        """Let every gateway listen: on consecutive ports, or on free ones when `port` is 0.
+
+        Gives the port of each registration; at the end of the block all are closed.
+        """
+        async with AsyncExitStack() as stack:
+            ports: dict[str, int] = {}
+            for index, (registration, gateway) in enumerate(self.gateways.items()):
+                wanted_port = port + index if port else 0
+                ports[registration] = await stack.enter_async_context(
+                    gateway.listening(host, wanted_port)
+                )
+            yield ports
 
 
 class _Single:
