@@ -11,6 +11,7 @@ with "other error".
 from collections.abc import Mapping
 
 from meterhouse.errors import BadInput
+from meterhouse.ports import Action
 from meterhouse.sim.instant import MINUTE_MS, wall_ms_of
 from meterhouse.sim.items import (
     ITEMS_1997,
@@ -25,13 +26,12 @@ from meterhouse.wire.dlt645 import (
     ABNORMAL,
     BROADCAST,
     BROADCAST_TIME,
+    DIALECTS,
     DLT645_1997,
     DLT645_2007,
     FOLLOWS,
     FROM_METER,
-    Action,
     Authority,
-    Dialect,
     Frame,
     Refusal,
     RemoteControl,
@@ -58,39 +58,16 @@ class MeterFace:
 
     Args:
         meter: the physics; whoever asks advances it first.
-        dialect: which edition it speaks.
-        level: the password level that may write and switch.
-        checks_validity: whether it refuses orders whose instant has passed.
         reply_max: data bytes of one reply before the rest has to be fetched by follow-up reads.
     """
 
-    __slots__ = (
-        "_checks_validity",
-        "_items",
-        "_level",
-        "_parts",
-        "_parts_sent",
-        "_reply_max",
-        "address",
-        "dialect",
-        "meter",
-    )
+    __slots__ = ("_items", "_parts", "_parts_sent", "_reply_max", "address", "dialect", "meter")
 
-    def __init__(
-        self,
-        meter: SimMeter,
-        dialect: Dialect = DLT645_2007,
-        *,
-        level: int = 2,
-        checks_validity: bool = True,
-        reply_max: int = REPLY_MAX,
-    ) -> None:
+    def __init__(self, meter: SimMeter, reply_max: int = REPLY_MAX) -> None:
         self.meter = meter
         self.address = meter.spec.address
-        self.dialect = dialect
-        self._items = ITEMS[dialect.name]
-        self._level = level
-        self._checks_validity = checks_validity
+        self.dialect = DIALECTS[meter.model.protocol]
+        self._items = ITEMS[self.dialect.name]
         self._reply_max = reply_max
         self._parts: list[bytes] = []
         self._parts_sent = 0
@@ -167,8 +144,8 @@ class MeterFace:
 
     # ---- writing
 
-    def _allowed(self, authority: Authority) -> bool:
-        return authority.level == self._level and authority.password == self.meter.spec.password
+    def _allowed(self, authority: Authority, level: int) -> bool:
+        return authority.level == level and authority.password == self.meter.spec.password
 
     def _write(self, request: Frame) -> Frame:
         size = self.dialect.identifier_size
@@ -177,7 +154,7 @@ class MeterFace:
             return self._refuse(request.control, Refusal.OTHER)
         di = int.from_bytes(request.data[:size], "little")
         authority = Authority.decode(request.data[size:at].ljust(AUTHORITY_SIZE, _0))
-        if not self._allowed(authority):
+        if not self._allowed(authority, self.meter.model.write_level):
             return self._refuse(request.control, Refusal.WRONG_PASSWORD)
         try:
             written = write_item(self.meter, _IN_2007.get(di, di), request.data[at:])
@@ -202,33 +179,40 @@ class MeterFace:
             order = decode_control(request.data)
         except BadInput:
             return self._refuse(request.control, Refusal.OTHER)
-        if not self._allowed(order.authority):
+        if not self._allowed(order.authority, self.meter.model.control_level):
             return self._refuse(request.control, Refusal.WRONG_PASSWORD)
         if self._lapsed(order) or not self._obey(order.action):
             return self._refuse(request.control, Refusal.OTHER)
         return self._reply(request.control)
 
     def _lapsed(self, order: RemoteControl) -> bool:
-        if not self._checks_validity:
-            return False
+        """Whether the order's validity is not what this model wants to see."""
+        wanted = _VALIDITY.get(self.meter.model.validity)
+        if wanted is not None:
+            return order.valid_until != wanted
         until = order.valid_until_local
         return until is None or wall_ms_of(until) < self.meter.shown_ms
 
-    def _obey(self, action: int) -> bool:
+    def _obey(self, code: int) -> bool:
         meter = self.meter
-        if action == Action.TRIP:
+        codes = meter.model.control_codes
+        if code == codes.get(Action.DISCONNECT):
             return meter.trip()
-        if action == Action.PERMIT:
+        if code == codes.get(Action.ALLOW_CONNECT):
             meter.permit_close()
-        elif action == Action.CLOSE:
+        elif code == codes.get(Action.CONNECT):
             meter.close()
-        elif action in (Action.KEEP_POWER, Action.KEEP_POWER_OFF):
-            meter.set_keep_power(action == Action.KEEP_POWER)
-        return action in _ACTIONS
+        elif code == codes.get(Action.KEEP_POWER_ON):
+            meter.set_keep_power(True)
+        elif code == codes.get(Action.KEEP_POWER_OFF):
+            meter.set_keep_power(False)
+        else:
+            return False
+        return True
 
 
+_VALIDITY = {"zeros": bytes(6), "nines": b"\x99" * 6}
 _0 = b"\0"
-_ACTIONS = frozenset(Action)
 _ENERGY_CLASS = {DLT645_2007.name: 0x00, DLT645_1997.name: 0x90}
 """The high byte of identifiers that stand for energy."""
 

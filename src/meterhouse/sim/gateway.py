@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import cast
 
 from meterhouse.sim.bus import Bus
 from meterhouse.sim.dice import Dice
@@ -80,11 +81,14 @@ class SimGateway:
 
     async def dial(self, host: str, port: int) -> None:
         """Connect, and connect again whenever the link is lost, until cancelled."""
+        loop = asyncio.get_running_loop()
         pause_s = self.habits.backoff_s
         try:
             while True:
+                tried_s = loop.time()
                 with suppress(OSError):
                     await self._serve_once(host, port)
+                if loop.time() - tried_s > pause_s:
                     pause_s = self.habits.backoff_s
                 # Half of the pause is chance, so that a fleet does not return in one instant.
                 await asyncio.sleep(pause_s * (500 + self._dice.below(500)) / 1000)
@@ -158,8 +162,8 @@ class _Link(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._wire = transport
+        # uvloop's transports do not descend from asyncio's, so only the checker is told.
+        self._wire = cast(asyncio.Transport, transport)
         self._gateway.traffic.connections += 1
         if self._gateway.registration:
             transport.write(self._gateway.registration)

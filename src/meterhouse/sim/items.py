@@ -15,17 +15,15 @@ from typing import TypeAlias
 
 from meterhouse.model import Relay
 from meterhouse.sim.instant import DAY_MS, wall_ms_of, wall_of
-from meterhouse.sim.meter import FREEZES_KEPT, SLOTS_MAX, SimMeter
+from meterhouse.sim.meter import FREEZES_KEPT, SLOTS_MAX, SimMeter, Slots
 from meterhouse.wire.dlt645 import encode_address
 
 Reader: TypeAlias = Callable[[SimMeter], bytes | None]
 """The bytes of one item, or None when this meter does not have it."""
 
 _WH_PER_DIGIT = 10
-_RELAY_OPEN = 1 << 4
-_COMMAND_OPEN = 1 << 6
+_SET_2 = 1 << 0
 _AMOUNT_PREPAID = 2 << 8
-_KEEP_POWER = 1 << 12
 _ACCOUNTS_UNOPENED = 3 << 14
 
 
@@ -56,14 +54,17 @@ def energy_block(registers_wh: tuple[int, ...]) -> bytes:
 
 def status_word_3(meter: SimMeter) -> int:
     """Relay, command, prepaid kind and keep-power; armed is "open, commanded to close"."""
-    word = 0
+    model = meter.model
+    word = _AMOUNT_PREPAID if meter.spec.keeps_purse else _ACCOUNTS_UNOPENED
+    if meter.slots_set_2:
+        word |= _SET_2
     if meter.relay is not Relay.CLOSED:
-        word |= _RELAY_OPEN
+        word |= 1 << model.relay_bit
     if meter.relay is Relay.OPEN:
-        word |= _COMMAND_OPEN
+        word |= 1 << model.relay_command_bit
     if meter.keep_power:
-        word |= _KEEP_POWER
-    return word | (_AMOUNT_PREPAID if meter.spec.keeps_purse else _ACCOUNTS_UNOPENED)
+        word |= 1 << model.keep_power_bit
+    return word
 
 
 def _register(index: int) -> Reader:
@@ -109,7 +110,7 @@ def _powers(meter: SimMeter) -> tuple[int, ...]:
 
 
 def _factors(meter: SimMeter) -> tuple[int, ...]:
-    return (meter.live().power_factor_permille,) * (1 + meter.build.phases)
+    return (meter.live().power_factor_permille,) * (1 + meter.model.phases)
 
 
 def _credit(meter: SimMeter) -> bytes:
@@ -154,9 +155,10 @@ def _word(index: int) -> Reader:
     return lambda meter: _words(meter)[2 * index : 2 * index + 2]
 
 
-def _slot_table(meter: SimMeter) -> bytes:
+def _slot_table(slots: Slots) -> bytes:
+    """Rows hhmmNN, each low byte first."""
     return b"".join(
-        bytes([band]) + bcd(minute % 60, 1) + bcd(minute // 60, 1) for minute, band in meter.slots
+        bytes([band]) + bcd(minute % 60, 1) + bcd(minute // 60, 1) for minute, band in slots
     )
 
 
@@ -203,7 +205,8 @@ def _table_2007() -> dict[int, Reader]:
         0x04000401: lambda meter: encode_address(meter.spec.address),
         0x04000402: lambda meter: encode_address(meter.spec.address),
         0x040005FF: _words,
-        0x04010001: _slot_table,
+        0x04010001: lambda meter: _slot_table(meter.slots),
+        0x04020001: lambda meter: _slot_table(meter.standby_slots),
         0x1D000101: _event(lambda meter: meter.tripped_ms),
         0x1E000101: _event(lambda meter: meter.closed_ms),
     }
@@ -250,6 +253,8 @@ ITEMS_1997: Mapping[int, Reader] = _table_1997()
 
 PARAMETERS: Mapping[int, bytes] = {
     0x04000103: bcd(60, 1),
+    0x04000106: bcd(0, 5),
+    0x04000107: bcd(0, 5),
     0x04000104: bcd(1, 1),
     0x04000201: bcd(1, 1),
     0x04000202: bcd(1, 1),
@@ -259,6 +264,7 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04000307: bcd(1, 3),
     0x0400040E: bcd(0, 6),
     0x04000B01: bcd(100, 2),
+    0x04000E01: bcd(0, 3),
     0x04000F01: bcd(0, 4),
     0x04000F02: bcd(0, 4),
     0x04001001: bcd(2000, 4),
@@ -268,8 +274,13 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04001005: bcd(0, 4),
     0x04001401: bcd(0, 2),
     0x04001402: bcd(0, 2),
+    0x04010000: bcd(10101, 3),
+    0x04020000: bcd(10101, 3),
 }
-"""Parameters that are only kept: demand, counts, ratios, customer number, alarms, delays."""
+"""Parameters a meter keeps without acting on them, but for the switch of its slot tables."""
+
+_SLOTS_SWITCH = 0x04000107
+_ZONES = frozenset({0x04010000, 0x04020000})
 
 
 def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
@@ -280,10 +291,21 @@ def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
     """
     if di in _WRITERS:
         return _WRITERS[di](meter, data)
-    if len(data) != len(PARAMETERS[di]) or from_bcd(data) is None:
+    if not _fits(di, data) or from_bcd(data) is None:
         return False
+    if di == _SLOTS_SWITCH:
+        switch_ms = _wall_ms(data[::-1].hex() + "00")
+        if switch_ms is None:
+            return False
+        meter.switch_slots_at(switch_ms)
     meter.parameters = {**meter.parameters, di: data}
     return True
+
+
+def _fits(di: int, data: bytes) -> bool:
+    if di in _ZONES:
+        return 0 < len(data) <= SLOTS_MAX * 3 and len(data) % 3 == 0
+    return len(data) == len(PARAMETERS[di])
 
 
 def set_wall(meter: SimMeter, digits: str) -> bool:
@@ -316,7 +338,7 @@ def _write_date_time(meter: SimMeter, data: bytes) -> bool:
     return len(data) == 7 and set_wall(meter, data[:3:-1].hex() + data[2::-1].hex())
 
 
-def _write_slots(meter: SimMeter, data: bytes) -> bool:
+def _write_standby_slots(meter: SimMeter, data: bytes) -> bool:
     rows = [data[at : at + 3] for at in range(0, len(data), 3)]
     if not 1 <= len(rows) <= SLOTS_MAX or len(rows[-1]) != 3:
         return False
@@ -328,7 +350,7 @@ def _write_slots(meter: SimMeter, data: bytes) -> bool:
         slots.append((hour * 60 + minute, band))
     if sorted(slots) != slots:
         return False
-    meter.set_slots(slots)
+    meter.standby_slots = tuple(slots)
     return True
 
 
@@ -347,6 +369,6 @@ _WRITERS: Mapping[int, Callable[[SimMeter, bytes], bool]] = {
     0x04000101: _write_date,
     0x04000102: _write_time,
     0x0400010C: _write_date_time,
-    0x04010001: _write_slots,
+    0x04020001: _write_standby_slots,
     **{0x04050101 + band: _write_price(band) for band in range(4)},
 }

@@ -88,8 +88,8 @@ class Line:
             self._arriving.append((self.now_ms + reply.delay_ms, reply.data))
 
 
-class Endless(Exception):  # noqa: N818  # it is caught here and becomes a finding
-    """A conversation asked more than `ASKS_MAX` times."""
+class Endless(Exception):
+    """A conversation asked more than `ASKS_MAX` times; the kit turns it into a finding."""
 
 
 def run_conversation(driver: Driver, meter: MeterRef, intent: Intent, line: Line) -> Outcome:
@@ -272,9 +272,10 @@ _METER_FAULTS = (
 def _check_faults(
     driver: Driver, model: str, actions: Sequence[Action], seed: int
 ) -> Iterator[Finding]:
+    intents: tuple[ReadRound | ReadLive | Action, ...] = (ReadRound(), ReadLive(), *actions)
     for fault in _METER_FAULTS:
         for times in (1, None):
-            for intent in (ReadRound(), ReadLive(), *actions):
+            for intent in intents:
                 if fault is Fault.STUCK_RELAY and not isinstance(intent, Action):
                     continue
                 if fault is Fault.ZERO_READING and isinstance(intent, Action):
@@ -338,9 +339,11 @@ def _untrue(
         yield Finding(fault, name, f"read a relay {values.relay.name}")
     if values.voltage_dv and values.voltage_dv != meter.live().voltage_dv:
         yield Finding(fault, name, f"read voltages {values.voltage_dv}")
-    if outcome.effect is Effect.DONE and not isinstance(intent, ReadAddress):
-        if values.total_milli is None or values.relay is Relay.UNKNOWN:
-            yield Finding(fault, name, "done without registers or relay")
+    registers_due = outcome.effect is Effect.DONE and not isinstance(intent, ReadAddress)
+    if registers_due and values.total_milli is None:
+        yield Finding(fault, name, "done without registers")
+    if registers_due and meter.model.status_word and values.relay is Relay.UNKNOWN:
+        yield Finding(fault, name, "done without the relay's state")
 
 
 def _untrue_registers(

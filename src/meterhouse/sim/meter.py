@@ -11,10 +11,11 @@ stay in the count. What the purse deducts follows each whole Wh at the price of 
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
+from meterhouse.meter_models import MeterModel
 from meterhouse.model import Relay
 from meterhouse.sim.dice import mix
 from meterhouse.sim.instant import DAY_MS, MINUTE_MS, DeviceClock
@@ -22,14 +23,16 @@ from meterhouse.sim.loads import NJ_PER_WH, Load, LoadClass, shape_of
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.units import NANO_PER_UNIT
 
-BANDS = 4
 FREEZES_KEPT = 62
 SLOTS_MAX = 14
 NANO_PER_MINOR = NANO_PER_UNIT // 100
 CLOCK_LOST_MS = -7305 * DAY_MS
 """2000-01-01, where a clock without battery starts again."""
 
-DEFAULT_SLOTS = (
+Slots: TypeAlias = tuple[tuple[int, int], ...]
+"""A daily table: (minute at which it starts, band 1 to 4), in order; it wraps around midnight."""
+
+DEFAULT_SLOTS: Slots = (
     (0 * 60, 4),
     (7 * 60, 3),
     (10 * 60, 2),
@@ -40,24 +43,12 @@ DEFAULT_SLOTS = (
     (22 * 60 + 30, 3),
     (23 * 60, 4),
 )
-"""(start minute, band) of a common daily table: bands 1 to 4 are sharp, peak, flat, valley."""
+"""A common table: valley, flat, peak, flat, peak, sharp, peak, flat, valley."""
 
 _UNWRITTEN: Mapping[int, bytes] = {}
 _ENDLESS_NJ = 10**30
 _NOMINAL_DV = 2200
 _VOLTAGE_SPREAD_DV = 60
-
-
-class Build(Protocol):
-    """What the physics needs to know of a meter model."""
-
-    @property
-    def phases(self) -> int:
-        """1 or 3."""
-
-    @property
-    def modulus_milli(self) -> int:
-        """The energy in Wh at which a register starts again at zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ class SimMeter:
 
     Args:
         spec: the individual.
-        build: its model.
+        model: what it is built like.
         start_ms: town time at which it is switched on.
         utc_offset_ms: what the town's wall time adds to UTC.
     """
@@ -90,31 +81,36 @@ class SimMeter:
         "_offset_ms",
         "_press_ms",
         "_slots",
-        "build",
+        "_switch_shown_ms",
         "clock",
         "closed_ms",
         "credit_nano",
         "freezes",
         "keep_power",
         "last_purchase",
+        "model",
         "now_ms",
         "parameters",
         "price_micro",
         "purchase_count",
         "purchased_minor",
         "relay",
+        "slots_set_2",
         "spec",
+        "standby_slots",
         "tripped_ms",
     )
 
-    def __init__(self, spec: MeterSpec, build: Build, start_ms: int, utc_offset_ms: int) -> None:
+    def __init__(
+        self, spec: MeterSpec, model: MeterModel, start_ms: int, utc_offset_ms: int
+    ) -> None:
         self.spec = spec
-        self.build = build
+        self.model = model
         self.now_ms = start_ms
         self._offset_ms = utc_offset_ms
         self._load = Load(shape_of(LoadClass(spec.load_class)), spec.scale_permille, spec.shift_ms)
         self._mark_nj = self._load.energy_nj(start_ms + utc_offset_ms)
-        self._modulus_wh = build.modulus_milli
+        self._modulus_wh = model.modulus_milli
         self._band_nj = [wh * NJ_PER_WH for wh in spec.start_wh]
         wall_ms = start_ms + utc_offset_ms + spec.clock_error_ms
         self.clock = DeviceClock(start_ms, wall_ms, spec.drift_ppm)
@@ -130,7 +126,11 @@ class SimMeter:
         self.last_purchase: tuple[int, int, int, int] | None = None
         self.freezes: deque[tuple[int, tuple[int, ...]]] = deque(maxlen=FREEZES_KEPT)
         self.parameters: Mapping[int, bytes] = _UNWRITTEN
-        self.set_slots(DEFAULT_SLOTS)
+        self.standby_slots: Slots = DEFAULT_SLOTS
+        self.slots_set_2 = False
+        self._switch_shown_ms: int | None = None
+        self._slots: Slots = DEFAULT_SLOTS
+        self._find_band(wall_ms)
 
     # ---- time
 
@@ -183,13 +183,18 @@ class SimMeter:
         return affordable_wh * NJ_PER_WH - counted_nj % NJ_PER_WH
 
     def _cross_edge(self) -> None:
-        """Change the band, and freeze the registers when the meter's own day begins."""
+        """Change the band, freeze at midnight, switch tables: all by the meter's own clock."""
         shown_ms = self.clock.shown_ms(self.now_ms)
         if shown_ms % DAY_MS < MINUTE_MS:
             self.freezes.append((shown_ms // DAY_MS * DAY_MS, self.registers_wh()))
         self._find_band(shown_ms)
 
     def _find_band(self, shown_ms: int) -> None:
+        """The band of this instant, and the next instant at which anything may change."""
+        if self._switch_shown_ms is not None and shown_ms >= self._switch_shown_ms:
+            self._slots, self.standby_slots = self.standby_slots, self._slots
+            self.slots_set_2 = not self.slots_set_2
+            self._switch_shown_ms = None
         minute = shown_ms % DAY_MS // MINUTE_MS
         band, next_minute = self._slots[-1][1], DAY_MS // MINUTE_MS
         for start_minute, slot_band in self._slots:
@@ -198,20 +203,23 @@ class SimMeter:
                 break
             band = slot_band
         self._band = band - 1
-        self._edge_ms = self.clock.reaches_ms(shown_ms // DAY_MS * DAY_MS + next_minute * MINUTE_MS)
+        edge_shown_ms = shown_ms // DAY_MS * DAY_MS + next_minute * MINUTE_MS
+        if self._switch_shown_ms is not None:
+            edge_shown_ms = min(edge_shown_ms, self._switch_shown_ms)
+        self._edge_ms = self.clock.reaches_ms(edge_shown_ms)
 
     def set_clock(self, shows_ms: int) -> None:
         """Set the wall clock; bands follow it from now on."""
         self.clock.set(self.now_ms, shows_ms)
         self._find_band(shows_ms)
 
-    def set_slots(self, slots: Sequence[tuple[int, int]]) -> None:
-        """Use this daily table of (start minute, band 1–4), in order; it wraps around midnight."""
-        self._slots = tuple(slots)
-        self._find_band(self.clock.shown_ms(self.now_ms))
+    def switch_slots_at(self, shown_ms: int) -> None:
+        """Let the standby table come into force when the meter's clock shows this."""
+        self._switch_shown_ms = shown_ms
+        self._find_band(self.shown_ms)
 
     @property
-    def slots(self) -> tuple[tuple[int, int], ...]:
+    def slots(self) -> Slots:
         """The daily table in force."""
         return self._slots
 
@@ -249,7 +257,7 @@ class SimMeter:
         power_mw = 0
         if self.relay is Relay.CLOSED:
             power_mw = self._load.power_mw(self.now_ms + self._offset_ms)
-        shares = _phase_shares(seed, self.build.phases)
+        shares = _phase_shares(seed, self.model.phases)
         factor = 900 + mix(seed, 0) % 100
         minute = self.now_ms // MINUTE_MS
         voltage_dv, current_ma, phase_mw = [], [], []

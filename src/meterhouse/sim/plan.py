@@ -62,8 +62,8 @@ def plan_town(
     meters: int,
     gateways: int,
     *,
-    single_phase_model: str = "ddsy1352-nk",
-    three_phase_model: str = "dtsy1352-nk",
+    single_phase_model: str = "DDSY1352-NK",
+    three_phase_model: str = "DTSY1352-NK",
 ) -> TownSpec:
     """Unfold a seed into a town.
 

@@ -8,7 +8,9 @@ instants get the same bytes from two towns of one seed.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 
+from meterhouse.meter_models import load
 from meterhouse.ports import Clock
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.bus import Bus, LineTiming
@@ -17,7 +19,7 @@ from meterhouse.sim.faults import Faults
 from meterhouse.sim.gateway import LinkHabits, SimGateway, Traffic
 from meterhouse.sim.instant import town_ms
 from meterhouse.sim.meter import SimMeter
-from meterhouse.sim.spec import TownSpec
+from meterhouse.sim.spec import MeterSpec, TownSpec
 
 
 class Town:
@@ -44,7 +46,7 @@ class Town:
         self._clock = clock
         self.traffic = Traffic()
         start_ms = self.now_ms()
-        faces = {each.address: _face(each, start_ms, spec.utc_offset_ms) for each in spec.meters}
+        faces = {each.address: face_of(each, start_ms, spec.utc_offset_ms) for each in spec.meters}
         self.meters = {address: face.meter for address, face in faces.items()}
         self.gateways: dict[str, SimGateway] = {}
         for index, each in enumerate(spec.gateways):
@@ -60,8 +62,12 @@ class Town:
                 seed=seed,
             )
 
+    def present(self) -> datetime:
+        """The town's present instant."""
+        return self._clock()
+
     def now_ms(self) -> int:
-        """The town's present time."""
+        """The same in the town's milliseconds."""
         return town_ms(self._clock())
 
     def meter(self, address: str) -> SimMeter:
@@ -92,16 +98,6 @@ class Town:
             yield ports
 
 
-class _Single:
-    phases = 1
-    modulus_milli = 10**9
-
-
-class _Three:
-    phases = 3
-    modulus_milli = 10**9
-
-
-def _face(spec, start_ms, offset):
-    build = _Single() if spec.model.startswith("dd") else _Three()
-    return MeterFace(SimMeter(spec, build, start_ms, offset))
+def face_of(spec: MeterSpec, start_ms: int, utc_offset_ms: int) -> MeterFace:
+    """The meter of a spec, switched on at a town time, with its face to the bus."""
+    return MeterFace(SimMeter(spec, load(spec.model), start_ms, utc_offset_ms))
