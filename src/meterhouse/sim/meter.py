@@ -47,8 +47,8 @@ DEFAULT_SLOTS: Slots = (
 
 _UNWRITTEN: Mapping[int, bytes] = {}
 _ENDLESS_NJ = 10**30
-_NOMINAL_DV = 2200
-_VOLTAGE_SPREAD_DV = 60
+NOMINAL_DV = 2200
+VOLTAGE_SPREAD_DV = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +262,8 @@ class SimMeter:
         minute = self.now_ms // MINUTE_MS
         voltage_dv, current_ma, phase_mw = [], [], []
         for phase, share in enumerate(shares):
-            swing = mix(seed, minute * len(shares) + phase) % (2 * _VOLTAGE_SPREAD_DV + 1)
-            phase_dv = _NOMINAL_DV + swing - _VOLTAGE_SPREAD_DV
+            swing = mix(seed, minute * len(shares) + phase) % (2 * VOLTAGE_SPREAD_DV + 1)
+            phase_dv = NOMINAL_DV + swing - VOLTAGE_SPREAD_DV
             voltage_dv.append(phase_dv)
             phase_mw.append(power_mw * share // 1000)
             # P = U · I · cos φ, with U in 0.1 V, I in mA, P in mW and cos φ in thousandths.
