@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from tidy import ROOT
 
 from meterhouse.control.decide import CHECKS, GUARDS, TABLE, Want
+from tidy import ROOT
 
 PAGE = ROOT / "docs" / "relay.md"
 WANTED = {Want.OFF: "off", Want.ON: "on", Want.AS_IS: "as it is"}
