@@ -284,13 +284,12 @@ def _most_milli(max_power_w: int, span_us: int) -> int:
 
 @jit
 def _bands_fit(before: Ints, after: Ints, modulus_milli: int) -> int:
-    """1 when the four bands moved by what the total moved, 0 when not, −1 when one is missing."""
+    """1 when the four bands moved by what the total moved, 0 when not, −1 when one is not known."""
     moved = 0
     for register in range(1, REGISTERS):
-        if before[register] < 0 or after[register] < 0:
-            return -1
-        if after[register] >= modulus_milli:
-            return 0
+        for milli in (before[register], after[register]):
+            if milli < 0 or milli >= modulus_milli:
+                return -1
         moved += _forward(before[register], after[register], modulus_milli)
     apart = moved - _forward(before[0], after[0], modulus_milli)
     return 1 if -BAND_TOLERANCE_MILLI <= apart <= BAND_TOLERANCE_MILLI else 0

@@ -7,7 +7,8 @@ Micro = Nano`, and every split of energy adds up to what was split.
 The rules, which an independent oracle in the tests follows too:
 
 1. *In time.* Of an interval [s, e) with energy E, the energy before an instant t is
-   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two.
+   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two. So cost is
+   monotone in use, but for the one Milli that rounding may move across each edge inside.
 2. *Meter's bands.* Where the meter decides the band, rule 1 splits each band register's energy at
    version and period edges; the energy of an interval is then the sum of its band registers.
 3. *Blocks.* They begin empty at the start of each period and fill in order. Energy that follows the
@@ -38,6 +39,12 @@ from meterhouse.units import INTERVAL_MILLI_MAX, PRICE_MICRO_MAX, REGISTER_MILLI
 
 METER_BANDS = 4
 
+_LINE_COLUMNS = 7
+# Slots of the dense kernel are added up this many at a time.
+_TILE = 64
+# All bits an energy of the dense kernel may have; 10⁹ lies below.
+_SLOT_MILLI_MAX = (1 << 30) - 1
+
 
 class RatingOutcome(IntEnum):
     """Whether an interval got a price; if not, its amount is 0 and its row's blocks stand still."""
@@ -60,12 +67,16 @@ class Rated(NamedTuple):
     Attributes:
         amount_nano: int64[m].
         outcome: int8[m], a `RatingOutcome`.
+        before_milli: int64[m], what the row had used when the interval began ...
+        before_period_us: int64[m], ... and in which period; with these it can be explained.
         block_milli: int64[n], energy used in the current period.
         block_period_us: int64[n], when that period began; 0 where it never begins again.
     """
 
     amount_nano: Ints
     outcome: Codes
+    before_milli: Ints
+    before_period_us: Ints
     block_milli: Ints
     block_period_us: Ints
 
@@ -123,7 +134,9 @@ def rate_intervals(
     period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
     checked = _checked(packed, intervals, rows)
     count = len(checked.row)
-    rated = Rated(np.zeros(count, np.int64), np.zeros(count, np.int8), used, period)
+    amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
+    outcome = np.zeros(count, np.int8)
+    rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
     _rate_all(packed, checked, rated)
     return rated
 
@@ -195,9 +208,6 @@ def _checked(packed: Packed, intervals: Intervals, rows: int) -> Intervals:
             low, high = int(packed.from_us[scheme]), int(packed.to_us[scheme])
             raise OutOfRange(f"{name} at place {place}", int(at_us[place]), low, high)
     return checked
-
-
-_LINE_COLUMNS = 7
 
 
 @jit
@@ -395,6 +405,8 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         outcome, amount_nano, used_milli, period_us, _ = _rate_one(
             packed, intervals, place, rated.block_milli[row], rated.block_period_us[row], no_lines
         )
+        rated.before_milli[place] = rated.block_milli[row]
+        rated.before_period_us[place] = rated.block_period_us[row]
         rated.outcome[place] = outcome
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
@@ -426,7 +438,8 @@ def rate_matrix(
     block_milli = ints("block_milli", block_milli, (meters,), 0, REGISTER_MILLI_MAX)
     band_of_slot = ints("band_of_slot", band_of_slot, (slots,), 0, bands - 1)
     if energy_milli.dtype != np.int64:
-        raise ArraysDisagree("energy_milli", energy_milli.shape, "an int64 matrix")
+        raise ArraysDisagree("energy_milli", energy_milli.shape, "a matrix of int64")
+    energy_milli = np.require(energy_milli, requirements=["C", "A", "W"])
     price_of_slot = np.ascontiguousarray(price_micro[band_of_slot].T)
     amount_nano = np.empty(meters, np.int64)
     energy_max = (2**63 - 1) // max(int(price_micro.max()), 1)
@@ -434,12 +447,9 @@ def rate_matrix(
         energy_milli, price_of_slot, limit_milli, block_milli, energy_max, amount_nano
     )
     if beyond >= 0:
-        total = int(energy_milli[beyond].max())
-        raise OutOfRange(f"energy of meter {beyond}", total, 0, INTERVAL_MILLI_MAX)
+        row = ints("energy_milli", energy_milli[beyond], (slots,), 0, _SLOT_MILLI_MAX)
+        raise OutOfRange(f"energy of meter {beyond}", int(row.sum()), 0, energy_max)
     return amount_nano
-
-
-_TILE = 64
 
 
 @jit
@@ -485,7 +495,7 @@ def _rate_dense(
                 used_milli += rest_milli
                 nano += rest_milli * price_of_slot[block, each]
             slot = after
-        if bits < 0 or bits >= 1 << 30 or used_milli - start_milli > energy_max:
+        if bits < 0 or bits > _SLOT_MILLI_MAX or used_milli - start_milli > energy_max:
             return meter
         amount_nano[meter] = nano
     return -1
