@@ -11,8 +11,8 @@ from meterhouse.rating.kernel import (
     RatingOutcome,
     explain_interval,
     rate_intervals,
-    rate_matrix,
 )
+from meterhouse.rating.matrix import rate_matrix
 from meterhouse.rating.tariff import dump, parse
 from meterhouse.rating.timeline import compile_timeline, pack
 from meterhouse.units import to_us

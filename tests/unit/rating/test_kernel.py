@@ -14,7 +14,6 @@ from meterhouse.rating.kernel import (
     RatingOutcome,
     explain_interval,
     rate_intervals,
-    rate_matrix,
     share,
 )
 from meterhouse.rating.tariff import parse
@@ -116,22 +115,3 @@ def test_an_explanation_of_nothing_has_no_lines():
     )  # fmt: skip
     timeline = compile_timeline(plan, "UTC", BEGIN_US, BEGIN_US + HOUR_US)
     assert explain_interval(timeline, BEGIN_US, BEGIN_US + HOUR_US, 0) == []
-
-
-@pytest.mark.parametrize("energies", [[[-1, 5]], [[2**30, 0]], [[2**30 - 1] * 9]])
-def test_the_dense_kernel_refuses_what_could_overflow(energies):
-    slots = len(energies[0])
-    with pytest.raises(OutOfRange):
-        rate_matrix(
-            np.array(energies), np.zeros(slots, np.int64), np.array([[10**9]]),
-            np.zeros(0, np.int64), np.zeros(1, np.int64),
-        )  # fmt: skip
-
-
-def test_the_dense_kernel_keeps_meters_apart():
-    amounts = rate_matrix(
-        np.full((3, 100), 10), np.arange(100) % 2, np.array([[1, 10], [2, 20]]),
-        np.array([500]), np.array([0, 250, 500]),
-    )  # fmt: skip
-    # 25 + 25 slots in each block; 13 + 12 slots below the limit and 37 + 38 above; all above.
-    assert amounts.tolist() == [250 + 500 + 2_500 + 5_000, 130 + 240 + 3_700 + 7_600, 15_000]
