@@ -33,6 +33,12 @@ MOMENTS = [
 HALF_DAY_S = 43_200
 BANDS = ["sharp", "peak", "flat", "valley", "deep_valley"]
 prices = st.integers(0, 3_000_000)
+# Mostly whole minutes up to half a day, so that long intervals and straddled edges are common.
+spans_us = st.builds(
+    lambda minutes, more_us: minutes * 60_000_000 + more_us,
+    st.sampled_from([15, 30, 60, 97, 180, 360, 555, 720]),
+    st.one_of(st.just(0), st.integers(1, 59_999_999)),
+)
 
 
 @st.composite
@@ -103,11 +109,9 @@ def cases(draw):
         "currency": "CNY",
         "versions": [draw(versions(at.astimezone(UTC))) for at in begins],
     }
-    at_us = to_us(moment) - draw(st.integers(0, HALF_DAY_S * 1_000_000))
-    edges = [at_us]
+    edges = [to_us(moment) - draw(spans_us)]
     for _ in range(draw(st.integers(1, 4))):
-        span_us = draw(st.one_of(st.just(1_800_000_000), st.integers(1, HALF_DAY_S * 1_000_000)))
-        edges.append(edges[-1] + span_us)
+        edges.append(edges[-1] + draw(spans_us))
     loads = []
     for _ in edges[1:]:
         bands = [draw(st.integers(0, 30_000)) for _ in range(4)]

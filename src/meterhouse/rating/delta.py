@@ -79,17 +79,6 @@ class Verdict(IntEnum):
     """No total, a total above the modulus, or a band missing that the tariff bills by."""
 
 
-DOUBTFUL_VERDICTS = frozenset(
-    {
-        Verdict.CONFLICT,
-        Verdict.ZERO,
-        Verdict.DECREASE,
-        Verdict.JUMP,
-        Verdict.OTHER_TRACK,
-        Verdict.UNUSABLE,
-    }
-)
-
 # The compiled loop sees plain integers.
 _FIRST = int(Verdict.FIRST)
 _GOOD = int(Verdict.GOOD)
@@ -165,7 +154,7 @@ class Judged(NamedTuple):
         energy_milli: int64[m], multiplied, ≥ 0; 0 when nothing bills.
         band_energy_milli: int64[m, 4], multiplied 尖峰平谷, all −1 when unknown. By truncation
             in the registers their sum may differ from the total by `BAND_TOLERANCE_MILLI`.
-        quality: int8[m], a `Quality`.
+        quality: int8[m], a `Quality`; DOUBTFUL is what waits for a person.
         state: the chains after these readings.
     """
 
@@ -223,7 +212,10 @@ def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli:
 def accept_suspect(state: ChainState, rows: Ints) -> ChainState:
     """A person's decision: the suspect of these chains becomes their good reading.
 
-    The energy between the two tracks stays unbilled; whoever accepts says what it was, if it was.
+    What lies between the two tracks stays unbilled; whoever accepts says what it was, if it was.
+    What the new track counted since is not lost, if the chain is judged again up to the track's
+    first reading, accepted there, and judged on: the decision belongs to that reading's instant,
+    and every later judgement of the chain repeats it there.
 
     Raises:
         Conflict: one of the chains has no suspect.

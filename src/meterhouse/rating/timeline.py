@@ -210,12 +210,9 @@ def _stretches(zone: ZoneInfo, from_us: int, to_us: int) -> Iterator[tuple[int, 
 
 
 def _first_instant(zone: ZoneInfo, day: date) -> int:
-    """The first instant whose wall clock shows a date, even where midnight is skipped."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    at_us = units.to_us(midnight)
-    shown = (EPOCH + at_us * _US).astimezone(zone)
-    if shown.replace(tzinfo=None) == midnight.replace(tzinfo=None):
-        return at_us
-    # Midnight fell into a skipped hour: the day begins where the clock was put forward.
-    stretches = list(_stretches(zone, at_us - _PROBE_US, at_us + _PROBE_US))
-    return stretches[-1][0]
+    """The first instant whose wall clock shows a date.
+
+    Of a repeated midnight it is the first one; of a skipped midnight, read by the offset before
+    the change, it is the instant at which the clock is put forward.
+    """
+    return units.to_us(datetime(day.year, day.month, day.day, tzinfo=zone))

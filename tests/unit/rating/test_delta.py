@@ -82,6 +82,14 @@ def test_a_reset_meter_waits_for_a_person_however_long():
     assert after.energy_milli.tolist() == [500]
 
 
+def test_accepting_the_first_reading_of_a_track_bills_all_that_follows():
+    up_to_the_reset = read(5_000, 5_400, 0).state
+    accepted = accept_suspect(up_to_the_reset, np.array([0]))
+    after = read(1_000, 4_000, 6_000, steps=[4, 5, 6], state=accepted)
+    assert names(after) == ["GOOD"] * 3
+    assert after.energy_milli.sum() == 6_000
+
+
 def test_accepting_where_nothing_is_suspect_is_refused():
     with pytest.raises(Conflict):
         accept_suspect(read(5_000).state, np.array([0]))

@@ -1,6 +1,8 @@
 """What is wrong with a scheme is named by its path."""
 
 import copy
+import json
+from datetime import date
 
 import pytest
 
@@ -30,6 +32,13 @@ def test_the_shortest_scheme_has_one_band_all_the_time():
     assert version.prices_micro == ((500_000,),)
     assert (version.blocks.period, version.blocks.fill) == (Period.NONE, Fill.CHRONOLOGICAL)
     assert version.band_source is BandSource.PLATFORM
+
+
+def test_the_documented_example_is_a_scheme():
+    example = (parse.__doc__ or "").partition("::")[2].partition("A price is")[0]
+    (version,) = parse(json.loads(example)).versions
+    assert version.prices_micro[1] == (600_000, 700_000)
+    assert version.table_name(date(2026, 10, 10)) == "work"
 
 
 def test_adders_are_part_of_the_price_from_then_on():
