@@ -2,7 +2,7 @@
 
 Owns the four scales (`Milli`, `Micro`, `Nano`, `Minor`), their bounds, and the exact ways between
 them. Must never know a tariff, an account or a meter. Every other room names the unit last
-(`energy_milli`, `price_micro`, `amount_nano`, `amount_minor`), so that a wrong addition reads wrong.
+(`energy_milli`, `price_micro`, `amount_nano`, `amount_minor`), so that wrong sums read wrong.
 
 One billing unit is what a price is quoted for: a kilowatt hour, a cubic metre. `Milli` is its
 thousandth (Wh, litre); a price is `Micro`, a millionth of the currency's unit per billing unit;
@@ -108,7 +108,7 @@ def from_decimal(text: str, exponent: int) -> int:
         raise Unreadable(what="number", text=text, wanted=f"at most {exponent} decimals")
     if len(whole) > 16:
         raise Unreadable(what="number", text=text, wanted="at most 16 digits before the point")
-    return sign * (int(whole or "0") * 10**exponent + int(rest.ljust(exponent, "0") or "0"))
+    return sign * int((whole or "0") + rest.ljust(exponent, "0"))
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -33,7 +33,7 @@ PEOPLE = (
         name text not null,
         password_hash text,
         key_hash bytea unique,
-        language text not null default 'zh_Hans',
+        language text not null default 'zh-Hans',
         failed_count integer not null default 0,
         failed_at timestamptz,
         disabled_at timestamptz,
@@ -47,7 +47,6 @@ PEOPLE = (
     """create table session (
         token_hash bytea primary key,
         person_id bigint not null references person (id),
-        csrf text not null,
         agent text not null default '',
         created_at timestamptz not null,
         seen_at timestamptz not null,
@@ -78,7 +77,7 @@ PREMISES = (
         name text not null,
         phone text,
         email text,
-        language text not null default 'zh_Hans',
+        language text not null default 'zh-Hans',
         primary key (project_id, id))""",
     """create table agreement (
         project_id bigint not null references project (id),
@@ -440,7 +439,9 @@ def upgrade() -> None:
     op.execute("grant delete on session to meterhouse_app")
     op.execute("revoke all on alembic_version from meterhouse_app")
     op.execute("revoke execute on function ensure_partition(timestamptz) from public")
-    op.execute("grant execute on function ensure_partition(timestamptz), all_project_ids() to meterhouse_app")
+    op.execute(
+        "grant execute on function ensure_partition(timestamptz), all_project_ids() to meterhouse_app"
+    )
     op.execute("grant usage on sequence project_id_seq to meterhouse_app")
     # The owner is bound by the forced policy too; only this list may look past it.
     op.execute("alter function all_project_ids() owner to meterhouse_maintenance")
