@@ -6,10 +6,12 @@ them. Must never know a tariff, an account or a meter. Every other room names th
 
 One billing unit is what a price is quoted for: a kilowatt hour, a cubic metre. `Milli` is its
 thousandth (Wh, litre); a price is `Micro`, a millionth of the currency's unit per billing unit;
-their product is `Nano`, a billionth of the currency's unit, and is never rounded.
+their product is `Nano`, a billionth of the currency's unit, and is never rounded. Instants that
+travel in arrays are whole microseconds since 1970 UTC (`read_at_us`).
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import NewType
 
 from meterhouse.errors import OutOfRange, Unreadable
@@ -107,3 +109,18 @@ def from_decimal(text: str, exponent: int) -> int:
     if len(whole) > 16:
         raise Unreadable(what="number", text=text, wanted="at most 16 digits before the point")
     return sign * (int(whole or "0") * 10**exponent + int(rest.ljust(exponent, "0") or "0"))
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_us(instant: datetime) -> int:
+    """An aware instant as whole microseconds since 1970 UTC."""
+    delta = instant - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_us(instant_us: int) -> datetime:
+    """Whole microseconds since 1970 UTC as an aware instant."""
+    seconds, rest = divmod(int(instant_us), 1_000_000)
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)

@@ -1,0 +1,150 @@
+"""Connections, roles and scope: how the rest of the store reaches PostgreSQL.
+
+Owns the pool and the three roles. Must never know a table. The application's role owns nothing
+and stands under forced row-level security: a transaction names the projects it may see, and a
+query that forgets to ask for them sees nothing. The maintenance role looks past the policy; only
+`verify`, partitions and data migrations use it, and no request path can reach it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from meterhouse.errors import MeterhouseError
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Any
+    Pool = Any
+
+APP = "meterhouse_app"
+OWNER = "meterhouse_owner"
+MAINTENANCE = "meterhouse_maintenance"
+SCHEMA = "meterhouse"
+
+STATEMENT_TIMEOUT_MS = 120_000
+LOCK_TIMEOUT_MS = 30_000
+CONNECT_TIMEOUT_S = 10
+
+
+class DatabaseUnreachable(MeterhouseError):
+    """The database does not answer: {why}. Check that it runs and that database_url is right."""
+
+    code = "database_unreachable"
+    http_status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the database is: a URL, or a socket folder with a port and a name.
+
+    `login_roles`: the three roles may log in by themselves (the embedded server lets them, behind
+    a folder only we can enter). Otherwise the URL's user logs in and steps down to the role.
+    """
+
+    url: str = ""
+    host: str = ""
+    port: int = 5432
+    database: str = "meterhouse"
+    superuser: str = "postgres"
+    login_roles: bool = False
+
+    def masked(self) -> str:
+        """The address for people: the password is left out."""
+        if not self.url:
+            return f"embedded, socket folder {self.host}"
+        parts = urlsplit(self.url)
+        user = f"{parts.username}@" if parts.username else ""
+        port = f":{parts.port}" if parts.port else ""
+        return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+
+    def arguments(self, role: str | None) -> dict[str, Any]:
+        """What asyncpg needs to connect as `role`; None connects as whoever may create roles."""
+        settings = {
+            "search_path": SCHEMA,
+            "timezone": "UTC",
+            "application_name": "meterhouse",
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
+        }
+        if role is not None and not self.login_roles:
+            settings["role"] = role
+        where: dict[str, Any] = {"dsn": self.url}
+        if not self.url:
+            user = role if role is not None and self.login_roles else self.superuser
+            where = {"host": self.host, "port": self.port, "user": user, "database": self.database}
+        return where | {"server_settings": settings, "timeout": CONNECT_TIMEOUT_S}
+
+
+class Database:
+    """A pool as the application's role; each transaction names its scope."""
+
+    def __init__(self, address: Address, size: int = 10) -> None:
+        self.address = address
+        self._size = size
+        self._pool: Pool | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises `DatabaseUnreachable`."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                min_size=1, max_size=self._size, **self.address.arguments(APP)
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise DatabaseUnreachable(why=str(error)) from error
+
+    async def close(self) -> None:
+        """Give every connection back, waiting for those in use."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
+        """One transaction that sees these projects and nothing else."""
+        if self._pool is None:
+            raise DatabaseUnreachable(why="the pool is not open")
+        async with self._pool.acquire() as connection, connection.transaction():
+            await set_scope(connection, project_ids)
+            yield connection
+
+    @asynccontextmanager
+    async def listener(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction, for LISTEN."""
+        if self._pool is None:
+            raise DatabaseUnreachable(why="the pool is not open")
+        async with self._pool.acquire() as connection:
+            yield connection
+
+    async def project_ids(self) -> list[int]:
+        """Every project there is; for service processes, never for a request."""
+        async with self.transaction(()) as connection:
+            rows = await connection.fetch("select all_project_ids() as id")
+        return [row["id"] for row in rows]
+
+
+async def set_scope(connection: Connection, project_ids: Sequence[int]) -> None:
+    """Name the projects that this transaction may see (until it ends)."""
+    await connection.execute(
+        "select set_config('meterhouse.scope', $1, true)",
+        ",".join(str(int(project_id)) for project_id in project_ids),
+    )
+
+
+@asynccontextmanager
+async def maintenance(address: Address) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that looks past the policies: for `verify`, upkeep and data migrations alone."""
+    try:
+        connection = await asyncpg.connect(**address.arguments(MAINTENANCE))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable(why=str(error)) from error
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""Alembic's folder: numbered steps from an empty schema to today's."""
