@@ -119,6 +119,12 @@ class Gate(Protocol):
     async def caller_of_key(self, key: str) -> Caller | None:
         """The API client of a live key."""
 
+    async def sign_in(self, login: str, password: str, agent: str) -> str | None:
+        """A new session's token, or None; why not is nobody's business."""
+
+    async def sign_out(self, token: str) -> None:
+        """End a session."""
+
 
 class Permission:
     """A dependency that lets a caller with one verb pass; `None` declares the route public."""

@@ -14,7 +14,7 @@ from meterhouse.ports import Clock
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import alarms, devices, notices, rooms, session
+from meterhouse.web.console import session
 from meterhouse.web.pages import make_environment
 from meterhouse.web.shield import Shield
 
@@ -62,7 +62,7 @@ def create_app(services: Services) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    for page in (session, rooms, alarms, devices, notices):
+    for page in (session,):
         app.include_router(page.router)
     problems.install(app)
     check_routes(app)

@@ -4,6 +4,7 @@ Owns which message names each state. Must never know a page. A test fails when a
 member without a word. Colours go with the words (a state is never told by colour alone).
 """
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -140,3 +141,22 @@ _MESSAGES: Final = {(type(member), member): message for t in TABLES for member, 
 def label(words: Words, member: Enum) -> str:
     """The word for a member of one of our enums, in the reader's language."""
     return words(_MESSAGES[type(member), member])
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """A line of the side bar, shown to those who have its verb."""
+
+    title: str
+    path: str
+    icon: str
+    verb: str
+
+
+MENU: Final = (
+    MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
+    MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
+    MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
+    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
+    MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+)

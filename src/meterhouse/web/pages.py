@@ -53,7 +53,7 @@ def formats_of(request: Request) -> Formats:
 
 def is_fragment(request: Request) -> bool:
     """Whether htmx asks for a part of a page rather than a page."""
-    return request.headers.get("hx-request") == "true"
+    return request.headers.get("hx-request-type") == "partial"
 
 
 def render(
