@@ -19,9 +19,9 @@ from meterhouse.errors import MeterhouseError
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-else:
-    Connection = Any
-    Pool = Any
+    RawConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes take their record type for the checker alone
+    Connection = Pool = RawConnection = Any
 
 APP = "meterhouse_app"
 OWNER = "meterhouse_owner"
@@ -138,7 +138,7 @@ async def set_scope(connection: Connection, project_ids: Sequence[int]) -> None:
 
 
 @asynccontextmanager
-async def maintenance(address: Address) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def maintenance(address: Address) -> AsyncIterator[RawConnection]:
     """A connection that looks past the policies: for `verify`, upkeep and data migrations alone."""
     try:
         connection = await asyncpg.connect(**address.arguments(MAINTENANCE))

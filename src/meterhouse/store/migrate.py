@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from meterhouse.store.db import APP, MAINTENANCE, OWNER, SCHEMA, Address, DatabaseUnreachable
+from meterhouse.store.db import APP, MAINTENANCE, OWNER, SCHEMA, Address, DatabaseUnreachable, RawConnection
 
 LOCK = 7_301_645
 
@@ -27,7 +27,7 @@ async def migrate(address: Address) -> str:
         await _create_database(address)
     await _create_roles(address)
 
-    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+    async def connect() -> RawConnection:
         return await asyncpg.connect(**address.arguments(None))
 
     engine = create_async_engine(

@@ -55,6 +55,7 @@ LOG_BYTES_MAX = 8_000_000
 LOG_TAIL_BYTES = 2_000
 WORKING_DIRECTORY = Path("/proc/self/cwd")
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 # Two cores and a few gigabytes; a person who has more runs a server and gives its address.
 SETTINGS = """\
@@ -141,6 +142,7 @@ class EmbeddedServer:
         self.log_path = self.folder / "postgres.log"
         self._version = version
         self._binaries = binaries
+        self._programs = Path()
         self._user: pwd.struct_passwd | None = None
         self._socket_folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -187,9 +189,14 @@ class EmbeddedServer:
             PostgresFailed: it does not start; the error carries the end of its log.
         """
         self._take_lock()
+        _adopt_orphans()
         try:
+            await self._clear_leftovers(LEFTOVER_GRACE_S)
             await asyncio.to_thread(self._prepare)
-            await self._launch(LEFTOVER_GRACE_S)
+            await self._launch()
+        except OSError as error:
+            await self.stop()
+            raise self._failed(str(error)) from error
         except BaseException:
             await self.stop()
             raise
@@ -208,7 +215,7 @@ class EmbeddedServer:
             self._process.send_signal(way)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT_S):
-                    while self.alive:
+                    while self.alive:  # noqa: ASYNC110  # a process has no event to wait for
                         await asyncio.sleep(POLL_S)
         self._process = None
         if self._lock is not None:
@@ -229,8 +236,8 @@ class EmbeddedServer:
                 continue
             log.warning("embedded PostgreSQL has died, starting it again")
             try:
-                await self._launch(0)
-            except PostgresFailed:
+                await self._launch()
+            except (PostgresFailed, OSError):
                 wait_s = min(2 * wait_s, RETRY_MAX_S)
                 log.exception("embedded PostgreSQL does not come back, trying again")
 
@@ -239,7 +246,7 @@ class EmbeddedServer:
             self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("a+", encoding="ascii")
         except PermissionError as error:
-            raise self._not_ours(Path(error.filename)) from error
+            raise self._not_ours() from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -252,29 +259,26 @@ class EmbeddedServer:
         lock.flush()
         self._lock = lock
 
-    def _not_ours(self, path: Path) -> DataNotOurs:
-        """The error for a path we may not use, naming its owner and the line that mends it."""
-        there = next(p for p in [path, *path.parents] if p.exists())
-        owner = there.stat().st_uid
-        me = pwd.getpwuid(os.geteuid()).pw_name
-        return DataNotOurs(there, f"uid {owner}", f"as root, run `chown -R {me} '{there}'`")
+    def _not_ours(self) -> DataNotOurs:
+        """The error for a folder we may not use, naming its owner and the line that mends it."""
+        there = next(p for p in [self.folder, *self.folder.parents] if p.exists())
+        mend = f"as root, run `chown -R {os.geteuid()} '{there}'`, or give another --data"
+        return DataNotOurs(there, f"uid {there.stat().st_uid}", mend)
 
     def _prepare(self) -> None:
         """Programs, user, cluster, socket folder, settings. Blocking; runs in a thread."""
-        binaries = self._binaries or find_binaries(self._version)
-        require_programs(binaries)
         if self._binaries is not None:
-            self._version = major_version(binaries)
+            require_programs(self._binaries)
+            self._version = major_version(self._binaries)
         self._user = self._spare_user()
-        if self._user is not None:
-            binaries = binaries_for(binaries, self._user)
-        self._binaries = binaries
+        found = self._binaries or find_binaries(self._version)
+        self._programs = binaries_for(found, self._user) if self._user else found
         if not (self.cluster / "PG_VERSION").exists():
             self._make_cluster()
         elif self._user is not None:
             self._give(self.cluster)
         elif self.cluster.stat().st_uid != os.geteuid():
-            raise self._not_ours(self.cluster)
+            raise self._not_ours()
         self._socket_folder = self._private_socket_folder()
         settings = SETTINGS.format(socket_folder=self._socket_folder, port=self.port)
         (self.cluster / "meterhouse.conf").write_text(settings, encoding="utf-8")
@@ -304,9 +308,9 @@ class EmbeddedServer:
         self._give(making)
         said = ""
         for locale in ("C.UTF-8", "C"):
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603  # our own programs
                 [
-                    str(self._program("initdb")),
+                    str(self._programs / "initdb"),
                     *("-D", self._known_as(making), "-U", self.superuser, f"--locale={locale}"),
                     *("--auth=trust", "--encoding=UTF8", "--data-checksums"),
                 ],
@@ -349,13 +353,14 @@ class EmbeddedServer:
         memory.write_text(f"{folder}\n", encoding="utf-8")
         return folder
 
-    def _program(self, name: str) -> Path:
-        assert self._binaries is not None
-        return self._binaries / name
-
     def _known_as(self, cluster: Path) -> str:
-        """How the server, standing in its cluster, calls it: needs no right on any parent."""
-        return str(WORKING_DIRECTORY if WORKING_DIRECTORY.exists() else cluster)
+        """How the server, standing in its cluster, calls it: needs no right on any parent.
+
+        Before version 16 a program leaves its working directory to find itself and cannot return
+        through a closed parent, so those get the plain path.
+        """
+        standing = self._version >= 16 and WORKING_DIRECTORY.exists()
+        return str(WORKING_DIRECTORY if standing else cluster)
 
     def _as_child(self, cluster: Path) -> dict[str, Any]:
         """What every child process gets: its folder, its user, a clean environment, no umask."""
@@ -365,11 +370,11 @@ class EmbeddedServer:
             child |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         return child
 
-    async def _launch(self, grace_s: float) -> None:
+    async def _launch(self) -> None:
         """Clear what an earlier life left, start the postmaster, wait until it answers."""
-        await self._clear_leftovers(grace_s)
+        await self._clear_leftovers(0)
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-        command = [str(self._program("postgres")), "-D", self._known_as(self.cluster)]
+        command = [str(self._programs / "postgres"), "-D", self._known_as(self.cluster)]
         command += ["-c", f"cluster_name={self._cluster_name}"]
         with self.log_path.open("ab") as output:
             # A session of its own: Ctrl-C at a terminal reaches us alone, and we stop it in order.
@@ -381,7 +386,7 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # two system calls, no lock
             )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -424,7 +429,7 @@ class EmbeddedServer:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                while self._leftovers():
+                while self._leftovers():  # noqa: ASYNC110  # nor have these, they are not ours
                     await asyncio.sleep(POLL_S)
                 return
         while leftovers := self._leftovers():
@@ -434,20 +439,38 @@ class EmbeddedServer:
             await asyncio.sleep(POLL_S)
 
     def _leftovers(self) -> list[int]:
-        """Processes that carry our cluster's name; a dead one that waits to be reaped has none."""
-        mark = self._cluster_name.encode()
+        """Processes of this cluster that nobody's postmaster owns any more; reaps the dead ones.
+
+        One that is about to be a zombie has no command line left; it is ours when it is our child.
+        """
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
+                _, _, rest = (folder / "stat").read_text().partition("(")
+                name, _, fields = rest.rpartition(")")
+                state, parent = fields.split()[:2]
                 words = (folder / "cmdline").read_bytes()
-                if mark in words and words.split(b"\0")[0].rpartition(b"/")[2][:8] == b"postgres":
-                    found.append(int(folder.name))
+                orphan = not words and int(parent) == os.getpid()
+                if name != "postgres" or not (orphan or self._cluster_name.encode() in words):
+                    continue
+                found.append(int(folder.name))
+                if state == "Z" and orphan:
+                    os.waitpid(int(folder.name), os.WNOHANG)
         return found
 
     def _trim_log(self) -> None:
         """Keep the log bounded. It is opened for appending, so cutting it is harmless."""
         if self.log_path.stat().st_size > LOG_BYTES_MAX:
             os.truncate(self.log_path, 0)
+
+
+def _adopt_orphans() -> None:
+    """Make us the one who inherits a dead postmaster's children, so that we can reap them.
+
+    Else they go to process 1, which in many containers reaps nobody.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _die_with(parent_pid: int) -> Callable[[], None] | None:

@@ -33,7 +33,7 @@ PEOPLE = (
         name text not null,
         password_hash text,
         key_hash bytea unique,
-        language text not null default 'zh_Hans',
+        language text not null default 'zh-Hans',
         failed_count integer not null default 0,
         failed_at timestamptz,
         disabled_at timestamptz,
@@ -78,7 +78,7 @@ PREMISES = (
         name text not null,
         phone text,
         email text,
-        language text not null default 'zh_Hans',
+        language text not null default 'zh-Hans',
         primary key (project_id, id))""",
     """create table agreement (
         project_id bigint not null references project (id),

@@ -1,0 +1,271 @@
+"""Asking meters to do something: queue, check again when sending, note what came of it.
+
+Owns a command's life. Must never send a byte: the head end claims a command when its bus is free,
+talks to the meter, and hands the outcome back. *Sent* is never *done*: a command is confirmed when
+its effect was read back, and whatever is in doubt stays `unknown` and is looked at again.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from meterhouse.control import policy as policies
+from meterhouse.control.decide import Moment, blocked_by
+from meterhouse.errors import NotFound
+from meterhouse.ledger.book import available_minor
+from meterhouse.model import (
+    AlarmKind,
+    CommandKind,
+    CommandState,
+    Override,
+    Reason,
+    Relay,
+)
+from meterhouse.ports import Effect, Outcome
+from meterhouse.store import catalog, ledger, monitor, queue, readings
+from meterhouse.store.db import Connection, Database
+from meterhouse.units import EPOCH
+
+# A sender that died leaves its command `sent`; after this long somebody else looks at it.
+SENT_LIFE = timedelta(minutes=2)
+# Which queued commands a new one makes pointless. Never the reverse: a disconnect waits its turn.
+SUPERSEDES: dict[CommandKind, tuple[CommandKind, ...]] = {
+    CommandKind.CONNECT: (CommandKind.DISCONNECT, CommandKind.ALLOW_CONNECT),
+    CommandKind.ALLOW_CONNECT: (CommandKind.DISCONNECT,),
+    CommandKind.KEEP_POWER_ON: (CommandKind.DISCONNECT, CommandKind.KEEP_POWER_OFF),
+    CommandKind.KEEP_POWER_OFF: (CommandKind.KEEP_POWER_ON,),
+    CommandKind.DISCONNECT: (),
+    CommandKind.READ: (),
+}
+ENDS: dict[Effect, CommandState] = {
+    Effect.DONE: CommandState.CONFIRMED,
+    Effect.NOT_DONE: CommandState.REFUSED,
+    Effect.UNKNOWN: CommandState.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A command that has just become *sent*: the head end must now talk to the meter."""
+
+    project_id: int
+    id: int
+    meter_id: int
+    point_id: int | None
+    kind: CommandKind
+    reason: Reason
+    address: str
+    model: str
+    expires_at: datetime
+    timezone: str
+
+
+async def request(
+    db: Database, project_id: int, meter_ids: Sequence[int], kind: CommandKind, note: str,
+    actor_id: int | None, at: datetime,
+) -> list[int]:  # fmt: skip
+    """A person's command to meters: read now, 拉闸, 合闸, 保电, 恢复预付费 by its parts.
+
+    A disconnect lays *forced off* over the automatic decision, a keep-power *keep power*, and a
+    connect or release takes the override away, so that the next reading decides as always.
+
+    Raises:
+        NotFound: a meter is not in service in this project.
+    """
+    async with db.transaction([project_id]) as connection:
+        policy = await load_policy(connection, project_id)
+        ids = []
+        for meter_id in meter_ids:
+            where = await monitor.meter_place(connection, project_id, meter_id)
+            if where is None:
+                raise NotFound("meter", meter_id)
+            await _lay_override(connection, project_id, where["point_id"], kind)
+            command_id = await enqueue(
+                connection, project_id, where, kind, Reason.PERSON, note, actor_id, at,
+                policy.command_life_s,
+            )  # fmt: skip
+            ids.append(command_id)
+        await readings.bump(connection, project_id)
+        return ids
+
+
+async def enqueue(
+    connection: Connection, project_id: int, where: Any, kind: CommandKind, reason: Reason,
+    note: str, actor_id: int | None, at: datetime, life_s: int,
+) -> int:  # fmt: skip
+    """Queue one command inside a flow; what it supersedes is withdrawn first.
+
+    `where` is a row or mapping with meter_id, point_id and gateway_id.
+    """
+    await queue.withdraw(
+        connection, project_id, where["meter_id"], SUPERSEDES[kind], "superseded", at
+    )
+    new = queue.NewCommand(
+        meter_id=where["meter_id"],
+        point_id=where["point_id"],
+        gateway_id=where["gateway_id"],
+        kind=kind,
+        reason=reason,
+        note=note,
+        not_before=at,
+        expires_at=at + timedelta(seconds=life_s),
+    )
+    return await queue.insert_command(connection, project_id, new, actor_id, None, at)
+
+
+async def claim(
+    db: Database, project_id: int, gateway_id: int, at: datetime, is_live: bool = True
+) -> Claimed | None:
+    """The next command of a gateway, its guards checked again; it is *sent* from here on.
+
+    A disconnect that a guard forbids is withdrawn, and the next one is looked at. Answers None
+    when nothing is left to do.
+    """
+    while True:
+        async with db.transaction([project_id]) as connection:
+            row = await queue.next_command(connection, project_id, gateway_id, at)
+            if row is None:
+                return None
+            project = await catalog.get_project(connection, project_id)
+            why = await _forbidden(connection, project, row, at) if is_live else "gateway_offline"
+            if why is None:
+                await queue.set_command(
+                    connection, project_id, row["id"], CommandState.SENT, "", at
+                )
+            else:
+                state = CommandState.EXPIRED if why == "expired" else CommandState.WITHDRAWN
+                await queue.set_command(connection, project_id, row["id"], state, why, at)
+            await readings.bump(connection, project_id)
+        if why is None:
+            return Claimed(
+                project_id, row["id"], row["meter_id"], row["point_id"],
+                CommandKind(row["kind"]), Reason(row["reason"]), row["address"], row["model"],
+                row["expires_at"], project["timezone"],
+            )  # fmt: skip
+
+
+async def finish(
+    db: Database, claimed: Claimed, outcome: Outcome, at: datetime
+) -> CommandState:
+    """Note what came of a command, and what the meter said of its relay."""
+    state = ENDS[outcome.effect]
+    async with db.transaction([claimed.project_id]) as connection:
+        row = await queue.set_command(
+            connection, claimed.project_id, claimed.id, state, outcome.why, at
+        )
+        if claimed.point_id is not None and outcome.values.relay is not Relay.UNKNOWN:
+            await monitor.set_relay(
+                connection, claimed.project_id, claimed.point_id, int(outcome.values.relay),
+                outcome.values.keep_power,
+            )  # fmt: skip
+        if row is not None:
+            await _alarm(connection, claimed.project_id, row, state, outcome.why, at)
+        await readings.bump(connection, claimed.project_id)
+    return state
+
+
+async def tend(db: Database, project_id: int, at: datetime) -> int:
+    """Expire what was not sent in time, and look again at what a dead sender left behind."""
+    async with db.transaction([project_id]) as connection:
+        expired = await queue.expire_commands(connection, project_id, at)
+        lost = await queue.lost_commands(connection, project_id, at - SENT_LIFE)
+        for row in expired:
+            await _alarm(connection, project_id, row, CommandState.EXPIRED, "expired", at)
+        for row in lost:
+            await queue.set_command(
+                connection, project_id, row["id"], CommandState.UNKNOWN, "interrupted", at
+            )
+            await _alarm(connection, project_id, row, CommandState.UNKNOWN, "interrupted", at)
+            await enqueue(
+                connection, project_id, row, CommandKind.READ, Reason.SAFETY,
+                "look again after an interrupted command", None, at, 300,
+            )  # fmt: skip
+        if expired or lost:
+            await readings.bump(connection, project_id)
+        return len(expired) + len(lost)
+
+
+async def load_policy(connection: Connection, project_id: int) -> policies.Policy:
+    """A project's rules."""
+    project = await catalog.get_project(connection, project_id)
+    return policies.parse(json.loads(project["policy"]))
+
+
+async def _lay_override(
+    connection: Connection, project_id: int, point_id: int, kind: CommandKind
+) -> None:
+    override = {
+        CommandKind.DISCONNECT: Override.OFF,
+        CommandKind.KEEP_POWER_ON: Override.ON,
+        CommandKind.CONNECT: Override.NONE,
+        CommandKind.ALLOW_CONNECT: Override.NONE,
+        CommandKind.KEEP_POWER_OFF: Override.NONE,
+    }.get(kind)
+    if override is not None:
+        await monitor.set_override(connection, project_id, point_id, override)
+
+
+async def _forbidden(
+    connection: Connection, project: Any, row: Any, at: datetime
+) -> str | None:
+    """Why a queued command must not be sent now, or None."""
+    if row["removed_at"] is not None:
+        return "meter_removed"
+    if row["expires_at"] <= at:
+        return "expired"
+    if row["kind"] != CommandKind.DISCONNECT:
+        return None
+    policy = policies.parse(json.loads(project["policy"]))
+    moment = await moment_of(connection, project, policy, row, at)
+    guard = blocked_by(Reason(row["reason"]), moment, policy)
+    return None if guard is None else str(guard)
+
+
+async def moment_of(
+    connection: Connection, project: Any, policy: policies.Policy, row: Any, at: datetime
+) -> Moment:
+    """What is known of a command's point now, from the rows and nothing cached."""
+    spendable_minor, floor_minor = 0, None
+    if row["account_id"] is not None:
+        purse = await ledger.lock_purse(connection, project["id"], row["point_id"])
+        floor_minor = purse.floor_minor
+        spendable_minor = available_minor(
+            sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
+            project["currency_exponent"],
+        )  # fmt: skip
+    noticed = row["noticed_at"] is not None and row["noticed_at"] > EPOCH
+    return Moment(
+        available_minor=spendable_minor,
+        floor_minor=readings.NO_FLOOR_MINOR if floor_minor is None else floor_minor,
+        keep_power=row["override"] == Override.ON or row["keep_power_reported"] == 1,
+        quiet=policies.is_quiet(policy, project["timezone"], at),
+        reading_age_s=int((at - row["read_at"]).total_seconds()),
+        noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
+        frozen=project["frozen"],
+        expired=row["expires_at"] <= at,
+        superseded=row["superseded"],
+    )
+
+
+async def _alarm(
+    connection: Connection, project_id: int, row: Any, state: CommandState, why: str, at: datetime
+) -> None:
+    subject = f"meter:{row['meter_id']}"
+    if row["kind"] == CommandKind.READ:
+        return
+    if state is CommandState.CONFIRMED:
+        await queue.close_alarms(
+            connection, project_id, AlarmKind.COMMAND_FAILED, [subject], at
+        )
+        return
+    alarm = queue.NewAlarm(
+        AlarmKind.COMMAND_FAILED,
+        subject,
+        point_id=row["point_id"],
+        meter_id=row["meter_id"],
+        gateway_id=row["gateway_id"],
+        facts={"command_id": row["id"], "kind": row["kind"], "state": state, "why": why},
+    )
+    await queue.open_alarms(connection, project_id, [alarm], at)

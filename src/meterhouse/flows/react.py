@@ -1,0 +1,251 @@
+"""What follows from what a household can still spend: warnings, notices, and the relay.
+
+Owns the step from decisions to rows. Called inside the transaction of whatever changed the
+balance (a reading, a payment), so that the change and its consequences are committed together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.control.decide import (
+    NO_FLOOR_MINOR,
+    Decision,
+    Facts,
+    KeeperCode,
+    Moment,
+    OverrideCode,
+    Want,
+    blocked_by,
+    decide,
+    reason_of,
+    sweep_stops,
+    warning_level,
+)
+from meterhouse.control.policy import Policy, is_quiet
+from meterhouse.flows.command import enqueue
+from meterhouse.model import AlarmKind, CommandKind, Reason
+from meterhouse.store import monitor, queue
+from meterhouse.store.db import Connection
+from meterhouse.units import Minor, to_decimal, to_us
+from meterhouse.words import N_, words
+
+Ints = NDArray[np.int64]
+OWING = 4
+LAST_WARNING = 3
+
+LOW_SUBJECT = N_("Balance low: {room}")
+LOW_TEXT = N_("{customer}, the balance of room {room} is {balance} {currency}. Please top up.")
+OUT_SUBJECT = N_("Balance used up: {room}")
+OUT_TEXT = N_(
+    "{customer}, the balance of room {room} is {balance} {currency}. "
+    "The supply will be switched off unless you top up."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The project a reaction happens in."""
+
+    project_id: int
+    timezone: str
+    currency: str
+    currency_exponent: int
+    frozen: bool
+    policy: Policy
+
+
+def levels(columns: Mapping[str, Ints], available_minor: Ints) -> NDArray[np.int8]:
+    """The warning level of each point; whoever has no floor or keeps no money here has none."""
+    level = warning_level(
+        available_minor,
+        (columns["warning_1_minor"], columns["warning_2_minor"], columns["warning_3_minor"]),
+        columns["floor_minor"],
+    )
+    watched = (columns["keeper"] == KeeperCode.PLATFORM) & (
+        columns["floor_minor"] > NO_FLOOR_MINOR
+    )
+    level[~watched] = 0
+    return level
+
+
+async def react(
+    connection: Connection,
+    setting: Setting,
+    columns: Mapping[str, Ints],
+    available_minor: Ints,
+    level: NDArray[np.int8],
+    at: datetime,
+) -> int:
+    """Open and close warnings, tell households, queue what the relay table asks for.
+
+    Args:
+        connection: the caller's transaction.
+        setting: the project.
+        columns: as `store.readings.load_state` gives them, `relay` and `read_at` as just read.
+        available_minor: of each point, after what has just happened.
+        level: from `levels`; the caller stores it.
+        at: the present instant.
+
+    Returns:
+        How many commands were queued.
+    """
+    noticed_at = columns["noticed_at"].copy()
+    changed = np.flatnonzero(level != columns["warning_level"])
+    if len(changed):
+        await _warn(connection, setting, columns, available_minor, level, changed, noticed_at, at)
+    decision = decide(_facts(columns, available_minor, is_quiet(
+        setting.policy, setting.timezone, at
+    ), setting.policy))  # fmt: skip
+    acting = np.flatnonzero(decision.act)
+    if not len(acting):
+        return 0
+    return await _switch(
+        connection, setting, columns, available_minor, decision, acting, noticed_at, at
+    )
+
+
+def _facts(columns: Mapping[str, Ints], available_minor: Ints, quiet: bool, policy: Policy) -> Facts:
+    count = len(available_minor)
+    debt_minor = columns["floor_minor"] - available_minor
+    return Facts(
+        available_minor=available_minor,
+        floor_minor=columns["floor_minor"],
+        reconnect_minor=columns["reconnect_minor"],
+        keeper=columns["keeper"],
+        override=columns["override"],
+        relay=columns["relay"],
+        quiet=np.full(count, quiet) & (debt_minor < policy.quiet_debt_minor),
+        safety_lock=np.zeros(count, dtype=np.bool_),
+        timetable_off=np.zeros(count, dtype=np.bool_),
+    )
+
+
+async def _warn(
+    connection: Connection, setting: Setting, columns: Mapping[str, Ints], available_minor: Ints,
+    level: NDArray[np.int8], changed: Ints, noticed_at: Ints, at: datetime,
+) -> None:  # fmt: skip
+    project_id = setting.project_id
+    points = columns["point_id"]
+    alarms, notices = [], []
+    worse = [int(i) for i in changed if level[i] > columns["warning_level"][i]]
+    who = await monitor.contacts(connection, project_id, [int(points[i]) for i in worse])
+    for i in worse:
+        point_id, balance_minor = int(points[i]), int(available_minor[i])
+        kind = AlarmKind.CREDIT_OUT if level[i] == OWING else AlarmKind.CREDIT_LOW
+        facts = {"available_minor": balance_minor}
+        alarms.append(
+            queue.NewAlarm(kind, f"point:{point_id}", int(level[i]), point_id, facts=facts)
+        )
+        notices += _notices(setting, who[point_id], kind, Minor(balance_minor), int(level[i]), at)
+    told = [i for i in worse if level[i] >= LAST_WARNING > columns["warning_level"][i]]
+    noticed_at[told] = to_us(at)
+    await queue.open_alarms(connection, project_id, alarms, at)
+    await queue.insert_notices(connection, project_id, notices, at)
+    await queue.set_noticed(connection, project_id, [int(points[i]) for i in told], at)
+    paid_up = [f"point:{points[i]}" for i in changed if level[i] < OWING]
+    await queue.close_alarms(connection, project_id, AlarmKind.CREDIT_OUT, paid_up, at)
+    quiet = [f"point:{points[i]}" for i in changed if level[i] in (0, OWING)]
+    await queue.close_alarms(connection, project_id, AlarmKind.CREDIT_LOW, quiet, at)
+
+
+def _notices(
+    setting: Setting, who: Any, kind: AlarmKind, balance_minor: Minor, level: int, at: datetime
+) -> list[queue.NewNotice]:
+    say = words(who["language"])
+    facts = {
+        "customer": who["customer"] or say("Vacant"),
+        "room": who["room"],
+        "balance": to_decimal(balance_minor, setting.currency_exponent),
+        "currency": setting.currency,
+    }
+    out = kind is AlarmKind.CREDIT_OUT
+    subject = say(OUT_SUBJECT if out else LOW_SUBJECT, **facts)
+    text = say(OUT_TEXT if out else LOW_TEXT, **facts)
+    key = f"{kind}:{who['point_id']}:{level}:{to_us(at)}"
+    channels = [("console", "")]
+    if who["email"]:
+        channels.append(("email", who["email"]))
+    return [
+        queue.NewNotice(channel, recipient, subject, text, f"{key}:{channel}", who["point_id"])
+        for channel, recipient in channels
+    ]
+
+
+async def _switch(
+    connection: Connection, setting: Setting, columns: Mapping[str, Ints], available_minor: Ints,
+    decision: Decision, acting: Ints, noticed_at: Ints, at: datetime,
+) -> int:  # fmt: skip
+    project_id, policy = setting.project_id, setting.policy
+    meters = columns["meter_id"]
+    live: dict[int, set[str]] = {}
+    for row in await queue.live_commands(connection, project_id, [int(meters[i]) for i in acting]):
+        live.setdefault(row["meter_id"], set()).add(row["kind"])
+    off = [int(i) for i in acting if decision.want[i] == Want.OFF]
+    who = await monitor.contacts(
+        connection, project_id, [int(columns["point_id"][i]) for i in off]
+    )
+    due: list[tuple[int, CommandKind, Reason]] = []
+    for i in acting:
+        reason = reason_of(int(decision.row[i]))
+        waiting = live.get(int(meters[i]), set())
+        if decision.want[i] == Want.ON:
+            kind = CommandKind.CONNECT if policy.close_direct else CommandKind.ALLOW_CONNECT
+            if not waiting & {CommandKind.CONNECT, CommandKind.ALLOW_CONNECT}:
+                due.append((int(i), kind, reason))
+        elif not waiting & {CommandKind.DISCONNECT, CommandKind.CONNECT}:
+            email = who[int(columns["point_id"][i])]["email"]
+            moment = _moment(setting, columns, available_minor, int(i), noticed_at, email, at)
+            if blocked_by(reason, moment, policy) is None:
+                due.append((int(i), CommandKind.DISCONNECT, reason))
+    due = await _within_sweep(connection, setting, due, at)
+    for i, kind, reason in due:
+        where = {
+            "meter_id": int(meters[i]),
+            "point_id": int(columns["point_id"][i]),
+            "gateway_id": int(columns["gateway_id"][i]) or None,
+        }
+        await enqueue(
+            connection, project_id, where, kind, reason, "", None, at, policy.command_life_s
+        )
+    return len(due)
+
+
+def _moment(
+    setting: Setting, columns: Mapping[str, Ints], available_minor: Ints, i: int,
+    noticed_at: Ints, email: str | None, at: datetime,
+) -> Moment:  # fmt: skip
+    now_us = to_us(at)
+    noticed = int(noticed_at[i])
+    return Moment(
+        available_minor=int(available_minor[i]),
+        floor_minor=int(columns["floor_minor"][i]),
+        keep_power=columns["override"][i] == OverrideCode.ON or columns["keep_power"][i] == 1,
+        quiet=is_quiet(setting.policy, setting.timezone, at),
+        reading_age_s=(now_us - int(columns["read_at"][i])) // 1_000_000,
+        noticed_age_s=(now_us - noticed) // 1_000_000 if noticed > 0 else -1,
+        has_channel=email is not None,
+        frozen=setting.frozen,
+    )
+
+
+async def _within_sweep(
+    connection: Connection, setting: Setting, due: list[tuple[int, CommandKind, Reason]],
+    at: datetime,
+) -> list[tuple[int, CommandKind, Reason]]:  # fmt: skip
+    """What may be done without asking: a sweep that would cut off unusually many stops."""
+    arrears = [one for one in due if one[2] is Reason.ARREARS]
+    points = await monitor.point_count(connection, setting.project_id) if arrears else 0
+    if not arrears or not sweep_stops(setting.policy, len(arrears), points):
+        return due
+    alarm = queue.NewAlarm(
+        AlarmKind.SWEEP_STOPPED,
+        f"project:{setting.project_id}",
+        facts={"wanted_count": len(arrears), "point_count": points},
+    )
+    await queue.open_alarms(connection, setting.project_id, [alarm], at)
+    return [one for one in due if one[2] is not Reason.ARREARS]

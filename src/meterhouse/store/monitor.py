@@ -1,0 +1,131 @@
+"""What is known of single points and meters, and what has fallen silent.
+
+Owns small questions that flows ask of a few rows. Lists for screens are in `reports`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from meterhouse.store.db import Connection
+
+
+async def lock_project(connection: Connection, project_id: int) -> None:
+    """Let one reading flow of a project at a time move its chains; others wait their turn."""
+    await connection.execute("select pg_advisory_xact_lock(7301, $1::int8::int4)", project_id)
+
+
+async def meter_place(
+    connection: Connection, project_id: int, meter_id: int
+) -> asyncpg.Record | None:
+    """Where a meter in service hangs: meter_id, point_id, gateway_id, address, model."""
+    return await connection.fetchrow(
+        """select id as meter_id, point_id, gateway_id, address, model from meter
+           where project_id = $1 and id = $2 and removed_at is null and point_id is not null""",
+        project_id, meter_id,
+    )  # fmt: skip
+
+
+async def set_override(
+    connection: Connection, project_id: int, point_id: int, override: str
+) -> None:
+    """Lay a person's decision over the automatic one, or take it away."""
+    await connection.execute(
+        "update point set override = $3 where project_id = $1 and id = $2",
+        project_id, point_id, override,
+    )  # fmt: skip
+
+
+async def set_relay(
+    connection: Connection, project_id: int, point_id: int, relay: int, keep_power: bool | None
+) -> None:
+    """Note what the meter itself said of its relay, and of keep-power where it said so."""
+    await connection.execute(
+        """update point_state set relay = $3, keep_power = coalesce($4::int2, keep_power)
+           where project_id = $1 and point_id = $2""",
+        project_id, point_id, relay, None if keep_power is None else int(keep_power),
+    )  # fmt: skip
+
+
+async def contacts(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> dict[int, asyncpg.Record]:
+    """Whom to tell about points: room, customer, e-mail and language; e-mail may be missing."""
+    rows = await connection.fetch(
+        """select p.id as point_id, pl.name as room, c.name as customer, c.email,
+               coalesce(c.language, 'zh-Hans') as language
+           from point p join place pl on (pl.project_id, pl.id) = (p.project_id, p.place_id)
+           left join agreement_point ap on (ap.project_id, ap.point_id) = (p.project_id, p.id)
+               and ap.valid_to is null
+           left join agreement a on (a.project_id, a.id) = (ap.project_id, ap.agreement_id)
+           left join customer c on (c.project_id, c.id) = (a.project_id, a.customer_id)
+           where p.project_id = $1 and p.id = any($2::int8[])""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+    return {row["point_id"]: row for row in rows}
+
+
+async def point_count(connection: Connection, project_id: int) -> int:
+    """How many points a project has."""
+    count: int = await connection.fetchval(
+        "select count(*) from point where project_id = $1", project_id
+    )
+    return count
+
+
+async def silent_meters(
+    connection: Connection, project_id: int, read_before: datetime, installed_before: datetime
+) -> list[asyncpg.Record]:
+    """Meters that nobody has read since an instant and whose alarm is not open yet."""
+    return await connection.fetch(
+        """select m.id as meter_id, m.point_id, m.gateway_id, ps.read_at
+           from meter m join point_state ps on (ps.project_id, ps.meter_id) = (m.project_id, m.id)
+           where m.project_id = $1 and m.removed_at is null and m.gateway_id is not null
+           and ps.read_at < $2 and m.installed_at < $3
+           and not exists (select from alarm a where a.project_id = m.project_id
+               and a.kind = 'meter_offline' and a.subject = 'meter:' || m.id
+               and a.closed_at is null)""",
+        project_id, read_before, installed_before,
+    )  # fmt: skip
+
+
+async def heard_meters(
+    connection: Connection, project_id: int, read_since: datetime
+) -> list[str]:
+    """Subjects of open offline alarms whose meter has been read again."""
+    rows = await connection.fetch(
+        """select a.subject from alarm a
+           join point_state ps on ps.project_id = a.project_id and ps.meter_id = a.meter_id
+           where a.project_id = $1 and a.kind = 'meter_offline' and a.closed_at is null
+           and ps.read_at >= $2""",
+        project_id, read_since,
+    )  # fmt: skip
+    return [row["subject"] for row in rows]
+
+
+async def silent_gateways(
+    connection: Connection, project_id: int, seen_before: datetime
+) -> list[asyncpg.Record]:
+    """Gateways that are off the line since before an instant and whose alarm is not open yet."""
+    return await connection.fetch(
+        """select g.id as gateway_id, s.seen_at from gateway g
+           join gateway_state s on (s.project_id, s.gateway_id) = (g.project_id, g.id)
+           where g.project_id = $1 and not s.online and s.seen_at < $2
+           and not exists (select from alarm a where a.project_id = g.project_id
+               and a.kind = 'gateway_offline' and a.subject = 'gateway:' || g.id
+               and a.closed_at is null)""",
+        project_id, seen_before,
+    )  # fmt: skip
+
+
+async def heard_gateways(connection: Connection, project_id: int) -> list[str]:
+    """Subjects of open offline alarms whose gateway is on the line again."""
+    rows = await connection.fetch(
+        """select a.subject from alarm a
+           join gateway_state s on s.project_id = a.project_id and s.gateway_id = a.gateway_id
+           where a.project_id = $1 and a.kind = 'gateway_offline' and a.closed_at is null
+           and s.online""",
+        project_id,
+    )
+    return [row["subject"] for row in rows]

@@ -1,0 +1,352 @@
+"""Readings, charges and the state of points: set-based, replay-safe, without a Python loop.
+
+Owns the reading partitions and the hot state table. Must never judge or rate: it loads columns
+for the kernels and stores the columns they answer. Row-level security refuses COPY on a table it
+guards, so fresh rows go straight into the week's partition, where the application may insert and
+nothing else; `check_scope` therefore stands before every such COPY.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.errors import MeterhouseError
+from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, pack, unpack
+from meterhouse.store.db import SCHEMA, Connection
+from meterhouse.units import from_us, to_us
+
+Ints = NDArray[np.int64]
+NO_FLOOR_MINOR = -(10**17)
+WEEK_US = 7 * 86_400_000_000
+# 1970-01-05 was a Monday.
+MONDAY_US = 4 * 86_400_000_000
+
+READING: Layout = (
+    ("project_id", INT8), ("meter_id", INT8), ("register_epoch", INT4), ("read_at", TIMESTAMP),
+    ("received_at", TIMESTAMP), ("total_milli", INT8), ("band_1_milli", INT8),
+    ("band_2_milli", INT8), ("band_3_milli", INT8), ("band_4_milli", INT8), ("power_w", INT8),
+    ("credit_minor", INT8), ("relay", INT2), ("source", INT2),
+)  # fmt: skip
+CHARGE: Layout = (
+    ("project_id", INT8), ("point_id", INT8), ("ended_at", TIMESTAMP), ("version", INT4),
+    ("started_at", TIMESTAMP), ("meter_id", INT8), ("register_epoch", INT4),
+    ("account_id", INT8), ("tariff_id", INT8), ("energy_milli", INT8), ("block_milli", INT8),
+    ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("verdict", INT2), ("quality", INT2),
+)  # fmt: skip
+REGISTERS = tuple(f"good_{index}_milli" for index in range(5))
+SUSPECTS = tuple(f"suspect_{index}_milli" for index in range(5))
+BANDS = tuple(f"band_{index}_milli" for index in range(1, 5))
+
+STATE_COLUMNS: dict[str, str] = {
+    "meter_id": "ps.meter_id",
+    "point_id": "ps.point_id",
+    "register_epoch": "ps.register_epoch",
+    "read_at": "ps.read_at",
+    "good_at": "ps.good_at",
+    **{name: f"ps.{name}" for name in REGISTERS},
+    "suspect_at": "ps.suspect_at",
+    **{name: f"ps.{name}" for name in SUSPECTS},
+    "suspect_count": "ps.suspect_count",
+    "block_milli": "ps.block_milli",
+    "block_period_at": "ps.block_period_at",
+    "accrued_nano": "ps.accrued_nano",
+    "relay": "ps.relay",
+    "keep_power": "ps.keep_power",
+    "warning_level": "ps.warning_level",
+    "noticed_at": "ps.noticed_at",
+    "modulus_milli": "m.modulus_milli",
+    "max_power_w": "m.max_power_w",
+    "multiplier": "m.multiplier",
+    "gateway_id": "coalesce(m.gateway_id, 0)",
+    "tariff_id": "coalesce(p.tariff_id, 0)",
+    "keeper": "case p.keeper when 'meter' then 0 when 'platform' then 1 "
+    "when 'external' then 2 else 3 end",
+    "override": "case p.override when 'none' then 0 when 'on' then 1 else 2 end",
+    "warning_1_minor": "p.warning_1_minor",
+    "warning_2_minor": "p.warning_2_minor",
+    "warning_3_minor": "p.warning_3_minor",
+    "reconnect_minor": "p.reconnect_minor",
+    "account_id": "coalesce(p.account_id, 0)",
+    "balance_minor": "coalesce(a.credit_minor - a.debit_minor, 0)"
+    " + coalesce(c.credit_minor - c.debit_minor, 0)",
+    "pending_debit_minor": "coalesce(a.pending_debit_minor, 0) + coalesce(c.pending_debit_minor,0)",
+    "floor_minor": f"coalesce(a.floor_minor, {NO_FLOOR_MINOR})",
+}
+INSTANTS = frozenset({"read_at", "good_at", "suspect_at", "block_period_at", "noticed_at"})
+STATE: Layout = tuple(
+    (name, TIMESTAMP if name in INSTANTS else INT8) for name in STATE_COLUMNS
+)
+_STATE_SELECT = ", ".join(
+    expression if name in INSTANTS else f"({expression})::int8"
+    for name, expression in STATE_COLUMNS.items()
+)
+_STATE_QUERY = f"""
+    select {_STATE_SELECT}
+    from point_state ps
+    join meter m on m.project_id = ps.project_id and m.id = ps.meter_id
+    join point p on p.project_id = ps.project_id and p.id = ps.point_id
+    left join account a on a.project_id = p.project_id and a.id = p.account_id
+    left join account c on c.project_id = p.project_id and c.id = p.common_account_id
+    where ps.project_id = """  # noqa: S608  # column names are our own constants
+
+ROUND: Layout = (
+    ("point_id", INT8), ("read_at", TIMESTAMP), ("good_at", TIMESTAMP),
+    *((name, INT8) for name in REGISTERS), ("block_milli", INT8),
+    ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("relay", INT2), ("keep_power", INT2),
+    ("power_w", INT8), ("credit_minor", INT8), ("warning_level", INT2),
+)  # fmt: skip
+_ROUND_TABLE = f"""create temporary table if not exists round_state (
+    point_id int8, read_at timestamptz, good_at timestamptz,
+    {", ".join(f"{name} int8" for name in REGISTERS)}, block_milli int8,
+    block_period_at timestamptz, amount_nano int8, relay int2, keep_power int2, power_w int8,
+    credit_minor int8, warning_level int2) on commit delete rows"""
+_ROUND_UPDATE = f"""update point_state ps set
+    read_at = greatest(ps.read_at, r.read_at), good_at = r.good_at,
+    {", ".join(f"{name} = r.{name}" for name in REGISTERS)},
+    block_milli = r.block_milli, block_period_at = r.block_period_at,
+    rated_nano = ps.rated_nano + r.amount_nano, accrued_nano = ps.accrued_nano + r.amount_nano,
+    relay = r.relay, keep_power = r.keep_power, power_w = r.power_w,
+    reported_credit_minor = r.credit_minor, warning_level = r.warning_level
+    from round_state r where ps.project_id = $1 and ps.point_id = r.point_id"""  # noqa: S608
+
+
+class OutOfScope(MeterhouseError):
+    """Rows of project {project_id} may not be written in this scope."""
+
+    code = "out_of_scope"
+    http_status = 403
+
+
+async def check_scope(connection: Connection, project_id: int) -> None:
+    """Stand in for row-level security where a COPY goes past it. Raises `OutOfScope`."""
+    if not await connection.fetchval("select $1 = any(scope_ids())", project_id):
+        raise OutOfScope(project_id=project_id)
+
+
+async def load_state(
+    connection: Connection, project_id: int, meter_ids: Ints | None = None
+) -> dict[str, Ints]:
+    """The state, rules and money of points, one row a meter in service, ordered by meter.
+
+    Args:
+        connection: inside a transaction that sees the project.
+        project_id: the project.
+        meter_ids: only these meters; None loads the whole project.
+
+    Returns:
+        The columns of `STATE_COLUMNS` as int64; instants in µs since 1970 UTC.
+    """
+    query = f"{_STATE_QUERY}{int(project_id)} and m.removed_at is null"
+    if meter_ids is not None:
+        listed = ",".join(map(str, meter_ids.tolist()))
+        query += f" and ps.meter_id = any('{{{listed}}}'::int8[])"
+    stream = io.BytesIO()
+    await connection.copy_from_query(f"{query} order by 1", output=stream, format="binary")
+    return unpack(STATE, stream.getvalue())
+
+
+async def shared_accruals(connection: Connection, project_id: int) -> dict[int, int]:
+    """Accrued nano of accounts that more than one point draws on, by account id."""
+    rows = await connection.fetch(
+        """select p.account_id, sum(ps.accrued_nano)::int8 as accrued_nano
+           from point p join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)
+           where p.project_id = $1 and p.account_id is not null
+           group by p.account_id having count(*) > 1""",
+        project_id,
+    )
+    return {row["account_id"]: row["accrued_nano"] for row in rows}
+
+
+async def insert_fresh(connection: Connection, table: str, layout: Layout, rows: Columns) -> bool:
+    """COPY rows into their partitions; False, with nothing written, if one is there already.
+
+    Args:
+        connection: inside a transaction whose scope holds every row's project (checked here).
+        table: `reading` or `charge`.
+        layout: `READING` or `CHARGE`.
+        rows: the columns, all of one project.
+    """
+    for project_id in np.unique(rows["project_id"]).tolist():
+        await check_scope(connection, project_id)
+    instant = rows["read_at" if table == "reading" else "ended_at"]
+    week = (instant - MONDAY_US) // WEEK_US
+    try:
+        async with connection.transaction():
+            for one in np.unique(week).tolist():
+                part = await _partition(connection, one * WEEK_US + MONDAY_US)
+                mine = slice(None) if (week == one).all() else week == one
+                await connection.copy_to_table(
+                    f"{table}_{part}",
+                    schema_name=SCHEMA,
+                    columns=[name for name, _ in layout],
+                    source=io.BytesIO(pack(layout, {k: v[mine] for k, v in rows.items()})),
+                    format="binary",
+                )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+async def _partition(connection: Connection, instant_us: int) -> str:
+    name: str = await connection.fetchval("select ensure_partition($1)", from_us(instant_us))
+    return name
+
+
+async def insert_staged(
+    connection: Connection, project_id: int, rows: Columns
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Insert readings that may be there already, slowly and safely.
+
+    Returns:
+        Two masks over the rows: newly inserted, and in conflict with a stored reading of the same
+        (meter, register epoch, instant); the conflicting ones are laid aside.
+    """
+    names = [name for name, _ in READING]
+    for week in np.unique((rows["read_at"] - MONDAY_US) // WEEK_US).tolist():
+        await _partition(connection, week * WEEK_US + MONDAY_US)
+    values = [
+        tuple(
+            from_us(int(rows[name][index])) if kind == TIMESTAMP else int(rows[name][index])
+            for name, kind in READING
+        )
+        for index in range(len(rows["meter_id"]))
+    ]
+    slots = ", ".join(f"${index + 1}" for index in range(len(names)))
+    fresh = np.zeros(len(values), dtype=np.bool_)
+    conflict = np.zeros(len(values), dtype=np.bool_)
+    insert = await connection.prepare(
+        f"insert into reading ({', '.join(names)}) values ({slots})"  # noqa: S608
+        " on conflict do nothing returning true"
+    )
+    look = await connection.prepare(
+        f"""select total_milli, {", ".join(BANDS)} from reading where project_id = $1
+        and meter_id = $2 and register_epoch = $3 and read_at = $4"""  # noqa: S608
+    )
+    for index, row in enumerate(values):
+        if await insert.fetchval(*row):
+            fresh[index] = True
+            continue
+        stored = await look.fetchrow(*row[:4])
+        registers = list(row[5:10])
+        if stored is not None and list(stored.values()) != registers:
+            conflict[index] = True
+            await lay_aside(connection, project_id, row[:5], registers, "conflict")
+    return fresh, conflict
+
+
+async def lay_aside(
+    connection: Connection,
+    project_id: int,
+    key: Sequence[Any],
+    registers_milli: list[int],
+    why: str,
+) -> None:
+    """Keep a reading that cannot be billed. `key`: project, meter, epoch, read and received at."""
+    await connection.execute(
+        """insert into reading_aside (project_id, meter_id, register_epoch, read_at, received_at,
+               registers_milli, why) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing""",
+        project_id, key[1], key[2], key[3], key[4], registers_milli, why,
+    )  # fmt: skip
+
+
+async def update_round(connection: Connection, project_id: int, rows: Columns) -> None:
+    """Move the state of points to the end of a round; amounts are added, the rest is set."""
+    await connection.execute(_ROUND_TABLE)
+    await connection.copy_to_table(
+        "round_state",
+        columns=[name for name, _ in ROUND],
+        source=io.BytesIO(pack(ROUND, rows)),
+        format="binary",
+    )
+    await connection.execute(_ROUND_UPDATE, project_id)
+
+
+async def update_suspects(connection: Connection, project_id: int, rows: Columns) -> None:
+    """Set the suspect track of the few points that have one, or have just lost it."""
+    if not len(rows["point_id"]):
+        return
+    names = ("suspect_at", *SUSPECTS, "suspect_count")
+    columns = [rows["point_id"].tolist()]
+    columns += [
+        [from_us(one) for one in rows[name].tolist()] if name == "suspect_at"
+        else rows[name].tolist()
+        for name in names
+    ]  # fmt: skip
+    sets = ", ".join(f"{name} = s.{name}" for name in names)
+    kinds = ["int8[]", "timestamptz[]", *["int8[]"] * 6]
+    slots = ", ".join(f"${index + 2}::{kind}" for index, kind in enumerate(kinds))
+    await connection.execute(
+        f"""update point_state ps set {sets}
+        from unnest({slots}) as s (point_id, {", ".join(names)})
+        where ps.project_id = $1 and ps.point_id = s.point_id""",  # noqa: S608
+        project_id, *columns,
+    )  # fmt: skip
+
+
+async def load_chain(
+    connection: Connection, project_id: int, meter_id: int, register_epoch: int, from_at_us: int
+) -> dict[str, Ints]:
+    """A meter's readings from an instant on, in order, without those in conflict."""
+    rows = await connection.fetch(
+        f"""select r.read_at, r.total_milli, {", ".join(f"r.{name}" for name in BANDS)}
+        from reading r where r.project_id = $1 and r.meter_id = $2 and r.register_epoch = $3
+        and r.read_at >= $4 and not exists (select from reading_aside x
+            where x.project_id = r.project_id and x.meter_id = r.meter_id
+            and x.register_epoch = r.register_epoch and x.read_at = r.read_at)
+        order by r.read_at""",  # noqa: S608
+        project_id, meter_id, register_epoch, from_us(from_at_us),
+    )  # fmt: skip
+    milli = np.array([list(row.values())[1:] for row in rows], dtype=np.int64).reshape(-1, 5)
+    read_at_us = np.array([to_us(row["read_at"]) for row in rows], dtype=np.int64)
+    return {"read_at": read_at_us, "milli": milli}
+
+
+async def load_charges(
+    connection: Connection, project_id: int, point_id: int, meter_id: int, register_epoch: int,
+    after_us: int,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """The charges in force (latest version of each interval) that end after an instant."""
+    return await connection.fetch(
+        """select distinct on (ended_at) * from charge where project_id = $1 and point_id = $2
+           and meter_id = $3 and register_epoch = $4 and ended_at > $5
+           order by ended_at, version desc""",
+        project_id, point_id, meter_id, register_epoch, from_us(after_us),
+    )  # fmt: skip
+
+
+async def charge_before(
+    connection: Connection, project_id: int, point_id: int, meter_id: int, register_epoch: int,
+    before_us: int,
+) -> asyncpg.Record | None:  # fmt: skip
+    """The last charge in force that ended before an instant and was not taken back."""
+    rows = await connection.fetch(
+        """select distinct on (ended_at) * from charge where project_id = $1 and point_id = $2
+           and meter_id = $3 and register_epoch = $4 and ended_at < $5
+           order by ended_at desc, version desc limit 50""",
+        project_id, point_id, meter_id, register_epoch, from_us(before_us),
+    )  # fmt: skip
+    return next((row for row in rows if row["started_at"] < row["ended_at"]), None)
+
+
+async def add_accrual(
+    connection: Connection, project_id: int, point_id: int, accrued_nano: int, rated_nano: int
+) -> None:
+    """Add to a point's accrual, and to what was ever rated (0 when a booking takes it out)."""
+    await connection.execute(
+        """update point_state set accrued_nano = accrued_nano + $3, rated_nano = rated_nano + $4
+           where project_id = $1 and point_id = $2""",
+        project_id, point_id, accrued_nano, rated_nano,
+    )  # fmt: skip
+
+
+async def bump(connection: Connection, project_id: int) -> None:
+    """Say that something a screen shows has changed; the last statement of a transaction."""
+    await connection.execute(
+        """insert into pulse (project_id, seq) values ($1, 1)
+           on conflict (project_id) do update set seq = pulse.seq + 1""",
+        project_id,
+    )
