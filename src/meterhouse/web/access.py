@@ -20,6 +20,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.web.i18n import N_
 
 SESSION_COOKIE: Final = "meterhouse_session"
 SEED_COOKIE: Final = "meterhouse_seed"
@@ -39,6 +40,8 @@ class Verb(StrEnum):
     ALARM_READ = "alarm.read"
     DEVICE_READ = "device.read"
     NOTICE_READ = "notice.read"
+    COMMAND_READ = "command.read"
+    STRANGER_READ = "stranger.read"
     METER_READ = "meter.read"
     METER_SWITCH = "meter.switch"
     CREDIT_ADD = "credit.add"
@@ -106,7 +109,7 @@ class Caller:
             NotFound: it does not exist, or is another's; the two cannot be told apart.
         """
         if project_id not in self.scopes:
-            raise NotFound("Project", project_id)
+            raise NotFound(N_("Project"), project_id)
         return self.scopes[project_id]
 
 
@@ -156,7 +159,7 @@ class Permission:
             granted = set(scope.verbs)
             request.state.scope = scope
         else:
-            raise NotFound("Project", project_id)
+            raise NotFound(N_("Project"), project_id)
         if self.verb is not Verb.SESSION_OWN and self.verb not in granted:
             raise NotAllowed(self.verb)
         return caller

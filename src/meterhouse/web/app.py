@@ -14,7 +14,8 @@ from meterhouse.ports import Clock
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import session
+from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.shield import Shield
 
@@ -56,13 +57,14 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.gate = services.gate
     app.state.assets = Assets()
+    app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=_GZIP_LEVEL)
     app.add_middleware(
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    for page in (session,):
+    for page in (session, rooms, room, lists):
         app.include_router(page.router)
     problems.install(app)
     check_routes(app)

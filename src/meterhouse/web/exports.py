@@ -155,6 +155,8 @@ def _cell(column: Column, row: Any, fmt: Formats) -> Decimal | datetime | str | 
             return Decimal(raw)
         case Kind.INSTANT:
             return datetime.replace(raw.astimezone(fmt.timezone), tzinfo=None, microsecond=0)
+        case Kind.WORD:
+            return fmt.words(raw)
         case _:
             return str(raw)
 

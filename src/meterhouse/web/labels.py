@@ -5,8 +5,8 @@ member without a word. Colours go with the words (a state is never told by colou
 """
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, Final
 
 from meterhouse.model import (
     AlarmKind,
@@ -21,6 +21,37 @@ from meterhouse.model import (
     RoomState,
 )
 from meterhouse.web.i18n import N_, Words
+
+
+class Online(StrEnum):
+    """Whether a meter or gateway answers."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Direction(StrEnum):
+    """Who calls whom."""
+
+    DIAL_IN = "dial_in"
+    DIAL_OUT = "dial_out"
+
+
+class NoticeState(StrEnum):
+    """How far a notice has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Source(IntEnum):
+    """Where a reading came from."""
+
+    LIVE = 0
+    GATEWAY = 1
+    FREEZE = 2
+
 
 ROOM_STATE: Final = {
     RoomState.OPEN: N_("Normal"),
@@ -45,6 +76,12 @@ RELAY: Final = {
     Relay.CLOSED: N_("Power on"),
     Relay.OPEN: N_("Power off"),
     Relay.ARMED: N_("Waiting for the button"),
+}
+RELAY_CLASS: Final = {
+    Relay.UNKNOWN: "no",
+    Relay.CLOSED: "ok",
+    Relay.OPEN: "lock",
+    Relay.ARMED: "w1",
 }
 OVERRIDE: Final = {
     Override.ON: N_("Kept on"),
@@ -119,6 +156,51 @@ ALARM_KIND: Final = {
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
 }
+ONLINE: Final = {Online.ONLINE: N_("Online"), Online.OFFLINE: N_("Offline")}
+DIRECTION: Final = {
+    Direction.DIAL_IN: N_("Gateway calls in"),
+    Direction.DIAL_OUT: N_("We call out"),
+}
+NOTICE_STATE: Final = {
+    NoticeState.QUEUED: N_("Queued"),
+    NoticeState.SENT: N_("Sent"),
+    NoticeState.FAILED: N_("Failed"),
+}
+NOTICE_CLASS: Final = {
+    NoticeState.QUEUED: "busy",
+    NoticeState.SENT: "ok",
+    NoticeState.FAILED: "owe",
+}
+SOURCE: Final = {
+    Source.LIVE: N_("Live"),
+    Source.GATEWAY: N_("Gateway's store"),
+    Source.FREEZE: N_("Meter's freeze"),
+}
+# Why a command ended as it did: the driver's and the guards' codes.
+WHY: Final = {
+    "silence": N_("The meter does not answer"),
+    "refused": N_("The meter refused"),
+    "no_such_data": N_("The meter does not know this data"),
+    "wrong_password": N_("Wrong meter password"),
+    "keep_power": N_("Power is kept on"),
+    "relay_unchanged": N_("The relay did not move"),
+    "not_bcd": N_("The answer makes no sense"),
+    "unsupported": N_("This model cannot do it"),
+    "expired": N_("Its time was over before it could be sent"),
+    "superseded": N_("A later command made it pointless"),
+    "gateway_offline": N_("The gateway is offline"),
+    "meter_removed": N_("The meter was removed"),
+    "interrupted": N_("Interrupted; the meter is read again"),
+    "credit_back": N_("Credit came back"),
+    "quiet": N_("Quiet hours"),
+    "stale_reading": N_("The last reading is too old"),
+    "clock_skew": N_("The meter's clock is wrong"),
+    "live_recharge": N_("A recharge is under way"),
+    "payment_unprocessed": N_("A payment is under way"),
+    "estimated": N_("The balance is estimated"),
+    "not_noticed": N_("The customer was not told in time"),
+    "frozen": N_("The project is frozen"),
+}
 
 TABLES: Final[tuple[dict[Enum, str], ...]] = tuple(
     dict(table)
@@ -133,6 +215,10 @@ TABLES: Final[tuple[dict[Enum, str], ...]] = tuple(
         COMMAND_STATE,
         REASON,
         ALARM_KIND,
+        ONLINE,
+        DIRECTION,
+        NOTICE_STATE,
+        SOURCE,
     )
 )
 _MESSAGES: Final = {(type(member), member): message for t in TABLES for member, message in t.items()}
@@ -141,6 +227,24 @@ _MESSAGES: Final = {(type(member), member): message for t in TABLES for member, 
 def label(words: Words, member: Enum) -> str:
     """The word for a member of one of our enums, in the reader's language."""
     return words(_MESSAGES[type(member), member])
+
+
+_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
+
+
+def alarm_colour(kind: str, closed_at: Any) -> str:
+    """The colour of an alarm: grey when it is over."""
+    if closed_at is not None:
+        return "no"
+    if kind in _LOUD_ALARMS:
+        return "owe"
+    return "off" if kind in _OFFLINE_ALARMS else "w2"
+
+
+def why_of(row: Any) -> str:
+    """Why a command ended so, as a message where we have one."""
+    return WHY.get(row["why"], str(row["why"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +262,14 @@ MENU: Final = (
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
     MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
+    MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
 )
+
+UNIT: Final = {
+    Commodity.ELECTRICITY: "kWh",
+    Commodity.WATER: "m³",
+    Commodity.HEAT: "kWh",
+    Commodity.COOLING: "kWh",
+}
+REGISTERS: Final = (N_("Total"), N_("Sharp"), N_("Peak"), N_("Flat"), N_("Valley"))

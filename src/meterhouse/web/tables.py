@@ -33,6 +33,7 @@ class Kind(StrEnum):
     POWER = "power"
     INSTANT = "instant"
     STATE = "state"
+    WORD = "word"
 
 
 _RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER}
@@ -222,5 +223,7 @@ def cell_text(column: Column, row: Any, fmt: Formats) -> str:
             return to_decimal(raw, 3)
         case Kind.INSTANT:
             return fmt.instant(raw)
+        case Kind.WORD:
+            return fmt.words(raw)
         case _:
             return str(raw)
