@@ -31,7 +31,7 @@ class Keeper(StrEnum):
 
 
 class Override(StrEnum):
-    """What a person has laid over the automatic decision: 保电 (on), 拉闸 (off), 恢复预付费 (none)."""
+    """What a person laid over the automatic decision: 保电 on, 拉闸 off, 恢复预付费 none."""
 
     ON = "on"
     OFF = "off"

@@ -140,7 +140,9 @@ class Outcome:
 class Ask:
     """Bytes to put on the line, and how long to listen afterwards.
 
-    Empty `frame` means: send nothing, go on listening for what is left of the time.
+    A frame starts a new deadline, `timeout_ms` from its last byte. An empty `frame` sends nothing
+    and never extends the time: listen until the running deadline, or until `timeout_ms` from now
+    if that is sooner. So a driver passes over foreign frames, and waits for a relay to settle.
     """
 
     frame: bytes

@@ -2,7 +2,7 @@
 
 Owns the four scales (`Milli`, `Micro`, `Nano`, `Minor`), their bounds, and the exact ways between
 them. Must never know a tariff, an account or a meter. Every other room names the unit last
-(`energy_milli`, `price_micro`, `amount_nano`, `amount_minor`), so that a wrong addition reads wrong.
+(`energy_milli`, `price_micro`, `amount_nano`, `amount_minor`), so that wrong sums read wrong.
 
 One billing unit is what a price is quoted for: a kilowatt hour, a cubic metre. `Milli` is its
 thousandth (Wh, litre); a price is `Micro`, a millionth of the currency's unit per billing unit;

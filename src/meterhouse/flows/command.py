@@ -146,9 +146,7 @@ async def claim(
             )  # fmt: skip
 
 
-async def finish(
-    db: Database, claimed: Claimed, outcome: Outcome, at: datetime
-) -> CommandState:
+async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime) -> CommandState:
     """Note what came of a command, and what the meter said of its relay."""
     state = ENDS[outcome.effect]
     async with db.transaction([claimed.project_id]) as connection:
@@ -207,9 +205,7 @@ async def _lay_override(
         await monitor.set_override(connection, project_id, point_id, override)
 
 
-async def _forbidden(
-    connection: Connection, project: Any, row: Any, at: datetime
-) -> str | None:
+async def _forbidden(connection: Connection, project: Any, row: Any, at: datetime) -> str | None:
     """Why a queued command must not be sent now, or None."""
     if row["removed_at"] is not None:
         return "meter_removed"
@@ -227,7 +223,7 @@ async def moment_of(
     connection: Connection, project: Any, policy: policies.Policy, row: Any, at: datetime
 ) -> Moment:
     """What is known of a command's point now, from the rows and nothing cached."""
-    spendable_minor, floor_minor = 0, None
+    spendable_minor, floor_minor, email = 0, None, None
     if row["account_id"] is not None:
         purse = await ledger.lock_purse(connection, project["id"], row["point_id"])
         floor_minor = purse.floor_minor
@@ -235,6 +231,8 @@ async def moment_of(
             sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
             project["currency_exponent"],
         )  # fmt: skip
+        who = await monitor.contacts(connection, project["id"], [row["point_id"]])
+        email = who[row["point_id"]]["email"]
     noticed = row["noticed_at"] is not None and row["noticed_at"] > EPOCH
     return Moment(
         available_minor=spendable_minor,
@@ -243,6 +241,7 @@ async def moment_of(
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),
         noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
+        has_channel=email is not None,
         frozen=project["frozen"],
         expired=row["expires_at"] <= at,
         superseded=row["superseded"],
@@ -256,9 +255,7 @@ async def _alarm(
     if row["kind"] == CommandKind.READ:
         return
     if state is CommandState.CONFIRMED:
-        await queue.close_alarms(
-            connection, project_id, AlarmKind.COMMAND_FAILED, [subject], at
-        )
+        await queue.close_alarms(connection, project_id, AlarmKind.COMMAND_FAILED, [subject], at)
         return
     alarm = queue.NewAlarm(
         AlarmKind.COMMAND_FAILED,

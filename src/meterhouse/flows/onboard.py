@@ -91,9 +91,7 @@ async def add_place(
 ) -> int:
     """A building, floor or public area."""
     async with db.transaction([project_id]) as connection:
-        return await catalog.insert_place(
-            connection, project_id, parent_id, kind, name, sort, None
-        )
+        return await catalog.insert_place(connection, project_id, parent_id, kind, name, sort, None)
 
 
 async def publish_tariff(
@@ -128,18 +126,15 @@ async def add_gateway(
         )
 
 
-async def add_rooms(
-    db: Database, project_id: int, rooms: Sequence[NewRoom]
-) -> list[Room]:
+async def add_rooms(db: Database, project_id: int, rooms: Sequence[NewRoom]) -> list[Room]:
     """Rooms with points, meters and households; all or none."""
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
         house_id = await catalog.house_agreement(connection, project_id)
-        made = [
+        return [
             await _add_room(connection, project_id, project["currency"], house_id, room)
             for room in rooms
         ]
-        return made
 
 
 async def _add_room(

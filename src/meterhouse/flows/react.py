@@ -66,9 +66,7 @@ def levels(columns: Mapping[str, Ints], available_minor: Ints) -> NDArray[np.int
         (columns["warning_1_minor"], columns["warning_2_minor"], columns["warning_3_minor"]),
         columns["floor_minor"],
     )
-    watched = (columns["keeper"] == KeeperCode.PLATFORM) & (
-        columns["floor_minor"] > NO_FLOOR_MINOR
-    )
+    watched = (columns["keeper"] == KeeperCode.PLATFORM) & (columns["floor_minor"] > NO_FLOOR_MINOR)
     level[~watched] = 0
     return level
 
@@ -109,7 +107,9 @@ async def react(
     )
 
 
-def _facts(columns: Mapping[str, Ints], available_minor: Ints, quiet: bool, policy: Policy) -> Facts:
+def _facts(
+    columns: Mapping[str, Ints], available_minor: Ints, quiet: bool, policy: Policy
+) -> Facts:
     count = len(available_minor)
     debt_minor = columns["floor_minor"] - available_minor
     return Facts(
@@ -186,9 +186,7 @@ async def _switch(
     for row in await queue.live_commands(connection, project_id, [int(meters[i]) for i in acting]):
         live.setdefault(row["meter_id"], set()).add(row["kind"])
     off = [int(i) for i in acting if decision.want[i] == Want.OFF]
-    who = await monitor.contacts(
-        connection, project_id, [int(columns["point_id"][i]) for i in off]
-    )
+    who = await monitor.contacts(connection, project_id, [int(columns["point_id"][i]) for i in off])
     due: list[tuple[int, CommandKind, Reason]] = []
     for i in acting:
         reason = reason_of(int(decision.row[i]))

@@ -29,7 +29,9 @@ def available_minor(
         accrued_nano: rated and not yet booked, of every point that draws here.
         currency_exponent: decimals of the currency.
     """
-    return balance_minor - pending_debit_minor + (-accrued_nano) // nano_per_minor(currency_exponent)
+    return (
+        balance_minor - pending_debit_minor + (-accrued_nano) // nano_per_minor(currency_exponent)
+    )
 
 
 def draw(due_minor: Minor, balances_minor: Sequence[int]) -> list[Minor]:

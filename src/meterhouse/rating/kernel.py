@@ -62,12 +62,16 @@ class Rated(NamedTuple):
         outcome: int8[m], a `RatingOutcome`.
         block_milli: int64[n], energy used in the current period.
         block_period_us: int64[n], when that period began; 0 where it never begins again.
+        after_milli: int64[m], the blocks as each interval left them; a late reading resumes here.
+        after_period_us: int64[m], when that interval's last period began.
     """
 
     amount_nano: Ints
     outcome: Codes
     block_milli: Ints
     block_period_us: Ints
+    after_milli: Ints
+    after_period_us: Ints
 
 
 class Intervals(NamedTuple):
@@ -123,7 +127,9 @@ def rate_intervals(
     period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
     checked = _checked(packed, intervals, rows)
     count = len(checked.row)
-    rated = Rated(np.zeros(count, np.int64), np.zeros(count, np.int8), used, period)
+    amount_nano, after_milli, after_us = (np.zeros(count, np.int64) for _ in range(3))
+    outcome = np.zeros(count, np.int8)
+    rated = Rated(amount_nano, outcome, used, period, after_milli, after_us)
     _rate_all(packed, checked, rated)
     return rated
 
@@ -399,6 +405,8 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
+        rated.after_milli[place] = used_milli
+        rated.after_period_us[place] = period_us
 
 
 def rate_matrix(

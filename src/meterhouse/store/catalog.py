@@ -272,13 +272,21 @@ async def set_gateway_online(
     )  # fmt: skip
 
 
-async def note_stranger(
-    connection: Connection, registration: str, peer: str, at: datetime
-) -> None:
+async def note_stranger(connection: Connection, registration: str, peer: str, at: datetime) -> None:
     """Remember a connection that named itself with an unknown registration text."""
     await connection.execute(
         """insert into stranger (registration, peer, first_at, last_at) values ($1, $2, $3, $3)
            on conflict (registration) do update
            set peer = excluded.peer, last_at = excluded.last_at, tries = stranger.tries + 1""",
         registration, peer, at,
+    )  # fmt: skip
+
+
+async def touch_gateways(
+    connection: Connection, gateway_ids: Sequence[int], at: datetime
+) -> None:
+    """Note when gateways were last heard."""
+    await connection.execute(
+        "update gateway_state set seen_at = $2 where gateway_id = any($1::int8[])",
+        list(gateway_ids), at,
     )  # fmt: skip

@@ -12,7 +12,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from meterhouse.store.db import APP, MAINTENANCE, OWNER, SCHEMA, Address, DatabaseUnreachable, RawConnection
+from meterhouse.store.db import (
+    APP,
+    MAINTENANCE,
+    OWNER,
+    SCHEMA,
+    Address,
+    DatabaseUnreachable,
+    RawConnection,
+)
 
 LOCK = 7_301_645
 
@@ -30,9 +38,7 @@ async def migrate(address: Address) -> str:
     async def connect() -> RawConnection:
         return await asyncpg.connect(**address.arguments(None))
 
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, poolclass=NullPool
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_upgrade)
@@ -102,9 +108,7 @@ async def _create_roles(address: Address) -> None:
                     await connection.execute(f"create role {role} {login} {rights}")
                 await connection.execute(f"grant {role} to current_user")
             await connection.execute(f"grant {MAINTENANCE} to {OWNER}")
-            await connection.execute(
-                f"create schema if not exists {SCHEMA} authorization {OWNER}"
-            )
+            await connection.execute(f"create schema if not exists {SCHEMA} authorization {OWNER}")
             await connection.execute(f"grant create, usage on schema {SCHEMA} to {MAINTENANCE}")
             database = await connection.fetchval("select current_database()")
             await connection.execute(f'grant temporary on database "{database}" to {APP}')

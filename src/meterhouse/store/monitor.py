@@ -90,9 +90,7 @@ async def silent_meters(
     )  # fmt: skip
 
 
-async def heard_meters(
-    connection: Connection, project_id: int, read_since: datetime
-) -> list[str]:
+async def heard_meters(connection: Connection, project_id: int, read_since: datetime) -> list[str]:
     """Subjects of open offline alarms whose meter has been read again."""
     rows = await connection.fetch(
         """select a.subject from alarm a
@@ -129,3 +127,36 @@ async def heard_gateways(connection: Connection, project_id: int) -> list[str]:
         project_id,
     )
     return [row["subject"] for row in rows]
+
+
+async def payer(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
+    """Who pays for a point now: agreement_id, account_id, keeper; None for an unknown point."""
+    return await connection.fetchrow(
+        """select p.account_id, p.keeper, a.agreement_id from point p
+           left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           where p.project_id = $1 and p.id = $2""",
+        project_id, point_id,
+    )  # fmt: skip
+
+
+async def meters_of_account(connection: Connection, project_id: int, account_id: int) -> list[int]:
+    """The meters in service at the points that draw on an account."""
+    rows = await connection.fetch(
+        """select m.id from point p
+           join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+           where p.project_id = $1 and p.account_id = $2 and m.removed_at is null order by m.id""",
+        project_id, account_id,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+async def set_levels(
+    connection: Connection, project_id: int, point_ids: list[int], levels: list[int]
+) -> None:
+    """Set the warning levels of a few points."""
+    await connection.execute(
+        """update point_state ps set warning_level = l.level
+           from unnest($2::int8[], $3::int2[]) as l (point_id, level)
+           where ps.project_id = $1 and ps.point_id = l.point_id""",
+        project_id, point_ids, levels,
+    )  # fmt: skip

@@ -225,7 +225,8 @@ async def set_noticed(
 ) -> None:
     """Remember that the households of these points were told at this instant."""
     await connection.execute(
-        "update point_state set noticed_at = $3 where project_id = $1 and point_id = any($2::int8[])",
+        """update point_state set noticed_at = $3
+           where project_id = $1 and point_id = any($2::int8[])""",
         project_id, list(point_ids), at,
     )  # fmt: skip
 

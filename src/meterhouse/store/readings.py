@@ -7,7 +7,7 @@ nothing else; `check_scope` therefore stands before every such COPY.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -77,9 +77,7 @@ STATE_COLUMNS: dict[str, str] = {
     "floor_minor": f"coalesce(a.floor_minor, {NO_FLOOR_MINOR})",
 }
 INSTANTS = frozenset({"read_at", "good_at", "suspect_at", "block_period_at", "noticed_at"})
-STATE: Layout = tuple(
-    (name, TIMESTAMP if name in INSTANTS else INT8) for name in STATE_COLUMNS
-)
+STATE: Layout = tuple((name, TIMESTAMP if name in INSTANTS else INT8) for name in STATE_COLUMNS)
 _STATE_SELECT = ", ".join(
     expression if name in INSTANTS else f"({expression})::int8"
     for name, expression in STATE_COLUMNS.items()
@@ -231,7 +229,7 @@ async def insert_staged(
             fresh[index] = True
             continue
         stored = await look.fetchrow(*row[:4])
-        registers = list(row[5:10])
+        registers = [int(rows[name][index]) for name in ("total_milli", *BANDS)]
         if stored is not None and list(stored.values()) != registers:
             conflict[index] = True
             await lay_aside(connection, project_id, row[:5], registers, "conflict")
@@ -330,6 +328,20 @@ async def charge_before(
         project_id, point_id, meter_id, register_epoch, from_us(before_us),
     )  # fmt: skip
     return next((row for row in rows if row["started_at"] < row["ended_at"]), None)
+
+
+async def set_chain(connection: Connection, project_id: int, state: Mapping[str, int]) -> None:
+    """Set where one point's chain and blocks stand; `state` is named as `STATE_COLUMNS`."""
+    names = (
+        "good_at", *REGISTERS, "suspect_at", *SUSPECTS, "suspect_count", "block_milli",
+        "block_period_at",
+    )  # fmt: skip
+    sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(names, start=3))
+    values = [from_us(state[name]) if name in INSTANTS else state[name] for name in names]
+    await connection.execute(
+        f"update point_state set {sets} where project_id = $1 and point_id = $2",  # noqa: S608
+        project_id, state["point_id"], *values,
+    )  # fmt: skip
 
 
 async def add_accrual(

@@ -393,7 +393,8 @@ class Row:
 class Many:
     """A block: as many items of one layout as there are bytes; bytes of less than one are left.
 
-    `names` label the first items; further ones are numbered behind `more`.
+    `names` label the first items; further ones are numbered behind `more`, from 1 where no name
+    stands before them.
     """
 
     of: Number | Word | Pairs | Row
@@ -410,7 +411,9 @@ class Many:
 
     def name(self, index: int) -> str:
         """What the item at `index` is called."""
-        return self.names[index] if index < len(self.names) else f"{self.more} {index}".strip()
+        if index < len(self.names):
+            return self.names[index]
+        return f"{self.more} {index if self.names else index + 1}"
 
     def decode(self, data: bytes) -> tuple[Item, ...]:
         size = self.of.size

@@ -95,7 +95,7 @@ def _spoken(place: str, index: int) -> str:
     if index == _BLOCK:
         return ", block" if word != "settlement day" else ", all settlement days"
     if word == "settlement day":
-        return f", {index} settlement days back" if index else ""
+        return f", settlement day {index} back" if index else ""
     if word == "phase":
         return f", phase {'ABC'[index - 1]}" if index else ", total"
     return f", {word} {index}" if index else ", total"
@@ -111,4 +111,4 @@ def _laid_out(layout: Layout, places: dict[str, int]) -> Layout:
         return Many(layout, ("total", "phase A", "phase B", "phase C"), "value")
     if block == "pp":
         return Many(layout, ("phase A", "phase B", "phase C"), "value")
-    return Many(layout, ("current",), "settlement days back")
+    return Many(layout, ("current",), "settlement day back")

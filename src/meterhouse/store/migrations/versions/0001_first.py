@@ -440,7 +440,9 @@ def upgrade() -> None:
     op.execute("grant delete on session to meterhouse_app")
     op.execute("revoke all on alembic_version from meterhouse_app")
     op.execute("revoke execute on function ensure_partition(timestamptz) from public")
-    op.execute("grant execute on function ensure_partition(timestamptz), all_project_ids() to meterhouse_app")
+    op.execute(
+        "grant execute on function ensure_partition(timestamptz), all_project_ids() to meterhouse_app"
+    )
     op.execute("grant usage on sequence project_id_seq to meterhouse_app")
     # The owner is bound by the forced policy too; only this list may look past it.
     op.execute("alter function all_project_ids() owner to meterhouse_maintenance")

@@ -1,0 +1,25 @@
+"""Which driver speaks which protocol.
+
+Owns the list. A further protocol family adds its line here and its room beside.
+"""
+
+from functools import cache
+
+from meterhouse.drivers.dlt645 import Dlt645Driver
+from meterhouse.errors import NotFound
+from meterhouse.ports import Driver
+from meterhouse.wire.dlt645 import DIALECTS
+
+
+@cache
+def driver_for(protocol: str, transport: str = "tcp") -> Driver:
+    """The driver of a protocol over a transport (`rs485`, `tcp`, `lora`: they differ in patience).
+
+    Drivers keep no state between conversations, so one serves every line.
+
+    Raises:
+        NotFound: nobody here speaks it.
+    """
+    if protocol not in DIALECTS:
+        raise NotFound("driver", protocol)
+    return Dlt645Driver(DIALECTS[protocol], transport)

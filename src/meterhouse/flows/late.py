@@ -1,0 +1,158 @@
+"""A reading that comes late: its chain is judged and rated again, and the difference is posted.
+
+Owns the law that any order of arrival leads to the same balance. Nothing is edited: a charge that
+changes gets a further version, a charge that is no more gets a version of zero, and the sum of the
+differences goes into the accrual. Nor does it matter why a chain is looked at again: a late
+reading, a reading in conflict, or a person's decision.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
+from meterhouse.rating.delta import ChainState
+from meterhouse.store import readings
+from meterhouse.store.copyfmt import TIMESTAMP
+from meterhouse.store.db import Connection
+from meterhouse.units import to_us
+
+Ints = NDArray[np.int64]
+FIRST_US = 1
+COMPARED = ("started_at", "energy_milli", "amount_nano", "block_milli", "verdict", "quality")
+
+
+async def rerate(
+    connection: Connection, tariffs: Tariffs, project: Any, columns: dict[str, Ints], row: int,
+    from_at_us: int,
+) -> int:  # fmt: skip
+    """Judge and rate one chain again from an instant on, and post the difference.
+
+    Args:
+        connection: the caller's transaction.
+        tariffs: the cache of this process.
+        project: the project's row.
+        columns: state of points; this row's chain, blocks and accrual are brought up to date.
+        row: which point.
+        from_at_us: the earliest instant at which something is new or no more.
+
+    Returns:
+        The difference in Nano that was added to the accrual.
+    """
+    one = {name: values[row : row + 1] for name, values in columns.items()}
+    key = (
+        connection, project["id"], int(one["point_id"][0]), int(one["meter_id"][0]),
+        int(one["register_epoch"][0]),
+    )  # fmt: skip
+    anchor = await readings.charge_before(*key, from_at_us)
+    since_us = FIRST_US if anchor is None else to_us(anchor["ended_at"])
+    chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
+    until_us = max(int(one["read_at"][0]), from_at_us)
+    known = chain["read_at"] <= until_us
+    read_at_us, milli = chain["read_at"][known], chain["milli"][known]
+    state, blocks = _start(anchor, read_at_us, milli)
+    if anchor is not None:
+        read_at_us, milli = read_at_us[1:], milli[1:]
+    zero = np.zeros(len(read_at_us), dtype=np.int64)
+    rated = await rate_chain(
+        connection, tariffs, project, one, state, blocks, (zero, read_at_us, milli)
+    )
+    stood = await readings.load_charges(*key, since_us)
+    difference_nano = await _post(connection, project["id"], one, rated, stood, until_us)
+    await readings.add_accrual(connection, project["id"], key[2], difference_nano, difference_nano)
+    await _set_chain(connection, project["id"], columns, row, rated, difference_nano)
+    return difference_nano
+
+
+def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tuple[Ints, Ints]]:
+    """The chain's state where the last untouched charge ended, or before its first reading."""
+    empty = ChainState.empty(1)
+    if anchor is None:
+        return empty, (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+    at_us = read_at_us[:1].copy()
+    state = ChainState(
+        at_us, at_us.copy(), milli[:1].copy(), empty.suspect_at_us, empty.suspect_milli,
+        empty.suspect_count,
+    )  # fmt: skip
+    period_us = np.array([to_us(anchor["block_period_at"])], dtype=np.int64)
+    return state, (np.array([anchor["block_milli"]], dtype=np.int64), period_us)
+
+
+async def _post(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], chain: Chain,
+    stood: list[Any], until_us: int,
+) -> int:  # fmt: skip
+    """Store the charges that differ from those that stood; answers the difference in Nano."""
+    old = {to_us(row["ended_at"]): row for row in stood if to_us(row["ended_at"]) <= until_us}
+    bills = chain.judged.billable
+    row_of = np.zeros(len(bills), dtype=np.int64)
+    version = np.array(
+        [old[at]["version"] + 1 if at in old else 1 for at in chain.judged.end_us.tolist()],
+        dtype=np.int64,
+    )
+    rows = charge_rows(project_id, one, chain, row_of, bills, version[bills])
+    same = np.array(
+        [_same(rows, i, old.get(at)) for i, at in enumerate(rows["ended_at"].tolist())],
+        dtype=np.bool_,
+    )
+    changed = {name: values[~same] for name, values in rows.items()}
+    gone = set(old) - set(rows["ended_at"].tolist())
+    gone = {at for at in gone if old[at]["started_at"] < old[at]["ended_at"]}
+    difference_nano = int(changed["amount_nano"].sum())
+    difference_nano -= sum(
+        int(old[at]["amount_nano"]) for at in gone | set(changed["ended_at"].tolist()) if at in old
+    )
+    if len(changed["ended_at"]):
+        await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
+    if gone:
+        await readings.insert_fresh(
+            connection, "charge", readings.CHARGE, _taken_back([old[at] for at in sorted(gone)])
+        )
+    return difference_nano
+
+
+def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
+    if old is None:
+        return False
+    return all(
+        int(rows[name][i]) == (to_us(old[name]) if name == "started_at" else old[name])
+        for name in COMPARED
+    )
+
+
+def _taken_back(old: list[Any]) -> dict[str, Ints]:
+    """A further version of charges that says: nothing, from its end to its end."""
+    rows = {
+        name: np.array(
+            [to_us(row[name]) if kind == TIMESTAMP else row[name] for row in old],
+            dtype=np.int64,
+        )
+        for name, kind in readings.CHARGE
+    }
+    rows["version"] += 1
+    rows["started_at"] = rows["ended_at"].copy()
+    for name in ("energy_milli", "amount_nano"):
+        rows[name][:] = 0
+    return rows
+
+
+async def _set_chain(
+    connection: Connection, project_id: int, columns: dict[str, Ints], row: int, chain: Chain,
+    difference_nano: int,
+) -> None:  # fmt: skip
+    """Bring the chain's end, in memory and in its row, to where the new judgement left it."""
+    after, rated = chain.judged.state, chain.rated
+    columns["good_at"][row] = after.good_at_us[0]
+    columns["suspect_at"][row] = after.suspect_at_us[0]
+    columns["suspect_count"][row] = after.suspect_count[0]
+    columns["block_milli"][row] = rated.block_milli[0]
+    columns["block_period_at"][row] = rated.block_period_us[0]
+    columns["accrued_nano"][row] += difference_nano
+    for index in range(5):
+        columns[readings.REGISTERS[index]][row] = after.good_milli[0, index]
+        columns[readings.SUSPECTS[index]][row] = after.suspect_milli[0, index]
+    await readings.set_chain(
+        connection, project_id, {name: int(values[row]) for name, values in columns.items()}
+    )

@@ -1,0 +1,350 @@
+"""River 1: readings arrive, and in one transaction they are stored, rated, accrued and decided.
+
+Owns the order of that transaction. Everything is set-based: a chunk of up to `CHUNK_MAX` readings
+of one project is loaded, judged, rated and stored as columns. A replay is harmless: a reading that
+is there already changes nothing; one that comes late is put where it belongs in time, its chain is
+judged and rated again, and the difference is posted. What cannot be billed is kept and alarmed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.control import policy as policies
+from meterhouse.control.decide import KeeperCode
+from meterhouse.errors import MeterhouseError, OutOfRange
+from meterhouse.flows import late, react
+from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
+from meterhouse.ledger.book import available_minor
+from meterhouse.model import AlarmKind, Quality, Relay
+from meterhouse.rating.delta import Verdict
+from meterhouse.store import catalog, monitor, queue, readings
+from meterhouse.store.db import Connection, Database
+from meterhouse.units import from_us, nano_per_minor, to_us
+
+Ints = NDArray[np.int64]
+CHUNK_MAX = 100_000
+FUTURE_MAX = timedelta(minutes=5)
+OLDEST = "2000-01-01T00:00:00+00:00"
+
+
+class ChargedTwice(MeterhouseError):
+    """A fresh interval of project {project_id} ends where one has been charged already."""
+
+    code = "charged_twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """m readings of one project, in any order. Arrays of shape (m,), `milli` (m, 5).
+
+    `milli` is total, then 尖峰平谷, as the meter shows them (−1: not reported); `relay` a
+    `model.Relay`; `keep_power`, `power_w`, `credit_minor` are −1 where the meter did not say;
+    `source` is 0 live, 1 the gateway's store, 2 the meter's freeze.
+    """
+
+    meter_id: Ints
+    read_at_us: Ints
+    milli: Ints
+    relay: Ints
+    keep_power: Ints
+    power_w: Ints
+    credit_minor: Ints
+    source: Ints
+
+    def take(self, which: Any) -> "Batch":
+        """The readings of a mask or an index."""
+        return Batch(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a batch; the counts add up to its length but for `commands`.
+
+    `soon`: meters whose household is forecast to run out before the next round.
+    """
+
+    fresh: int = 0
+    late: int = 0
+    repeated: int = 0
+    conflicting: int = 0
+    unplaced: int = 0
+    doubtful: int = 0
+    commands: int = 0
+    soon: tuple[int, ...] = field(default=())
+
+
+async def ingest(
+    db: Database, tariffs: Tariffs, project_id: int, batch: Batch, at: datetime
+) -> Ingested:
+    """Store, judge, rate, accrue and decide one chunk. Committed when it returns.
+
+    Raises:
+        OutOfRange: more than `CHUNK_MAX` readings.
+    """
+    if len(batch.meter_id) > CHUNK_MAX:
+        raise OutOfRange("readings in a chunk", len(batch.meter_id), 0, CHUNK_MAX)
+    async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
+        project = await catalog.get_project(connection, project_id)
+        done = await _ingest(connection, tariffs, project, batch, at)
+        await readings.bump(connection, project_id)
+        return done
+
+
+async def _ingest(
+    connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
+) -> Ingested:
+    columns = await _load(connection, project["id"], batch)
+    row, placed = _places(columns["meter_id"], batch.meter_id)
+    now_us = to_us(at)
+    sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
+        batch.read_at_us >= to_us(datetime.fromisoformat(OLDEST))
+    )
+    usable = placed & sane
+    unplaced = len(row) - int(usable.sum())
+    if unplaced:
+        await _lay_aside(connection, project["id"], batch.take(~usable), placed[~usable], at)
+        batch, row = batch.take(usable), row[usable]
+    order = np.lexsort((batch.read_at_us, row))
+    batch, row = batch.take(order), row[order]
+    fresh = batch.read_at_us > columns["read_at"][row]
+    again = (np.diff(row, prepend=-1) == 0) & (np.diff(batch.read_at_us, prepend=0) == 0)
+    fresh &= ~again
+    stored = _reading_rows(project["id"], columns, batch, row, at)
+    news = {name: values[fresh] for name, values in stored.items()}
+    if fresh.any() and not await readings.insert_fresh(
+        connection, "reading", readings.READING, news
+    ):
+        fresh[:] = False
+    done = Ingested(unplaced=unplaced, fresh=int(fresh.sum()))
+    if not fresh.all():
+        olds = {name: values[~fresh] for name, values in stored.items()}
+        done = await _put_late(connection, tariffs, project, columns, olds, row[~fresh], done, at)
+    commands, doubtful, soon = await _move(
+        connection, tariffs, project, columns, batch.take(fresh), row[fresh], at
+    )
+    return replace(done, commands=commands, doubtful=doubtful, soon=soon)
+
+
+async def _load(connection: Connection, project_id: int, batch: Batch) -> dict[str, Ints]:
+    """The state of the batch's meters; of the whole project when that is no more work."""
+    wanted = np.unique(batch.meter_id)
+    points = await monitor.point_count(connection, project_id)
+    some = None if 4 * len(wanted) > points else wanted
+    return await readings.load_state(connection, project_id, some)
+
+
+def _places(known: Ints, meter_id: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """The row of each meter among the known ones (ascending), and whether it is there at all."""
+    if not len(known):
+        return np.zeros(len(meter_id), dtype=np.int64), np.zeros(len(meter_id), dtype=np.bool_)
+    row = np.minimum(np.searchsorted(known, meter_id), len(known) - 1)
+    return row, known[row] == meter_id
+
+
+def _reading_rows(
+    project_id: int, columns: Mapping[str, Ints], batch: Batch, row: Ints, at: datetime
+) -> dict[str, Ints]:
+    count = len(row)
+    return {
+        "project_id": np.full(count, project_id),
+        "meter_id": batch.meter_id,
+        "register_epoch": columns["register_epoch"][row],
+        "read_at": batch.read_at_us,
+        "received_at": np.full(count, to_us(at)),
+        "total_milli": batch.milli[:, 0],
+        **{name: batch.milli[:, 1 + i] for i, name in enumerate(readings.BANDS)},
+        "power_w": batch.power_w,
+        "credit_minor": batch.credit_minor,
+        "relay": batch.relay,
+        "source": batch.source,
+    }
+
+
+async def _lay_aside(
+    connection: Connection, project_id: int, batch: Batch, placed: NDArray[np.bool_], at: datetime
+) -> None:
+    """Keep what no meter in service can have said, or not at that time; say so aloud."""
+    whys = np.where(placed, "instant", "meter")
+    for i in range(len(batch.meter_id)):
+        key = (project_id, int(batch.meter_id[i]), 0, from_us(batch.read_at_us[i]), at)
+        await readings.lay_aside(connection, project_id, key, batch.milli[i].tolist(), whys[i])
+    alarms = [
+        queue.NewAlarm(AlarmKind.READING_UNPLACED, f"meter:{meter_id}", facts={"why": str(why)})
+        for meter_id, why in sorted(set(zip(batch.meter_id.tolist(), whys.tolist(), strict=True)))
+    ]
+    await queue.open_alarms(connection, project_id, alarms, at)
+
+
+async def _put_late(
+    connection: Connection, tariffs: Tariffs, project: Any, columns: dict[str, Ints],
+    olds: Mapping[str, Ints], row: Ints, done: Ingested, at: datetime,
+) -> Ingested:  # fmt: skip
+    """Store readings that came again or late; judge and rate the chains they belong to anew."""
+    new, conflict = await readings.insert_staged(connection, project["id"], olds)
+    changed = new | conflict
+    for one in np.unique(row[changed]).tolist():
+        from_at_us = int(olds["read_at"][changed & (row == one)].min())
+        await late.rerate(connection, tariffs, project, columns, one, from_at_us)
+    if conflict.any():
+        alarms = [
+            queue.NewAlarm(
+                AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
+                point_id=int(columns["point_id"][one]), facts={"why": "conflict"},
+            )
+            for one in np.unique(row[conflict]).tolist()
+        ]  # fmt: skip
+        await queue.open_alarms(connection, project["id"], alarms, at)
+    return replace(
+        done,
+        late=int(new.sum()),
+        conflicting=int(conflict.sum()),
+        repeated=len(row) - int(changed.sum()),
+    )
+
+
+async def _move(
+    connection: Connection, tariffs: Tariffs, project: Any, columns: dict[str, Ints],
+    batch: Batch, row: Ints, at: datetime,
+) -> tuple[int, int, tuple[int, ...]]:  # fmt: skip
+    """Move the chains of fresh readings on, and react to what is available now."""
+    project_id = project["id"]
+    state = chain_state(columns)
+    chain = await rate_chain(
+        connection, tariffs, project, columns, state,
+        (columns["block_milli"], columns["block_period_at"]), (row, batch.read_at_us, batch.milli),
+    )  # fmt: skip
+    await _store_charges(connection, project_id, columns, chain, row)
+    touched = np.unique(row)
+    last = np.searchsorted(row, touched, side="right") - 1
+    amount_nano = np.zeros(len(columns["point_id"]), dtype=np.int64)
+    np.add.at(amount_nano, row, chain.rated.amount_nano)
+    now = {name: values[touched] for name, values in columns.items()}
+    unknown = batch.relay[last] == Relay.UNKNOWN
+    now["relay"] = np.where(unknown, now["relay"], batch.relay[last])
+    now["keep_power"] = np.where(
+        batch.keep_power[last] < 0, now["keep_power"], batch.keep_power[last]
+    )
+    now["read_at"] = batch.read_at_us[last]
+    columns["accrued_nano"] = columns["accrued_nano"] + amount_nano
+    shared = await readings.shared_accruals(connection, project_id)
+    available = _available(now, columns, touched, amount_nano, shared, project)
+    level = react.levels(now, available)
+    after = chain.judged.state
+    await readings.update_round(
+        connection, project_id,
+        {
+            "point_id": now["point_id"], "read_at": now["read_at"],
+            "good_at": after.good_at_us[touched],
+            **{
+                name: after.good_milli[touched, i]
+                for i, name in enumerate(readings.REGISTERS)
+            },
+            "block_milli": chain.rated.block_milli[touched],
+            "block_period_at": chain.rated.block_period_us[touched],
+            "amount_nano": amount_nano[touched], "relay": now["relay"],
+            "keep_power": now["keep_power"], "power_w": batch.power_w[last],
+            "credit_minor": batch.credit_minor[last], "warning_level": level,
+        },
+    )  # fmt: skip
+    doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
+    setting = react.Setting(
+        project_id, project["timezone"], project["currency"], project["currency_exponent"],
+        project["frozen"], policies.parse(json.loads(project["policy"])),
+    )  # fmt: skip
+    commands = await react.react(connection, setting, now, available, level, at)
+    soon = _soon(now, available, chain, last, project)
+    return commands, doubtful, soon
+
+
+def _available(
+    now: Mapping[str, Ints], columns: Mapping[str, Ints], touched: Ints, amount_nano: Ints,
+    shared: Mapping[int, int], project: Any,
+) -> Ints:  # fmt: skip
+    """Available credit after this round; accounts of several points count all their accruals."""
+    accrued_nano = columns["accrued_nano"][touched]
+    if shared:
+        account_of = columns["account_id"]
+        for account_id, before_nano in shared.items():
+            mine = account_of[touched] == account_id
+            if mine.any():
+                accrued_nano[mine] = before_nano + amount_nano[account_of == account_id].sum()
+    return available_minor(
+        now["balance_minor"], now["pending_debit_minor"], accrued_nano,
+        project["currency_exponent"],
+    )  # fmt: skip
+
+
+async def _store_charges(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints
+) -> None:
+    bills = chain.judged.billable
+    if not bills.any():
+        return
+    mine = row[bills]
+    rows = charge_rows(project_id, columns, chain, row, bills, np.ones(len(mine), dtype=np.int64))
+    if not await readings.insert_fresh(connection, "charge", readings.CHARGE, rows):
+        raise ChargedTwice(project_id=project_id)
+
+
+async def _note_doubts(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], before: Any,
+    chain: Chain, row: Ints, at: datetime,
+) -> int:  # fmt: skip
+    """Keep suspect tracks, and open or close the alarm that asks a person to look."""
+    after = chain.judged.state
+    moved = np.flatnonzero(
+        (after.suspect_count != before.suspect_count)
+        | (after.suspect_at_us != before.suspect_at_us)
+    )
+    await readings.update_suspects(
+        connection, project_id,
+        {
+            "point_id": columns["point_id"][moved],
+            "suspect_at": after.suspect_at_us[moved],
+            **{
+                name: after.suspect_milli[moved, i] for i, name in enumerate(readings.SUSPECTS)
+            },
+            "suspect_count": after.suspect_count[moved],
+        },
+    )  # fmt: skip
+    doubts = (chain.judged.quality == Quality.DOUBTFUL) | chain.unpriced
+    keeps = columns["keeper"][row] != KeeperCode.NONE
+    whys = {
+        int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
+        for i in np.flatnonzero(doubts & keeps)
+    }
+    alarms = [
+        queue.NewAlarm(
+            AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
+            point_id=int(columns["point_id"][one]), meter_id=int(columns["meter_id"][one]),
+            facts={"why": why.lower()},
+        )
+        for one, why in whys.items()
+    ]  # fmt: skip
+    await queue.open_alarms(connection, project_id, alarms, at)
+    cleared = moved[(after.suspect_count[moved] == 0)]
+    mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
+    await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
+    return int(doubts.sum())
+
+
+def _soon(
+    now: Mapping[str, Ints], available: Ints, chain: Chain, last: Ints, project: Any
+) -> tuple[int, ...]:
+    """Meters whose household runs out before the next round at the pace of its last interval."""
+    span_us = np.maximum(chain.judged.end_us[last] - chain.judged.start_us[last], 1)
+    interval_us = project["reading_interval_s"] * 1_000_000
+    pace_minor = chain.rated.amount_nano[last] // nano_per_minor(project["currency_exponent"]) + 1
+    next_minor = pace_minor * np.maximum(interval_us // span_us, 1)
+    watched = (now["keeper"] == KeeperCode.PLATFORM) & (now["relay"] == Relay.CLOSED)
+    near = (
+        watched & (available >= now["floor_minor"]) & (available - now["floor_minor"] < next_minor)
+    )
+    return tuple(now["meter_id"][near].tolist())

@@ -1,0 +1,184 @@
+"""One connection to a gateway: who it is, and one conversation at a time.
+
+Owns the bytes of a TCP connection. A line begins nameless; its first packet is the registration
+text. From then on a conversation (a driver's generator) is driven straight from the socket's
+callbacks: a frame in, the next ask out, no task in between, because thousands of lines do this at
+once. Whatever is no frame (heartbeats, noise, late answers) is counted and dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meterhouse.errors import MeterhouseError
+from meterhouse.ports import Conversation, Decoder, Effect, Outcome
+
+REGISTRATION_BYTES_MAX = 128
+REGISTRATION_TIMEOUT_S = 20
+# Nobody has that much to say unasked: a heartbeat is some twenty bytes a minute.
+UNASKED_BYTES_MAX = 16_384
+UNASKED_WINDOW_S = 10
+
+
+class LineBusy(MeterhouseError):
+    """A conversation is under way on this bus."""
+
+    code = "line_busy"
+    http_status = 409
+
+
+LOST = Outcome(Effect.UNKNOWN, why="line_lost")
+
+
+@dataclass(frozen=True, slots=True)
+class LineEvents:
+    """Whom a line tells: it has named itself, it is gone, it floods."""
+
+    named: Callable[["Line", str], None]
+    lost: Callable[["Line"], None]
+    floods: Callable[["Line"], None]
+
+
+class Line(asyncio.Protocol):
+    """A connection to or from one gateway."""
+
+    def __init__(self, events: LineEvents, knows: Callable[[str], bool]) -> None:
+        self._events = events
+        self._knows = knows
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._decoder: Decoder | None = None
+        self._first = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._talk: Conversation | None = None
+        self._done: asyncio.Future[Outcome] | None = None
+        self._unasked_bytes = 0
+        self._window_end = self._loop.time() + UNASKED_WINDOW_S
+        self.name = ""
+        self.peer = ""
+        self.bytes_in = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes can still be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A socket is there; its registration has to follow soon."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host = transport.get_extra_info("peername")
+        self.peer = f"{host[0]}:{host[1]}" if isinstance(host, tuple) else str(host)
+        self._timer = self._loop.call_later(REGISTRATION_TIMEOUT_S, self._give_up)
+
+    def name_it(self, name: str, decoder: Decoder) -> None:
+        """Accept the line as this gateway's; from here on its bytes are frames."""
+        self.name = name
+        self._decoder = decoder
+        if self._timer is not None and self._talk is None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes in: a registration, a frame of the conversation, or something unasked."""
+        self.bytes_in += len(data)
+        if self._decoder is None:
+            self._register(data)
+            return
+        if self._talk is None:
+            self._unasked(data)
+            self._decoder.feed(data)
+            return
+        for frame in self._decoder.feed(data):
+            if self._talk is None:
+                break
+            self._step(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The socket is gone: whoever was talking learns that nothing is proven."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport = None
+        self._end(LOST)
+        self._events.lost(self)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def talk(self, conversation: Conversation) -> "asyncio.Future[Outcome]":
+        """Carry out one conversation; the future holds its outcome and never raises.
+
+        Raises:
+            LineBusy: another one is under way.
+        """
+        if self._talk is not None:
+            raise LineBusy
+        self._done = self._loop.create_future()
+        done = self._done
+        if not self.is_open:
+            self._end(LOST)
+            return done
+        self._talk = conversation
+        self._step(None, first=True)
+        return done
+
+    def _step(self, answer: object, *, first: bool = False) -> None:
+        assert self._talk is not None
+        try:
+            ask = next(self._talk) if first else self._talk.send(answer)
+        except StopIteration as stop:
+            self._end(stop.value)
+            return
+        if not ask.frame:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(ask.timeout_ms / 1000, self._silence)
+        if self._transport is not None:
+            self._transport.write(ask.frame)
+
+    def _silence(self) -> None:
+        self._timer = None
+        if self._talk is None:
+            return
+        try:
+            ask = self._talk.send(None)
+        except StopIteration as stop:
+            self._end(stop.value)
+            return
+        self._timer = self._loop.call_later(ask.timeout_ms / 1000, self._silence)
+        if ask.frame and self._transport is not None:
+            self._transport.write(ask.frame)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
+        if self._done is not None and not self._done.done():
+            self._done.set_result(outcome)
+        self._done = None
+
+    def _register(self, data: bytes) -> None:
+        self._first += data
+        name = self._first.split(b"\n", 1)[0].strip().decode("ascii", "replace")
+        whole = b"\n" in self._first or len(self._first) > REGISTRATION_BYTES_MAX
+        if self._knows(name) or whole:
+            self._first = b""
+            self._events.named(self, name[:REGISTRATION_BYTES_MAX])
+
+    def _give_up(self) -> None:
+        name = self._first.strip().decode("ascii", "replace")
+        self._events.named(self, name[:REGISTRATION_BYTES_MAX])
+
+    def _unasked(self, data: bytes) -> None:
+        now = self._loop.time()
+        if now > self._window_end:
+            self._window_end, self._unasked_bytes = now + UNASKED_WINDOW_S, 0
+        self._unasked_bytes += len(data)
+        if self._unasked_bytes > UNASKED_BYTES_MAX:
+            self._events.floods(self)
+            self.close()

@@ -1,0 +1,11 @@
+"""Meter models: what differs between devices, as data files and never as code.
+
+Owns the schema of a model, the files that came with the product, and the check of both. Must
+never know a conversation or a database: drivers, head end, validation and simulator all read the
+same facts here. A new meter of a known protocol is a new TOML file.
+"""
+
+from meterhouse.meter_models.catalog import load, names
+from meterhouse.meter_models.schema import MeterModel, MeterModelInvalid, Parameter, from_toml
+
+__all__ = ["MeterModel", "MeterModelInvalid", "Parameter", "from_toml", "load", "names"]
