@@ -136,9 +136,7 @@ async def board(db: Database, project_id: int, building_id: int | None = None) -
     return Board(seq, points_now(rows))
 
 
-async def room(
-    db: Database, project_id: int, room_id: int, timezone: str, at: datetime
-) -> RoomNow:
+async def room(db: Database, project_id: int, room_id: int, timezone: str, at: datetime) -> RoomNow:
     """A room with its last days; today is always there, with nothing used if nothing was.
 
     Raises:
@@ -181,9 +179,7 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, `EXPORT_MAX_ROWS` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = reports.stream_list(
-            connection, LISTS[name], project_id, wanted, EXPORT_MAX_ROWS
-        )
+        chunks = reports.stream_list(connection, LISTS[name], project_id, wanted, EXPORT_MAX_ROWS)
         async for rows in chunks:
             yield rows
 
@@ -194,7 +190,7 @@ async def strangers(db: Database, at: datetime) -> list[Any]:
         return list(await reports.strangers(connection, at - STRANGER_AGE_MAX))
 
 
-def points_now(rows: Sequence[Mapping[str, Any]]) -> list[PointNow]:
+def points_now(rows: Sequence[Any]) -> list[PointNow]:
     """What rows of points mean: available credit, warning level and state of each."""
     spendable = [_spendable(row) for row in rows]
     floors = [NO_FLOOR_MINOR if r["floor_minor"] is None else r["floor_minor"] for r in rows]
@@ -209,26 +205,29 @@ def points_now(rows: Sequence[Mapping[str, Any]]) -> list[PointNow]:
     ]
 
 
-def _spendable(row: Mapping[str, Any]) -> int | None:
+def _spendable(row: Any) -> int | None:
     """What may still be spent here; the meter's own word where the meter keeps the money."""
     if row["agreement_id"] is None or row["keeper"] in (Keeper.NONE, Keeper.EXTERNAL):
         return None
     if row["keeper"] == Keeper.METER:
         reported: int | None = row["reported_credit_minor"]
         return None if reported is None or reported < 0 else reported
-    return available_minor(
+    spendable: int = available_minor(
         row["balance_minor"], row["pending_minor"], row["accrued_nano"], row["currency_exponent"]
     )
+    return spendable
 
 
-def _point_now(row: Mapping[str, Any], amount_minor: int | None, level: int) -> PointNow:
+def _point_now(row: Any, amount_minor: int | None, level: int) -> PointNow:
     was_read = row["read_at"] is not None and row["read_at"] > EPOCH
     if row["meter_id"] is not None and (row["is_offline"] or not was_read):
         state = RoomState.OFFLINE
     elif row["meter_id"] is None or row["agreement_kind"] != "tenant":
         state = RoomState.NOT_OPEN
     else:
-        state = RoomState.OPEN if amount_minor is None else _BY_LEVEL[level]
+        # Who pays later, or keeps no money here, is not warned.
+        is_watched = amount_minor is not None and row["floor_minor"] is not None
+        state = _BY_LEVEL[level] if is_watched else RoomState.OPEN
     keep_power, power_w = row["keep_power"], row["power_w"]
     return PointNow(
         point_id=row["point_id"], room_id=row["room_id"], room=row["room"], floor=row["floor"],
@@ -247,7 +246,7 @@ def _point_now(row: Mapping[str, Any], amount_minor: int | None, level: int) -> 
     )  # fmt: skip
 
 
-def _every_day(rows: Sequence[Mapping[str, Any]], first: date, last: date) -> list[Day]:
+def _every_day(rows: Sequence[Any], first: date, last: date) -> list[Day]:
     """A row for every day, also for those on which nothing was used."""
     used = {row["day"]: row for row in rows}
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -250,7 +250,8 @@ GATEWAYS: Final = ListQuery(
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.recipient, n.subject, n.text, n.state, n.tries, n.why,
             n.created_at, n.sent_at, {_PLACE_COLUMNS}
-        from notice n left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
+        from notice n
+        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
         where n.project_id = $1""",  # noqa: S608
     {
         "state": "q.state = {}",
@@ -272,7 +273,8 @@ COMMANDS: Final = ListQuery(
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
-        "text": "(q.room ilike {0} or q.address ilike {0} or q.note ilike {0} or q.actor ilike {0})",
+        "text": "(q.room ilike {0} or q.address ilike {0} or q.note ilike {0}"
+        " or q.actor ilike {0})",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
@@ -297,7 +299,7 @@ async def fetch_list(
 ) -> Listing:
     """One page of a list."""
     sql, arguments = _filtered(query, project_id, wanted)
-    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)
+    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)  # noqa: S608
     rows = await connection.fetch(
         f"{sql} {_order(query, wanted)} limit {int(wanted.limit)} offset {int(wanted.offset)}",
         *arguments,

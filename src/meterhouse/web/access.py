@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.web.i18n import N_
+from meterhouse.words import N_
 
 SESSION_COOKIE: Final = "meterhouse_session"
 SEED_COOKIE: Final = "meterhouse_seed"
@@ -170,7 +170,8 @@ PUBLIC: Final = Permission(None)
 
 async def _session_caller(request: Request) -> Caller:
     token = request.cookies.get(SESSION_COOKIE, "")
-    caller = await request.app.state.gate.caller_of_session(token) if token else None
+    gate: Gate = request.app.state.gate
+    caller = await gate.caller_of_session(token) if token else None
     if caller is None:
         raise NotSignedIn
     return caller
@@ -178,8 +179,9 @@ async def _session_caller(request: Request) -> Caller:
 
 async def _key_caller(request: Request) -> Caller:
     kind, _, key = request.headers.get("authorization", "").partition(" ")
+    gate: Gate = request.app.state.gate
     known = kind.lower() == "bearer" and key
-    caller = await request.app.state.gate.caller_of_key(key.strip()) if known else None
+    caller = await gate.caller_of_key(key.strip()) if known else None
     if caller is None:
         raise NotSignedIn
     return caller
@@ -227,7 +229,7 @@ def verb_of(route: APIRoute) -> Verb | None:
     """
     found = list(_permissions(route.dependant))
     if len({permission.verb for permission in found}) != 1:
-        raise RouteWithoutVerb(f"{','.join(sorted(route.methods))} {route.path}")
+        raise RouteWithoutVerb(f"{','.join(sorted(route.methods or ()))} {route.path}")
     return found[0].verb
 
 
@@ -246,7 +248,7 @@ def check_routes(app: FastAPI) -> list[tuple[str, str, Verb | None]]:
             raise RouteWithoutVerb(str(context.path))
         verb = verb_of(route)
         path = str(context.path)
-        operations += [(method, path, verb) for method in sorted(route.methods)]
+        operations += [(method, path, verb) for method in sorted(route.methods or ())]
     return operations
 
 

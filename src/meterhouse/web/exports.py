@@ -69,7 +69,7 @@ async def export(
             await run_in_threadpool(writer.write, rows)
         await run_in_threadpool(writer.close)
     except BaseException:
-        path.unlink(missing_ok=True)
+        await run_in_threadpool(path.unlink, missing_ok=True)
         raise
     return FileResponse(
         path,
@@ -154,7 +154,8 @@ def _cell(column: Column, row: Any, fmt: Formats) -> Decimal | datetime | str | 
         case Kind.COUNT:
             return Decimal(raw)
         case Kind.INSTANT:
-            return datetime.replace(raw.astimezone(fmt.timezone), tzinfo=None, microsecond=0)
+            at: datetime = raw.astimezone(fmt.timezone)
+            return at.replace(tzinfo=None, microsecond=0)
         case Kind.WORD:
             return fmt.words(raw)
         case _:

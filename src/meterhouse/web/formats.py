@@ -16,7 +16,7 @@ from babel.dates import format_date, format_timedelta
 from babel.numbers import get_currency_symbol
 
 from meterhouse.units import to_decimal
-from meterhouse.web.i18n import Words
+from meterhouse.words import Words
 
 ABSENT: Final = "—"
 MINUS: Final = "\u2212"

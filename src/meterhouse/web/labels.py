@@ -4,6 +4,7 @@ Owns which message names each state. Must never know a page. A test fails when a
 member without a word. Colours go with the words (a state is never told by colour alone).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
@@ -20,7 +21,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web.i18n import N_, Words
+from meterhouse.words import N_, Words
 
 
 class Online(StrEnum):
@@ -202,26 +203,25 @@ WHY: Final = {
     "frozen": N_("The project is frozen"),
 }
 
-TABLES: Final[tuple[dict[Enum, str], ...]] = tuple(
-    dict(table)
-    for table in (
-        ROOM_STATE,
-        RELAY,
-        OVERRIDE,
-        COMMODITY,
-        KEEPER,
-        QUALITY,
-        COMMAND_KIND,
-        COMMAND_STATE,
-        REASON,
-        ALARM_KIND,
-        ONLINE,
-        DIRECTION,
-        NOTICE_STATE,
-        SOURCE,
-    )
+TABLES: Final[tuple[Mapping[Any, str], ...]] = (
+    ROOM_STATE,
+    RELAY,
+    OVERRIDE,
+    COMMODITY,
+    KEEPER,
+    QUALITY,
+    COMMAND_KIND,
+    COMMAND_STATE,
+    REASON,
+    ALARM_KIND,
+    ONLINE,
+    DIRECTION,
+    NOTICE_STATE,
+    SOURCE,
 )
-_MESSAGES: Final = {(type(member), member): message for t in TABLES for member, message in t.items()}
+_MESSAGES: Final = {
+    (type(member), member): message for table in TABLES for member, message in table.items()
+}
 
 
 def label(words: Words, member: Enum) -> str:

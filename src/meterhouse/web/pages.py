@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from meterhouse.web import labels
 from meterhouse.web.access import LANGUAGE_COOKIE, Caller, Scope, form_token
 from meterhouse.web.formats import ABSENT, Formats
-from meterhouse.web.i18n import LANGUAGES, Words, choose_language, words
+from meterhouse.words import LANGUAGES, Words, choose_language, words
 
 TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
 

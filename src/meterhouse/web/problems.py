@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.web.access import NotSignedIn
-from meterhouse.web.i18n import N_
 from meterhouse.web.pages import is_fragment, render, words_of
+from meterhouse.words import N_
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
 from meterhouse.web.access import Verb
-from meterhouse.web.i18n import N_
 from meterhouse.web.labels import NoticeState, Online, Source
 from meterhouse.web.tables import Column, Filter, Kind, Table
+from meterhouse.words import N_
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from meterhouse.web.formats import Formats
-from meterhouse.web.i18n import words
+from meterhouse.words import words
 
 NOON = datetime(2026, 11, 21, 16, 30, 5, tzinfo=UTC)
 

@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import openpyxl
@@ -14,8 +15,8 @@ from starlette.datastructures import QueryParams
 from meterhouse.model import Relay
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import Formats
-from meterhouse.web.i18n import words
 from meterhouse.web.tables import Column, Filter, Kind, ListPage, Table, list_state
+from meterhouse.words import words
 
 
 @dataclass
@@ -106,8 +107,7 @@ async def test_xlsx_holds_numbers_and_local_times(sheet):
 
 async def test_csv_disarms_formulas_and_keeps_figures(sheet):
     answer = await export(sheet, "csv", chunks(), "rooms")
-    with open(answer.path, "rb") as file:  # noqa: PTH123
-        content = file.read()
+    content = Path(answer.path).read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     assert rows[1] == ["'=1+1", "-37.12", "12.345", "2026-11-21 12:00:00", "已拉闸"]

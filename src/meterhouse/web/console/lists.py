@@ -83,9 +83,7 @@ def titles(table: Table, fmt: Formats) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def export_list(
-    request: Request, project_id: int, view: ListView, **fixed: Any
-) -> Response:
+async def export_list(request: Request, project_id: int, view: ListView, **fixed: Any) -> Response:
     """The file of a list as its address filters, sorts and shows it."""
     fmt = formats_of(request)
     state = list_state(view.table, request.query_params)
@@ -98,9 +96,7 @@ async def export_list(
     return await export(sheet, kind if kind in MEDIA_TYPES else "xlsx", chunks, view.table.name)
 
 
-async def load_page(
-    request: Request, project_id: int, view: ListView, **fixed: Any
-) -> ListPage:
+async def load_page(request: Request, project_id: int, view: ListView, **fixed: Any) -> ListPage:
     """The page of rows an address asks for."""
     state = list_state(view.table, request.query_params)
     listing = await monitor.listing(

@@ -5,6 +5,7 @@ never know what a command does to a meter or a payment to a purse: each operatio
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +21,9 @@ from meterhouse.web import labels
 from meterhouse.web.access import Permission, Verb
 from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
-from meterhouse.web.i18n import N_
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.views import READINGS
+from meterhouse.words import N_
 
 router = APIRouter()
 
@@ -109,7 +110,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
     facts = {
         **await _now_facts(request, project_id, now, fmt),
         "point": point,
-        "chart": chart_facts(now.days[point.point_id], fmt),
+        "chart": chart_facts(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "operations": _operations(request),
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
         **list_facts(page, fmt, str(room_id)),
@@ -236,9 +237,7 @@ async def _room(request: Request, project_id: int, room_id: int) -> RoomNow:
     )
 
 
-async def _one_point(
-    request: Request, project_id: int, room_id: int, point_id: int
-) -> PointNow:
+async def _one_point(request: Request, project_id: int, room_id: int, point_id: int) -> PointNow:
     now = await _room(request, project_id, room_id)
     found = next((point for point in now.points if point.point_id == point_id), None)
     if found is None:
@@ -269,20 +268,17 @@ async def _now_facts(
     }
 
 
-def chart_facts(days: list[Day], fmt: Formats) -> dict[str, Any]:
+def chart_facts(days: Sequence[Day], unit: str, fmt: Formats) -> dict[str, Any]:
     """Energy as bars, money as a line; points are decimal text, written on the server."""
+    energy = [to_decimal(day.energy_milli, 3) for day in days]
+    money = [to_decimal(day.amount_nano // 10**5, 4) for day in days]
     return {
         "days": [f"{day.day:%m-%d}" for day in days],
-        "unit": "kWh",
+        "unit": unit,
         "symbol": fmt.currency_symbol,
-        "bars": [
-            {"name": fmt.words(N_("Energy")), "points": [to_decimal(d.energy_milli, 3) for d in days]}
-        ],
-        "line": {
-            "name": fmt.words(N_("Money")),
-            "points": [to_decimal(d.amount_nano // 10**5, 4) for d in days],
-        },
-    }  # fmt: skip
+        "bars": [{"name": fmt.words(N_("Energy")), "points": energy}],
+        "line": {"name": fmt.words(N_("Money")), "points": money},
+    }
 
 
 def _operations(request: Request) -> list[Operation]:
@@ -344,9 +340,7 @@ def _progress(request: Request, row: Any) -> Response:
     return render(request, "progress.html", facts)
 
 
-def _credit_form(
-    request: Request, point: PointNow, typed: dict[str, str], error: str
-) -> Response:
+def _credit_form(request: Request, point: PointNow, typed: dict[str, str], error: str) -> Response:
     facts = {
         "point": point,
         "typed": typed,

@@ -18,10 +18,10 @@ from meterhouse.web import labels
 from meterhouse.web.access import Permission, Verb
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import ABSENT, Formats
-from meterhouse.web.i18n import N_
 from meterhouse.web.live import Snapshot, Tile, tiles_of
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.tables import Column, Kind
+from meterhouse.words import N_
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.ROOM_READ))])
 
@@ -148,7 +148,8 @@ def _grid(tiles: Sequence[Tile], shown: set[int], fmt: Formats) -> list[Any]:
     """Buildings → floors → plain rows, so that the template is one loop without lookups."""
     word = _tile_words(fmt)
     grid = []
-    for (_, building), in_building in groupby(tiles, lambda tile: (tile.building_id, tile.building)):
+    by_building = groupby(tiles, lambda tile: (tile.building_id, tile.building))
+    for (_, building), in_building in by_building:
         floors = [
             (floor, [
                 (

@@ -19,8 +19,8 @@ from meterhouse.web.access import (
     Permission,
     Verb,
 )
-from meterhouse.web.i18n import LANGUAGES
 from meterhouse.web.pages import render, words_of
+from meterhouse.words import LANGUAGES
 
 router = APIRouter()
 

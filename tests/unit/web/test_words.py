@@ -11,17 +11,18 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from meterhouse.web import labels
-from meterhouse.web.i18n import LANGUAGES, catalogue_path, choose_language, words
 from meterhouse.web.pages import TEMPLATE_FOLDER, make_environment
+from meterhouse.words import LANGUAGES, catalogue_path, choose_language, words
 
 WEB = Path(labels.__file__).parent
+HOUSE = WEB.parent
 # Names and signs that are written the same in every language.
 SAME_EVERYWHERE = {"XLSX", "CSV", "kWh", "kW", "m³"}
 
 
 def messages_in_code():
-    methods = [("**.py", "python"), ("templates/**.html", "jinja2")]
-    found = extract_from_dir(WEB, methods, options_map={"**.html": {"trimmed": "true"}})
+    methods = [("**.py", "python"), ("web/templates/**.html", "jinja2")]
+    found = extract_from_dir(HOUSE, methods)
     return {item[2] if isinstance(item[2], str) else item[2][0] for item in found}
 
 
@@ -29,7 +30,7 @@ def messages_of_errors():
     """First docstring lines of every class below MeterhouseError, read without importing it."""
     classes = [
         node
-        for path in WEB.parent.rglob("*.py")
+        for path in HOUSE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     ]
