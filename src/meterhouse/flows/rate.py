@@ -1,7 +1,8 @@
 """From register values to charges: judge, lay out the tariffs, rate.
 
-Shared by readings that come in order and those that come late. Owns the way columns of the store become arguments of the rating kernels and back. Holds a small
-cache of laid-out tariffs, because a published version never changes.
+Shared by readings that come in order and those that come late. Owns the way columns of the store
+become arguments of the rating kernels and back, and a small cache of laid-out tariffs, because a
+published version never changes.
 """
 
 import json

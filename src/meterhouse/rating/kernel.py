@@ -7,7 +7,8 @@ Micro = Nano`, and every split of energy adds up to what was split.
 The rules, which an independent oracle in the tests follows too:
 
 1. *In time.* Of an interval [s, e) with energy E, the energy before an instant t is
-   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two.
+   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two. So cost is
+   monotone in use, but for the one Milli that rounding may move across each edge inside.
 2. *Meter's bands.* Where the meter decides the band, rule 1 splits each band register's energy at
    version and period edges; the energy of an interval is then the sum of its band registers.
 3. *Blocks.* They begin empty at the start of each period and fill in order. Energy that follows the
@@ -31,12 +32,14 @@ from typing import NamedTuple
 import numpy as np
 
 from meterhouse.errors import OutOfRange
-from meterhouse.rating.arrays import AT_US_MAX, ArraysDisagree, Codes, Ints, ints, jit
+from meterhouse.rating.arrays import AT_US_MAX, Codes, Ints, ints, jit
 from meterhouse.rating.tariff import BANDS_MAX, BLOCKS_MAX
 from meterhouse.rating.timeline import Packed, Timeline, pack
-from meterhouse.units import INTERVAL_MILLI_MAX, PRICE_MICRO_MAX, REGISTER_MILLI_MAX
+from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
 METER_BANDS = 4
+
+_LINE_COLUMNS = 7
 
 
 class RatingOutcome(IntEnum):
@@ -60,6 +63,8 @@ class Rated(NamedTuple):
     Attributes:
         amount_nano: int64[m].
         outcome: int8[m], a `RatingOutcome`.
+        before_milli: int64[m], what the row had used when the interval began ...
+        before_period_us: int64[m], ... and in which period; with these it can be explained.
         block_milli: int64[n], energy used in the current period.
         block_period_us: int64[n], when that period began; 0 where it never begins again.
         after_milli: int64[m], the blocks as each interval left them; a late reading resumes here.
@@ -68,6 +73,8 @@ class Rated(NamedTuple):
 
     amount_nano: Ints
     outcome: Codes
+    before_milli: Ints
+    before_period_us: Ints
     block_milli: Ints
     block_period_us: Ints
     after_milli: Ints
@@ -127,9 +134,15 @@ def rate_intervals(
     period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
     checked = _checked(packed, intervals, rows)
     count = len(checked.row)
+<<<<<<< HEAD
     amount_nano, after_milli, after_us = (np.zeros(count, np.int64) for _ in range(3))
     outcome = np.zeros(count, np.int8)
     rated = Rated(amount_nano, outcome, used, period, after_milli, after_us)
+=======
+    amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
+    outcome = np.zeros(count, np.int8)
+    rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
+>>>>>>> rating
     _rate_all(packed, checked, rated)
     return rated
 
@@ -201,9 +214,6 @@ def _checked(packed: Packed, intervals: Intervals, rows: int) -> Intervals:
             low, high = int(packed.from_us[scheme]), int(packed.to_us[scheme])
             raise OutOfRange(f"{name} at place {place}", int(at_us[place]), low, high)
     return checked
-
-
-_LINE_COLUMNS = 7
 
 
 @jit
@@ -401,10 +411,13 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         outcome, amount_nano, used_milli, period_us, _ = _rate_one(
             packed, intervals, place, rated.block_milli[row], rated.block_period_us[row], no_lines
         )
+        rated.before_milli[place] = rated.block_milli[row]
+        rated.before_period_us[place] = rated.block_period_us[row]
         rated.outcome[place] = outcome
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
+<<<<<<< HEAD
         rated.after_milli[place] = used_milli
         rated.after_period_us[place] = period_us
 
@@ -497,3 +510,5 @@ def _rate_dense(
             return meter
         amount_nano[meter] = nano
     return -1
+=======
+>>>>>>> rating
