@@ -6,7 +6,6 @@ it asks for them.
 """
 
 from meterhouse.wire.dlt645.layout import (
-    Binary,
     Digits,
     Many,
     Number,
@@ -184,18 +183,6 @@ _VENDOR = (
     Entry("04600101", "reporting_interval", "reporting interval (vendor)", Raw()),
     Entry("070104FF", "vendor_parameters", "parameter block (vendor)", Raw()),
     Entry("80808080", "vendor_heartbeat", "heart-beat (vendor)", Raw()),
-)
-
-# The recharge of a vendor family without a security module (frame 2007-031): the amount is
-# binary, unlike every number above. The same identifier with four bytes less is the 国网 layout.
-VENDOR_RECHARGE = Row(
-    (
-        ("amount", Binary(4, 2, "CNY")),
-        ("order number", Digits(8)),
-        ("mac 1", Raw(4)),
-        ("address", Digits(6)),
-        ("mac 2", Raw(4)),
-    )
 )
 
 TABLE = Table(
