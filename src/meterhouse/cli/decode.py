@@ -56,6 +56,7 @@ _COMMANDS: Mapping[int, str] = MappingProxyType(
         Action.KEEP_POWER_OFF: "keep-power release",
     }
 )
+_SECURITY_FUNCTION = "security authentication"
 _BAUDS = {0x04: "1200", 0x08: "2400", 0x10: "4800", 0x20: "9600", 0x40: "19200"}
 
 
@@ -89,7 +90,8 @@ def decode_lines(protocol: str, lines: Iterable[str]) -> Iterator[dict[str, Any]
     Returns:
         Objects with `line` and `protocol`, and either `direction`, `address`, `control`,
         `function`, `abnormal`, `follows`, `data_identifier`, `meaning`, `values` (each `name`,
-        `value`, `unit`; null is "the meter does not have it"), or `error` (a stable code), `message` and `hex`. A frame whose data cannot be read has both.
+        `value`, `unit`; null is "the meter does not have it"), or `error` (a stable code),
+        `message` and `hex`. A frame whose data cannot be read has both.
 
     Raises:
         NotFound: there is no such protocol.
@@ -168,7 +170,7 @@ def _frame(dialect: Dialect, frame: Frame) -> dict[str, Any]:
     failed = {}
     try:
         if frame.abnormal:
-            _abnormal(dialect, frame, content)
+            _abnormal(function, frame, content)
         else:
             _READERS.get(function, _plain)(dialect, frame, content)
     except BadInput as error:
@@ -179,11 +181,14 @@ def _frame(dialect: Dialect, frame: Frame) -> dict[str, Any]:
     return told | failed
 
 
-def _abnormal(_: Dialect, frame: Frame, content: Content) -> None:
-    refusal = decode_refusal(frame.data)
-    words = [str(bit.name).lower().replace("_", " ") for bit in Refusal if bit in refusal]
-    content.meaning = f"refused: {', '.join(words) or 'no reason given'}"
+def _abnormal(function: str, frame: Frame, content: Content) -> None:
+    """The error bits, in words where the standard has words for them."""
     content.say("error_bits", frame.data.hex())
+    content.meaning = f"{function} refused"
+    if function != _SECURITY_FUNCTION:  # its error bits are vendors' own
+        refusal = decode_refusal(frame.data)
+        words = [str(bit.name).lower().replace("_", " ") for bit in Refusal if bit in refusal]
+        content.meaning += f": {', '.join(words) or 'no reason given'}"
 
 
 def _plain(dialect: Dialect, frame: Frame, content: Content) -> None:
@@ -366,7 +371,7 @@ _READERS: Mapping[str, Reader] = MappingProxyType(
         "read address": _address,
         "write address": _address,
         "remote control": _control,
-        "security authentication": _security,
+        _SECURITY_FUNCTION: _security,
         "broadcast time": _broadcast_time,
         "freeze": _freeze,
         "change baud": _baud,
