@@ -150,3 +150,9 @@ def test_bytes_of_a_failed_candidate_are_not_told_twice():
     broken = RAW[:-2] + b"\x00\x16"
     found = Decoder().feed(b"ab" + broken + b"cd")
     assert [each.raw for each in found] == [b"ab", broken, b"cd"]
+
+
+def test_a_frame_inside_a_failed_candidate_is_found_and_the_rest_not_told_again():
+    broken = RAW[:9] + b"\x40" + RAW + bytes(0x40 - len(RAW)) + b"\x00\x16"
+    found = Decoder().feed(broken)
+    assert found == [FrameError(Fault.BAD_CHECKSUM, broken), REPLY]

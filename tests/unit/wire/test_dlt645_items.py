@@ -168,3 +168,10 @@ def test_parts_join_to_the_whole(dialect, limit):
     parts = split_parts(dialect, 0x901F, payload, limit)
     assert all(len(part) <= limit for part in parts)
     assert join_parts(dialect, parts) == (0x901F, payload)
+
+
+def test_present_values_of_the_earlier_edition_come_singly_and_as_blocks():
+    assert DLT645_1997.definition(0xB630).meaning == "active power, total"
+    assert DLT645_1997.definition(0xB612).meaning == "voltage, phase B"
+    assert DLT645_1997.describe(0xB610) is None
+    assert DLT645_1997.decode_item(0xB61F, bytes.fromhex("200221022202")) == (220, 221, 222)
