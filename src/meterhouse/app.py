@@ -8,7 +8,7 @@ what has been read is committed before the database goes.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ PARTS = ("web", "headend", "worker")
 
 
 class SchemaOld(MeterhouseError):
-    """The database is at revision {found}, this program needs {wanted}: run `meterhouse migrate`."""
+    """The database is at {found}, this program needs {wanted}: run `meterhouse migrate`."""
 
     code = "schema_old"
 
@@ -49,12 +49,6 @@ class SchemaOld(MeterhouseError):
 def utc_now() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
-
-
-def fast_clock(started_at: datetime, speed: int) -> Clock:
-    """A clock that shows `started_at` now and runs `speed` times as fast; for the demo alone."""
-    base = datetime.now(UTC)
-    return lambda: started_at + (datetime.now(UTC) - base) * speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +149,13 @@ async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]
 
 
 @contextlib.asynccontextmanager
-async def run_house(settings: Settings, plan: Plan) -> AsyncIterator[House]:
-    """Start what the plan names; stop it in reverse order at the end of the block."""
+async def run_house(
+    settings: Settings, plan: Plan, before: Callable[[House], Awaitable[None]] | None = None
+) -> AsyncIterator[House]:
+    """Start what the plan names; stop it in reverse order at the end of the block.
+
+    `before` runs when the database is ready and nothing else has started.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(open_address(settings, plan))
@@ -168,6 +167,8 @@ async def run_house(settings: Settings, plan: Plan) -> AsyncIterator[House]:
         await ready_partitions(db, [now, now + timedelta(days=7)])
         await asyncio.to_thread(warm)
         house.first_password = await first_administrator(db, now)
+        if before is not None:
+            await before(house)
         await start_parts(stack, house)
         yield house
 

@@ -32,8 +32,11 @@ async def examine(settings: Settings) -> AsyncIterator[tuple[bool, str]]:
     )
     yield True, f"meter models: {', '.join(names())}"
     there = (ASSETS / "htmx.min.js").exists()
-    yield there, "front-end files are in place" if there else (
-        "front-end files are missing: reinstall with `sh run demo`, or `pip install -e .`"
+    yield (
+        there,
+        "front-end files are in place"
+        if there
+        else ("front-end files are missing: reinstall with `sh run demo`, or `pip install -e .`"),
     )
     for name, host, port in (
         ("console", settings.host, settings.port),

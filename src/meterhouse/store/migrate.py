@@ -63,7 +63,7 @@ async def revision(address: Address) -> str | None:
         if there is None:
             return None
         found: str | None = await connection.fetchval(
-            f"select version_num from {SCHEMA}.alembic_version"  # noqa: S608  # our own constant
+            f"select version_num from {SCHEMA}.alembic_version"
         )
         return found
     finally:
