@@ -38,7 +38,7 @@ QUESTIONS: dict[str, str] = {
     "booked plus accrued equals rated at every point": """
         select count(*) from point_state s join project p on p.id = s.project_id
         left join (select t.project_id, t.point_id,
-                sum(case when a.kind = 'purse' then t.amount_minor else -t.amount_minor end) as total
+                sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b using (project_id, point_id)

@@ -58,7 +58,7 @@ _POINTS: Final = f"""
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared h on h.account_id = p.account_id
-    where p.project_id = $1"""  # noqa: S608  # built from constants above
+    where p.project_id = $1"""
 _BY_PLACE: Final = "order by b.sort, f.sort, building, building_id, f.name, r.sort, r.name, p.id"
 
 
