@@ -116,7 +116,7 @@ async def _ingest(
     fresh = batch.read_at_us > columns["read_at"][row]
     again = (np.diff(row, prepend=-1) == 0) & (np.diff(batch.read_at_us, prepend=0) == 0)
     fresh &= ~again
-    stored = _reading_rows(project["id"], columns, batch, row, at)
+    stored = reading_rows(project["id"], columns, batch, row, at)
     news = {name: values[fresh] for name, values in stored.items()}
     if fresh.any() and not await readings.insert_fresh(
         connection, "reading", readings.READING, news
@@ -148,9 +148,10 @@ def _places(known: Ints, meter_id: Ints) -> tuple[Ints, NDArray[np.bool_]]:
     return row, known[row] == meter_id
 
 
-def _reading_rows(
+def reading_rows(
     project_id: int, columns: Mapping[str, Ints], batch: Batch, row: Ints, at: datetime
 ) -> dict[str, Ints]:
+    """A batch as the store's columns; `row` is the place of each reading's meter in `columns`."""
     count = len(row)
     return {
         "project_id": np.full(count, project_id),
