@@ -238,7 +238,7 @@ def test_the_clock_can_be_written():
 
 def test_a_slot_table_goes_through_the_standby_set():
     face = make()
-    assert write(face, "04020001", "040000" "013012").control == 0x94
+    assert write(face, "04020001", "040000013012").control == 0x94
     assert read(face, "04020001") == "040000013012"
     assert write(face, "04000107", "3012020326").control == 0x94
     face.meter.advance(START_MS + HOUR_MS)
