@@ -38,7 +38,7 @@ class VendorHook(BuildHookInterface):
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Called by hatchling before it collects files; `version` is `editable` or `standard`."""
         root = Path(self.root)
         if not (root / "package-lock.json").exists():

@@ -108,7 +108,7 @@ def from_decimal(text: str, exponent: int) -> int:
         raise Unreadable(what="number", text=text, wanted=f"at most {exponent} decimals")
     if len(whole) > 16:
         raise Unreadable(what="number", text=text, wanted="at most 16 digits before the point")
-    return sign * (int(whole or "0") * 10**exponent + int(rest.ljust(exponent, "0") or "0"))
+    return sign * int((whole or "0") + rest.ljust(exponent, "0"))
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from meterhouse.store.binaries import (
     major_version,
     reachable,
 )
-from meterhouse.store.server import DataInUse, EmbeddedServer, PostgresFailed
+from meterhouse.store.server import DataInUse, DataNotOurs, EmbeddedServer, PostgresFailed
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 VERSIONS = {"18": {"version": 18}, "16": {"version": 16}}
@@ -193,6 +193,18 @@ async def test_the_log_stays_bounded_while_the_server_runs(tmp_path, monkeypatch
                 await asyncio.sleep(0.01)
         connection = await connect(server)
         await connection.close()
+
+
+async def test_a_folder_of_another_user_is_refused_with_the_line_that_mends_it(
+    tmp_path, monkeypatch
+):
+    cluster = tmp_path / "pg" / "cluster-18"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("18\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(DataNotOurs) as refused:
+        await EmbeddedServer(tmp_path / "pg").start()
+    assert f"chown -R 12345 '{tmp_path / 'pg'}'" in str(refused.value)
 
 
 async def test_missing_programs_say_what_to_install(tmp_path):

@@ -1,7 +1,8 @@
 """From register values to charges: judge, lay out the tariffs, rate.
 
-Shared by readings that come in order and those that come late. Owns the way columns of the store become arguments of the rating kernels and back. Holds a small
-cache of laid-out tariffs, because a published version never changes.
+Shared by readings that come in order and those that come late. Owns the way columns of the store
+become arguments of the rating kernels and back, and a small cache of laid-out tariffs, because a
+published version never changes.
 """
 
 import json
@@ -196,8 +197,8 @@ def charge_rows(
         "account_id": columns["account_id"][mine],
         "tariff_id": columns["tariff_id"][mine],
         "energy_milli": judged.energy_milli[which],
-        "block_milli": rated.after_milli[which],
-        "block_period_at": rated.after_period_us[which],
+        "block_milli": rated.before_milli[which],
+        "block_period_at": rated.before_period_us[which],
         "amount_nano": rated.amount_nano[which],
         "verdict": judged.verdict[which],
         "quality": judged.quality[which],

@@ -9,6 +9,7 @@ once. Whatever is no frame (heartbeats, noise, late answers) is counted and drop
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.ports import Conversation, Decoder, Effect, Outcome
@@ -52,8 +53,10 @@ class Line(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._talk: Conversation | None = None
         self._done: asyncio.Future[Outcome] | None = None
+        self._deadline = self._loop.time()
         self._unasked_bytes = 0
         self._window_end = self._loop.time() + UNASKED_WINDOW_S
+        self.closed = asyncio.Event()
         self.name = ""
         self.peer = ""
         self.bytes_in = 0
@@ -65,8 +68,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket is there; its registration has to follow soon."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         host = transport.get_extra_info("peername")
         self.peer = f"{host[0]}:{host[1]}" if isinstance(host, tuple) else str(host)
         self._timer = self._loop.call_later(REGISTRATION_TIMEOUT_S, self._give_up)
@@ -75,7 +77,7 @@ class Line(asyncio.Protocol):
         """Accept the line as this gateway's; from here on its bytes are frames."""
         self.name = name
         self._decoder = decoder
-        if self._timer is not None and self._talk is None:
+        if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
@@ -84,13 +86,11 @@ class Line(asyncio.Protocol):
         if self._decoder is None:
             self._register(data)
             return
+        frames = self._decoder.feed(data)
         if self._talk is None:
             self._unasked(data)
-            self._decoder.feed(data)
             return
-        for frame in self._decoder.feed(data):
-            if self._talk is None:
-                break
+        for frame in frames:
             self._step(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -99,6 +99,7 @@ class Line(asyncio.Protocol):
             self._timer.cancel()
         self._transport = None
         self._end(LOST)
+        self.closed.set()
         self._events.lost(self)
 
     def close(self) -> None:
@@ -124,32 +125,29 @@ class Line(asyncio.Protocol):
         return done
 
     def _step(self, answer: object, *, first: bool = False) -> None:
-        assert self._talk is not None
+        """Give the driver what was heard (None: silence), and do what it asks next."""
+        if self._talk is None:
+            return  # the conversation ended with an earlier frame of the same packet
         try:
             ask = next(self._talk) if first else self._talk.send(answer)
         except StopIteration as stop:
             self._end(stop.value)
             return
-        if not ask.frame:
-            return
+        now = self._loop.time()
+        until = now + ask.timeout_ms / 1000
+        if ask.frame:
+            if self._transport is not None:
+                self._transport.write(ask.frame)
+        elif now < self._deadline:
+            until = min(until, self._deadline)
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(ask.timeout_ms / 1000, self._silence)
-        if self._transport is not None:
-            self._transport.write(ask.frame)
+        self._deadline = until
+        self._timer = self._loop.call_at(until, self._silence)
 
     def _silence(self) -> None:
         self._timer = None
-        if self._talk is None:
-            return
-        try:
-            ask = self._talk.send(None)
-        except StopIteration as stop:
-            self._end(stop.value)
-            return
-        self._timer = self._loop.call_later(ask.timeout_ms / 1000, self._silence)
-        if ask.frame and self._transport is not None:
-            self._transport.write(ask.frame)
+        self._step(None)
 
     def _end(self, outcome: Outcome) -> None:
         if self._timer is not None:

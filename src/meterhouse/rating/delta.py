@@ -79,17 +79,6 @@ class Verdict(IntEnum):
     """No total, a total above the modulus, or a band missing that the tariff bills by."""
 
 
-DOUBTFUL_VERDICTS = frozenset(
-    {
-        Verdict.CONFLICT,
-        Verdict.ZERO,
-        Verdict.DECREASE,
-        Verdict.JUMP,
-        Verdict.OTHER_TRACK,
-        Verdict.UNUSABLE,
-    }
-)
-
 # The compiled loop sees plain integers.
 _FIRST = int(Verdict.FIRST)
 _GOOD = int(Verdict.GOOD)
@@ -165,7 +154,7 @@ class Judged(NamedTuple):
         energy_milli: int64[m], multiplied, ≥ 0; 0 when nothing bills.
         band_energy_milli: int64[m, 4], multiplied 尖峰平谷, all −1 when unknown. By truncation
             in the registers their sum may differ from the total by `BAND_TOLERANCE_MILLI`.
-        quality: int8[m], a `Quality`.
+        quality: int8[m], a `Quality`; DOUBTFUL is what waits for a person.
         state: the chains after these readings.
     """
 
@@ -223,7 +212,10 @@ def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli:
 def accept_suspect(state: ChainState, rows: Ints) -> ChainState:
     """A person's decision: the suspect of these chains becomes their good reading.
 
-    The energy between the two tracks stays unbilled; whoever accepts says what it was, if it was.
+    What lies between the two tracks stays unbilled; whoever accepts says what it was, if it was.
+    What the new track counted since is not lost, if the chain is judged again up to the track's
+    first reading, accepted there, and judged on: the decision belongs to that reading's instant,
+    and every later judgement of the chain repeats it there.
 
     Raises:
         Conflict: one of the chains has no suspect.
@@ -284,13 +276,12 @@ def _most_milli(max_power_w: int, span_us: int) -> int:
 
 @jit
 def _bands_fit(before: Ints, after: Ints, modulus_milli: int) -> int:
-    """1 when the four bands moved by what the total moved, 0 when not, −1 when one is missing."""
+    """1 when the four bands moved by what the total moved, 0 when not, −1 when one is not known."""
     moved = 0
     for register in range(1, REGISTERS):
-        if before[register] < 0 or after[register] < 0:
-            return -1
-        if after[register] >= modulus_milli:
-            return 0
+        for milli in (before[register], after[register]):
+            if milli < 0 or milli >= modulus_milli:
+                return -1
         moved += _forward(before[register], after[register], modulus_milli)
     apart = moved - _forward(before[0], after[0], modulus_milli)
     return 1 if -BAND_TOLERANCE_MILLI <= apart <= BAND_TOLERANCE_MILLI else 0

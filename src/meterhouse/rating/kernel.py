@@ -7,7 +7,8 @@ Micro = Nano`, and every split of energy adds up to what was split.
 The rules, which an independent oracle in the tests follows too:
 
 1. *In time.* Of an interval [s, e) with energy E, the energy before an instant t is
-   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two.
+   ⌊E·(t − s) / (e − s)⌋; what lies between two edges is the difference of the two. So cost is
+   monotone in use, but for the one Milli that rounding may move across each edge inside.
 2. *Meter's bands.* Where the meter decides the band, rule 1 splits each band register's energy at
    version and period edges; the energy of an interval is then the sum of its band registers.
 3. *Blocks.* They begin empty at the start of each period and fill in order. Energy that follows the
@@ -31,12 +32,14 @@ from typing import NamedTuple
 import numpy as np
 
 from meterhouse.errors import OutOfRange
-from meterhouse.rating.arrays import AT_US_MAX, ArraysDisagree, Codes, Ints, ints, jit
+from meterhouse.rating.arrays import AT_US_MAX, Codes, Ints, ints, jit
 from meterhouse.rating.tariff import BANDS_MAX, BLOCKS_MAX
 from meterhouse.rating.timeline import Packed, Timeline, pack
-from meterhouse.units import INTERVAL_MILLI_MAX, PRICE_MICRO_MAX, REGISTER_MILLI_MAX
+from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
 METER_BANDS = 4
+
+_LINE_COLUMNS = 7
 
 
 class RatingOutcome(IntEnum):
@@ -60,18 +63,18 @@ class Rated(NamedTuple):
     Attributes:
         amount_nano: int64[m].
         outcome: int8[m], a `RatingOutcome`.
+        before_milli: int64[m], what the row had used when the interval began ...
+        before_period_us: int64[m], ... and in which period; with these it can be explained.
         block_milli: int64[n], energy used in the current period.
         block_period_us: int64[n], when that period began; 0 where it never begins again.
-        after_milli: int64[m], the blocks as each interval left them; a late reading resumes here.
-        after_period_us: int64[m], when that interval's last period began.
     """
 
     amount_nano: Ints
     outcome: Codes
+    before_milli: Ints
+    before_period_us: Ints
     block_milli: Ints
     block_period_us: Ints
-    after_milli: Ints
-    after_period_us: Ints
 
 
 class Intervals(NamedTuple):
@@ -127,9 +130,9 @@ def rate_intervals(
     period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
     checked = _checked(packed, intervals, rows)
     count = len(checked.row)
-    amount_nano, after_milli, after_us = (np.zeros(count, np.int64) for _ in range(3))
+    amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
     outcome = np.zeros(count, np.int8)
-    rated = Rated(amount_nano, outcome, used, period, after_milli, after_us)
+    rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
     _rate_all(packed, checked, rated)
     return rated
 
@@ -201,9 +204,6 @@ def _checked(packed: Packed, intervals: Intervals, rows: int) -> Intervals:
             low, high = int(packed.from_us[scheme]), int(packed.to_us[scheme])
             raise OutOfRange(f"{name} at place {place}", int(at_us[place]), low, high)
     return checked
-
-
-_LINE_COLUMNS = 7
 
 
 @jit
@@ -401,99 +401,9 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         outcome, amount_nano, used_milli, period_us, _ = _rate_one(
             packed, intervals, place, rated.block_milli[row], rated.block_period_us[row], no_lines
         )
+        rated.before_milli[place] = rated.block_milli[row]
+        rated.before_period_us[place] = rated.block_period_us[row]
         rated.outcome[place] = outcome
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
-        rated.after_milli[place] = used_milli
-        rated.after_period_us[place] = period_us
-
-
-def rate_matrix(
-    energy_milli: Ints, band_of_slot: Ints, price_micro: Ints, limit_milli: Ints, block_milli: Ints
-) -> Ints:
-    """Rate M meters over T equal slots of one period of one version; the dense kernel of replay.
-
-    Args:
-        energy_milli: int64[M, T], each below 2³⁰.
-        band_of_slot: int64[T], 0..B−1.
-        price_micro: int64[B, K].
-        limit_milli: int64[K − 1], ascending.
-        block_milli: int64[M], energy used in the period before the first slot.
-
-    Returns:
-        int64[M], the amount of each meter in Nano, chronological fill.
-
-    Raises:
-        OutOfRange: an element, or a meter's whole energy times the highest price, is beyond bounds.
-        ArraysDisagree: shapes do not fit.
-    """
-    (meters, slots), (bands, blocks) = energy_milli.shape, price_micro.shape
-    price_micro = ints("price_micro", price_micro, (bands, blocks), 0, PRICE_MICRO_MAX)
-    limit_milli = ints("limit_milli", limit_milli, (blocks - 1,), 0, REGISTER_MILLI_MAX)
-    block_milli = ints("block_milli", block_milli, (meters,), 0, REGISTER_MILLI_MAX)
-    band_of_slot = ints("band_of_slot", band_of_slot, (slots,), 0, bands - 1)
-    if energy_milli.dtype != np.int64:
-        raise ArraysDisagree("energy_milli", energy_milli.shape, "an int64 matrix")
-    price_of_slot = np.ascontiguousarray(price_micro[band_of_slot].T)
-    amount_nano = np.empty(meters, np.int64)
-    energy_max = (2**63 - 1) // max(int(price_micro.max()), 1)
-    beyond = _rate_dense(
-        energy_milli, price_of_slot, limit_milli, block_milli, energy_max, amount_nano
-    )
-    if beyond >= 0:
-        total = int(energy_milli[beyond].max())
-        raise OutOfRange(f"energy of meter {beyond}", total, 0, INTERVAL_MILLI_MAX)
-    return amount_nano
-
-
-_TILE = 64
-
-
-@jit
-def _rate_dense(
-    energy_milli: Ints, price_of_slot: Ints, limit_milli: Ints, block_milli: Ints,
-    energy_max: int, amount_nano: Ints,
-) -> int:  # fmt: skip
-    """Fill `amount_nano`; the first meter whose energy is beyond bounds, or −1.
-
-    Slots go in tiles: a tile that ends in the block where it began is a plain product of two
-    rows, which the processor does several slots at a time; only a tile that crosses a limit is
-    walked slot by slot. The bits of all energies are gathered on the way, so that checking each
-    of them costs no second pass over memory.
-    """
-    meters, slots = energy_milli.shape
-    last = len(limit_milli)
-    for meter in range(meters):
-        start_milli = used_milli = block_milli[meter]
-        nano, block, bits, slot = 0, 0, 0, 0
-        while slot < slots:
-            while block < last and used_milli >= limit_milli[block]:
-                block += 1
-            after = min(slot + _TILE, slots)
-            tile_milli, tile_nano = 0, 0
-            for each in range(slot, after):
-                energy = energy_milli[meter, each]
-                bits |= energy
-                tile_milli += energy
-                tile_nano += energy * price_of_slot[block, each]
-            if block == last or used_milli + tile_milli <= limit_milli[block]:
-                used_milli += tile_milli
-                nano += tile_nano
-                slot = after
-                continue
-            for each in range(slot, after):
-                rest_milli = energy_milli[meter, each]
-                while block < last and used_milli + rest_milli > limit_milli[block]:
-                    part_milli = limit_milli[block] - used_milli
-                    nano += part_milli * price_of_slot[block, each]
-                    used_milli += part_milli
-                    rest_milli -= part_milli
-                    block += 1
-                used_milli += rest_milli
-                nano += rest_milli * price_of_slot[block, each]
-            slot = after
-        if bits < 0 or bits >= 1 << 30 or used_milli - start_milli > energy_max:
-            return meter
-        amount_nano[meter] = nano
-    return -1

@@ -165,6 +165,26 @@ class Scheme:
 def parse(data: Mapping[str, Any]) -> Scheme:
     """The scheme that a JSON object describes.
 
+    `bands` and `day_tables` may be left out for a single band, `seasons` for a single day table;
+    `band_source` is platform, `weekend` [6, 7], `special_days` empty, `adders_micro` 0, and
+    `blocks` one block that never begins again unless they are given::
+
+        {"name": "Shops", "commodity": "electricity", "currency": "CNY", "versions": [{
+           "effective_from": "2026-01-01T00:00:00+08:00",
+           "band_source": "platform",
+           "bands": ["peak", "flat", "valley"],
+           "day_tables": {"work": {"00:00": "valley", "08:30": "peak", "22:30": "flat"},
+                          "rest": {"00:00": "valley"}},
+           "seasons": [{"name": "year", "first": "01-01", "last": "12-31",
+                        "tables": {"workday": "work", "weekend": "rest"}}],
+           "weekend": [6, 7],
+           "special_days": {"2026-10-01": "holiday", "2026-10-10": "makeup_workday"},
+           "blocks": {"period": "month", "fill": "chronological", "limits_milli": [200000]},
+           "prices_micro": {"peak": 900000, "flat": [600000, 650000], "valley": 300000},
+           "adders_micro": [0, 50000]}]}
+
+    A price is given once for all blocks or per block; adders are added to it, block by block.
+
     Raises:
         TariffInvalid: the first thing wrong, by its path, and what to do about it.
     """
@@ -318,8 +338,8 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
     for day in _LEAP_DAYS:
         held = sum(season.holds((day.month, day.day)) for season in seasons)
         if held != 1:
-            amount = "no season" if held == 0 else f"{held} seasons"
-            raise TariffInvalid(at, f"{day:%m-%d} lies in {amount}; every day belongs to one")
+            said = "no season" if held == 0 else f"{held} seasons"
+            raise TariffInvalid(at, f"{day:%m-%d} lies in {said}; every day belongs to one")
     return seasons
 
 

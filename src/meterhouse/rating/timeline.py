@@ -10,13 +10,14 @@ band edges, period starts and clock changes are all only edges between pieces.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from meterhouse import units
 from meterhouse.errors import OutOfRange, Unreadable
 from meterhouse.rating.arrays import AT_US_MAX, Flags, Ints
 from meterhouse.rating.tariff import (
@@ -29,19 +30,14 @@ from meterhouse.rating.tariff import (
     Scheme,
     Version,
 )
+from meterhouse.units import EPOCH
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY = _EPOCH.date()
+_EPOCH_DAY = EPOCH.date()
 _US = timedelta(microseconds=1)
 _MINUTE_US = 60_000_000
 _DAY_US = MINUTES_PER_DAY * _MINUTE_US
 # No time zone changes its offset twice within half a day.
 _PROBE_US = _DAY_US // 2
-
-
-def us_of(instant: datetime) -> int:
-    """Microseconds of UTC since 1970 of an aware instant."""
-    return (instant - _EPOCH) // _US
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +106,7 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
         raise Unreadable("time zone", timezone, "a name such as Asia/Shanghai") from None
-    begins = [us_of(version.effective_from) for version in scheme.versions]
+    begins = [units.to_us(version.effective_from) for version in scheme.versions]
     pieces: list[tuple[int, int, int, int]] = []
     for place, version in enumerate(scheme.versions):
         start_us = max(from_us, begins[place])
@@ -188,7 +184,7 @@ def _opening(period: Period, day: date) -> date:
 
 def _offset_us(zone: ZoneInfo, at_us: int) -> int:
     """How far the wall clock of a zone is ahead of UTC at an instant."""
-    offset = (_EPOCH + at_us * _US).astimezone(zone).utcoffset()
+    offset = (EPOCH + at_us * _US).astimezone(zone).utcoffset()
     assert offset is not None
     return offset // _US
 
@@ -214,12 +210,9 @@ def _stretches(zone: ZoneInfo, from_us: int, to_us: int) -> Iterator[tuple[int, 
 
 
 def _first_instant(zone: ZoneInfo, day: date) -> int:
-    """The first instant whose wall clock shows a date, even where midnight is skipped."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    at_us = us_of(midnight)
-    shown = (_EPOCH + at_us * _US).astimezone(zone)
-    if shown.replace(tzinfo=None) == midnight.replace(tzinfo=None):
-        return at_us
-    # Midnight fell into a skipped hour: the day begins where the clock was put forward.
-    stretches = list(_stretches(zone, at_us - _PROBE_US, at_us + _PROBE_US))
-    return stretches[-1][0]
+    """The first instant whose wall clock shows a date.
+
+    Of a repeated midnight it is the first one; of a skipped midnight, read by the offset before
+    the change, it is the instant at which the clock is put forward.
+    """
+    return units.to_us(datetime(day.year, day.month, day.day, tzinfo=zone))

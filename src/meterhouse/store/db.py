@@ -6,7 +6,8 @@ query that forgets to ask for them sees nothing. The maintenance role looks past
 `verify`, partitions and data migrations use it, and no request path can reach it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -115,12 +116,25 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def listener(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction, for LISTEN."""
-        if self._pool is None:
-            raise DatabaseUnreachable(why="the pool is not open")
-        async with self._pool.acquire() as connection:
-            yield connection
+    async def listener(
+        self, channel: str, heard: Callable[[str], None]
+    ) -> AsyncIterator[asyncio.Event]:
+        """LISTEN on a channel; `heard` gets each payload, the event is set when the line breaks."""
+
+        async def hear(_connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+            heard(str(payload))
+
+        lost = asyncio.Event()
+        try:
+            connection = await asyncpg.connect(**self.address.arguments(APP))
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise DatabaseUnreachable(why=str(error)) from error
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(channel, hear)
+            yield lost
+        finally:
+            await connection.close(timeout=1)
 
     async def project_ids(self) -> list[int]:
         """Every project there is; for service processes, never for a request."""

@@ -175,7 +175,7 @@ async def insert_fresh(connection: Connection, table: str, layout: Layout, rows:
     try:
         async with connection.transaction():
             for one in np.unique(week).tolist():
-                part = await _partition(connection, one * WEEK_US + MONDAY_US)
+                part = await ready_partition(connection, one * WEEK_US + MONDAY_US)
                 mine = slice(None) if (week == one).all() else week == one
                 await connection.copy_to_table(
                     f"{table}_{part}",
@@ -189,7 +189,8 @@ async def insert_fresh(connection: Connection, table: str, layout: Layout, rows:
     return True
 
 
-async def _partition(connection: Connection, instant_us: int) -> str:
+async def ready_partition(connection: Connection, instant_us: int) -> str:
+    """The suffix of the week that holds an instant; its partitions are made when missing."""
     name: str = await connection.fetchval("select ensure_partition($1)", from_us(instant_us))
     return name
 
@@ -205,7 +206,7 @@ async def insert_staged(
     """
     names = [name for name, _ in READING]
     for week in np.unique((rows["read_at"] - MONDAY_US) // WEEK_US).tolist():
-        await _partition(connection, week * WEEK_US + MONDAY_US)
+        await ready_partition(connection, week * WEEK_US + MONDAY_US)
     values = [
         tuple(
             from_us(int(rows[name][index])) if kind == TIMESTAMP else int(rows[name][index])

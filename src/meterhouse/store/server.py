@@ -237,7 +237,7 @@ class EmbeddedServer:
             log.warning("embedded PostgreSQL has died, starting it again")
             try:
                 await self._launch()
-            except (PostgresFailed, OSError):
+            except Exception:  # whatever it was, giving up would leave the house without its books
                 wait_s = min(2 * wait_s, RETRY_MAX_S)
                 log.exception("embedded PostgreSQL does not come back, trying again")
 
@@ -460,8 +460,9 @@ class EmbeddedServer:
 
     def _trim_log(self) -> None:
         """Keep the log bounded. It is opened for appending, so cutting it is harmless."""
-        if self.log_path.stat().st_size > LOG_BYTES_MAX:
-            os.truncate(self.log_path, 0)
+        with contextlib.suppress(FileNotFoundError):
+            if self.log_path.stat().st_size > LOG_BYTES_MAX:
+                os.truncate(self.log_path, 0)
 
 
 def _adopt_orphans() -> None:

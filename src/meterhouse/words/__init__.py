@@ -1,7 +1,7 @@
 """Words in the reader's language: gettext catalogues parsed from `.po` files at start-up.
 
 Owns which languages there are, how one is chosen for a request, and the translation of a message.
-Must never know a page or an enum (`labels` names those). English is the language of the message
+Must never know a page, a flow or an enum. English is the language of the message
 ids, so only the other languages have a catalogue; a test fails on any message without one.
 """
 
@@ -44,7 +44,8 @@ class Words:
 
     def __call__(self, message: str, **facts: Any) -> str:
         """The message in this language, `{name}` fields filled from `facts`."""
-        text = self._catalogue.gettext(message)
+        # The empty message is where a catalogue keeps its own header.
+        text = self._catalogue.gettext(message) if message else ""
         return text.format(**facts) if facts else text
 
     def plural(self, one: str, many: str, count: int, **facts: Any) -> str:
@@ -54,8 +55,10 @@ class Words:
     def error(self, error: MeterhouseError) -> str:
         """An error's message: its docstring's first line is the message id."""
         first = (type(error).__doc__ or "").strip().splitlines()[0]
+        # What an error speaks of is itself a message (`N_("Room")`); other facts pass unchanged.
+        what = {k: self(v) for k, v in error.facts.items() if k == "what" and isinstance(v, str)}
         try:
-            return self._catalogue.gettext(first).format(**error.facts)
+            return self._catalogue.gettext(first).format(**error.facts | what)
         except (KeyError, IndexError):
             return self._catalogue.gettext(first)
 

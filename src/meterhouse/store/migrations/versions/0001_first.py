@@ -47,7 +47,6 @@ PEOPLE = (
     """create table session (
         token_hash bytea primary key,
         person_id bigint not null references person (id),
-        csrf text not null,
         agent text not null default '',
         created_at timestamptz not null,
         seen_at timestamptz not null,

@@ -1,0 +1,182 @@
+"""One gateway's worker: what its bus does next.
+
+Owns the order on one bus: commands first, then meters about to run out, then the round. One
+conversation at a time, because RS-485 carries no more. A meter that does not answer is asked less
+often and last, so that it never slows its neighbours.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from meterhouse.errors import MeterhouseError
+from meterhouse.flows import command as commands
+from meterhouse.flows.gateway import RosterGateway, RosterMeter
+from meterhouse.headend.collector import Collector, Sample
+from meterhouse.headend.line import Line
+from meterhouse.model import CommandKind
+from meterhouse.ports import (
+    Action,
+    Clock,
+    Control,
+    Driver,
+    Effect,
+    Intent,
+    MeterRef,
+    Outcome,
+    ReadLive,
+    ReadRound,
+)
+from meterhouse.store.db import Database
+
+log = logging.getLogger(__name__)
+
+SOON = timedelta(minutes=5)
+# Without a wake-up (a lost notification) commands are looked for this often.
+LOOK_S = 20
+SKIPPED_ROUNDS_MAX = 8
+ACTIONS: dict[CommandKind, Action] = {
+    CommandKind.DISCONNECT: Action.DISCONNECT,
+    CommandKind.CONNECT: Action.CONNECT,
+    CommandKind.ALLOW_CONNECT: Action.ALLOW_CONNECT,
+    CommandKind.KEEP_POWER_ON: Action.KEEP_POWER_ON,
+    CommandKind.KEEP_POWER_OFF: Action.KEEP_POWER_OFF,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every pump works with. `speed`: seconds of the platform's clock per real second."""
+
+    db: Database
+    clock: Clock
+    speed: int
+    collector: Collector
+    sent: Callable[[commands.Claimed], None]
+
+
+class Pump:
+    """Drives one line for as long as it is open."""
+
+    def __init__(self, gateway: RosterGateway, line: Line, driver: Driver, bench: Bench) -> None:
+        self.gateway = gateway
+        self.line = line
+        self._driver = driver
+        self._bench = bench
+        self._wake = asyncio.Event()
+        self._has_commands = True
+        self._soon: list[tuple[datetime, int]] = []
+        self._round: deque[RosterMeter] = deque()
+        self._next_round_at = bench.clock()
+        self._failures: dict[int, int] = {}
+        self.readings = 0
+
+    def wake(self) -> None:
+        """There may be a command."""
+        self._has_commands = True
+        self._wake.set()
+
+    def read_soon(self, meter_id: int) -> None:
+        """Read this meter again well before the next round."""
+        due_at = self._bench.clock() + SOON
+        if all(one != meter_id for _, one in self._soon):
+            heapq.heappush(self._soon, (due_at, meter_id))
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Work until the line is lost."""
+        while self.line.is_open:
+            now = self._bench.clock()
+            if self._has_commands:
+                await self._commands()
+            elif self._soon and self._soon[0][0] <= now:
+                await self._read_id(heapq.heappop(self._soon)[1])
+            elif self._round:
+                await self._read(self._round.popleft())
+            elif self._next_round_at <= now:
+                self._begin_round(now)
+            else:
+                await self._rest(now)
+
+    def _begin_round(self, now: datetime) -> None:
+        interval = timedelta(seconds=self.gateway.reading_interval_s)
+        while self._next_round_at <= now:
+            self._next_round_at += interval
+        for meter_id, failures in self._failures.items():
+            self._failures[meter_id] = failures + 1
+        due = [one for one in self.gateway.meters if self._is_due(one.meter_id)]
+        due.sort(key=lambda one: self._failures.get(one.meter_id, 0))
+        self._round.extend(due)
+
+    def _is_due(self, meter_id: int) -> bool:
+        """Answering meters always; silent ones in the 1st, 2nd, 4th, 8th, 16th … round."""
+        failures = self._failures.get(meter_id, 0)
+        return failures & (failures - 1) == 0 or failures % SKIPPED_ROUNDS_MAX == 0
+
+    async def _rest(self, now: datetime) -> None:
+        until = min([self._next_round_at, *(due_at for due_at, _ in self._soon[:1])])
+        wait_s = min((until - now).total_seconds() / self._bench.speed, LOOK_S)
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(max(wait_s, 0.001)):
+                await self._wake.wait()
+        except TimeoutError:
+            self._has_commands = wait_s >= LOOK_S
+
+    async def _read_id(self, meter_id: int) -> None:
+        for meter in self.gateway.meters:
+            if meter.meter_id == meter_id:
+                await self._read(meter)
+
+    async def _read(self, meter: RosterMeter) -> None:
+        outcome = await self._talk(meter.address, meter.model, ReadRound())
+        await self._take(meter.meter_id, outcome)
+
+    async def _take(self, meter_id: int, outcome: Outcome) -> None:
+        """A reading counts as soon as the total was said, whatever else was not."""
+        if outcome.values.total_milli is None:
+            self._failures.setdefault(meter_id, 1)
+            return
+        self._failures.pop(meter_id, None)
+        self.readings += 1
+        sample = Sample(meter_id, self._bench.clock(), outcome.values)
+        await self._bench.collector.put(self.gateway.project_id, sample)
+
+    async def _talk(self, address: str, model: str, intent: Intent) -> Outcome:
+        return await self.line.talk(self._driver.converse(MeterRef(address, model), intent))
+
+    async def _commands(self) -> None:
+        """Send what is due, one by one; each is claimed only when the bus is free for it."""
+        self._has_commands = False
+        bench = self._bench
+        while self.line.is_open:
+            try:
+                claimed = await commands.claim(
+                    bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
+                )
+            except (MeterhouseError, OSError) as error:
+                log.warning("commands of gateway %d wait: %s", self.gateway.id, error)
+                return
+            if claimed is None:
+                return
+            outcome = await self._carry_out(claimed)
+            await commands.finish(bench.db, claimed, outcome, bench.clock())
+
+    async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
+        if claimed.kind is CommandKind.READ:
+            outcome = await self._talk(claimed.address, claimed.model, ReadLive())
+            await self._take(claimed.meter_id, outcome)
+            return outcome
+        until = claimed.expires_at.astimezone(ZoneInfo(claimed.timezone)).replace(tzinfo=None)
+        self._bench.sent(claimed)
+        outcome = await self._talk(
+            claimed.address, claimed.model, Control(ACTIONS[claimed.kind], until)
+        )
+        if outcome.effect is not Effect.DONE:
+            log.info("command %d: %s %s", claimed.id, outcome.effect, outcome.why)
+        return outcome

@@ -1,0 +1,262 @@
+"""The head end: listens, dials, and gives every gateway its pump.
+
+Owns who is connected. A gateway that connects twice keeps its newest line and raises an alarm; an
+unknown one is written down and refused; one that floods is hung up on. Nothing here waits for one
+gateway: each has its own task, and everything shared is bounded.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from meterhouse.drivers import driver_for
+from meterhouse.errors import MeterhouseError
+from meterhouse.flows import gateway as gateways
+from meterhouse.flows import reading
+from meterhouse.flows.command import Claimed
+from meterhouse.flows.gateway import RosterGateway
+from meterhouse.flows.rate import Tariffs
+from meterhouse.headend.collector import Collector
+from meterhouse.headend.line import Line, LineEvents
+from meterhouse.headend.pump import Bench, Pump
+from meterhouse.model import AlarmKind
+from meterhouse.ports import Clock
+from meterhouse.store.db import Database
+from meterhouse.store.queue import WAKE_CHANNEL
+
+log = logging.getLogger(__name__)
+
+LINES_MAX = 10_000
+NAMELESS_MAX = 1_000
+TASKS_MAX = 10_000
+ROSTER_S = 30
+SEEN_S = 20
+DIAL_FIRST_S = 1
+DIAL_MAX_S = 60
+STRANGERS_PER_ROSTER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HeadEndSettings:
+    """Where to listen, how fast the platform's clock runs, how patient drivers are.
+
+    `transport` is `rs485`, `tcp` or `lora`: meter models state a reply time for each.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7645
+    speed: int = 1
+    transport: str = "tcp"
+
+
+class HeadEnd:
+    """All lines of one process."""
+
+    def __init__(
+        self, db: Database, clock: Clock, settings: HeadEndSettings,
+        sent: Callable[[Claimed], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.collector = Collector(self._ingest, self._told)
+        self._db = db
+        self._clock = clock
+        self._tariffs = Tariffs()
+        self._bench = Bench(db, clock, settings.speed, self.collector, sent)
+        self._by_name: dict[str, RosterGateway] = {}
+        self._by_id: dict[int, RosterGateway] = {}
+        self._gateway_of: dict[int, int] = {}
+        self._lines: set[Line] = set()
+        self._pumps: dict[int, Pump] = {}
+        self._dialling: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._strangers_left = STRANGERS_PER_ROSTER
+        self._server: asyncio.Server | None = None
+        self._events = LineEvents(self._named, self._lost, self._floods)
+
+    @property
+    def port(self) -> int:
+        """The port that is really listened on."""
+        assert self._server is not None, "the head end has not been started"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def online(self) -> int:
+        """How many gateways have a line."""
+        return len(self._pumps)
+
+    @property
+    def readings(self) -> int:
+        """How many readings the present lines have brought."""
+        return sum(pump.readings for pump in self._pumps.values())
+
+    async def start(self) -> None:
+        """Load the roster, listen, and begin to dial."""
+        await self.reload()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Line(self._events, self._by_name.__contains__),
+            self.settings.host, self.settings.port, backlog=4096,
+        )  # fmt: skip
+        for endless in (self.collector.run, self._tend_roster, self._listen, self._tell_seen):
+            self._spawn(endless())
+
+    async def stop(self) -> None:
+        """Hang up, and commit what has been read."""
+        if self._server is not None:
+            self._server.close()
+        for line in list(self._lines):
+            line.close()
+        for task in [*self._tasks, *self._dialling.values()]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._dialling.values(), return_exceptions=True)
+        await self.collector.flush()
+
+    async def reload(self) -> None:
+        """Take the roster as it is now; pumps go on with their new list of meters."""
+        roster = await gateways.load_roster(self._db)
+        self._by_name = {one.registration: one for one in roster if one.direction == "dial_in"}
+        self._by_id = {one.id: one for one in roster}
+        self._gateway_of = {meter.meter_id: one.id for one in roster for meter in one.meters}
+        for gateway_id, pump in self._pumps.items():
+            pump.gateway = self._by_id.get(gateway_id, pump.gateway)
+        for one in roster:
+            if one.direction == "dial_out" and one.id not in self._dialling:
+                self._dialling[one.id] = asyncio.create_task(self._dial(one.id))
+
+    async def _ingest(self, project_id: int, batch: reading.Batch) -> reading.Ingested:
+        return await reading.ingest(self._db, self._tariffs, project_id, batch, self._clock())
+
+    def _told(self, project_id: int, done: reading.Ingested) -> None:  # noqa: ARG002
+        for meter_id in done.soon:
+            pump = self._pumps.get(self._gateway_of.get(meter_id, 0))
+            if pump is not None:
+                pump.read_soon(meter_id)
+
+    def _named(self, line: Line, name: str) -> None:
+        gateway = self._by_name.get(name)
+        if gateway is None:
+            self._refuse(line, name)
+            return
+        self._attach(line, gateway)
+
+    def _attach(self, line: Line, gateway: RosterGateway) -> None:
+        before = self._pumps.pop(gateway.id, None)
+        if before is not None and before.line.is_open:
+            self._alarm(gateway, AlarmKind.GATEWAY_TWICE, {"peer": line.peer})
+            before.line.close()
+        driver = driver_for(gateway.protocol, self.settings.transport)
+        line.name_it(gateway.registration, driver.decoder())
+        self._lines.add(line)
+        pump = Pump(gateway, line, driver, self._bench)
+        self._pumps[gateway.id] = pump
+        self._spawn(self._serve(pump))
+
+    async def _serve(self, pump: Pump) -> None:
+        one = pump.gateway
+        await gateways.come(self._db, one.project_id, one.id, pump.line.peer, self._clock())
+        try:
+            await pump.run()
+        finally:
+            pump.line.close()
+
+    def _refuse(self, line: Line, name: str) -> None:
+        log.warning("unknown gateway %r from %s is refused", name, line.peer)
+        if self._strangers_left > 0:
+            self._strangers_left -= 1
+            self._spawn(gateways.meet_stranger(self._db, name, line.peer, self._clock()))
+        line.close()
+
+    def _lost(self, line: Line) -> None:
+        self._lines.discard(line)
+        for gateway_id, pump in list(self._pumps.items()):
+            if pump.line is line:
+                del self._pumps[gateway_id]
+                pump.wake()
+                self._spawn(
+                    gateways.go(self._db, pump.gateway.project_id, gateway_id, self._clock())
+                )
+
+    def _floods(self, line: Line) -> None:
+        gateway = self._by_name.get(line.name)
+        if gateway is not None:
+            self._alarm(gateway, AlarmKind.GATEWAY_FLOOD, {"bytes_in": line.bytes_in})
+
+    def _alarm(self, gateway: RosterGateway, kind: AlarmKind, facts: dict[str, object]) -> None:
+        self._spawn(
+            gateways.alarm(self._db, gateway.project_id, gateway.id, kind, facts, self._clock())
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        if len(self._tasks) >= TASKS_MAX:
+            log.error("too many tasks; %s is dropped", work)
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task of the head end failed", exc_info=task.exception())
+
+    async def _dial(self, gateway_id: int) -> None:
+        """Keep a line to a gateway that listens."""
+        loop = asyncio.get_running_loop()
+        wait_s = DIAL_FIRST_S
+        while (gateway := self._by_id.get(gateway_id)) is not None and gateway.address:
+            host, _, port = gateway.address.rpartition(":")
+            try:
+                _, line = await loop.create_connection(
+                    lambda: Line(self._events, self._by_name.__contains__), host, int(port)
+                )
+            except (OSError, ValueError):
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, DIAL_MAX_S)
+                continue
+            wait_s = DIAL_FIRST_S
+            self._attach(line, gateway)
+            await line.closed.wait()
+
+    async def _tend_roster(self) -> None:
+        while True:
+            await asyncio.sleep(ROSTER_S)
+            self._strangers_left = STRANGERS_PER_ROSTER
+            with contextlib.suppress(MeterhouseError, OSError):
+                await self.reload()
+
+    async def _tell_seen(self) -> None:
+        """Write down, now and then, which lines have brought bytes."""
+        heard: dict[Line, int] = {}
+        while True:
+            await asyncio.sleep(SEEN_S)
+            seen = [
+                (pump.gateway.project_id, pump.gateway.id)
+                for pump in self._pumps.values()
+                if heard.get(pump.line) != pump.line.bytes_in
+            ]
+            heard = {pump.line: pump.line.bytes_in for pump in self._pumps.values()}
+            if seen:
+                with contextlib.suppress(MeterhouseError, OSError):
+                    await gateways.see(self._db, seen, self._clock())
+
+    async def _listen(self) -> None:
+        """Hear of new commands the moment they are committed; look anyway if that line breaks."""
+        while True:
+            try:
+                async with self._db.listener(WAKE_CHANNEL, self._heard) as lost:
+                    await lost.wait()
+            except Exception as error:
+                log.warning("not listening for commands: %s", error)
+            for pump in self._pumps.values():
+                pump.wake()
+            await asyncio.sleep(1)
+
+    def _heard(self, payload: str) -> None:
+        pump = self._pumps.get(int(payload.rpartition(":")[2]))
+        if pump is not None:
+            pump.wake()

@@ -1,0 +1,342 @@
+"""What people look at, read in sets: the room monitor, a room's days, lists of everything.
+
+Owns the SELECTs behind screens and exports. Must never write, nor know how a value is shown.
+Every query is scoped by `project_id` (row-level security stands beneath it), and a list can be
+filtered and ordered only by what its `ListQuery` names.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from meterhouse.store.db import Connection
+
+EXPORT_CHUNK_ROWS: Final = 2_000
+COMMANDS_SHOWN: Final = 10
+STRANGERS_SHOWN: Final = 50
+
+# Where a point is: its room, the floor above it if there is one, and the building.
+_PLACE: Final = """
+    left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+    left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
+_PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
+        case when f.kind = 'floor' then f.name else '' end as floor,
+        coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
+
+# One row a point: where it is, who pays, what is left, what its meter last said.
+_POINTS: Final = f"""
+    with shared as (
+        select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
+        from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+        where p.project_id = $1 and p.account_id is not null group by p.account_id),
+    offline as (
+        select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
+        and closed_at is null and meter_id is not null)
+    select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
+        p.commodity, p.keeper, p.override, p.warning_1_minor, p.warning_2_minor,
+        p.warning_3_minor, t.name as tariff, a.agreement_id, g.kind as agreement_kind,
+        c.name as customer, a.floor_minor, m.id as meter_id, m.address, m.model, m.multiplier,
+        w.id as gateway_id, w.name as gateway, s.read_at, s.good_at, s.good_0_milli,
+        s.good_1_milli, s.good_2_milli, s.good_3_milli, s.good_4_milli, s.relay, s.keep_power,
+        s.power_w, s.reported_credit_minor,
+        coalesce(a.credit_minor - a.debit_minor, 0)
+            + coalesce(x.credit_minor - x.debit_minor, 0) as balance_minor,
+        coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0) as pending_minor,
+        coalesce(h.accrued_nano, 0) as accrued_nano,
+        m.id in (select meter_id from offline) as is_offline, j.currency_exponent
+    from point p join project j on j.id = p.project_id {_PLACE}
+    left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+    left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
+    left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+    left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+    left join tariff t on (t.project_id, t.id) = (p.project_id, p.tariff_id)
+    left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id) and m.removed_at is null
+    left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
+    left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+    left join shared h on h.account_id = p.account_id
+    where p.project_id = $1"""  # noqa: S608  # built from constants above
+_BY_PLACE: Final = "order by b.sort, f.sort, building, building_id, f.name, r.sort, r.name, p.id"
+
+
+async def pulse(connection: Connection, project_id: int) -> int:
+    """The number that grows with every change of a project."""
+    found: int | None = await connection.fetchval(
+        "select seq from pulse where project_id = $1", project_id
+    )
+    return found or 0
+
+
+async def buildings(connection: Connection, project_id: int) -> list[asyncpg.Record]:
+    """id, name of every building, in order."""
+    return await connection.fetch(
+        """select id, name from place where project_id = $1 and kind = 'building'
+           order by sort, name, id""",
+        project_id,
+    )
+
+
+async def points(
+    connection: Connection, project_id: int, building_id: int | None
+) -> list[asyncpg.Record]:
+    """Points of a project, or of one building, by building, floor and room."""
+    return await connection.fetch(
+        f"{_POINTS} and ($2::int8 is null or coalesce(b.id, f.id, r.id) = $2) {_BY_PLACE}",
+        project_id, building_id,
+    )  # fmt: skip
+
+
+async def room_points(
+    connection: Connection, project_id: int, room_id: int
+) -> list[asyncpg.Record]:
+    """Points of one room."""
+    return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
+
+
+async def days(
+    connection: Connection, project_id: int, point_id: int, timezone: str, since: datetime
+) -> list[asyncpg.Record]:
+    """day, energy_milli, amount_nano of a point's local days since an instant, oldest first.
+
+    An interval belongs to the day in which it ends; one that ends at midnight to the day before.
+    Of each interval the latest version counts.
+    """
+    return await connection.fetch(
+        """select ((ended_at - interval '1 microsecond') at time zone $3)::date as day,
+               sum(energy_milli)::int8 as energy_milli, sum(amount_nano)::int8 as amount_nano
+           from (select distinct on (ended_at) ended_at, energy_milli, amount_nano from charge
+                 where project_id = $1 and point_id = $2 and ended_at > $4
+                 order by ended_at, version desc) in_force
+           group by 1 order by 1""",
+        project_id, point_id, timezone, since,
+    )  # fmt: skip
+
+
+async def last_commands(
+    connection: Connection, project_id: int, meter_ids: list[int]
+) -> list[asyncpg.Record]:
+    """The latest commands of these meters, newest first, with who asked."""
+    return await connection.fetch(
+        """select c.*, coalesce(n.name, '') as actor from command c
+           left join person n on n.id = c.actor_id
+           where c.project_id = $1 and c.meter_id = any($2::int8[]) order by c.id desc limit $3""",
+        project_id, meter_ids, COMMANDS_SHOWN,
+    )  # fmt: skip
+
+
+async def get_command(
+    connection: Connection, project_id: int, command_id: int
+) -> asyncpg.Record | None:
+    """One command with its room, or None."""
+    return await connection.fetchrow(
+        f"""select c.*, r.id as room_id, r.name as room, coalesce(n.name, '') as actor
+            from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
+            {_PLACE} left join person n on n.id = c.actor_id
+            where c.project_id = $1 and c.id = $2""",  # noqa: S608
+        project_id, command_id,
+    )  # fmt: skip
+
+
+async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Record]:
+    """Connections refused because nobody knows their registration text; belongs to no project."""
+    return await connection.fetch(
+        "select * from stranger where last_at >= $1 order by last_at desc limit $2",
+        since, STRANGERS_SHOWN,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A list: a SELECT named `q` of one project ($1), and all it can be filtered and sorted by.
+
+    `filters` maps a key to a condition in which `{}` stands for the given value.
+    """
+
+    source: str
+    filters: Mapping[str, str]
+    orders: Mapping[str, str]
+    tie: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of a list, in which order; filters whose value is None are left out."""
+
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    sort: str = ""
+    descending: bool = False
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list: its rows, and how many there are in all."""
+
+    rows: list[asyncpg.Record]
+    row_count: int
+
+
+ALARMS: Final = ListQuery(
+    f"""select a.id, a.kind, a.level, a.facts, a.opened_at, a.closed_at, a.subject, a.point_id,
+            a.meter_id, a.gateway_id, {_PLACE_COLUMNS}, m.address, w.name as gateway
+        from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+        left join meter m on (m.project_id, m.id) = (a.project_id, a.meter_id)
+        left join gateway w on (w.project_id, w.id) = (a.project_id, a.gateway_id)
+        where a.project_id = $1""",  # noqa: S608
+    {
+        "open": "(q.closed_at is null) = {}::bool",
+        "kind": "q.kind = {}",
+        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
+        " or q.gateway ilike {0})",
+        "from": "q.opened_at >= {}",
+        "to": "q.opened_at < {}",
+    },
+    {
+        "opened_at": "q.opened_at", "closed_at": "q.closed_at", "kind": "q.kind", "room": "q.room",
+    },
+    "q.id desc",
+)  # fmt: skip
+METERS: Final = ListQuery(
+    f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, {_PLACE_COLUMNS},
+            w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
+            p.commodity, o.opened_at as offline_since,
+            o.opened_at is null and s.read_at > timestamptz '1970-01-01 00:00:00+00' as is_online
+        from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+        left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
+        left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+        left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
+            and o.kind = 'meter_offline' and o.closed_at is null
+        where m.project_id = $1 and m.removed_at is null""",  # noqa: S608
+    {
+        "online": "q.is_online = {}::bool",
+        "gateway": "q.gateway_id = {}",
+        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
+        " or q.model ilike {0})",
+    },
+    {
+        "address": "q.address", "room": "q.room", "building": "q.building", "model": "q.model",
+        "gateway": "q.gateway", "read_at": "q.read_at", "energy": "q.good_0_milli",
+        "power": "q.power_w",
+    },
+    "q.id",
+)  # fmt: skip
+GATEWAYS: Final = ListQuery(
+    """select g.id, g.name, g.registration, g.direction, g.address, g.protocol, s.online, s.peer,
+           nullif(s.seen_at, timestamptz '1970-01-01 00:00:00+00') as seen_at,
+           nullif(s.since_at, timestamptz '1970-01-01 00:00:00+00') as since_at,
+           coalesce(n.meter_count, 0) as meter_count, coalesce(n.offline_count, 0) as offline_count
+       from gateway g
+       left join gateway_state s on (s.project_id, s.gateway_id) = (g.project_id, g.id)
+       left join (select m.gateway_id, count(*) as meter_count, count(o.id) as offline_count
+           from meter m left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
+               and o.kind = 'meter_offline' and o.closed_at is null
+           where m.project_id = $1 and m.removed_at is null group by m.gateway_id) n
+           on n.gateway_id = g.id
+       where g.project_id = $1""",
+    {
+        "online": "coalesce(q.online, false) = {}::bool",
+        "text": "(q.name ilike {0} or q.registration ilike {0} or q.peer ilike {0})",
+    },
+    {
+        "name": "q.name", "registration": "q.registration", "seen_at": "q.seen_at",
+        "meters": "q.meter_count", "offline": "q.offline_count",
+    },
+    "q.id",
+)  # fmt: skip
+NOTICES: Final = ListQuery(
+    f"""select n.id, n.channel, n.recipient, n.subject, n.text, n.state, n.tries, n.why,
+            n.created_at, n.sent_at, {_PLACE_COLUMNS}
+        from notice n
+        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
+        where n.project_id = $1""",  # noqa: S608
+    {
+        "state": "q.state = {}",
+        "channel": "q.channel = {}",
+        "text": "(q.room ilike {0} or q.subject ilike {0} or q.text ilike {0})",
+        "from": "q.created_at >= {}",
+        "to": "q.created_at < {}",
+    },
+    {"created_at": "q.created_at", "sent_at": "q.sent_at", "room": "q.room", "state": "q.state"},
+    "q.id desc",
+)
+COMMANDS: Final = ListQuery(
+    f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
+            c.meter_id, m.address, coalesce(n.name, '') as actor, {_PLACE_COLUMNS}
+        from command c join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
+        left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
+        left join person n on n.id = c.actor_id
+        where c.project_id = $1""",  # noqa: S608
+    {
+        "state": "q.state = {}",
+        "kind": "q.kind = {}",
+        "text": "(q.room ilike {0} or q.address ilike {0} or q.note ilike {0}"
+        " or q.actor ilike {0})",
+        "from": "q.created_at >= {}",
+        "to": "q.created_at < {}",
+    },
+    {
+        "created_at": "q.created_at", "ended_at": "q.ended_at", "room": "q.room",
+        "kind": "q.kind", "state": "q.state",
+    },
+    "q.id desc",
+)  # fmt: skip
+READINGS: Final = ListQuery(
+    """select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
+           g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source
+       from reading g where g.project_id = $1""",
+    {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
+    {"read_at": "q.read_at", "total": "q.total_milli", "power": "q.power_w"},
+    "q.read_at desc",
+)
+
+
+async def fetch_list(
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted
+) -> Listing:
+    """One page of a list."""
+    sql, arguments = _filtered(query, project_id, wanted)
+    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)  # noqa: S608
+    rows = await connection.fetch(
+        f"{sql} {_order(query, wanted)} limit {int(wanted.limit)} offset {int(wanted.offset)}",
+        *arguments,
+    )
+    return Listing(rows, row_count)
+
+
+async def stream_list(
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, row_max: int
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """The whole list in chunks, as one snapshot, at most `row_max` rows."""
+    sql, arguments = _filtered(query, project_id, wanted)
+    cursor = await connection.cursor(
+        f"{sql} {_order(query, wanted)} limit {int(row_max)}", *arguments
+    )
+    while rows := await cursor.fetch(EXPORT_CHUNK_ROWS):
+        yield rows
+
+
+def contains(text: str) -> str | None:
+    """A pattern for `ilike` that finds this text anywhere; None for no text."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%" if text else None
+
+
+def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
+    conditions, arguments = [], [project_id]
+    for key, given in wanted.filters.items():
+        if given is not None:
+            arguments.append(given)
+            conditions.append(query.filters[key].format(f"${len(arguments)}"))
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    return f"select * from ({query.source}) q{where}", arguments  # noqa: S608
+
+
+def _order(query: ListQuery, wanted: Wanted) -> str:
+    if not wanted.sort:
+        return f"order by {query.tie}"
+    direction = "desc nulls last" if wanted.descending else "asc nulls last"
+    return f"order by {query.orders[wanted.sort]} {direction}, {query.tie}"

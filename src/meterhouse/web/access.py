@@ -1,0 +1,259 @@
+"""Who is asking, and may they: every route names its verb, or the application does not start.
+
+Owns the verbs, the caller, the two ways to prove who one is (a session cookie for the console, a
+bearer key for the API), the token that keeps other sites from posting our forms, and the check
+that no route forgot its verb. Must never know what a verb does. Deny by default: a route that
+names nothing is not "open", it is a start-up error.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import Mount
+
+from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.words import N_
+
+SESSION_COOKIE: Final = "meterhouse_session"
+SEED_COOKIE: Final = "meterhouse_seed"
+LANGUAGE_COOKIE: Final = "meterhouse_language"
+TOKEN_FIELD: Final = "csrf"  # noqa: S105  # a field's name
+TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
+
+_NONCE_CHARS: Final = 16
+_SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
+
+
+class Verb(StrEnum):
+    """What a route does; a role is a set of these."""
+
+    SESSION_OWN = "session.own"
+    ROOM_READ = "room.read"
+    ALARM_READ = "alarm.read"
+    DEVICE_READ = "device.read"
+    NOTICE_READ = "notice.read"
+    COMMAND_READ = "command.read"
+    STRANGER_READ = "stranger.read"
+    METER_READ = "meter.read"
+    METER_SWITCH = "meter.switch"
+    CREDIT_ADD = "credit.add"
+
+
+class NotSignedIn(MeterhouseError):
+    """Sign in first."""
+
+    code = "not_signed_in"
+    http_status = 401
+
+
+class NotAllowed(MeterhouseError):
+    """Your roles do not include {verb}."""
+
+    code = "not_allowed"
+    http_status = 403
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(verb=verb)
+
+
+class FormForged(MeterhouseError):
+    """This form did not come from your own page, or the page is too old; load it again."""
+
+    code = "form_forged"
+    http_status = 403
+
+
+class RouteWithoutVerb(MeterhouseError):
+    """Route {route} names no verb."""
+
+    code = "route_without_verb"
+
+    def __init__(self, route: str) -> None:
+        super().__init__(route=route)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One project a caller reaches, with how its values are written."""
+
+    project_id: int
+    name: str
+    timezone: str
+    currency: str
+    currency_exponent: int
+    verbs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a person in the console or an API client, and what they reach."""
+
+    person_id: int
+    name: str
+    language: str
+    scopes: Mapping[int, Scope]
+    credential: str
+
+    def scope(self, project_id: int) -> Scope:
+        """The scope of one project.
+
+        Raises:
+            NotFound: it does not exist, or is another's; the two cannot be told apart.
+        """
+        if project_id not in self.scopes:
+            raise NotFound(N_("Project"), project_id)
+        return self.scopes[project_id]
+
+
+class Gate(Protocol):
+    """Turns a credential into a caller; the flows of access stand behind it."""
+
+    async def caller_of_session(self, token: str) -> Caller | None:
+        """The person of a live session."""
+
+    async def caller_of_key(self, key: str) -> Caller | None:
+        """The API client of a live key."""
+
+    async def sign_in(self, login: str, password: str, agent: str) -> str | None:
+        """A new session's token, or None; why not is nobody's business."""
+
+    async def sign_out(self, token: str) -> None:
+        """End a session."""
+
+
+class Permission:
+    """A dependency that lets a caller with one verb pass; `None` declares the route public."""
+
+    def __init__(self, verb: Verb | None) -> None:
+        self.verb = verb
+
+    async def __call__(self, request: Request) -> Caller | None:
+        """The caller, once they have proved who they are and that they may.
+
+        Raises:
+            NotSignedIn: no live session or key.
+            NotAllowed: the verb is not granted in the project the address names.
+            NotFound: the project is not theirs.
+            FormForged: a console form without its token.
+        """
+        is_api = request.url.path.startswith("/api/")
+        if not is_api and request.method not in _SAFE_METHODS:
+            await check_form(request)
+        if self.verb is None:
+            return None
+        caller = await (_key_caller(request) if is_api else _session_caller(request))
+        request.state.caller = caller
+        project_id = request.path_params.get("project_id")
+        if project_id is None:
+            granted = {verb for scope in caller.scopes.values() for verb in scope.verbs}
+        elif str(project_id).isdecimal():
+            scope = caller.scope(int(project_id))
+            granted = set(scope.verbs)
+            request.state.scope = scope
+        else:
+            raise NotFound(N_("Project"), project_id)
+        if self.verb is not Verb.SESSION_OWN and self.verb not in granted:
+            raise NotAllowed(self.verb)
+        return caller
+
+
+PUBLIC: Final = Permission(None)
+
+
+async def _session_caller(request: Request) -> Caller:
+    token = request.cookies.get(SESSION_COOKIE, "")
+    gate: Gate = request.app.state.gate
+    caller = await gate.caller_of_session(token) if token else None
+    if caller is None:
+        raise NotSignedIn
+    return caller
+
+
+async def _key_caller(request: Request) -> Caller:
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    gate: Gate = request.app.state.gate
+    known = kind.lower() == "bearer" and key
+    caller = await gate.caller_of_key(key.strip()) if known else None
+    if caller is None:
+        raise NotSignedIn
+    return caller
+
+
+def form_token(request: Request) -> str:
+    """A fresh token for this browser's forms.
+
+    The nonce makes it different on every page, so that compressing the page gives nothing away.
+    """
+    nonce = secrets.token_hex(_NONCE_CHARS // 2)
+    return nonce + _seal(_seed(request), nonce)
+
+
+async def check_form(request: Request) -> None:
+    """Let a form pass only if it carries a token made for this browser.
+
+    Raises:
+        FormForged: the token is absent or was made for another browser or session.
+    """
+    given = request.headers.get(TOKEN_HEADER)
+    if given is None:
+        given = str((await request.form()).get(TOKEN_FIELD, ""))
+    seed = _seed(request)
+    wanted = _seal(seed, given[:_NONCE_CHARS])
+    if not seed or not hmac.compare_digest(given[_NONCE_CHARS:].encode(), wanted.encode()):
+        raise FormForged
+
+
+def _seed(request: Request) -> str:
+    """What only this browser and we know: its session, or before sign-in its seed cookie."""
+    fresh: str | None = getattr(request.state, "fresh_seed", None)
+    return request.cookies.get(SESSION_COOKIE) or fresh or request.cookies.get(SEED_COOKIE, "")
+
+
+def _seal(seed: str, nonce: str) -> str:
+    return hmac.new(seed.encode(), b"form:" + nonce.encode(), hashlib.sha256).hexdigest()
+
+
+def verb_of(route: APIRoute) -> Verb | None:
+    """The verb a route names, None if it says that it is public.
+
+    Raises:
+        RouteWithoutVerb: it names nothing, or more than one verb.
+    """
+    found = list(_permissions(route.dependant))
+    if len({permission.verb for permission in found}) != 1:
+        raise RouteWithoutVerb(f"{','.join(sorted(route.methods or ()))} {route.path}")
+    return found[0].verb
+
+
+def check_routes(app: FastAPI) -> list[tuple[str, str, Verb | None]]:
+    """Every (method, path, verb) of the application; the console's and the API's contract.
+
+    Raises:
+        RouteWithoutVerb: one of them names no verb.
+    """
+    operations: list[tuple[str, str, Verb | None]] = []
+    for context in iter_route_contexts(app.routes):
+        route: Any = context.original_route
+        if isinstance(route, Mount) and route.path == "/static":
+            continue
+        if not isinstance(route, APIRoute):
+            raise RouteWithoutVerb(str(context.path))
+        verb = verb_of(route)
+        path = str(context.path)
+        operations += [(method, path, verb) for method in sorted(route.methods or ())]
+    return operations
+
+
+def _permissions(dependant: Dependant) -> Iterable[Permission]:
+    for child in dependant.dependencies:
+        if isinstance(child.call, Permission):
+            yield child.call
+        yield from _permissions(child)

@@ -1,0 +1,71 @@
+"""The web application, put together: what is handed in, mounted, guarded and checked.
+
+Owns the order of assembly. Must never know a page. `create_app` fails when any route names no
+verb, so an unguarded address cannot be deployed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from meterhouse.ports import Clock
+from meterhouse.web import problems
+from meterhouse.web.access import Gate, check_routes
+from meterhouse.web.assets import Assets
+from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.live import Boards
+from meterhouse.web.pages import make_environment
+from meterhouse.web.shield import Shield
+
+BODY_MAX_BYTES: Final = 1_000_000
+_GZIP_LEVEL: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk."""
+
+    title: str = "meterhouse"
+    secure_cookies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the composition root hands in: the database, who may enter, and the clock."""
+
+    database: Any
+    gate: Gate
+    clock: Clock
+    settings: WebSettings = field(default_factory=WebSettings)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The console and the API as one ASGI application.
+
+    Raises:
+        RouteWithoutVerb: a route declares neither a verb nor that it is public.
+    """
+    app = FastAPI(
+        title=services.settings.title,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=BODY_MAX_BYTES,
+    )
+    app.state.services = services
+    app.state.gate = services.gate
+    app.state.assets = Assets()
+    app.state.boards = Boards(services.database)
+    app.state.environment = make_environment()
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(
+        Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
+    )
+    app.mount("/static", app.state.assets)
+    for page in (session, rooms, room, lists):
+        app.include_router(page.router)
+    problems.install(app)
+    check_routes(app)
+    return app

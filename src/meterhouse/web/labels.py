@@ -1,0 +1,275 @@
+"""The words for our enums, one table per enum, in English; the catalogue has the others.
+
+Owns which message names each state. Must never know a page. A test fails when an enum gains a
+member without a word. Colours go with the words (a state is never told by colour alone).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, Final
+
+from meterhouse.model import (
+    AlarmKind,
+    CommandKind,
+    CommandState,
+    Commodity,
+    Keeper,
+    Override,
+    Quality,
+    Reason,
+    Relay,
+    RoomState,
+)
+from meterhouse.words import N_, Words
+
+
+class Online(StrEnum):
+    """Whether a meter or gateway answers."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Direction(StrEnum):
+    """Who calls whom."""
+
+    DIAL_IN = "dial_in"
+    DIAL_OUT = "dial_out"
+
+
+class NoticeState(StrEnum):
+    """How far a notice has come."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Source(IntEnum):
+    """Where a reading came from."""
+
+    LIVE = 0
+    GATEWAY = 1
+    FREEZE = 2
+
+
+ROOM_STATE: Final = {
+    RoomState.OPEN: N_("Normal"),
+    RoomState.WARNING_1: N_("Warning 1"),
+    RoomState.WARNING_2: N_("Warning 2"),
+    RoomState.WARNING_3: N_("Warning 3"),
+    RoomState.OWING: N_("Owing"),
+    RoomState.NOT_OPEN: N_("Not opened"),
+    RoomState.OFFLINE: N_("Offline"),
+}
+ROOM_CLASS: Final = {
+    RoomState.OPEN: "ok",
+    RoomState.WARNING_1: "w1",
+    RoomState.WARNING_2: "w2",
+    RoomState.WARNING_3: "w3",
+    RoomState.OWING: "owe",
+    RoomState.NOT_OPEN: "no",
+    RoomState.OFFLINE: "off",
+}
+RELAY: Final = {
+    Relay.UNKNOWN: N_("Relay unknown"),
+    Relay.CLOSED: N_("Power on"),
+    Relay.OPEN: N_("Power off"),
+    Relay.ARMED: N_("Waiting for the button"),
+}
+RELAY_CLASS: Final = {
+    Relay.UNKNOWN: "no",
+    Relay.CLOSED: "ok",
+    Relay.OPEN: "lock",
+    Relay.ARMED: "w1",
+}
+OVERRIDE: Final = {
+    Override.ON: N_("Kept on"),
+    Override.OFF: N_("Forced off"),
+    Override.NONE: N_("Prepay"),
+}
+COMMODITY: Final = {
+    Commodity.ELECTRICITY: N_("Electricity"),
+    Commodity.WATER: N_("Water"),
+    Commodity.HEAT: N_("Heat"),
+    Commodity.COOLING: N_("Cooling"),
+}
+KEEPER: Final = {
+    Keeper.METER: N_("In the meter"),
+    Keeper.PLATFORM: N_("In the platform"),
+    Keeper.EXTERNAL: N_("By a third party"),
+    Keeper.NONE: N_("Nobody pays"),
+}
+QUALITY: Final = {
+    Quality.GOOD: N_("Good"),
+    Quality.APPORTIONED: N_("Apportioned"),
+    Quality.ESTIMATED: N_("Estimated"),
+    Quality.DOUBTFUL: N_("Doubtful"),
+    Quality.EDITED: N_("Edited"),
+}
+COMMAND_KIND: Final = {
+    CommandKind.READ: N_("Read now"),
+    CommandKind.DISCONNECT: N_("Disconnect"),
+    CommandKind.CONNECT: N_("Connect"),
+    CommandKind.ALLOW_CONNECT: N_("Allow connect"),
+    CommandKind.KEEP_POWER_ON: N_("Keep power"),
+    CommandKind.KEEP_POWER_OFF: N_("Restore prepay"),
+}
+COMMAND_STATE: Final = {
+    CommandState.QUEUED: N_("Queued"),
+    CommandState.SENT: N_("Sent, waiting for proof"),
+    CommandState.CONFIRMED: N_("Confirmed"),
+    CommandState.REFUSED: N_("Refused"),
+    CommandState.UNKNOWN: N_("Result unknown"),
+    CommandState.EXPIRED: N_("Expired"),
+    CommandState.WITHDRAWN: N_("Withdrawn"),
+}
+COMMAND_CLASS: Final = {
+    CommandState.QUEUED: "busy",
+    CommandState.SENT: "busy",
+    CommandState.CONFIRMED: "ok",
+    CommandState.REFUSED: "owe",
+    CommandState.UNKNOWN: "w2",
+    CommandState.EXPIRED: "no",
+    CommandState.WITHDRAWN: "no",
+}
+REASON: Final = {
+    Reason.ARREARS: N_("Arrears"),
+    Reason.CREDIT: N_("Credit"),
+    Reason.TIMETABLE: N_("Timetable"),
+    Reason.LOAD_RULE: N_("Load rule"),
+    Reason.PERSON: N_("Person"),
+    Reason.SAFETY: N_("Safety"),
+}
+ALARM_KIND: Final = {
+    AlarmKind.CREDIT_LOW: N_("Credit low"),
+    AlarmKind.CREDIT_OUT: N_("Credit used up"),
+    AlarmKind.METER_OFFLINE: N_("Meter offline"),
+    AlarmKind.GATEWAY_OFFLINE: N_("Gateway offline"),
+    AlarmKind.GATEWAY_UNKNOWN: N_("Unknown gateway"),
+    AlarmKind.GATEWAY_TWICE: N_("Gateway connected twice"),
+    AlarmKind.GATEWAY_FLOOD: N_("Gateway floods"),
+    AlarmKind.READING_DOUBTFUL: N_("Doubtful reading"),
+    AlarmKind.READING_UNPLACED: N_("Reading without a place"),
+    AlarmKind.COMMAND_FAILED: N_("Command failed"),
+    AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
+    AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
+    AlarmKind.PROOF_FAILED: N_("Proof failed"),
+}
+ONLINE: Final = {Online.ONLINE: N_("Online"), Online.OFFLINE: N_("Offline")}
+DIRECTION: Final = {
+    Direction.DIAL_IN: N_("Gateway calls in"),
+    Direction.DIAL_OUT: N_("We call out"),
+}
+NOTICE_STATE: Final = {
+    NoticeState.QUEUED: N_("Queued"),
+    NoticeState.SENT: N_("Sent"),
+    NoticeState.FAILED: N_("Failed"),
+}
+NOTICE_CLASS: Final = {
+    NoticeState.QUEUED: "busy",
+    NoticeState.SENT: "ok",
+    NoticeState.FAILED: "owe",
+}
+SOURCE: Final = {
+    Source.LIVE: N_("Live"),
+    Source.GATEWAY: N_("Gateway's store"),
+    Source.FREEZE: N_("Meter's freeze"),
+}
+# Why a command ended as it did: the driver's and the guards' codes.
+WHY: Final = {
+    "silence": N_("The meter does not answer"),
+    "refused": N_("The meter refused"),
+    "no_such_data": N_("The meter does not know this data"),
+    "wrong_password": N_("Wrong meter password"),
+    "keep_power": N_("Power is kept on"),
+    "relay_unchanged": N_("The relay did not move"),
+    "not_bcd": N_("The answer makes no sense"),
+    "unsupported": N_("This model cannot do it"),
+    "expired": N_("Its time was over before it could be sent"),
+    "superseded": N_("A later command made it pointless"),
+    "gateway_offline": N_("The gateway is offline"),
+    "meter_removed": N_("The meter was removed"),
+    "interrupted": N_("Interrupted; the meter is read again"),
+    "credit_back": N_("Credit came back"),
+    "quiet": N_("Quiet hours"),
+    "stale_reading": N_("The last reading is too old"),
+    "clock_skew": N_("The meter's clock is wrong"),
+    "live_recharge": N_("A recharge is under way"),
+    "payment_unprocessed": N_("A payment is under way"),
+    "estimated": N_("The balance is estimated"),
+    "not_noticed": N_("The customer was not told in time"),
+    "frozen": N_("The project is frozen"),
+}
+
+TABLES: Final[tuple[Mapping[Any, str], ...]] = (
+    ROOM_STATE,
+    RELAY,
+    OVERRIDE,
+    COMMODITY,
+    KEEPER,
+    QUALITY,
+    COMMAND_KIND,
+    COMMAND_STATE,
+    REASON,
+    ALARM_KIND,
+    ONLINE,
+    DIRECTION,
+    NOTICE_STATE,
+    SOURCE,
+)
+_MESSAGES: Final = {
+    (type(member), member): message for table in TABLES for member, message in table.items()
+}
+
+
+def label(words: Words, member: Enum) -> str:
+    """The word for a member of one of our enums, in the reader's language."""
+    return words(_MESSAGES[type(member), member])
+
+
+_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
+
+
+def alarm_colour(kind: str, closed_at: Any) -> str:
+    """The colour of an alarm: grey when it is over."""
+    if closed_at is not None:
+        return "no"
+    if kind in _LOUD_ALARMS:
+        return "owe"
+    return "off" if kind in _OFFLINE_ALARMS else "w2"
+
+
+def why_of(row: Any) -> str:
+    """Why a command ended so, as a message where we have one."""
+    return WHY.get(row["why"], str(row["why"]))
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """A line of the side bar, shown to those who have its verb."""
+
+    title: str
+    path: str
+    icon: str
+    verb: str
+
+
+MENU: Final = (
+    MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
+    MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
+    MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
+    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
+    MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
+    MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+)
+
+UNIT: Final = {
+    Commodity.ELECTRICITY: "kWh",
+    Commodity.WATER: "m³",
+    Commodity.HEAT: "kWh",
+    Commodity.COOLING: "kWh",
+}
+REGISTERS: Final = (N_("Total"), N_("Sharp"), N_("Peak"), N_("Flat"), N_("Valley"))

@@ -1,0 +1,82 @@
+"""Templates: the one environment, the one way to render, and what every page gets with it.
+
+Owns the Jinja2 environment and the per-request helpers (words, formats, tokens). Must never know
+a particular page. Undefined names are errors, and everything is escaped unless a template says
+otherwise.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import jinja2
+from fastapi import Request
+from starlette.responses import HTMLResponse
+
+from meterhouse.web import labels
+from meterhouse.web.access import LANGUAGE_COOKIE, Caller, Scope, form_token
+from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.words import LANGUAGES, Words, choose_language, words
+
+TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
+
+
+def make_environment() -> jinja2.Environment:
+    """The environment all templates share; translation functions come with each page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.do"],
+    )
+    environment.globals.update(labels=labels, languages=LANGUAGES, ABSENT=ABSENT)
+    return environment
+
+
+def words_of(request: Request) -> Words:
+    """The reader's language: their cookie, then what they are known to read, then the browser."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    known = caller.language if caller else None
+    candidates = (request.cookies.get(LANGUAGE_COOKIE), known)
+    return words(choose_language(candidates, request.headers.get("accept-language", "")))
+
+
+def formats_of(request: Request) -> Formats:
+    """How values look to this reader in the project the address names."""
+    scope: Scope = request.state.scope
+    zone = ZoneInfo(scope.timezone)
+    return Formats(words_of(request), zone, scope.currency, scope.currency_exponent)
+
+
+def is_fragment(request: Request) -> bool:
+    """Whether htmx asks for a part of a page rather than a page."""
+    return request.headers.get("hx-request-type") == "partial"
+
+
+def render(
+    request: Request, template: str, facts: dict[str, Any] | None = None, status: int = 200
+) -> HTMLResponse:
+    """A page or a fragment in the reader's language."""
+    spoken = words_of(request)
+    scope: Scope | None = getattr(request.state, "scope", None)
+    state = request.app.state
+    context: dict[str, Any] = {
+        "_": spoken,
+        "ngettext": spoken.plural,
+        "words": spoken,
+        "language": spoken.language,
+        "asset": state.assets.url,
+        "title": state.services.settings.title,
+        "path": request.url.path,
+        "caller": getattr(request.state, "caller", None),
+        "scope": scope,
+        "granted": scope.verbs if scope else frozenset(),
+        "fmt": formats_of(request) if scope else None,
+        "token": form_token(request),
+        "now": state.services.clock(),
+        **(facts or {}),
+    }
+    return HTMLResponse(state.environment.get_template(template).render(context), status)

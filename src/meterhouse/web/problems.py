@@ -1,0 +1,164 @@
+"""Errors as people and programs read them: RFC 9457 problems under `/api`, pages elsewhere.
+
+Owns the shape of a problem and the choice between the two. Must never know what went wrong
+beyond its code: an unexpected exception shows nothing of itself, only the request id under which
+the log has it.
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.web.access import NotSignedIn
+from meterhouse.web.pages import is_fragment, render, words_of
+from meterhouse.words import N_
+
+log = logging.getLogger(__name__)
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_DOCUMENT: Final = "/docs/errors#"
+
+
+class FieldProblem(BaseModel):
+    """One part of the request that cannot be used."""
+
+    field: str = Field(description="Where it is, e.g. `body.amount`.", examples=["body.amount"])
+    detail: str = Field(description="What is wrong with it.", examples=["Field required"])
+
+
+class Problem(BaseModel):
+    """An error, after RFC 9457."""
+
+    type: str = Field(description="Address of the page that explains this code.")
+    title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
+    status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
+    code: str = Field(description="Stable name of the error.", examples=["not_found"])
+    detail: str = Field(description="What happened, in the language asked for.")
+    instance: str = Field(description="Request id, as in the `X-Request-ID` header and our log.")
+    fields: list[FieldProblem] | None = Field(
+        default=None, description="For code `bad_input`: each part that cannot be used."
+    )
+
+
+class PageNotFound(NotFound):
+    """There is no such page."""
+
+    code = "page_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("page", "")
+
+
+class MethodNotAllowed(MeterhouseError):
+    """This address does not take that method."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class TooLarge(BadInput):
+    """What was sent is too large."""
+
+    code = "too_large"
+    http_status = 413
+
+
+class InvalidFields(BadInput):
+    """Some fields cannot be used."""
+
+
+_BY_STATUS: Final = {404: PageNotFound, 405: MethodNotAllowed, 413: TooLarge}
+
+_HEADINGS: Final = {
+    401: N_("Please sign in"),
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    409: N_("Not possible now"),
+    422: N_("Please check what you entered"),
+    500: N_("Something went wrong"),
+}
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers for everything that is expected to be raised."""
+    app.add_exception_handler(MeterhouseError, _on_ours)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+
+
+async def _on_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MeterhouseError)
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s failed: %s", request.url.path, error.code, exc_info=error)
+    return answer(request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    ours = _BY_STATUS.get(error.status_code, MeterhouseError)()
+    return answer(request, ours, status=error.status_code)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = [
+        FieldProblem(field=".".join(str(part) for part in item["loc"]), detail=item["msg"])
+        for item in error.errors()
+    ]
+    return answer(request, InvalidFields(), fields=fields)
+
+
+def on_unexpected(request: Request, error: Exception) -> Response:
+    """What `shield` answers when nothing else caught an exception."""
+    log.error("%s failed", request.url.path, exc_info=error)
+    return answer(request, MeterhouseError())
+
+
+def answer(
+    request: Request,
+    error: MeterhouseError,
+    status: int | None = None,
+    fields: list[FieldProblem] | None = None,
+) -> Response:
+    """The response that tells this reader of this error."""
+    status = status or error.http_status
+    words = words_of(request)
+    request_id = request.state.request_id
+    if request.url.path.startswith("/api/"):
+        problem = Problem(
+            type=_DOCUMENT + error.code,
+            title=HTTPStatus(status).phrase,
+            status=status,
+            code=error.code,
+            detail=words.error(error),
+            instance=f"urn:request:{request_id}",
+            fields=fields,
+        )
+        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+        content = problem.model_dump(exclude_none=True)
+        return JSONResponse(content, status, headers=headers, media_type=PROBLEM_TYPE)
+    if isinstance(error, NotSignedIn):
+        return _to_sign_in(request)
+    facts: dict[str, Any] = {
+        "heading": words(_HEADINGS.get(status, _HEADINGS[500])),
+        "detail": words.error(error),
+        "request_id": request_id,
+    }
+    template = "problem_fragment.html" if is_fragment(request) else "problem.html"
+    return render(request, template, facts, status)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """The sign-in page, which leads back to the page that was asked for."""
+    if is_fragment(request):
+        return Response(status_code=204, headers={"HX-Redirect": "/sign-in"})
+    back = f"?next={request.url.path}" if request.method == "GET" else ""
+    return RedirectResponse(f"/sign-in{back}", status_code=303)

@@ -1,0 +1,250 @@
+"""The lists there are: alarms, meters, gateways, notices, commands, readings — as declarations.
+
+Owns the columns, filters, order and links of each list; a page, an export and an API list are
+made of the same declaration. Must never know a request. Keys of filters and sortable columns are
+those of the flow's list of the same name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
+from meterhouse.web import labels
+from meterhouse.web.access import Verb
+from meterhouse.web.labels import NoticeState, Online, Source
+from meterhouse.web.tables import Column, Filter, Kind, Table
+from meterhouse.words import N_
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """A list with its heading and the verb that opens it."""
+
+    table: Table
+    heading: str
+    verb: Verb
+
+
+def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
+    """Reads one column of a row, through an enum where one is named."""
+
+    def read(row: Any) -> Any:
+        raw = row[key]
+        return raw if raw is None or kind is None else kind(raw)
+
+    return read
+
+
+def reported(key: str) -> Callable[[Any], Any]:
+    """Reads a figure that is −1 where the meter did not say."""
+    return lambda row: None if row[key] is None or row[key] < 0 else row[key]
+
+
+def online(key: str) -> Callable[[Any], Online]:
+    """Reads a truth as online or offline."""
+    return lambda row: Online.ONLINE if row[key] else Online.OFFLINE
+
+
+def online_colour(key: str) -> Callable[[Any], str]:
+    """The colour that goes with it."""
+    return lambda row: "ok" if row[key] else "off"
+
+
+def room_link(row: Any) -> str | None:
+    """The room a row belongs to, as seen from a list page."""
+    return None if row["room_id"] is None else f"rooms/{row['room_id']}"
+
+
+def relay_colour(row: Any) -> str:
+    """The colour of a relay's word."""
+    return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
+
+
+FROM: Final = Filter("from", N_("From"), type="date")
+TO: Final = Filter("to", N_("To"), type="date")
+ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
+BUILDING: Final = Column("building", N_("Building"), cell("building"), optional=True)
+ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)
+
+ALARMS: Final = ListView(
+    Table(
+        "alarms",
+        (
+            Column("kind", N_("Alarm"), cell("kind", AlarmKind), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.alarm_colour(row["kind"], row["closed_at"])),
+            BUILDING,
+            ROOM,
+            Column("address", N_("Meter"), cell("address")),
+            Column("gateway", N_("Gateway"), cell("gateway")),
+            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
+            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
+            Filter("kind", N_("Alarm"), {k.value: word for k, word in labels.ALARM_KIND.items()}),
+            Filter("text", N_("Search"), hint=N_("Room, meter or gateway")),
+            FROM,
+            TO,
+        ),
+        sort="opened_at",
+        descending=True,
+        empty=N_("No alarms."),
+        empty_hint=N_("Alarms open and close by themselves; there is nothing to do."),
+    ),
+    N_("Alarms"),
+    Verb.ALARM_READ,
+)  # fmt: skip
+
+METERS: Final = ListView(
+    Table(
+        "meters",
+        (
+            Column("address", N_("Address"), cell("address"), sortable=True),
+            Column("online", N_("State"), online("is_online"), Kind.STATE,
+                   colour=online_colour("is_online")),
+            Column("building", N_("Building"), cell("building"), sortable=True),
+            ROOM,
+            Column("model", N_("Model"), cell("model"), sortable=True),
+            Column("gateway", N_("Gateway"), cell("gateway"), sortable=True),
+            Column("read_at", N_("Last seen"), cell("read_at"), Kind.INSTANT, sortable=True),
+            Column("energy", N_("Total"), cell("good_0_milli"), Kind.ENERGY, sortable=True),
+            Column("power", N_("Power (kW)"), reported("power_w"), Kind.POWER, sortable=True),
+            Column("relay", N_("Relay"), cell("relay", Relay), Kind.STATE, colour=relay_colour),
+            Column("offline_since", N_("Offline since"), cell("offline_since"), Kind.INSTANT,
+                   optional=True),
+            Column("multiplier", N_("Multiplier"), cell("multiplier"), Kind.COUNT, optional=True),
+            Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
+                   optional=True),
+        ),
+        (ONLINE, Filter("text", N_("Search"), hint=N_("Room, address or model"))),
+        sort="room",
+        empty=N_("No meters yet."),
+        empty_hint=N_("Add gateways and meters when you set up the site."),
+    ),
+    N_("Meters"),
+    Verb.DEVICE_READ,
+)  # fmt: skip
+
+GATEWAYS: Final = ListView(
+    Table(
+        "gateways",
+        (
+            Column("name", N_("Gateway"), cell("name"), sortable=True),
+            Column("online", N_("State"), online("online"), Kind.STATE,
+                   colour=online_colour("online")),
+            Column("registration", N_("Registration"), cell("registration"), sortable=True),
+            Column("direction", N_("Direction"), cell("direction", labels.Direction), Kind.STATE),
+            Column("peer", N_("Connected from"), cell("peer")),
+            Column("since_at", N_("Since"), cell("since_at"), Kind.INSTANT),
+            Column("seen_at", N_("Last seen"), cell("seen_at"), Kind.INSTANT, sortable=True),
+            Column("meters", N_("Meters"), cell("meter_count"), Kind.COUNT, sortable=True),
+            Column("offline", N_("Meters offline"), cell("offline_count"), Kind.COUNT,
+                   sortable=True),
+            Column("protocol", N_("Protocol"), cell("protocol"), optional=True),
+        ),
+        (ONLINE, Filter("text", N_("Search"), hint=N_("Name, registration or address"))),
+        sort="name",
+        empty=N_("No gateways yet."),
+        empty_hint=N_("Add gateways and meters when you set up the site."),
+    ),
+    N_("Gateways"),
+    Verb.DEVICE_READ,
+)  # fmt: skip
+
+COMMANDS: Final = ListView(
+    Table(
+        "commands",
+        (
+            Column("created_at", N_("Asked"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("kind", N_("Command"), cell("kind", CommandKind), Kind.STATE, sortable=True),
+            BUILDING,
+            ROOM,
+            Column("address", N_("Meter"), cell("address")),
+            Column("state", N_("State"), cell("state", CommandState), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.COMMAND_CLASS[CommandState(row["state"])]),
+            Column("why", N_("Result"), labels.why_of, Kind.WORD),
+            Column("reason", N_("Cause"), cell("reason", Reason), Kind.STATE),
+            Column("actor", N_("By"), cell("actor")),
+            Column("note", N_("Reason given"), cell("note")),
+            Column("sent_at", N_("Sent"), cell("sent_at"), Kind.INSTANT, optional=True),
+            Column("ended_at", N_("Ended"), cell("ended_at"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("state", N_("State"),
+                   {s.value: word for s, word in labels.COMMAND_STATE.items()}),
+            Filter("kind", N_("Command"),
+                   {k.value: word for k, word in labels.COMMAND_KIND.items()}),
+            Filter("text", N_("Search"), hint=N_("Room, meter, person or reason")),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("No commands yet."),
+        empty_hint=N_("Open a room to read, disconnect or connect its meter."),
+    ),
+    N_("Commands"),
+    Verb.COMMAND_READ,
+)  # fmt: skip
+
+NOTICES: Final = ListView(
+    Table(
+        "notices",
+        (
+            Column("created_at", N_("Written"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("state", N_("State"), cell("state", NoticeState), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.NOTICE_CLASS[NoticeState(row["state"])]),
+            ROOM,
+            Column("channel", N_("Channel"), cell("channel")),
+            Column("recipient", N_("Recipient"), cell("recipient"), optional=True),
+            Column("subject", N_("Subject"), cell("subject")),
+            Column("text", N_("Text"), cell("text")),
+            Column("sent_at", N_("Sent"), cell("sent_at"), Kind.INSTANT, sortable=True),
+            Column("why", N_("Failure"), cell("why"), optional=True),
+        ),
+        (
+            Filter("state", N_("State"),
+                   {s.value: word for s, word in labels.NOTICE_STATE.items()}),
+            Filter("text", N_("Search"), hint=N_("Room or text")),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("No notices yet."),
+        empty_hint=N_("Warnings and receipts to customers appear here."),
+    ),
+    N_("Notices"),
+    Verb.NOTICE_READ,
+)  # fmt: skip
+
+READINGS: Final = ListView(
+    Table(
+        "readings",
+        (
+            Column("read_at", N_("Read"), cell("read_at"), Kind.INSTANT, sortable=True),
+            Column("total", N_("Total"), cell("total_milli"), Kind.ENERGY, sortable=True),
+            Column("band_1", N_("Sharp"), reported("band_1_milli"), Kind.ENERGY),
+            Column("band_2", N_("Peak"), reported("band_2_milli"), Kind.ENERGY),
+            Column("band_3", N_("Flat"), reported("band_3_milli"), Kind.ENERGY),
+            Column("band_4", N_("Valley"), reported("band_4_milli"), Kind.ENERGY),
+            Column("power", N_("Power (kW)"), reported("power_w"), Kind.POWER, sortable=True),
+            Column("relay", N_("Relay"), cell("relay", Relay), Kind.STATE, colour=relay_colour),
+            Column("credit", N_("Credit in the meter"), reported("credit_minor"), Kind.MONEY,
+                   optional=True),
+            Column("source", N_("Source"), cell("source", Source), Kind.STATE, optional=True),
+            Column("received_at", N_("Received"), cell("received_at"), Kind.INSTANT,
+                   optional=True),
+        ),
+        (FROM, TO),
+        sort="read_at",
+        descending=True,
+        empty=N_("No readings yet."),
+        empty_hint=N_("The next round brings the first one; or read the meter now."),
+    ),
+    N_("Readings"),
+    Verb.ROOM_READ,
+)  # fmt: skip
+
+LISTS: Final = {view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES)}

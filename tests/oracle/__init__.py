@@ -1,0 +1,1 @@
+"""Slow and plain second opinions, written from the rules' words alone."""

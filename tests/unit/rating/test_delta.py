@@ -1,0 +1,199 @@
+"""Named lives of a meter, and what is billed of each."""
+
+import numpy as np
+import pytest
+
+from meterhouse.errors import Conflict, OutOfRange
+from meterhouse.model import Quality
+from meterhouse.rating.arrays import ArraysDisagree, OutOfOrder
+from meterhouse.rating.delta import (
+    ChainState,
+    Limits,
+    Verdict,
+    accept_suspect,
+    in_order,
+    judge,
+)
+
+HALF_HOUR_US = 1_800_000_000
+
+
+def limits(chains=1, multiplier=1, needs_bands=False):
+    return Limits(
+        modulus_milli=np.full(chains, 100_000_000),
+        max_power_w=np.full(chains, 13_200),
+        multiplier=np.full(chains, multiplier),
+        needs_bands=np.full(chains, needs_bands),
+        gap_us=2 * HALF_HOUR_US,
+    )
+
+
+def read(*totals_wh, steps=None, state=None, **kind):
+    """Judge readings of one meter, half an hour apart unless `steps` says which half hours."""
+    steps = steps or list(range(1, len(totals_wh) + 1))
+    milli = np.full((len(totals_wh), 5), -1, np.int64)
+    milli[:, 0] = totals_wh
+    at_us = np.array(steps, np.int64) * HALF_HOUR_US
+    state = state or ChainState.empty(1)
+    return judge(state, limits(**kind), np.zeros(len(totals_wh), np.int64), at_us, milli)
+
+
+def names(judged):
+    return [Verdict(code).name for code in judged.verdict]
+
+
+def test_readings_become_intervals():
+    judged = read(5_000, 5_600, 5_600, multiplier=30)
+    assert names(judged) == ["FIRST", "GOOD", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 18_000, 0]
+    assert judged.billable.tolist() == [False, True, True]
+    assert judged.start_us.tolist() == [HALF_HOUR_US, HALF_HOUR_US, 2 * HALF_HOUR_US]
+    assert (judged.band_energy_milli == -1).all()
+
+
+def test_a_register_rolls_over_at_100000_kwh():
+    judged = read(99_999_000, 2_500)
+    assert names(judged) == ["FIRST", "ROLLOVER"]
+    assert judged.energy_milli.tolist() == [0, 3_500]
+
+
+def test_one_zero_between_good_readings_bills_the_whole_span_once():
+    judged = read(5_000_000, 0, 5_001_000)
+    assert names(judged) == ["FIRST", "ZERO", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 1_000]
+    assert judged.start_us[2] == HALF_HOUR_US
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.DOUBTFUL, Quality.GOOD]
+
+
+def test_a_reset_meter_waits_for_a_person_however_long():
+    judged = read(5_000, 0, 1_000, 4_000, 6_000, 7_000)
+    # From 6,000 on it would follow from 5,000 too; two tracks are not guessed between.
+    assert names(judged) == [
+        "FIRST",
+        "ZERO",
+        *["OTHER_TRACK"] * 0,
+        "DECREASE",
+        *["OTHER_TRACK"] * 3,
+    ]
+    assert not judged.energy_milli.any()
+    accepted = accept_suspect(judged.state, np.array([0]))
+    after = read(7_500, steps=[7], state=accepted)
+    assert names(after) == ["GOOD"]
+    assert after.energy_milli.tolist() == [500]
+
+
+def test_accepting_the_first_reading_of_a_track_bills_all_that_follows():
+    up_to_the_reset = read(5_000, 5_400, 0).state
+    accepted = accept_suspect(up_to_the_reset, np.array([0]))
+    after = read(1_000, 4_000, 6_000, steps=[4, 5, 6], state=accepted)
+    assert names(after) == ["GOOD"] * 3
+    assert after.energy_milli.sum() == 6_000
+
+
+def test_accepting_where_nothing_is_suspect_is_refused():
+    with pytest.raises(Conflict):
+        accept_suspect(read(5_000).state, np.array([0]))
+
+
+def test_a_jump_beyond_what_the_meter_carries_is_not_billed():
+    # 13.2 kW for half an hour is 6,600 Wh; with 2 % and one display step 6,742 Wh.
+    assert names(read(0, 6_742)) == ["FIRST", "GOOD"]
+    judged = read(0, 6_743, 7_000)
+    assert names(judged) == ["FIRST", "JUMP", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 7_000]
+
+
+def test_an_interval_too_large_to_rate_is_a_jump():
+    judged = read(0, 6_000, multiplier=200_000)
+    assert names(judged) == ["FIRST", "JUMP"]
+
+
+def test_silence_makes_the_interval_apportioned_and_loses_nothing():
+    judged = read(0, 500, 6_500, steps=[1, 2, 14])
+    assert judged.energy_milli.tolist() == [0, 500, 6_000]
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.GOOD, Quality.APPORTIONED]
+
+
+def test_the_same_instant_twice():
+    judged = read(0, 500, 500, 900, steps=[1, 2, 2, 3])
+    assert names(judged) == ["FIRST", "GOOD", "DUPLICATE", "GOOD"]
+    assert judged.energy_milli.sum() == 900
+    judged = read(0, 500, 501, 900, steps=[1, 2, 2, 3])
+    assert names(judged) == ["FIRST", "CONFLICT", "CONFLICT", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 0, 900]
+
+
+def test_a_contradiction_that_arrives_later_asks_for_the_chain():
+    state = read(0, 500).state
+    assert names(read(500, steps=[2], state=state)) == ["DUPLICATE"]
+    assert names(read(501, steps=[2], state=state)) == ["CONFLICT"]
+    assert names(read(200, steps=[1], state=state)) == ["LATE"]
+
+
+def test_a_third_copy_of_a_contradicted_instant_is_no_better():
+    state = read(0, 500, 501, steps=[1, 2, 2]).state
+    assert names(read(500, steps=[2], state=state)) == ["CONFLICT"]
+
+
+def test_a_reading_between_the_good_one_and_the_suspect_is_late():
+    state = read(5_000, 0, steps=[1, 4]).state
+    assert names(read(5_100, steps=[3], state=state)) == ["LATE"]
+
+
+def test_a_total_that_is_missing_or_beyond_the_register_is_set_aside():
+    judged = read(-1, 100_000_000, 700, 800)
+    assert names(judged) == ["UNUSABLE", "UNUSABLE", "FIRST", "GOOD"]
+
+
+def bands(*rows, needs_bands):
+    at_us = np.arange(1, len(rows) + 1) * HALF_HOUR_US
+    return judge(
+        ChainState.empty(1), limits(needs_bands=needs_bands),
+        np.zeros(len(rows), np.int64), at_us, np.array(rows),
+    )  # fmt: skip
+
+
+def test_band_registers_come_along_when_they_add_up():
+    judged = bands([100, 10, 20, 30, 40], [1_100, 210, 320, 330, 240], needs_bands=True)
+    assert judged.band_energy_milli[1].tolist() == [200, 300, 300, 200]
+
+
+def test_bands_that_do_not_add_up_bill_by_the_total_or_not_at_all():
+    rows = ([100, 10, 20, 30, 40], [1_100, 210, 320, 330, 1_240], [1_200, 210, 320, 330, 340])
+    by_total = bands(*rows, needs_bands=False)
+    assert names(by_total)[1] == "BAND_MISMATCH"
+    assert by_total.energy_milli.tolist()[:2] == [0, 1_000]
+    assert by_total.band_energy_milli[1].tolist() == [-1] * 4
+    by_bands = bands(*rows, needs_bands=True)
+    assert names(by_bands) == ["FIRST", "BAND_MISMATCH", "GOOD"]
+    assert by_bands.energy_milli.tolist() == [0, 0, 1_100]
+    assert by_bands.quality[1] == Quality.DOUBTFUL
+
+
+def test_a_batch_out_of_order_is_put_in_order_by_the_helper():
+    row = np.array([1, 0, 1, 0])
+    at_us = np.array([2, 2, 1, 1]) * HALF_HOUR_US
+    milli = np.full((4, 5), -1)
+    milli[:, 0] = [300, 700, 0, 500]
+    with pytest.raises(OutOfOrder):
+        judge(ChainState.empty(2), limits(2), row, at_us, milli)
+    order = in_order(row, at_us)
+    judged = judge(ChainState.empty(2), limits(2), row[order], at_us[order], milli[order])
+    assert judged.energy_milli.tolist() == [0, 200, 0, 300]
+
+
+def test_no_readings_are_no_verdicts():
+    judged = judge(
+        ChainState.empty(3), limits(3), np.zeros(0, np.int64), np.zeros(0, np.int64),
+        np.zeros((0, 5), np.int64),
+    )  # fmt: skip
+    assert len(judged.verdict) == 0
+
+
+def test_what_is_beyond_bounds_is_refused_at_the_door():
+    with pytest.raises(OutOfRange):
+        read(10**16)
+    with pytest.raises(OutOfRange):
+        read(5, steps=[-1])
+    with pytest.raises(ArraysDisagree):
+        judge(ChainState.empty(1), limits(2), np.array([0]), np.array([1]), np.zeros((1, 5), int))
