@@ -40,11 +40,27 @@ def found(driver, actions=(Action.DISCONNECT,)):
     }
 
 
+TEXTS = {
+    "power_limit": "12.3450",
+    "trip_delay": "15",
+    "settlement_day": "28:23",
+    "alarm_amount_1": "12.34",
+    "alarm_amount_2": "5.60",
+    "standby_zones": "01:01:01 07:01:02",
+    "standby_slots": "00:00:04 08:30:01 22:00:04",
+    "zones_switch": "2030-01-01 00:00:00",
+    "slots_switch": "2030-01-01 00:30:00",
+}
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_house_drivers_conform(name):
     model = load(name)
     actions = [Action(action) for action in model.control_codes]
-    parameters = {"alarm_amount_1": "12.34"} if "alarm_amount_1" in model.parameters else {}
+    parameters = {
+        name: TEXTS[name] for name, parameter in model.parameters.items() if parameter.writable
+    }
+    assert parameters
     assert (
         check_driver(driver_for(model.protocol), name, actions=actions, parameters=parameters) == []
     )

@@ -65,6 +65,17 @@ def test_a_meter_is_brought_to_the_present():
     assert town.present() == clock.present
 
 
+def test_a_fault_finds_its_meter():
+    town = Town(plan_town(9, 12, 2), Clock())
+    first, *_, last = town.meters
+    assert town.gateway_of[first] is not town.gateway_of[last]
+    town.gateway_of[last].bus.faults.switch_on(Fault.SILENCE, where=last)
+    for address, answers in ((first, True), (last, False)):
+        bus = town.gateway_of[address].bus
+        reply = bus.exchange(Frame(address, 0x11, READS[0]), town.now_ms())
+        assert (reply is not None) is answers
+
+
 async def test_every_gateway_listens_on_a_port_of_its_own():
     town = Town(plan_town(9, 12, 4), Clock())
     async with town.listening("127.0.0.1") as ports:
