@@ -142,7 +142,7 @@ async def set_command(
     column = "sent_at" if state is CommandState.SENT else "ended_at"
     return await connection.fetchrow(
         f"""update command set state = $3, why = $4, {column} = $5
-        where project_id = $1 and id = $2 and state in ('queued', 'sent') returning *""",  # noqa: S608
+        where project_id = $1 and id = $2 and state in ('queued', 'sent') returning *""",
         project_id, command_id, state, why, at,
     )  # fmt: skip
 
