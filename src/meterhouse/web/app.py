@@ -5,16 +5,18 @@ verb, so an unguarded address cannot be deployed.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from meterhouse.ports import Clock
+from meterhouse.store.db import Database
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.shield import Shield
@@ -33,16 +35,15 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the composition root hands in: the database, who may enter, and the clock."""
+    """What the composition root hands in; the clock is that of the town where time runs faster."""
 
-    database: Any
-    gate: Gate
+    database: Database
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)
 
 
-def create_app(services: Services) -> FastAPI:
-    """The console and the API as one ASGI application.
+def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
+    """The console and the API as one ASGI application; `gate` stands in for the flows' own.
 
     Raises:
         RouteWithoutVerb: a route declares neither a verb nor that it is public.
@@ -55,7 +56,7 @@ def create_app(services: Services) -> FastAPI:
         max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
-    app.state.gate = services.gate
+    app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()

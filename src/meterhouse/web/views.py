@@ -61,8 +61,9 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
-FROM: Final = Filter("from", N_("From"), type="date")
-TO: Final = Filter("to", N_("To"), type="date")
+# A browser writes a date field in its own language; plain text is the same for every reader.
+FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
+TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
 BUILDING: Final = Column("building", N_("Building"), cell("building"), optional=True)
 ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)

@@ -113,7 +113,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
         "chart": chart_facts(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "operations": _operations(request),
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
-        **list_facts(page, fmt, str(room_id)),
+        **list_facts(page, fmt, str(room_id), labels.UNIT[point.commodity]),
         "heading": fmt.words(READINGS.heading),
         "state": state,
     }
