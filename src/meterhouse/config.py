@@ -95,7 +95,9 @@ def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingInvalid(str(path), "unreadable", str(error)) from error
     for name in said:
         if name not in known:
-            raise SettingInvalid(name, said[name], f"not a setting; {path} may name {sorted(known)}")
+            raise SettingInvalid(
+                name, said[name], f"not a setting; {path} may name {sorted(known)}"
+            )
     return said
 
 

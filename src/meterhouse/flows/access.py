@@ -105,9 +105,7 @@ async def add_person(
     _check_password(password)
     hashed = await asyncio.to_thread(_hasher.hash, password)
     async with db.transaction(()) as connection:
-        person_id = await people.insert_person(
-            connection, "staff", login, name, hashed, None, at
-        )
+        person_id = await people.insert_person(connection, "staff", login, name, hashed, None, at)
         await people.grant(connection, person_id, role, scope_kind, scope_id)
         return person_id
 
@@ -143,9 +141,7 @@ async def has_staff(db: Database) -> bool:
         return await people.count_staff(connection) > 0
 
 
-async def sign_in(
-    db: Database, login: str, password: str, agent: str, at: datetime
-) -> str | None:
+async def sign_in(db: Database, login: str, password: str, agent: str, at: datetime) -> str | None:
     """A new session's token, or None: unknown, wrong, disabled, or too many tries.
 
     After `TRIES_FREE` failures each further try waits, twice as long every time.
@@ -226,7 +222,7 @@ def _waits(failed_count: int, failed_at: datetime | None, at: datetime) -> bool:
 
 def _verify(stored: str, password: str) -> bool:
     try:
-        return _hasher.verify(stored, password)
+        return bool(_hasher.verify(stored, password))
     except (VerificationError, InvalidHashError):
         return False
 

@@ -47,7 +47,7 @@ async def rerate(
         int(one["register_epoch"][0]),
     )  # fmt: skip
     anchor = await readings.charge_before(*key, from_at_us)
-    since_us = FIRST_US if anchor is None else to_us(anchor["ended_at"])
+    since_us = FIRST_US if anchor is None else to_us(anchor["started_at"])
     chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
     until_us = max(int(one["read_at"][0]), from_at_us)
     known = chain["read_at"] <= until_us
@@ -67,7 +67,7 @@ async def rerate(
 
 
 def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tuple[Ints, Ints]]:
-    """The chain's state where the last untouched charge ended, or before its first reading."""
+    """The chain's state where the last untouched charge began, or before its first reading."""
     empty = ChainState.empty(1)
     if anchor is None:
         return empty, (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))

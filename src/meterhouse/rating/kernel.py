@@ -67,8 +67,6 @@ class Rated(NamedTuple):
         before_period_us: int64[m], ... and in which period; with these it can be explained.
         block_milli: int64[n], energy used in the current period.
         block_period_us: int64[n], when that period began; 0 where it never begins again.
-        after_milli: int64[m], the blocks as each interval left them; a late reading resumes here.
-        after_period_us: int64[m], when that interval's last period began.
     """
 
     amount_nano: Ints
@@ -77,8 +75,6 @@ class Rated(NamedTuple):
     before_period_us: Ints
     block_milli: Ints
     block_period_us: Ints
-    after_milli: Ints
-    after_period_us: Ints
 
 
 class Intervals(NamedTuple):
@@ -134,15 +130,9 @@ def rate_intervals(
     period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
     checked = _checked(packed, intervals, rows)
     count = len(checked.row)
-<<<<<<< HEAD
-    amount_nano, after_milli, after_us = (np.zeros(count, np.int64) for _ in range(3))
-    outcome = np.zeros(count, np.int8)
-    rated = Rated(amount_nano, outcome, used, period, after_milli, after_us)
-=======
     amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
     outcome = np.zeros(count, np.int8)
     rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
->>>>>>> rating
     _rate_all(packed, checked, rated)
     return rated
 
@@ -417,98 +407,3 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
-<<<<<<< HEAD
-        rated.after_milli[place] = used_milli
-        rated.after_period_us[place] = period_us
-
-
-def rate_matrix(
-    energy_milli: Ints, band_of_slot: Ints, price_micro: Ints, limit_milli: Ints, block_milli: Ints
-) -> Ints:
-    """Rate M meters over T equal slots of one period of one version; the dense kernel of replay.
-
-    Args:
-        energy_milli: int64[M, T], each below 2³⁰.
-        band_of_slot: int64[T], 0..B−1.
-        price_micro: int64[B, K].
-        limit_milli: int64[K − 1], ascending.
-        block_milli: int64[M], energy used in the period before the first slot.
-
-    Returns:
-        int64[M], the amount of each meter in Nano, chronological fill.
-
-    Raises:
-        OutOfRange: an element, or a meter's whole energy times the highest price, is beyond bounds.
-        ArraysDisagree: shapes do not fit.
-    """
-    (meters, slots), (bands, blocks) = energy_milli.shape, price_micro.shape
-    price_micro = ints("price_micro", price_micro, (bands, blocks), 0, PRICE_MICRO_MAX)
-    limit_milli = ints("limit_milli", limit_milli, (blocks - 1,), 0, REGISTER_MILLI_MAX)
-    block_milli = ints("block_milli", block_milli, (meters,), 0, REGISTER_MILLI_MAX)
-    band_of_slot = ints("band_of_slot", band_of_slot, (slots,), 0, bands - 1)
-    if energy_milli.dtype != np.int64:
-        raise ArraysDisagree("energy_milli", energy_milli.shape, "an int64 matrix")
-    price_of_slot = np.ascontiguousarray(price_micro[band_of_slot].T)
-    amount_nano = np.empty(meters, np.int64)
-    energy_max = (2**63 - 1) // max(int(price_micro.max()), 1)
-    beyond = _rate_dense(
-        energy_milli, price_of_slot, limit_milli, block_milli, energy_max, amount_nano
-    )
-    if beyond >= 0:
-        total = int(energy_milli[beyond].max())
-        raise OutOfRange(f"energy of meter {beyond}", total, 0, INTERVAL_MILLI_MAX)
-    return amount_nano
-
-
-_TILE = 64
-
-
-@jit
-def _rate_dense(
-    energy_milli: Ints, price_of_slot: Ints, limit_milli: Ints, block_milli: Ints,
-    energy_max: int, amount_nano: Ints,
-) -> int:  # fmt: skip
-    """Fill `amount_nano`; the first meter whose energy is beyond bounds, or −1.
-
-    Slots go in tiles: a tile that ends in the block where it began is a plain product of two
-    rows, which the processor does several slots at a time; only a tile that crosses a limit is
-    walked slot by slot. The bits of all energies are gathered on the way, so that checking each
-    of them costs no second pass over memory.
-    """
-    meters, slots = energy_milli.shape
-    last = len(limit_milli)
-    for meter in range(meters):
-        start_milli = used_milli = block_milli[meter]
-        nano, block, bits, slot = 0, 0, 0, 0
-        while slot < slots:
-            while block < last and used_milli >= limit_milli[block]:
-                block += 1
-            after = min(slot + _TILE, slots)
-            tile_milli, tile_nano = 0, 0
-            for each in range(slot, after):
-                energy = energy_milli[meter, each]
-                bits |= energy
-                tile_milli += energy
-                tile_nano += energy * price_of_slot[block, each]
-            if block == last or used_milli + tile_milli <= limit_milli[block]:
-                used_milli += tile_milli
-                nano += tile_nano
-                slot = after
-                continue
-            for each in range(slot, after):
-                rest_milli = energy_milli[meter, each]
-                while block < last and used_milli + rest_milli > limit_milli[block]:
-                    part_milli = limit_milli[block] - used_milli
-                    nano += part_milli * price_of_slot[block, each]
-                    used_milli += part_milli
-                    rest_milli -= part_milli
-                    block += 1
-                used_milli += rest_milli
-                nano += rest_milli * price_of_slot[block, each]
-            slot = after
-        if bits < 0 or bits >= 1 << 30 or used_milli - start_milli > energy_max:
-            return meter
-        amount_nano[meter] = nano
-    return -1
-=======
->>>>>>> rating

@@ -338,8 +338,8 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
     for day in _LEAP_DAYS:
         held = sum(season.holds((day.month, day.day)) for season in seasons)
         if held != 1:
-            amount = "no season" if held == 0 else f"{held} seasons"
-            raise TariffInvalid(at, f"{day:%m-%d} lies in {amount}; every day belongs to one")
+            said = "no season" if held == 0 else f"{held} seasons"
+            raise TariffInvalid(at, f"{day:%m-%d} lies in {said}; every day belongs to one")
     return seasons
 
 

@@ -282,9 +282,7 @@ async def note_stranger(connection: Connection, registration: str, peer: str, at
     )  # fmt: skip
 
 
-async def touch_gateways(
-    connection: Connection, gateway_ids: Sequence[int], at: datetime
-) -> None:
+async def touch_gateways(connection: Connection, gateway_ids: Sequence[int], at: datetime) -> None:
     """Note when gateways were last heard."""
     await connection.execute(
         "update gateway_state set seen_at = $2 where gateway_id = any($1::int8[])",

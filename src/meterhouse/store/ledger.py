@@ -90,16 +90,16 @@ async def post(
     """Write posted transfers and move both sides; one summed update an account. Answers the ids."""
     if not transfers:
         return []
-    debits = [one.debit_account_id for one in transfers]
-    credits = [one.credit_account_id for one in transfers]
-    amounts = [int(one.amount_minor) for one in transfers]
+    debited = [one.debit_account_id for one in transfers]
+    credited = [one.credit_account_id for one in transfers]
+    moved_minor = [int(one.amount_minor) for one in transfers]
     columns = [
         [one.kind for one in transfers],
         [one.point_id for one in transfers],
         [one.payment_id for one in transfers],
         [one.reason for one in transfers],
     ]
-    await lock_accounts(connection, project_id, {*debits, *credits})
+    await lock_accounts(connection, project_id, {*debited, *credited})
     rows = await connection.fetch(
         """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
                state, kind, point_id, payment_id, reason, actor_id, created_at)
@@ -109,7 +109,7 @@ async def post(
                $8::text[]) with ordinality
                as t (debit, credit, amount, kind, point, payment, reason, place)
            order by t.place returning id""",
-        project_id, debits, credits, amounts, *columns, actor_id, at,
+        project_id, debited, credited, moved_minor, *columns, actor_id, at,
     )  # fmt: skip
     await connection.execute(
         """update account a set debit_minor = a.debit_minor + s.debit,
@@ -118,7 +118,7 @@ async def post(
                select unnest($2::int8[]) as id, unnest($4::int8[]) as debit, 0 as credit
                union all select unnest($3::int8[]), 0, unnest($4::int8[])) sides group by id) s
            where a.project_id = $1 and a.id = s.id""",
-        project_id, debits, credits, amounts,
+        project_id, debited, credited, moved_minor,
     )  # fmt: skip
     return [row["id"] for row in rows]
 

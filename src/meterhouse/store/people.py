@@ -44,9 +44,7 @@ async def person_of_login(connection: Connection, login: str) -> asyncpg.Record 
     return await connection.fetchrow("select * from person where login = $1 for update", login)
 
 
-async def note_try(
-    connection: Connection, person_id: int, failed_count: int, at: datetime
-) -> None:
+async def note_try(connection: Connection, person_id: int, failed_count: int, at: datetime) -> None:
     """Remember how many tries in a row have failed, and when the last one did."""
     await connection.execute(
         "update person set failed_count = $2, failed_at = $3 where id = $1",
