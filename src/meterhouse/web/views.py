@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
-from meterhouse.web.access import Verb
 from meterhouse.web.labels import NoticeState, Online, Source
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from meterhouse.flows import monitor
+from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
-from meterhouse.web.access import Permission, Verb
+from meterhouse.web.access import Permission
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render

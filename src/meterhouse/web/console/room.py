@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from meterhouse.errors import BadInput, NotFound
 from meterhouse.flows import command, monitor, recharge
+from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Day, PointNow, RoomNow
 from meterhouse.model import CommandKind, CommandState
 from meterhouse.units import Minor, from_decimal, to_decimal
 from meterhouse.web import labels
-from meterhouse.web.access import Permission, Verb
+from meterhouse.web.access import Permission
 from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
+from meterhouse.flows.access import Verb
 from meterhouse.web.access import (
     LANGUAGE_COOKIE,
     PUBLIC,
     SEED_COOKIE,
     SESSION_COOKIE,
     Permission,
-    Verb,
 )
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES
