@@ -14,6 +14,7 @@ from meterhouse.ports import Clock
 from meterhouse.store.db import Database
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
+from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import lists, room, rooms, session
 from meterhouse.web.gate import FlowGate
@@ -21,6 +22,7 @@ from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.shield import Shield
 
+VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
 _GZIP_LEVEL: Final = 5
 
@@ -50,6 +52,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     """
     app = FastAPI(
         title=services.settings.title,
+        version=VERSION,
+        summary="Rooms, meters, commands and money of a prepaid utility platform",
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -66,7 +71,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     )
     app.mount("/static", app.state.assets)
     for page in (session, rooms, room, lists):
-        app.include_router(page.router)
+        app.include_router(page.router, include_in_schema=False)
+    app.include_router(v1.public)
+    app.include_router(v1.router)
     problems.install(app)
     check_routes(app)
     return app

@@ -197,7 +197,7 @@ NOTICES: Final = ListView(
             Column("state", N_("State"), cell("state", NoticeState), Kind.STATE, sortable=True,
                    colour=lambda row: labels.NOTICE_CLASS[NoticeState(row["state"])]),
             ROOM,
-            Column("channel", N_("Channel"), cell("channel")),
+            Column("channel", N_("Channel"), labels.channel_of, Kind.WORD),
             Column("recipient", N_("Recipient"), cell("recipient"), optional=True),
             Column("subject", N_("Subject"), cell("subject")),
             Column("text", N_("Text"), cell("text")),

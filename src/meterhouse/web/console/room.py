@@ -198,7 +198,7 @@ async def progress(request: Request, project_id: int, command_id: int) -> Respon
 async def credit_dialog(request: Request, project_id: int, room_id: int, point_id: int) -> Response:
     """The desk's form; its key makes sure that sending it twice pays once."""
     point = await _one_point(request, project_id, room_id, point_id)
-    return _credit_form(request, point, {"key": secrets.token_hex(16)}, "")
+    return _credit_form(request, point, {"key": secrets.token_hex(16)})
 
 
 @router.post(
@@ -341,10 +341,12 @@ def _progress(request: Request, row: Any) -> Response:
     return render(request, "progress.html", facts)
 
 
-def _credit_form(request: Request, point: PointNow, typed: dict[str, str], error: str) -> Response:
+def _credit_form(
+    request: Request, point: PointNow, typed: dict[str, str], error: str = ""
+) -> Response:
     facts = {
         "point": point,
-        "typed": typed,
+        "typed": {"amount": "", "channel": "", "reason": "", **typed},
         "error": error,
         "channels": CHANNELS,
         "address": request.url.path,
