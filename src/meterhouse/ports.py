@@ -140,9 +140,10 @@ class Outcome:
 class Ask:
     """Bytes to put on the line, and how long to listen afterwards.
 
-    A frame starts a new deadline, `timeout_ms` from its last byte. An empty `frame` sends nothing
-    and never extends the time: listen until the running deadline, or until `timeout_ms` from now
-    if that is sooner. So a driver passes over foreign frames, and waits for a relay to settle.
+    A frame starts a new deadline, `timeout_ms` from its sending. An empty `frame` sends nothing
+    and never extends a deadline that still runs: listen until then, or until `timeout_ms` from now
+    if that is sooner; once silence has ended it, wait `timeout_ms`. So a driver passes over
+    foreign frames, and lets a relay settle.
     """
 
     frame: bytes

@@ -74,7 +74,7 @@ async def _answer_until_told(pipe: Connection, port: int) -> None:
     town = Town(plan_town(_SEED, METERS, GATEWAYS), lambda: datetime.now(UTC))
     loop = asyncio.get_running_loop()
     told = loop.create_future()
-    loop.add_reader(pipe.fileno(), lambda: told.done() or told.set_result(pipe.recv()))
+    loop.add_reader(pipe.fileno(), lambda: None if told.done() else told.set_result(pipe.recv()))
     born_s = time.process_time()
     dialling = asyncio.create_task(town.dial(_HOST, port))
     await told

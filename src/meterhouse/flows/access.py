@@ -217,7 +217,8 @@ def _check_password(password: str) -> None:
 def _waits(failed_count: int, failed_at: datetime | None, at: datetime) -> bool:
     if failed_count < TRIES_FREE or failed_at is None:
         return False
-    return at < failed_at + TRY_WAIT * 2 ** min(failed_count - TRIES_FREE, 10)
+    wait = TRY_WAIT * int(2 ** min(failed_count - TRIES_FREE, 10))
+    return at < failed_at + wait
 
 
 def _verify(stored: str, password: str) -> bool:

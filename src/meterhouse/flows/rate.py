@@ -153,8 +153,8 @@ async def rate_chain(
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     """What rating gives where nothing bills: no amounts, and the blocks as they stood."""
     zero = np.zeros(len(row), dtype=np.int64)
-    after = blocks[0][row], blocks[1][row]
-    return Rated(zero, np.zeros(len(row), dtype=np.int8), *blocks, *after)
+    outcome = np.zeros(len(row), dtype=np.int8)
+    return Rated(zero, outcome, blocks[0][row], blocks[1][row], *blocks)
 
 
 def _needs_bands(tariff_of: Ints, schemes: Mapping[int, tuple[str, Scheme]]) -> NDArray[np.bool_]:

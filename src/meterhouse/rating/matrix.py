@@ -47,20 +47,20 @@ def rate_matrix(
     energy_milli = np.require(energy_milli, requirements=["C", "A", "W"])
     price_of_slot = np.ascontiguousarray(price_micro[band_of_slot].T)
     amount_nano = np.empty(meters, np.int64)
-    energy_max = (2**63 - 1) // max(int(price_micro.max()), 1)
+    total_max_milli = (2**63 - 1) // max(int(price_micro.max()), 1)
     beyond = _rate_dense(
-        energy_milli, price_of_slot, limit_milli, block_milli, energy_max, amount_nano
+        energy_milli, price_of_slot, limit_milli, block_milli, total_max_milli, amount_nano
     )
     if beyond >= 0:
         row = ints("energy_milli", energy_milli[beyond], (slots,), 0, _SLOT_MILLI_MAX)
-        raise OutOfRange(f"energy of meter {beyond}", int(row.sum()), 0, energy_max)
+        raise OutOfRange(f"energy of meter {beyond}", int(row.sum()), 0, total_max_milli)
     return amount_nano
 
 
 @jit
 def _rate_dense(
     energy_milli: Ints, price_of_slot: Ints, limit_milli: Ints, block_milli: Ints,
-    energy_max: int, amount_nano: Ints,
+    total_max_milli: int, amount_nano: Ints,
 ) -> int:  # fmt: skip
     """Fill `amount_nano`; the first meter whose energy is beyond bounds, or −1.
 
@@ -100,7 +100,7 @@ def _rate_dense(
                 used_milli += rest_milli
                 nano += rest_milli * price_of_slot[block, each]
             slot = after
-        if bits < 0 or bits > _SLOT_MILLI_MAX or used_milli - start_milli > energy_max:
+        if bits < 0 or bits > _SLOT_MILLI_MAX or used_milli - start_milli > total_max_milli:
             return meter
         amount_nano[meter] = nano
     return -1

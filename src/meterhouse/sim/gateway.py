@@ -166,7 +166,7 @@ class _Link(asyncio.Protocol):
         self._wire = cast(asyncio.Transport, transport)
         self._gateway.traffic.connections += 1
         if self._gateway.registration:
-            transport.write(self._gateway.registration)
+            self._wire.write(self._gateway.registration)
         self._beat_later()
 
     def connection_lost(self, _error: Exception | None) -> None:

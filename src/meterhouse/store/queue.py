@@ -142,7 +142,7 @@ async def set_command(
     column = "sent_at" if state is CommandState.SENT else "ended_at"
     return await connection.fetchrow(
         f"""update command set state = $3, why = $4, {column} = $5
-        where project_id = $1 and id = $2 and state in ('queued', 'sent') returning *""",  # noqa: S608
+        where project_id = $1 and id = $2 and state in ('queued', 'sent') returning *""",
         project_id, command_id, state, why, at,
     )  # fmt: skip
 
@@ -248,8 +248,8 @@ async def set_notice(
 ) -> None:  # fmt: skip
     """Note how a delivery went; `next_at` is the next try, or the instant it was sent."""
     await connection.execute(
-        """update notice set state = $3, why = $4, next_at = $5, tries = tries + 1,
-               sent_at = case when $3 = 'sent' then $5 end
+        """update notice set state = $3::text, why = $4, next_at = $5::timestamptz, tries = tries + 1,
+               sent_at = case when $3::text = 'sent' then $5::timestamptz end
            where project_id = $1 and id = $2""",
         project_id, notice_id, state, why, next_at,
     )  # fmt: skip

@@ -89,7 +89,7 @@ _STATE_QUERY = f"""
     join point p on p.project_id = ps.project_id and p.id = ps.point_id
     left join account a on a.project_id = p.project_id and a.id = p.account_id
     left join account c on c.project_id = p.project_id and c.id = p.common_account_id
-    where ps.project_id = """  # noqa: S608  # column names are our own constants
+    where ps.project_id = """
 
 ROUND: Layout = (
     ("point_id", INT8), ("read_at", TIMESTAMP), ("good_at", TIMESTAMP),
@@ -109,7 +109,7 @@ _ROUND_UPDATE = f"""update point_state ps set
     rated_nano = ps.rated_nano + r.amount_nano, accrued_nano = ps.accrued_nano + r.amount_nano,
     relay = r.relay, keep_power = r.keep_power, power_w = r.power_w,
     reported_credit_minor = r.credit_minor, warning_level = r.warning_level
-    from round_state r where ps.project_id = $1 and ps.point_id = r.point_id"""  # noqa: S608
+    from round_state r where ps.project_id = $1 and ps.point_id = r.point_id"""
 
 
 class OutOfScope(MeterhouseError):
@@ -218,12 +218,12 @@ async def insert_staged(
     fresh = np.zeros(len(values), dtype=np.bool_)
     conflict = np.zeros(len(values), dtype=np.bool_)
     insert = await connection.prepare(
-        f"insert into reading ({', '.join(names)}) values ({slots})"  # noqa: S608
+        f"insert into reading ({', '.join(names)}) values ({slots})"
         " on conflict do nothing returning true"
     )
     look = await connection.prepare(
         f"""select total_milli, {", ".join(BANDS)} from reading where project_id = $1
-        and meter_id = $2 and register_epoch = $3 and read_at = $4"""  # noqa: S608
+        and meter_id = $2 and register_epoch = $3 and read_at = $4"""
     )
     for index, row in enumerate(values):
         if await insert.fetchval(*row):
@@ -281,7 +281,7 @@ async def update_suspects(connection: Connection, project_id: int, rows: Columns
     await connection.execute(
         f"""update point_state ps set {sets}
         from unnest({slots}) as s (point_id, {", ".join(names)})
-        where ps.project_id = $1 and ps.point_id = s.point_id""",  # noqa: S608
+        where ps.project_id = $1 and ps.point_id = s.point_id""",
         project_id, *columns,
     )  # fmt: skip
 
@@ -296,7 +296,7 @@ async def load_chain(
         and r.read_at >= $4 and not exists (select from reading_aside x
             where x.project_id = r.project_id and x.meter_id = r.meter_id
             and x.register_epoch = r.register_epoch and x.read_at = r.read_at)
-        order by r.read_at""",  # noqa: S608
+        order by r.read_at""",
         project_id, meter_id, register_epoch, from_us(from_at_us),
     )  # fmt: skip
     milli = np.array([list(row.values())[1:] for row in rows], dtype=np.int64).reshape(-1, 5)
@@ -340,7 +340,7 @@ async def set_chain(connection: Connection, project_id: int, state: Mapping[str,
     sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(names, start=3))
     values = [from_us(state[name]) if name in INSTANTS else state[name] for name in names]
     await connection.execute(
-        f"update point_state set {sets} where project_id = $1 and point_id = $2",  # noqa: S608
+        f"update point_state set {sets} where project_id = $1 and point_id = $2",
         project_id, state["point_id"], *values,
     )  # fmt: skip
 

@@ -58,7 +58,7 @@ _POINTS: Final = f"""
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared h on h.account_id = p.account_id
-    where p.project_id = $1"""  # noqa: S608  # built from constants above
+    where p.project_id = $1"""
 _BY_PLACE: Final = "order by b.sort, f.sort, building, building_id, f.name, r.sort, r.name, p.id"
 
 
@@ -135,7 +135,7 @@ async def get_command(
         f"""select c.*, r.id as room_id, r.name as room, coalesce(n.name, '') as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
             {_PLACE} left join person n on n.id = c.actor_id
-            where c.project_id = $1 and c.id = $2""",  # noqa: S608
+            where c.project_id = $1 and c.id = $2""",
         project_id, command_id,
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ ALARMS: Final = ListQuery(
         from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
         left join meter m on (m.project_id, m.id) = (a.project_id, a.meter_id)
         left join gateway w on (w.project_id, w.id) = (a.project_id, a.gateway_id)
-        where a.project_id = $1""",  # noqa: S608
+        where a.project_id = $1""",
     {
         "open": "(q.closed_at is null) = {}::bool",
         "kind": "q.kind = {}",
@@ -210,7 +210,7 @@ METERS: Final = ListQuery(
         left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
         left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
             and o.kind = 'meter_offline' and o.closed_at is null
-        where m.project_id = $1 and m.removed_at is null""",  # noqa: S608
+        where m.project_id = $1 and m.removed_at is null""",
     {
         "online": "q.is_online = {}::bool",
         "gateway": "q.gateway_id = {}",
@@ -252,7 +252,7 @@ NOTICES: Final = ListQuery(
             n.created_at, n.sent_at, {_PLACE_COLUMNS}
         from notice n
         left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
-        where n.project_id = $1""",  # noqa: S608
+        where n.project_id = $1""",
     {
         "state": "q.state = {}",
         "channel": "q.channel = {}",
@@ -269,7 +269,7 @@ COMMANDS: Final = ListQuery(
         from command c join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
         left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
         left join person n on n.id = c.actor_id
-        where c.project_id = $1""",  # noqa: S608
+        where c.project_id = $1""",
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
@@ -302,7 +302,7 @@ async def fetch_list(
 ) -> Listing:
     """One page of a list."""
     sql, arguments = _filtered(query, project_id, wanted)
-    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)  # noqa: S608
+    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)
     rows = await connection.fetch(
         f"{sql} {_order(query, wanted)} limit {int(wanted.limit)} offset {int(wanted.offset)}",
         *arguments,
@@ -335,7 +335,7 @@ def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[str, l
             arguments.append(given)
             conditions.append(query.filters[key].format(f"${len(arguments)}"))
     where = f" where {' and '.join(conditions)}" if conditions else ""
-    return f"select * from ({query.source}) q{where}", arguments  # noqa: S608
+    return f"select * from ({query.source}) q{where}", arguments
 
 
 def _order(query: ListQuery, wanted: Wanted) -> str:

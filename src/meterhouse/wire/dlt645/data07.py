@@ -6,7 +6,6 @@ it asks for them.
 """
 
 from meterhouse.wire.dlt645.layout import (
-    Binary,
     Digits,
     Many,
     Number,
@@ -26,6 +25,8 @@ PRICE = Number(4, 4, "CNY/kWh")
 VOLTAGE = Number(2, 1, "V")
 CURRENT = Number(3, 3, "A", signed=True)
 POWER = Number(3, 4, "kW", signed=True)
+KVAR = Number(3, 4, "kvar", signed=True)
+KVA = Number(3, 4, "kVA", signed=True)
 POWER_FACTOR = Number(2, 3, "", signed=True)
 COUNT = Number(2)
 COUNT_1 = Number(1)
@@ -33,7 +34,7 @@ MINUTES = Number(2, 0, "min")
 STATUS = Word(2)
 MINUTE_STAMP = Stamp("YYMMDDhhmm")
 SECOND_STAMP = Stamp("YYMMDDhhmmss")
-DEMAND = Row((("demand", Number(3, 4, "kW", signed=True)), ("time", MINUTE_STAMP)))
+DEMAND = Row((("demand", POWER), ("time", MINUTE_STAMP)))
 DAILY_FREEZE = Many(ENERGY, ("total",), "tariff")
 
 # Frames 2007-020 to 023 were captured from a meter that pushes this block by itself; there
@@ -69,7 +70,13 @@ _ENERGIES = (
     Entry("00900101", "overdraft_energy", "overdraft energy", ENERGY),
     Entry("00900200", "remaining_amount", "remaining amount", AMOUNT),
     Entry("00900201", "overdraft_amount", "overdraft amount", AMOUNT),
-    # Unsettled: the layout of the demand blocks.
+    # Unsettled: the registers of single phases, and the layout of the demand blocks.
+    Entry("0015ttss", "forward_active_a", "forward active energy of phase A", ENERGY),
+    Entry("0016ttss", "reverse_active_a", "reverse active energy of phase A", ENERGY),
+    Entry("0029ttss", "forward_active_b", "forward active energy of phase B", ENERGY),
+    Entry("002Attss", "reverse_active_b", "reverse active energy of phase B", ENERGY),
+    Entry("003Dttss", "forward_active_c", "forward active energy of phase C", ENERGY),
+    Entry("003Ettss", "reverse_active_c", "reverse active energy of phase C", ENERGY),
     Entry("0101ttss", "forward_demand", "forward active maximum demand", DEMAND),
     Entry("0102ttss", "reverse_demand", "reverse active maximum demand", DEMAND),
 )
@@ -94,9 +101,15 @@ _INSTANTANEOUS = (
     Entry("0201pp00", "voltage", "voltage", VOLTAGE),
     Entry("0202pp00", "current", "current", CURRENT),
     Entry("0203qq00", "active_power", "active power", POWER),
-    Entry("0204qq00", "reactive_power", "reactive power", Number(3, 4, "kvar", signed=True)),
-    Entry("0205qq00", "apparent_power", "apparent power", Number(3, 4, "kVA", signed=True)),
+    Entry("0204qq00", "reactive_power", "reactive power", KVAR),
+    Entry("0205qq00", "apparent_power", "apparent power", KVA),
     Entry("0206qq00", "power_factor", "power factor", POWER_FACTOR),
+    # Unsettled: phase angles, and the four powers of one minute and of the demand period.
+    Entry("0207pp00", "phase_angle", "phase angle", Number(2, 1, "°")),
+    Entry("02800003", "minute_power", "active power, mean of one minute", POWER),
+    Entry("02800004", "active_demand", "present active demand", POWER),
+    Entry("02800005", "reactive_demand", "present reactive demand", KVAR),
+    Entry("02800006", "apparent_demand", "present apparent demand", KVA),
     Entry("02800001", "neutral_current", "neutral current", Number(3, 3, "A")),
     Entry("02800002", "frequency", "frequency", Number(2, 2, "Hz")),
     Entry("02800007", "temperature", "internal temperature", Number(2, 1, "°C", signed=True)),
@@ -129,6 +142,7 @@ _CLOCK_AND_COUNTS = (
     Entry("04000307", "voltage_ratio", "voltage transformer ratio", Number(3)),
     Entry("04000401", "address", "communication address", Digits(6)),
     Entry("04000402", "meter_number", "meter number", Digits(6)),
+    Entry("04000409", "meter_constant", "active meter constant", Number(3, 0, "imp/kWh")),
     Entry("0400040E", "customer_number", "customer number", Digits(6)),
     Entry("04000503", "status_word_3", "status word 3", STATUS),
     Entry("040005FF", "status_words", "status words", Many(STATUS, (), "status word")),
@@ -184,18 +198,6 @@ _VENDOR = (
     Entry("04600101", "reporting_interval", "reporting interval (vendor)", Raw()),
     Entry("070104FF", "vendor_parameters", "parameter block (vendor)", Raw()),
     Entry("80808080", "vendor_heartbeat", "heart-beat (vendor)", Raw()),
-)
-
-# The recharge of a vendor family without a security module (frame 2007-031): the amount is
-# binary, unlike every number above. The same identifier with four bytes less is the 国网 layout.
-VENDOR_RECHARGE = Row(
-    (
-        ("amount", Binary(4, 2, "CNY")),
-        ("order number", Digits(8)),
-        ("mac 1", Raw(4)),
-        ("address", Digits(6)),
-        ("mac 2", Raw(4)),
-    )
 )
 
 TABLE = Table(

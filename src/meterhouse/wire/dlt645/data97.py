@@ -11,6 +11,8 @@ from meterhouse.wire.dlt645.table import Entry, Table
 
 REACTIVE = Number(4, 2, "kvarh")
 BANDS = ("total", "tariff 1", "tariff 2", "tariff 3", "tariff 4")
+PHASES = ("total", "phase A", "phase B", "phase C")
+WITHOUT_TOTAL = frozenset({"voltage", "current"})
 
 
 def _register(head: str, quantity: str, meaning: str, layout: Number) -> tuple[Entry, ...]:
@@ -28,6 +30,17 @@ def _register(head: str, quantity: str, meaning: str, layout: Number) -> tuple[E
     )
 
 
+def _phases(head: str, quantity: str, meaning: str, layout: Number) -> tuple[Entry, ...]:
+    """Total (of what has one), phases A to C and the block of one present value."""
+    first = 1 if quantity in WITHOUT_TOTAL else 0
+    single = tuple(
+        Entry(f"{head}{index}", quantity, f"{meaning}, {PHASES[index]}", layout)
+        for index in range(first, len(PHASES))
+    )
+    block = Many(layout, PHASES[first:], "phase")
+    return (*single, Entry(f"{head}F", quantity, f"{meaning}, block", block))
+
+
 TABLE = Table(
     4,
     (
@@ -39,16 +52,12 @@ TABLE = Table(
         *_register("942", "reverse_active_month_1", "reverse active energy, last month", ENERGY),
         # Unsettled: the month before the last stands at 9A by general knowledge.
         *_register("9A1", "forward_active_month_2", "forward active energy, 2 months ago", ENERGY),
-        Entry("B611", "voltage", "voltage, phase A", Number(2, 0, "V")),
-        Entry("B612", "voltage", "voltage, phase B", Number(2, 0, "V")),
-        Entry("B613", "voltage", "voltage, phase C", Number(2, 0, "V")),
-        Entry("B621", "current", "current, phase A", Number(2, 2, "A")),
-        Entry("B622", "current", "current, phase B", Number(2, 2, "A")),
-        Entry("B623", "current", "current, phase C", Number(2, 2, "A")),
-        Entry("B630", "active_power", "active power, total", Number(3, 4, "kW")),
-        Entry("B631", "active_power", "active power, phase A", Number(3, 4, "kW")),
-        Entry("B632", "active_power", "active power, phase B", Number(3, 4, "kW")),
-        Entry("B633", "active_power", "active power, phase C", Number(3, 4, "kW")),
+        *_phases("B61", "voltage", "voltage", Number(2, 0, "V")),
+        *_phases("B62", "current", "current", Number(2, 2, "A")),
+        *_phases("B63", "active_power", "active power", Number(3, 4, "kW")),
+        # Unsettled: reactive power and power factor.
+        *_phases("B64", "reactive_power", "reactive power", Number(2, 2, "kvar")),
+        *_phases("B65", "power_factor", "power factor", Number(2, 3)),
         Entry("C010", "clock_date", "date and weekday", Stamp("YYMMDDWW")),
         Entry("C011", "clock_time", "time of day", Stamp("hhmmss")),
         Entry("C020", "meter_state", "meter state", Word(1)),

@@ -9,19 +9,16 @@ from enum import IntFlag
 
 from meterhouse.errors import OutOfRange
 
-# Field → bit of status word 3 (DI 04000503), as the standard's layout has it.
-RELAY_BIT = 4
-RELAY_COMMAND_BIT = 6
-KEEP_POWER_BIT = 12
-
 
 @dataclass(frozen=True, slots=True)
 class StatusWord3:
     """Status word 3 (04000503): supply, relay, keep-power and prepaid state of a meter.
 
-    `supply` is 0 mains, 1 auxiliary, 2 battery; `prepaid_kind` 0 not prepaid, 1 by energy,
-    2 by amount. For the sets, False is set 1 in force and True set 2. `*_unopened`: no account
-    has been opened yet. Real meters were seen with `supply` 3 (words 114FH and 1147H).
+    The fields stand in the order of their bits, two bits for a number, one for a truth; relay,
+    relay command and keep-power are bits 4, 6 and 12. `supply` is 0 mains, 1 auxiliary, 2
+    battery; `prepaid_kind` 0 not prepaid, 1 by energy, 2 by amount. For the sets, False is set 1
+    in force and True set 2. `*_unopened`: no account has been opened yet. Real meters were seen
+    with `supply` 3 (words 114FH and 1147H).
     """
 
     slot_table_set_2: bool = False
@@ -60,6 +57,20 @@ class StatusWord3:
             word |= (int(getattr(self, field.name)) & (2**width - 1)) << at
             at += width
         return word
+
+
+# Bits of status words 4, 5 and 6: what is wrong with phase A, B and C.
+PHASE_FAULTS = (
+    "loss of voltage",
+    "under-voltage",
+    "over-voltage",
+    "loss of current",
+    "over-current",
+    "overload",
+    "reverse power",
+    "phase loss",
+    "current break",
+)
 
 
 class Refusal(IntFlag):

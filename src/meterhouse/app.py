@@ -1,0 +1,233 @@
+"""The composition root: settings in, a running house out.
+
+Owns what is started in which order, the platform's clock, and the one place where flows meet the
+web's gate. Must never decide anything itself. Everything is stopped in the reverse order, so that
+what has been read is committed before the database goes.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import uvicorn
+
+from meterhouse.config import Settings
+from meterhouse.errors import MeterhouseError
+from meterhouse.flows import access
+from meterhouse.flows.upkeep import ready_partitions
+from meterhouse.headend.service import HeadEnd, HeadEndSettings
+from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
+from meterhouse.ports import Clock, Notifier
+from meterhouse.rating.warm import warm
+from meterhouse.store.db import Address, Database
+from meterhouse.store.migrate import drop_database, migrate, revision
+from meterhouse.store.server import EmbeddedServer
+from meterhouse.web.access import Caller, Scope
+from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.worker import Worker
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = "embedded"
+HEAD_REVISION = "0001"
+PARTS = ("web", "headend", "worker")
+
+
+class SchemaOld(MeterhouseError):
+    """The database is at {found}, this program needs {wanted}: run `meterhouse migrate`."""
+
+    code = "schema_old"
+
+    def __init__(self, found: str | None, wanted: str) -> None:
+        super().__init__(found=found or "none", wanted=wanted)
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What of the house is to run, on which clock.
+
+    `speed` is seconds of the clock per real second; `database` the name within the embedded
+    server; `fresh` drops that database first.
+    """
+
+    parts: frozenset[str] = frozenset(PARTS)
+    clock: Clock = utc_now
+    speed: int = 1
+    database: str = "meterhouse"
+    fresh: bool = False
+
+
+class DatabaseGate:
+    """The web's gate over the flows of access."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def caller_of_session(self, token: str) -> Caller | None:
+        """The person of a live session."""
+        known = await access.known_by_session(self._db, token, self._clock())
+        return None if known is None else _caller(known, token)
+
+    async def caller_of_key(self, key: str) -> Caller | None:
+        """The API client of a live key."""
+        known = await access.known_by_key(self._db, key)
+        return None if known is None else _caller(known, key)
+
+    async def sign_in(self, login: str, password: str, agent: str) -> str | None:
+        """A new session's token, or None."""
+        return await access.sign_in(self._db, login, password, agent, self._clock())
+
+    async def sign_out(self, token: str) -> None:
+        """End a session."""
+        await access.sign_out(self._db, token)
+
+
+def _caller(known: access.Known, credential: str) -> Caller:
+    scopes = {
+        one.project_id: Scope(
+            one.project_id, one.name, one.timezone, one.currency, one.currency_exponent, one.verbs
+        )
+        for one in known.reaches
+    }
+    return Caller(known.person_id, known.name, known.language, scopes, credential)
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the house decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(slots=True)
+class House:
+    """A running installation; use `run_house` to make one."""
+
+    settings: Settings
+    plan: Plan
+    address: Address
+    db: Database
+    headend: HeadEnd | None = None
+    web_port: int = 0
+    first_password: str | None = None
+
+
+@contextlib.asynccontextmanager
+async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]:
+    """The database's address; starts the embedded server and brings it up to date.
+
+    Raises:
+        SchemaOld: a server given by URL has not been migrated.
+    """
+    if settings.database_url != EMBEDDED:
+        address = Address(url=settings.database_url)
+        found = await revision(address)
+        if found != HEAD_REVISION:
+            raise SchemaOld(found, HEAD_REVISION)
+        yield address
+        return
+    async with EmbeddedServer(settings.data / "postgres") as server:
+        address = Address(
+            host=str(server.socket_folder), port=server.port, database=plan.database,
+            superuser=server.superuser, login_roles=True,
+        )  # fmt: skip
+        if plan.fresh:
+            await drop_database(address)
+        await migrate(address)
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def run_house(
+    settings: Settings, plan: Plan, before: Callable[[House], Awaitable[None]] | None = None
+) -> AsyncIterator[House]:
+    """Start what the plan names; stop it in reverse order at the end of the block.
+
+    `before` runs when the database is ready and nothing else has started.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(open_address(settings, plan))
+        db = Database(address)
+        await db.open()
+        stack.push_async_callback(db.close)
+        house = House(settings, plan, address, db)
+        now = plan.clock()
+        await ready_partitions(db, [now, now + timedelta(days=7)])
+        await asyncio.to_thread(warm)
+        house.first_password = await first_administrator(db, now)
+        if before is not None:
+            await before(house)
+        await start_parts(stack, house)
+        yield house
+
+
+async def start_parts(stack: AsyncExitStack, house: House) -> None:
+    """Start head end, worker and web, as far as the plan names them."""
+    settings, plan, db = house.settings, house.plan, house.db
+    if "worker" in plan.parts:
+        worker = Worker(db, plan.clock, plan.speed, notifiers(settings))
+        worker.start()
+        stack.push_async_callback(worker.stop)
+    if "headend" in plan.parts:
+        chosen = HeadEndSettings(
+            settings.headend_host, settings.headend_port, plan.speed, settings.transport
+        )
+        house.headend = HeadEnd(db, plan.clock, chosen)
+        await house.headend.start()
+        stack.push_async_callback(house.headend.stop)
+    if "web" in plan.parts:
+        await _start_web(stack, house)
+
+
+async def first_administrator(db: Database, at: datetime) -> str | None:
+    """On an empty installation: an administrator with a random password, to be shown once."""
+    if await access.has_staff(db):
+        return None
+    password = access.new_password()
+    await access.add_person(
+        db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at
+    )
+    return password
+
+
+def notifiers(settings: Settings) -> Mapping[str, Notifier]:
+    """The channels this installation has, by name."""
+    channels: dict[str, Notifier] = {"console": ConsoleNotifier()}
+    if settings.smtp_url:
+        channels["email"] = EmailNotifier(settings.smtp_url, settings.mail_from)
+    return channels
+
+
+async def _start_web(stack: AsyncExitStack, house: House) -> None:
+    settings, plan = house.settings, house.plan
+    services = Services(
+        house.db, DatabaseGate(house.db, plan.clock), plan.clock,
+        WebSettings(secure_cookies=settings.secure_cookies),
+    )  # fmt: skip
+    config = uvicorn.Config(
+        create_app(services), host=settings.host, port=settings.port, log_config=None,
+        access_log=False, lifespan="off", timeout_graceful_shutdown=3,
+    )  # fmt: skip
+    listening = config.bind_socket()
+    house.web_port = listening.getsockname()[1]
+    server = _Quiet(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+
+    async def stop() -> None:
+        server.should_exit = True
+        await task
+        listening.close()
+
+    stack.push_async_callback(stop)

@@ -1,0 +1,245 @@
+"""The command line: one command a job, each with a help that teaches.
+
+Owns arguments, the terminal and the exit status. Must never do a job itself. Heavy rooms are
+imported inside the commands: `--help` stays quick, and numba learns its cache folder first.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meterhouse.config import Settings, load
+from meterhouse.errors import MeterhouseError
+
+if TYPE_CHECKING:
+    from meterhouse.app import House
+
+app = typer.Typer(
+    help="meterhouse: meters read, money exact, relays switched.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Host = Annotated[str | None, typer.Option(help="Address the console and the API listen on.")]
+Port = Annotated[int | None, typer.Option(help="Their port; 0 takes a free one.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the embedded database and compiled kernels.")
+]
+Url = Annotated[
+    str | None, typer.Option(help="'embedded', or postgresql://user:password@host/name.")
+]
+
+
+def main() -> None:
+    """Run the command line; an expected error ends it with its message and status 1."""
+    logging.basicConfig(
+        level=os.environ.get("METERHOUSE_LOG", "WARNING").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        app()
+    except MeterhouseError as error:
+        typer.echo(f"meterhouse: {error} [{error.code}]", err=True)
+        sys.exit(1)
+
+
+def settle(**chosen: Any) -> Settings:
+    """Settings in force, and the folder compiled kernels are kept in."""
+    settings = load(chosen)
+    kernels = settings.data / "kernels"
+    kernels.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels.absolute()))
+    return settings
+
+
+def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run something until it ends or is asked to stop (Ctrl-C, SIGTERM); both end it cleanly."""
+    import uvloop
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(one, stop.set)
+        await work(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(guarded())
+
+
+@app.command()
+def demo(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    speed: Annotated[int, typer.Option(min=1, max=600, help="Town seconds per second.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same town.")] = 2007,
+) -> None:
+    """A living town in your browser: 200 metered rooms, simulated meters, real protocol.
+
+    Starts everything on this machine, fills a database of its own, and prints where to sign in.
+    Every start begins the same town anew.
+    """
+    settings = settle(host=host, port=port, data=data, headend_port=0, transport="rs485")
+    from meterhouse.cli.demo import live
+
+    run(lambda stop: live(settings, speed, seed, stop))
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    database_url: Url = None,
+    only: Annotated[
+        str | None, typer.Option(help="One part alone: web, headend or worker.")
+    ] = None,
+    headend_host: Annotated[str | None, typer.Option(help="Where gateways dial in.")] = None,
+    headend_port: Annotated[int | None, typer.Option(help="Their port.")] = None,
+) -> None:
+    """Run the platform: console, API, head end and worker, or one of them alone."""
+    settings = settle(
+        host=host, port=port, data=data, database_url=database_url, headend_host=headend_host,
+        headend_port=headend_port,
+    )  # fmt: skip
+    from meterhouse import app as composition
+
+    if only is not None and only not in composition.PARTS:
+        raise typer.BadParameter(f"choose one of {', '.join(composition.PARTS)}", param_hint="only")
+    parts = frozenset([only] if only else composition.PARTS)
+
+    async def work(stop: asyncio.Event) -> None:
+        async with composition.run_house(settings, composition.Plan(parts)) as house:
+            announce(house)
+            await stop.wait()
+        typer.echo("meterhouse has stopped.")
+
+    run(work)
+
+
+def announce(house: "House") -> None:
+    """Say where everything is, and the first password if one has just been made."""
+    if house.web_port:
+        typer.echo(f"Console and API   http://{house.settings.host}:{house.web_port}/")
+    if house.headend is not None:
+        typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
+    if house.first_password is not None:
+        typer.echo("Sign in           admin")
+        typer.echo(f"Password          {house.first_password}   (shown this once)")
+    typer.echo("Ctrl-C stops it.")
+
+
+@app.command()
+def migrate(data: Data = None, database_url: Url = None) -> None:
+    """Bring the database to the schema this program needs; running it twice changes nothing."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse import app as composition
+    from meterhouse.store.db import Address
+    from meterhouse.store.migrate import migrate as bring
+
+    async def work(_: asyncio.Event) -> None:
+        if settings.database_url == composition.EMBEDDED:
+            async with composition.open_address(settings, composition.Plan()):
+                typer.echo(f"The database is at revision {composition.HEAD_REVISION}.")
+        else:
+            found = await bring(Address(url=settings.database_url))
+            typer.echo(f"The database is at revision {found}.")
+
+    run(work)
+
+
+@app.command()
+def doctor(data: Data = None, database_url: Url = None) -> None:
+    """Check this installation, print the settings in force, and say how to mend what is wrong."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse.cli.doctor import examine
+
+    healthy = True
+
+    async def work(_: asyncio.Event) -> None:
+        nonlocal healthy
+        async for ok, line in examine(settings):
+            healthy = healthy and ok
+            typer.echo(f"{'ok  ' if ok else 'MEND'}  {line}")
+
+    run(work)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    data: Data = None,
+    database_url: Url = None,
+    database: Annotated[str, typer.Option(help="Name within the embedded server.")] = "meterhouse",
+) -> None:
+    """Prove the ledger over the whole database: a line a proof, status 1 if one fails."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse import app as composition
+    from meterhouse.store import proofs
+
+    failed = 0
+
+    async def work(_: asyncio.Event) -> None:
+        nonlocal failed
+        plan = composition.Plan(database=database)
+        async with composition.open_address(settings, plan) as address:
+            for proof in await proofs.prove(address):
+                failed += not proof.holds
+                typer.echo(f"{'ok    ' if proof.holds else 'FAILED'}  {proof.says}")
+
+    run(work)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sim(
+    meters: Annotated[int, typer.Option(min=3, help="How many meters.")] = 200,
+    gateways: Annotated[int, typer.Option(min=1, help="How many gateways share them.")] = 8,
+    host: Annotated[str, typer.Option(help="The head end to dial; where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; the first of ours with --listen.")] = 7645,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same town.")] = 2007,
+    speed: Annotated[int, typer.Option(min=1, help="Town seconds per second.")] = 1,
+    listen: Annotated[bool, typer.Option(help="Wait for the head end to dial out.")] = False,
+    baud: Annotated[int | None, typer.Option(help="Imitate RS-485 at this speed.")] = None,
+) -> None:
+    """A fleet of simulated meters behind gateways that speak the real protocol."""
+    from meterhouse.cli.sim import run_fleet
+
+    run_fleet(meters, gateways, host, port, seed, speed, listen=listen, baud=baud)
+
+
+@app.command()
+def decode(
+    protocol: Annotated[str, typer.Option(help="dlt645-2007 or dlt645-1997.")] = "dlt645-2007",
+) -> None:
+    """Explain frames: hex on standard input, one JSON object a frame on standard output."""
+    from meterhouse.cli.decode import decode_lines
+
+    for found in decode_lines(protocol, sys.stdin):
+        typer.echo(json.dumps(found, ensure_ascii=False))
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all when left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a figure.")] = False,
+    data: Data = None,
+) -> None:
+    """Measure this machine: what it decodes, rates, stores and switches in a second."""
+    settings = settle(data=data)
+    from meterhouse.cli.bench import measure
+
+    measure(settings, names or [], as_json)
