@@ -59,7 +59,7 @@ _POINTS: Final = f"""
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared h on h.account_id = p.account_id
     where p.project_id = $1"""
-_BY_PLACE: Final = "order by b.sort, f.sort, building, building_id, f.name, r.sort, r.name, p.id"
+_BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
 async def pulse(connection: Connection, project_id: int) -> int:
