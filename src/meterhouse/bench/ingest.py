@@ -89,13 +89,13 @@ async def _chunk(
     rows = reading.reading_rows(
         site.project_id, epochs, batch, np.arange(len(batch.meter_id)), at
     )
-    stream = bulk.packed(rows)
+    blocks = await bulk.packed(rows)
     async with site.db.transaction([site.project_id]) as connection:
         week = await readings.ready_partition(connection, to_us(at))
     await bare.ready(week)
     gc.collect()
     begin = perf_counter()
-    await bare.copy(week, stream)
+    await bare.copy(week, blocks)
     copy_s = perf_counter() - begin
     begin, begin_cpu = perf_counter(), process_time()
     done = await reading.ingest(site.db, tariffs, site.project_id, batch, at)

@@ -100,7 +100,8 @@ async def ingest(
 async def _ingest(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
-    columns = await _load(connection, project["id"], batch)
+    wanted = np.unique(batch.meter_id)
+    columns = await readings.load_state(connection, project["id"], wanted)
     row, placed = _places(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
@@ -130,14 +131,6 @@ async def _ingest(
         connection, tariffs, project, columns, batch.take(fresh), row[fresh], at
     )
     return replace(done, commands=commands, doubtful=doubtful, soon=soon)
-
-
-async def _load(connection: Connection, project_id: int, batch: Batch) -> dict[str, Ints]:
-    """The state of the batch's meters; of the whole project when that is no more work."""
-    wanted = np.unique(batch.meter_id)
-    points = await monitor.point_count(connection, project_id)
-    some = None if 4 * len(wanted) > points else wanted
-    return await readings.load_state(connection, project_id, some)
 
 
 def _places(known: Ints, meter_id: Ints) -> tuple[Ints, NDArray[np.bool_]]:
@@ -234,7 +227,7 @@ async def _move(
     )
     now["read_at"] = batch.read_at_us[last]
     columns["accrued_nano"] = columns["accrued_nano"] + amount_nano
-    shared = await readings.shared_accruals(connection, project_id)
+    shared = await readings.shared_accruals(connection, project_id, now["account_id"])
     available = _available(now, columns, touched, amount_nano, shared, project)
     level = react.levels(now, available)
     after = chain.judged.state

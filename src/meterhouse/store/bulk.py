@@ -6,7 +6,6 @@ by a request or run on anybody's data: only `meterhouse.bench` calls it, on a cl
 The books it writes hold together (`proofs` is run on them), so what follows is the real work.
 """
 
-import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -156,14 +155,19 @@ class BareTable:
             f"create table if not exists bare_{week} partition of bare {bounds}"
         )
 
-    async def copy(self, week: str, stream: io.BytesIO) -> None:
+    async def copy(self, week: str, blocks: Sequence[bytes]) -> None:
         """COPY a packed stream and commit."""
+
+        async def stream() -> AsyncIterator[bytes]:
+            for block in blocks:
+                yield block
+
         await self._connection.copy_to_table(
             f"bare_{week}", schema_name=SCHEMA, columns=[name for name, _ in READING],
-            source=stream, format="binary",
+            source=stream(), format="binary",
         )  # fmt: skip
 
 
-def packed(rows: Columns) -> io.BytesIO:
-    """Reading rows as the stream that `BareTable.copy` takes."""
-    return io.BytesIO(pack(READING, rows))
+async def packed(rows: Columns) -> list[bytes]:
+    """Reading rows as the blocks that `BareTable.copy` takes."""
+    return [block async for block in pack(READING, rows)]
