@@ -6,9 +6,10 @@ is there already changes nothing; one that comes late is put where it belongs in
 judged and rated again, and the difference is posted. What cannot be billed is kept and alarmed.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,11 +25,14 @@ from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
 from meterhouse.store import catalog, monitor, queue, readings
+from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
 
 Ints = NDArray[np.int64]
 CHUNK_MAX = 100_000
+# A batch of more readings is worth two transactions.
+ALONE_MAX = 20_000
 FUTURE_MAX = timedelta(minutes=5)
 OLDEST = "2000-01-01T00:00:00+00:00"
 
@@ -78,19 +82,50 @@ class Ingested:
     commands: int = 0
     soon: tuple[int, ...] = field(default=())
 
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            *(getattr(self, one.name) + getattr(other, one.name) for one in fields(self))
+        )
+
 
 async def ingest(
     db: Database, tariffs: Tariffs, project_id: int, batch: Batch, at: datetime
 ) -> Ingested:
     """Store, judge, rate, accrue and decide one chunk. Committed when it returns.
 
+    A large chunk goes in two transactions side by side, a half of the meters each, so that two
+    cores of the database work on it. If one fails it raises, and the other may be committed: the
+    same chunk again is harmless.
+
     Raises:
         OutOfRange: more than `CHUNK_MAX` readings.
     """
     if len(batch.meter_id) > CHUNK_MAX:
         raise OutOfRange("readings in a chunk", len(batch.meter_id), 0, CHUNK_MAX)
+    done = await asyncio.gather(
+        *(_commit(db, tariffs, project_id, part, at) for part in _halves(batch)),
+        return_exceptions=True,
+    )
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+    return sum((one for one in done if isinstance(one, Ingested)), Ingested())
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    """The batch, or where it is large its lower and upper meters, cut between two locks."""
+    if len(batch.meter_id) <= ALONE_MAX:
+        return [batch]
+    cut = int(np.median(batch.meter_id)) >> monitor.LOCK_BITS << monitor.LOCK_BITS
+    low = batch.meter_id < cut
+    return [batch.take(which) for which in (low, ~low) if which.any()]
+
+
+async def _commit(
+    db: Database, tariffs: Tariffs, project_id: int, batch: Batch, at: datetime
+) -> Ingested:
     async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+        await monitor.lock_meters(connection, project_id, batch.meter_id)
         project = await catalog.get_project(connection, project_id)
         done = await _ingest(connection, tariffs, project, batch, at)
         await readings.bump(connection, project_id)
@@ -100,9 +135,8 @@ async def ingest(
 async def _ingest(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
-    wanted = np.unique(batch.meter_id)
-    columns = await readings.load_state(connection, project["id"], wanted)
-    row, placed = _places(columns["meter_id"], batch.meter_id)
+    columns = await readings.load_state(connection, project["id"], distinct(batch.meter_id))
+    row, placed = find(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
         batch.read_at_us >= to_us(datetime.fromisoformat(OLDEST))
@@ -131,14 +165,6 @@ async def _ingest(
         connection, tariffs, project, columns, batch.take(fresh), row[fresh], at
     )
     return replace(done, commands=commands, doubtful=doubtful, soon=soon)
-
-
-def _places(known: Ints, meter_id: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """The row of each meter among the known ones (ascending), and whether it is there at all."""
-    if not len(known):
-        return np.zeros(len(meter_id), dtype=np.int64), np.zeros(len(meter_id), dtype=np.bool_)
-    row = np.minimum(np.searchsorted(known, meter_id), len(known) - 1)
-    return row, known[row] == meter_id
 
 
 def reading_rows(
@@ -215,11 +241,13 @@ async def _move(
         (columns["block_milli"], columns["block_period_at"]), (row, batch.read_at_us, batch.milli),
     )  # fmt: skip
     await _store_charges(connection, project_id, columns, chain, row)
-    touched = np.unique(row)
+    touched = distinct(row)
     last = np.searchsorted(row, touched, side="right") - 1
     amount_nano = np.zeros(len(columns["point_id"]), dtype=np.int64)
     np.add.at(amount_nano, row, chain.rated.amount_nano)
-    now = {name: values[touched] for name, values in columns.items()}
+    now = dict(columns)
+    if len(touched) < len(columns["point_id"]):
+        now = {name: values[touched] for name, values in columns.items()}
     unknown = batch.relay[last] == Relay.UNKNOWN
     now["relay"] = np.where(unknown, now["relay"], batch.relay[last])
     now["keep_power"] = np.where(

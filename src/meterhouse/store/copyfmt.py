@@ -19,8 +19,9 @@ INT2, INT4, INT8 = ">i2", ">i4", ">i8"
 # timestamptz travels as microseconds since 2000-01-01 UTC; we count from 1970.
 TIMESTAMP = ">M"
 PG_EPOCH_US = 946_684_800_000_000
-# Half of a small second-level cache.
+# A block that is laid out column after column stays in a small second-level cache.
 BLOCK_BYTES = 262_144
+UNPACK_BYTES = 1_048_576
 
 Columns = Mapping[str, NDArray[Any]]
 Layout = Sequence[tuple[str, str]]
@@ -78,27 +79,53 @@ async def pack(layout: Layout, columns: Columns) -> AsyncIterator[bytes]:
     yield TRAILER
 
 
-def unpack(layout: Layout, stream: bytes) -> dict[str, NDArray[Any]]:
-    """A binary COPY stream of fixed-width, never-null rows as native columns.
+class Unpacker:
+    """A binary COPY stream of fixed-width, never-null rows, made native columns as it arrives.
 
-    Raises:
-        CopyLayoutMismatch: a NULL, another width or another number of fields.
+    Args:
+        layout: of the rows.
     """
-    record = _record(layout)
-    body = len(stream) - len(SIGNATURE) - len(TRAILER)
-    if body < 0 or not stream.startswith(SIGNATURE) or body % record.itemsize:
-        raise CopyLayoutMismatch(why=f"{body} bytes are no multiple of {record.itemsize}")
-    count = body // record.itemsize
-    rows = np.frombuffer(stream, dtype=record, count=count, offset=len(SIGNATURE))
-    columns = {name: np.empty(count, dtype=np.int64) for name, _ in layout}
-    step = _block_rows(layout)
-    for start in range(0, count, step):
-        block = rows[start : start + step]
-        for name, kind in layout:
-            if not (block[f"{name}#"] == _width(kind)).all():
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._record = _record(layout)
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = -len(SIGNATURE)
+        self._blocks: dict[str, list[NDArray[np.int64]]] = {name: [] for name, _ in layout}
+
+    async def take(self, data: bytes) -> None:
+        """Some bytes of the stream, cut anywhere. Raises `CopyLayoutMismatch`."""
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > UNPACK_BYTES:
+            self._unpack(self._waiting_bytes // self._record.itemsize)
+
+    def columns(self) -> dict[str, NDArray[np.int64]]:
+        """All rows, once the stream has ended.
+
+        Raises:
+            CopyLayoutMismatch: a NULL, another width or another number of fields.
+        """
+        count, rest = divmod(self._waiting_bytes - len(TRAILER), self._record.itemsize)
+        if rest:
+            raise CopyLayoutMismatch(why=f"a row is not {self._record.itemsize} bytes long")
+        self._unpack(count)
+        columns = {name: np.concatenate(blocks) for name, blocks in self._blocks.items()}
+        for name, kind in self._layout:
+            if kind == TIMESTAMP:
+                columns[name] += PG_EPOCH_US
+        return columns
+
+    def _unpack(self, count: int) -> None:
+        """Take so many rows off the front of what waits."""
+        stream = b"".join(self._waiting)
+        begin = len(stream) - self._waiting_bytes
+        if begin and stream[:begin] != SIGNATURE:
+            raise CopyLayoutMismatch(why="it does not begin as such an answer does")
+        rows = np.frombuffer(stream, dtype=self._record, count=count, offset=begin)
+        for name, kind in self._layout:
+            if not (rows[f"{name}#"] == _width(kind)).all():
                 raise CopyLayoutMismatch(why=f"column {name} is not {_width(kind)} bytes wide")
-            columns[name][start : start + step] = block[name]
-    for name, kind in layout:
-        if kind == TIMESTAMP:
-            columns[name] += PG_EPOCH_US
-    return columns
+            self._blocks[name].append(rows[name].astype(np.int64))
+        left = stream[begin + rows.nbytes :]
+        self._waiting, self._waiting_bytes = [left], len(left)

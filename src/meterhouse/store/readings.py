@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, pack, unpack
+from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, Unpacker, pack
+from meterhouse.store.columns import distinct, find, lie_close
 from meterhouse.store.db import SCHEMA, Connection
 from meterhouse.units import from_us, to_us
 
 Ints = NDArray[np.int64]
 NO_FLOOR_MINOR = -(10**17)
-# Meters wanted are "close together" when at least one in so many of their range is wanted.
-CLOSE = 4
 WEEK_US = 7 * 86_400_000_000
 # 1970-01-05 was a Monday.
 MONDAY_US = 4 * 86_400_000_000
@@ -153,7 +152,7 @@ async def load_state(
 
 def _among(column: str, ids: Ints) -> str:
     """A condition that finds these ascending ids, or where they lie close together, their range."""
-    if len(ids) and ids[-1] - ids[0] < CLOSE * len(ids):
+    if lie_close(ids):
         return f"{column} between {ids[0]} and {ids[-1]}"
     return f"{column} = any('{{{','.join(map(str, ids.tolist()))}}}'::int8[])"
 
@@ -162,14 +161,13 @@ async def _copy_out(
     connection: Connection, query: str, layout: Layout
 ) -> dict[str, NDArray[Any]]:
     """The answer of a query as columns, in the order of the first one."""
-    parts: list[bytes] = []
-
-    async def take(data: bytes) -> None:
-        parts.append(data)
-
-    await connection.copy_from_query(query, output=take, format="binary")
-    columns = unpack(layout, b"".join(parts))
-    order = np.argsort(columns[layout[0][0]], kind="stable")
+    unpacker = Unpacker(layout)
+    await connection.copy_from_query(query, output=unpacker.take, format="binary")
+    columns = unpacker.columns()
+    key = columns[layout[0][0]]
+    if (np.diff(key) > 0).all():
+        return columns
+    order = np.argsort(key, kind="stable")
     return {name: column[order] for name, column in columns.items()}
 
 
@@ -181,17 +179,17 @@ async def _load_money(
     What may be drawn is the point's own compartment and the common one; the floor is the former's.
     """
     own, common = columns["account_id"], columns.pop("common_account_id")
-    ids = np.unique(np.concatenate([own, common]))
+    ids = distinct(np.concatenate([own, common]))
     query = f"{_MONEY_QUERY}{int(project_id)} and {_among('id', ids[ids > 0])}"
     found = await _copy_out(connection, query, MONEY)
-    # A point without an account finds nothing, and nothing it could owe.
-    none = {"account_id": 0, "balance_minor": 0, "pending_debit_minor": 0}
-    none["floor_minor"] = NO_FLOOR_MINOR
-    found = {name: np.append(none[name], column) for name, column in found.items()}
-    mine, shared = (np.searchsorted(found["account_id"], one) for one in (own, common))
+    mine, has_own = find(found["account_id"], own)
+    shared, has_common = find(found["account_id"], common)
     for name in ("balance_minor", "pending_debit_minor"):
-        columns[name] = found[name][mine] + found[name][shared]
-    columns["floor_minor"] = found["floor_minor"][mine]
+        columns[name] = np.zeros(len(own), dtype=np.int64)
+        columns[name][has_own] = found[name][mine[has_own]]
+        columns[name][has_common] += found[name][shared[has_common]]
+    columns["floor_minor"] = np.full(len(own), NO_FLOOR_MINOR, dtype=np.int64)
+    columns["floor_minor"][has_own] = found["floor_minor"][mine[has_own]]
 
 
 async def _load_tracks(
@@ -219,15 +217,25 @@ async def _load_tracks(
 async def shared_accruals(
     connection: Connection, project_id: int, account_ids: Ints
 ) -> dict[int, int]:
-    """Accrued nano of those accounts that more than one point draws on, by account id."""
+    """Accrued nano of those accounts that more than one point draws on, by account id.
+
+    Where there are any, the flows of a project ask one after the other until each is committed:
+    none overlooks what another has just accrued on the same account.
+    """
+    ids = distinct(account_ids)
+    shared = await connection.fetch(
+        f"""select account_id from point where project_id = $1
+        and {_among("account_id", ids[ids > 0])} group by account_id having count(*) > 1""",
+        project_id,
+    )
+    if not shared:
+        return {}
+    await connection.execute("select pg_advisory_xact_lock(7303, $1::int8::int4)", project_id)
     rows = await connection.fetch(
         """select p.account_id, sum(ps.accrued_nano)::int8 as accrued_nano
            from point p join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)
-           where p.project_id = $1 and p.account_id in (
-               select account_id from point where project_id = $1
-               and account_id between $2 and $3 group by account_id having count(*) > 1)
-           group by p.account_id""",
-        project_id, int(account_ids.min()), int(account_ids.max()),
+           where p.project_id = $1 and p.account_id = any($2::int8[]) group by p.account_id""",
+        project_id, [row["account_id"] for row in shared],
     )  # fmt: skip
     return {row["account_id"]: row["accrued_nano"] for row in rows}
 
