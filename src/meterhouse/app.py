@@ -146,6 +146,8 @@ async def run_house(
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        # Kernels compile on the other core while the database starts.
+        warming = asyncio.create_task(asyncio.to_thread(warm))
         address = await stack.enter_async_context(open_address(settings, plan))
         db = Database(address)
         await db.open()
@@ -153,7 +155,7 @@ async def run_house(
         house = House(settings, plan, address, db)
         now = plan.clock()
         await ready_partitions(db, [now, now + timedelta(days=7)])
-        await asyncio.to_thread(warm)
+        await warming
         house.first_password = await first_administrator(db, now)
         if before is not None:
             await before(house)
