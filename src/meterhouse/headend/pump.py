@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
-LOOK_S = 20
+LOOK_S = 60
 SKIPPED_ROUNDS_MAX = 8
 ACTIONS: dict[CommandKind, Action] = {
     CommandKind.DISCONNECT: Action.DISCONNECT,
