@@ -1,8 +1,8 @@
 """The composition root: settings in, a running house out.
 
-Owns what is started in which order, the platform's clock, and the one place where flows meet the
-web's gate. Must never decide anything itself. Everything is stopped in the reverse order, so that
-what has been read is committed before the database goes.
+Owns what is started in which order, and the platform's clock. Must never
+decide anything itself. Everything is stopped in the reverse order, so that what has been read is
+committed before the database goes.
 """
 
 import asyncio
@@ -25,8 +25,7 @@ from meterhouse.ports import Clock, Notifier
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import drop_database, migrate, revision
-from meterhouse.store.server import EmbeddedServer
-from meterhouse.web.access import Caller, Scope
+from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.worker import Worker
 
@@ -66,42 +65,6 @@ class Plan:
     fresh: bool = False
 
 
-class DatabaseGate:
-    """The web's gate over the flows of access."""
-
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db = db
-        self._clock = clock
-
-    async def caller_of_session(self, token: str) -> Caller | None:
-        """The person of a live session."""
-        known = await access.known_by_session(self._db, token, self._clock())
-        return None if known is None else _caller(known, token)
-
-    async def caller_of_key(self, key: str) -> Caller | None:
-        """The API client of a live key."""
-        known = await access.known_by_key(self._db, key)
-        return None if known is None else _caller(known, key)
-
-    async def sign_in(self, login: str, password: str, agent: str) -> str | None:
-        """A new session's token, or None."""
-        return await access.sign_in(self._db, login, password, agent, self._clock())
-
-    async def sign_out(self, token: str) -> None:
-        """End a session."""
-        await access.sign_out(self._db, token)
-
-
-def _caller(known: access.Known, credential: str) -> Caller:
-    scopes = {
-        one.project_id: Scope(
-            one.project_id, one.name, one.timezone, one.currency, one.currency_exponent, one.verbs
-        )
-        for one in known.reaches
-    }
-    return Caller(known.person_id, known.name, known.language, scopes, credential)
-
-
 class _Quiet(uvicorn.Server):
     """uvicorn without signal handlers of its own: the house decides when it ends."""
 
@@ -124,11 +87,16 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]:
+async def open_address(
+    settings: Settings, plan: Plan, *, join: bool = False
+) -> AsyncIterator[Address]:
     """The database's address; starts the embedded server and brings it up to date.
+
+    With `join`, the server that a running meterhouse keeps on this folder will do as well.
 
     Raises:
         SchemaOld: a server given by URL has not been migrated.
+        DataInUse: another meterhouse runs on this folder.
     """
     if settings.database_url != EMBEDDED:
         address = Address(url=settings.database_url)
@@ -137,15 +105,35 @@ async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]
             raise SchemaOld(found, HEAD_REVISION)
         yield address
         return
-    async with EmbeddedServer(settings.data / "postgres") as server:
+    server = EmbeddedServer(settings.data / "postgres")
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+            folder = server.socket_folder
+        except DataInUse:
+            if not join:
+                raise
+            folder = server.join()
         address = Address(
-            host=str(server.socket_folder), port=server.port, database=plan.database,
+            host=str(folder), port=server.port, database=plan.database,
             superuser=server.superuser, login_roles=True,
         )  # fmt: skip
         if plan.fresh:
             await drop_database(address)
         await migrate(address)
         yield address
+
+
+@contextlib.asynccontextmanager
+async def open_database(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
+    """A database for a single job beside a house that may be running."""
+    async with open_address(settings, plan, join=True) as address:
+        db = Database(address, size=2)
+        await db.open()
+        try:
+            yield db
+        finally:
+            await db.close()
 
 
 @contextlib.asynccontextmanager
@@ -213,7 +201,7 @@ def notifiers(settings: Settings) -> Mapping[str, Notifier]:
 async def _start_web(stack: AsyncExitStack, house: House) -> None:
     settings, plan = house.settings, house.plan
     services = Services(
-        house.db, DatabaseGate(house.db, plan.clock), plan.clock,
+        house.db, plan.clock,
         WebSettings(secure_cookies=settings.secure_cookies),
     )  # fmt: skip
     config = uvicorn.Config(

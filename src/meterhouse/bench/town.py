@@ -73,11 +73,12 @@ def _live(pipe: Connection, port: int) -> None:
 async def _answer_until_told(pipe: Connection, port: int) -> None:
     town = Town(plan_town(_SEED, METERS, GATEWAYS), lambda: datetime.now(UTC))
     loop = asyncio.get_running_loop()
-    told = loop.create_future()
-    loop.add_reader(pipe.fileno(), lambda: None if told.done() else told.set_result(pipe.recv()))
+    told = asyncio.Event()
+    loop.add_reader(pipe.fileno(), told.set)
     born_s = time.process_time()
     dialling = asyncio.create_task(town.dial(_HOST, port))
-    await told
+    await told.wait()
+    loop.remove_reader(pipe.fileno())
     cpu_s = time.process_time() - born_s
     pipe.send((cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
     dialling.cancel()

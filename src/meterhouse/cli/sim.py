@@ -63,18 +63,18 @@ async def _live(town: Town, host: str, port: int, listen: bool) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, ended.set)
-    print(f"{len(town.meters)} meters behind {len(town.gateways)} gateways, seed {town.spec.seed}")
+    _say(f"{len(town.meters)} meters behind {len(town.gateways)} gateways, seed {town.spec.seed}")
     if listen:
         async with town.listening(host, port) as ports:
-            print(f"listening on {host}, ports {min(ports.values())} to {max(ports.values())}")
+            _say(f"listening on {host}, ports {min(ports.values())} to {max(ports.values())}")
             await _report_until(ended, town)
     else:
-        print(f"dialling {host}:{port}")
+        _say(f"dialling {host}:{port}")
         dialling = asyncio.create_task(town.dial(host, port))
         await _report_until(ended, town)
         dialling.cancel()
         await asyncio.gather(dialling, return_exceptions=True)
-    print(f"ended after {town.traffic.answers} answers")
+    _say(f"ended after {town.traffic.answers} answers")
 
 
 async def _report_until(ended: asyncio.Event, town: Town) -> None:
@@ -87,8 +87,12 @@ async def _report_until(ended: asyncio.Event, town: Town) -> None:
             traffic = town.traffic
             rate = (traffic.answers - before) // STATUS_S
             before = traffic.answers
-            print(
+            _say(
                 f"{town.present():%Y-%m-%d %H:%M} UTC  {traffic.connections} connections  "
-                f"{traffic.answers} answers  {rate}/s",
-                flush=True,
+                f"{traffic.answers} answers  {rate}/s"
             )
+
+
+def _say(line: str) -> None:
+    # Whoever started the fleet may be reading its pipe line by line.
+    print(line, flush=True)

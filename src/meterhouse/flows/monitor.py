@@ -206,8 +206,11 @@ def points_now(rows: Sequence[Any]) -> list[PointNow]:
 
 
 def _spendable(row: Any) -> int | None:
-    """What may still be spent here; the meter's own word where the meter keeps the money."""
-    if row["agreement_id"] is None or row["keeper"] in (Keeper.NONE, Keeper.EXTERNAL):
+    """What may still be spent here; the meter's own word where the meter keeps the money.
+
+    The house pays for all vacant rooms from one account, which says nothing about one of them.
+    """
+    if row["agreement_kind"] != "tenant" or row["keeper"] in (Keeper.NONE, Keeper.EXTERNAL):
         return None
     if row["keeper"] == Keeper.METER:
         reported: int | None = row["reported_credit_minor"]

@@ -76,12 +76,12 @@ class MeterFace:
         """The answers to a request that concerns this meter: one, or none."""
         control = request.control
         dialect = self.dialect
-        if control == dialect.read:
-            return [self._read(request)]
         if request.address == BROADCAST:
             if control == BROADCAST_TIME:
                 self._take_time(request.data)
             return []
+        if control == dialect.read:
+            return [self._read(request)]
         if control == dialect.read_address:
             return [self._reply(control, encode_address(self.address))]
         if control == dialect.read_follow:
@@ -95,9 +95,10 @@ class MeterFace:
     def zeroed(self, answer: Frame) -> Frame | None:
         """The same answer with every register at zero, if it carries energy."""
         head = self.dialect.identifier_size
+        energy_class = _ENERGY_CLASS[self.dialect.name]
         if (
             answer.control != self.dialect.read | FROM_METER
-            or answer.data[head - 1] != (_ENERGY_CLASS[self.dialect.name])
+            or answer.data[head - 1] != energy_class
         ):
             return None
         return Frame(answer.address, answer.control, answer.data[:head].ljust(len(answer.data), _0))
@@ -127,7 +128,12 @@ class MeterFace:
         reader = self._items.get(di)
         if reader is not None:
             return reader(self.meter)
-        return self.meter.parameters.get(di) or PARAMETERS.get(di)
+        parameter = self._parameter(di)
+        return self.meter.parameters.get(parameter) or PARAMETERS.get(parameter)
+
+    def _parameter(self, di: int) -> int:
+        """The identifier under which the meter keeps a parameter."""
+        return di if self.dialect is DLT645_2007 else _IN_2007.get(di, di)
 
     def _follow(self, request: Frame) -> Frame:
         """The part of a block that the number asks for, or the next one where none is sent."""
@@ -157,7 +163,7 @@ class MeterFace:
         if not self._allowed(authority, self.meter.model.write_level):
             return self._refuse(request.control, Refusal.WRONG_PASSWORD)
         try:
-            written = write_item(self.meter, _IN_2007.get(di, di), request.data[at:])
+            written = write_item(self.meter, self._parameter(di), request.data[at:])
         except KeyError:
             return self._refuse(request.control, Refusal.NO_SUCH_DATA)
         if not written:
@@ -216,5 +222,5 @@ _0 = b"\0"
 _ENERGY_CLASS = {DLT645_2007.name: 0x00, DLT645_1997.name: 0x90}
 """The high byte of identifiers that stand for energy."""
 
-_IN_2007 = {0xC010: 0x04000101, 0xC011: 0x04000102}
-"""Identifiers of the 1997 edition that can be written, and their names in the later one."""
+_IN_2007 = {0xC010: 0x04000101, 0xC011: 0x04000102, 0xC117: 0x04000B01}
+"""Parameters of the 1997 edition, and the identifiers the later one gave them."""

@@ -50,7 +50,7 @@ class Fault(StrEnum):
     GATEWAY_FLOOD = "gateway_flood"
     """The gateway sends `FLOOD_BYTES` of noise at its next heartbeat."""
     GATEWAY_SILENT = "gateway_silent"
-    """The gateway stays connected and swallows everything."""
+    """The gateway stays connected, swallows everything, and its heartbeat stops."""
 
 
 SLOW_MS = 8_000

@@ -229,13 +229,15 @@ class _Link(asyncio.Protocol):
         self._timer = loop.call_later(self._gateway.habits.heartbeat_s, self._beat)
 
     def _beat(self) -> None:
+        self._beat_later()
         gateway = self._gateway
         faults = gateway.bus.faults
         if faults.any_on:
+            if faults.strikes(Fault.GATEWAY_SILENT):
+                return
             if faults.strikes(Fault.GATEWAY_FLOOD):
                 self._wire.write(gateway.noise())
             if self._peer is not None and faults.strikes(Fault.GATEWAY_TWICE):
                 gateway.double(*self._peer)
         if gateway.habits.heartbeat:
             self._wire.write(gateway.habits.heartbeat)
-        self._beat_later()

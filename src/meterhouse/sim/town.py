@@ -25,6 +25,9 @@ from meterhouse.sim.spec import MeterSpec, TownSpec
 class Town:
     """Meters and gateways of a spec.
 
+    `meters` and `gateway_of` are found by address, `gateways` by registration. A gateway's switches
+    for faults are `town.gateway_of[address].bus.faults`.
+
     Args:
         spec: the town's parts.
         clock: gives the present instant of the town.
@@ -49,11 +52,12 @@ class Town:
         faces = {each.address: face_of(each, start_ms, spec.utc_offset_ms) for each in spec.meters}
         self.meters = {address: face.meter for address, face in faces.items()}
         self.gateways: dict[str, SimGateway] = {}
+        self.gateway_of: dict[str, SimGateway] = {}
         for index, each in enumerate(spec.gateways):
             seed = mix(spec.seed, index)
             members = [faces[address] for address in each.meters]
             bus = Bus(members, faults=Faults(seed), timing=timing, seed=seed)
-            self.gateways[each.registration] = SimGateway(
+            gateway = SimGateway(
                 bus,
                 self.now_ms,
                 registration=each.registration.encode("ascii") + ending,
@@ -61,6 +65,8 @@ class Town:
                 traffic=self.traffic,
                 seed=seed,
             )
+            self.gateways[each.registration] = gateway
+            self.gateway_of |= dict.fromkeys(each.meters, gateway)
 
     def present(self) -> datetime:
         """The town's present instant."""

@@ -59,7 +59,7 @@ _POINTS: Final = f"""
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared h on h.account_id = p.account_id
     where p.project_id = $1"""
-_BY_PLACE: Final = "order by b.sort, f.sort, building, building_id, f.name, r.sort, r.name, p.id"
+_BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
 async def pulse(connection: Connection, project_id: int) -> int:
@@ -286,8 +286,11 @@ COMMANDS: Final = ListQuery(
 )  # fmt: skip
 READINGS: Final = ListQuery(
     """select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
-           g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source
-       from reading g where g.project_id = $1""",
+           g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source,
+           p.commodity
+       from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
+       join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+       where g.project_id = $1""",
     {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
     {"read_at": "q.read_at", "total": "q.total_milli", "power": "q.power_w"},
     "q.read_at desc",

@@ -1,6 +1,6 @@
 """Who is asking, and may they: every route names its verb, or the application does not start.
 
-Owns the verbs, the caller, the two ways to prove who one is (a session cookie for the console, a
+Owns the caller, the two ways to prove who one is (a session cookie for the console, a
 bearer key for the API), the token that keeps other sites from posting our forms, and the check
 that no route forgot its verb. Must never know what a verb does. Deny by default: a route that
 names nothing is not "open", it is a start-up error.
@@ -11,7 +11,6 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
@@ -20,6 +19,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.flows.access import Reach, Verb
 from meterhouse.words import N_
 
 SESSION_COOKIE: Final = "meterhouse_session"
@@ -30,21 +30,6 @@ TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
 
 _NONCE_CHARS: Final = 16
 _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
-
-
-class Verb(StrEnum):
-    """What a route does; a role is a set of these."""
-
-    SESSION_OWN = "session.own"
-    ROOM_READ = "room.read"
-    ALARM_READ = "alarm.read"
-    DEVICE_READ = "device.read"
-    NOTICE_READ = "notice.read"
-    COMMAND_READ = "command.read"
-    STRANGER_READ = "stranger.read"
-    METER_READ = "meter.read"
-    METER_SWITCH = "meter.switch"
-    CREDIT_ADD = "credit.add"
 
 
 class NotSignedIn(MeterhouseError):
@@ -81,28 +66,15 @@ class RouteWithoutVerb(MeterhouseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """One project a caller reaches, with how its values are written."""
-
-    project_id: int
-    name: str
-    timezone: str
-    currency: str
-    currency_exponent: int
-    verbs: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: a person in the console or an API client, and what they reach."""
 
-    person_id: int
+    person_id: int | None
     name: str
     language: str
-    scopes: Mapping[int, Scope]
-    credential: str
+    scopes: Mapping[int, Reach]
 
-    def scope(self, project_id: int) -> Scope:
+    def scope(self, project_id: int) -> Reach:
         """The scope of one project.
 
         Raises:

@@ -5,20 +5,24 @@ verb, so an unguarded address cannot be deployed.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from meterhouse.ports import Clock
+from meterhouse.store.db import Database
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
+from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.shield import Shield
 
+VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
 _GZIP_LEVEL: Final = 5
 
@@ -33,29 +37,31 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the composition root hands in: the database, who may enter, and the clock."""
+    """What the composition root hands in; the clock is that of the town where time runs faster."""
 
-    database: Any
-    gate: Gate
+    database: Database
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)
 
 
-def create_app(services: Services) -> FastAPI:
-    """The console and the API as one ASGI application.
+def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
+    """The console and the API as one ASGI application; `gate` stands in for the flows' own.
 
     Raises:
         RouteWithoutVerb: a route declares neither a verb nor that it is public.
     """
     app = FastAPI(
         title=services.settings.title,
+        version=VERSION,
+        summary="Rooms, meters, commands and money of a prepaid utility platform",
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
-    app.state.gate = services.gate
+    app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
@@ -65,7 +71,9 @@ def create_app(services: Services) -> FastAPI:
     )
     app.mount("/static", app.state.assets)
     for page in (session, rooms, room, lists):
-        app.include_router(page.router)
+        app.include_router(page.router, include_in_schema=False)
+    app.include_router(v1.public)
+    app.include_router(v1.router)
     problems.install(app)
     check_routes(app)
     return app

@@ -177,6 +177,7 @@ SOURCE: Final = {
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
 }
+CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did: the driver's and the guards' codes.
 WHY: Final = {
     "silence": N_("The meter does not answer"),
@@ -240,6 +241,11 @@ def alarm_colour(kind: str, closed_at: Any) -> str:
     if kind in _LOUD_ALARMS:
         return "owe"
     return "off" if kind in _OFFLINE_ALARMS else "w2"
+
+
+def channel_of(row: Any) -> str:
+    """The channel of a notice, as a message where we have one."""
+    return CHANNEL.get(row["channel"], str(row["channel"]))
 
 
 def why_of(row: Any) -> str:

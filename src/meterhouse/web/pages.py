@@ -13,8 +13,9 @@ import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
+from meterhouse.flows.access import Reach
 from meterhouse.web import labels
-from meterhouse.web.access import LANGUAGE_COOKIE, Caller, Scope, form_token
+from meterhouse.web.access import LANGUAGE_COOKIE, Caller, form_token
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.words import LANGUAGES, Words, choose_language, words
 
@@ -46,7 +47,7 @@ def words_of(request: Request) -> Words:
 
 def formats_of(request: Request) -> Formats:
     """How values look to this reader in the project the address names."""
-    scope: Scope = request.state.scope
+    scope: Reach = request.state.scope
     zone = ZoneInfo(scope.timezone)
     return Formats(words_of(request), zone, scope.currency, scope.currency_exponent)
 
@@ -61,7 +62,7 @@ def render(
 ) -> HTMLResponse:
     """A page or a fragment in the reader's language."""
     spoken = words_of(request)
-    scope: Scope | None = getattr(request.state, "scope", None)
+    scope: Reach | None = getattr(request.state, "scope", None)
     state = request.app.state
     context: dict[str, Any] = {
         "_": spoken,

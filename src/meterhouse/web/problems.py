@@ -44,7 +44,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What happened, in the language asked for.")
     instance: str = Field(description="Request id, as in the `X-Request-ID` header and our log.")
     fields: list[FieldProblem] | None = Field(
-        default=None, description="For code `bad_input`: each part that cannot be used."
+        default=None, description="For code `fields_invalid`: each part that cannot be used."
     )
 
 
@@ -74,6 +74,8 @@ class TooLarge(BadInput):
 class InvalidFields(BadInput):
     """Some fields cannot be used."""
 
+    code = "fields_invalid"
+
 
 _BY_STATUS: Final = {404: PageNotFound, 405: MethodNotAllowed, 413: TooLarge}
 
@@ -84,6 +86,24 @@ _HEADINGS: Final = {
     409: N_("Not possible now"),
     422: N_("Please check what you entered"),
     500: N_("Something went wrong"),
+}
+
+# What the validator calls its findings, in our words; the facts in braces are the validator's.
+_UNUSABLE: Final = N_("This cannot be used.")
+_FIELD_MESSAGES: Final = {
+    "missing": N_("This is missing."),
+    "extra_forbidden": N_("This is not known here."),
+    "string_too_short": N_("At least {min_length} characters are needed."),
+    "string_too_long": N_("At most {max_length} characters are allowed."),
+    "string_pattern_mismatch": N_("This does not have the form {pattern}."),
+    "int_parsing": N_("This must be a whole number."),
+    "bool_parsing": N_("This must be true or false."),
+    "datetime_from_date_parsing": N_("This must be an instant as in RFC 3339."),
+    "greater_than_equal": N_("This must be at least {ge}."),
+    "less_than_equal": N_("This must be at most {le}."),
+    "enum": N_("This is none of the words allowed."),
+    "literal_error": N_("This is none of the words allowed."),
+    "json_invalid": N_("This is not JSON."),
 }
 
 
@@ -109,8 +129,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    words = words_of(request)
     fields = [
-        FieldProblem(field=".".join(str(part) for part in item["loc"]), detail=item["msg"])
+        FieldProblem(
+            field=".".join(str(part) for part in item["loc"]),
+            detail=words(_FIELD_MESSAGES.get(item["type"], _UNUSABLE), **item.get("ctx", {})),
+        )
         for item in error.errors()
     ]
     return answer(request, InvalidFields(), fields=fields)

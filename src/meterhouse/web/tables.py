@@ -64,12 +64,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One field of the filter row; with `choices` a drop-down, else a text or date field."""
+    """One field of the filter row; with `choices` a drop-down, else a text field."""
 
     key: str
     title: str
     choices: Mapping[str, str] | None = None
-    type: str = "search"
     hint: str = ""
 
 

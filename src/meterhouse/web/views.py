@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
-from meterhouse.web.access import Verb
 from meterhouse.web.labels import NoticeState, Online, Source
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
@@ -61,8 +61,9 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
-FROM: Final = Filter("from", N_("From"), type="date")
-TO: Final = Filter("to", N_("To"), type="date")
+# A browser writes a date field in its own language; plain text is the same for every reader.
+FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
+TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
 BUILDING: Final = Column("building", N_("Building"), cell("building"), optional=True)
 ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)
@@ -196,7 +197,7 @@ NOTICES: Final = ListView(
             Column("state", N_("State"), cell("state", NoticeState), Kind.STATE, sortable=True,
                    colour=lambda row: labels.NOTICE_CLASS[NoticeState(row["state"])]),
             ROOM,
-            Column("channel", N_("Channel"), cell("channel")),
+            Column("channel", N_("Channel"), labels.channel_of, Kind.WORD),
             Column("recipient", N_("Recipient"), cell("recipient"), optional=True),
             Column("subject", N_("Subject"), cell("subject")),
             Column("text", N_("Text"), cell("text")),

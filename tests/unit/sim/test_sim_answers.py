@@ -238,7 +238,7 @@ def test_the_clock_can_be_written():
 
 def test_a_slot_table_goes_through_the_standby_set():
     face = make()
-    assert write(face, "04020001", "040000" "013012").control == 0x94
+    assert write(face, "04020001", "040000013012").control == 0x94
     assert read(face, "04020001") == "040000013012"
     assert write(face, "04000107", "3012020326").control == 0x94
     face.meter.advance(START_MS + HOUR_MS)
@@ -299,7 +299,8 @@ def test_broadcast_time_is_taken_within_five_minutes_and_never_answered():
     for refused in ("000912020326", "000000000000", "00"):
         assert ask(face, 0x08, refused, "9" * 12) is None
     assert wall_of(face.meter.shown_ms) == datetime(2026, 3, 2, 12, 3)
-    assert ask(face, 0x1C, "", "9" * 12) is None
+    for control, data in ((0x1C, ""), (0x11, "00ff0100"), (0x13, "")):
+        assert ask(face, control, data, "9" * 12) is None
 
 
 # ---- the edition of 1997

@@ -1,3 +1,5 @@
+"""Town time and device clocks: drift and setting, in whole milliseconds."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,7 +29,9 @@ def test_a_clock_reaches_what_it_shows_and_not_before(drift_ppm):
 
 def test_a_fast_clock_gains():
     clock = DeviceClock(0, 0, 10)
-    assert clock.shown_ms(10 * DAY_MS) - 10 * DAY_MS == timedelta(seconds=8.64).total_seconds() * 1e3
+    assert (
+        clock.shown_ms(10 * DAY_MS) - 10 * DAY_MS == timedelta(seconds=8.64).total_seconds() * 1e3
+    )
 
 
 def test_setting_a_clock_starts_its_drift_anew():
@@ -40,7 +44,10 @@ def test_setting_a_clock_starts_its_drift_anew():
 def test_dice_are_the_same_everywhere():
     # Fixed for ever: another sequence would be another town for everybody's seed.
     assert mix(0, 0) == 0xE220A8397B1DCDAF  # first output of the published SplitMix64 from seed 0
-    assert [Dice(7).below(100), Dice(7, 1).below(100)] == [Dice(7).below(100), Dice(7, 1).below(100)]
+    assert [Dice(7).below(100), Dice(7, 1).below(100)] == [
+        Dice(7).below(100),
+        Dice(7, 1).below(100),
+    ]
 
 
 def test_dice_stay_in_range_and_reach_its_ends():

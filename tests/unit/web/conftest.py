@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from meterhouse.web.access import Caller, Scope, Verb
+from meterhouse.flows.access import Reach, Verb
+from meterhouse.web.access import Caller
 from meterhouse.web.app import Services, WebSettings, create_app
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -19,7 +20,7 @@ def scope(project_id=1, verbs=ALL, **changes):
         "currency": "CNY",
         "currency_exponent": 2,
     }
-    return Scope(project_id=project_id, verbs=verbs, **{**facts, **changes})
+    return Reach(project_id=project_id, verbs=verbs, **{**facts, **changes})
 
 
 class Gate:
@@ -27,12 +28,10 @@ class Gate:
 
     def __init__(self):
         self.sessions = {
-            "li-token": Caller(1, "Li Na", "zh-Hans", {1: scope()}, "li-token"),
-            "chen-token": Caller(
-                2, "Chen Wei", "en", {2: scope(2, frozenset({Verb.ROOM_READ}))}, "chen-token"
-            ),
+            "li-token": Caller(1, "Li Na", "zh-Hans", {1: scope()}),
+            "chen-token": Caller(2, "Chen Wei", "en", {2: scope(2, frozenset({Verb.ROOM_READ}))}),
         }
-        self.keys = {"key-1": Caller(3, "ERP", "en", {1: scope()}, "key-1")}
+        self.keys = {"key-1": Caller(3, "ERP", "en", {1: scope()})}
 
     async def caller_of_session(self, token):
         return self.sessions.get(token)
@@ -54,7 +53,7 @@ def gate():
 
 @pytest.fixture
 def app(gate):
-    return create_app(Services(None, gate, lambda: NOW, WebSettings(secure_cookies=False)))
+    return create_app(Services(None, lambda: NOW, WebSettings(secure_cookies=False)), gate)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from meterhouse.flows import monitor
+from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
-from meterhouse.web.access import Permission, Verb
+from meterhouse.web.access import Permission
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render
@@ -63,22 +64,23 @@ def _midnight(text: str, fmt: Formats, days_later: int) -> datetime | None:
     return datetime.combine(day, datetime.min.time(), fmt.timezone)
 
 
-def list_facts(page: ListPage, fmt: Formats, address: str) -> dict[str, Any]:
-    """What the list macros need."""
+def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> dict[str, Any]:
+    """What the list macros need; `unit` is that of the list's energy where all rows share one."""
     return {
         "page": page,
         "address": address,
         "page_sizes": PAGE_SIZES,
-        "titles": titles(page.state.table, fmt),
+        "titles": titles(page.state.table, fmt, unit),
         "cell": lambda column, row: cell_text(column, row, fmt),
     }
 
 
-def titles(table: Table, fmt: Formats) -> dict[str, str]:
-    """Headings by column; money names its currency."""
+def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
+    """Headings by column; money names its currency and energy its unit."""
+    units = {Kind.MONEY: fmt.currency_symbol, Kind.ENERGY: unit}
     return {
-        column.key: f"{fmt.words(column.title)} ({fmt.currency_symbol})"
-        if column.kind is Kind.MONEY else fmt.words(column.title)
+        column.key: f"{fmt.words(column.title)} ({units[column.kind]})"
+        if units.get(column.kind) else fmt.words(column.title)
         for column in table.columns
     }  # fmt: skip
 

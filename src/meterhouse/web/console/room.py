@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from meterhouse.errors import BadInput, NotFound
 from meterhouse.flows import command, monitor, recharge
+from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Day, PointNow, RoomNow
 from meterhouse.model import CommandKind, CommandState
 from meterhouse.units import Minor, from_decimal, to_decimal
 from meterhouse.web import labels
-from meterhouse.web.access import Permission, Verb
+from meterhouse.web.access import Permission
 from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render
@@ -113,7 +114,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
         "chart": chart_facts(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "operations": _operations(request),
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
-        **list_facts(page, fmt, str(room_id)),
+        **list_facts(page, fmt, str(room_id), labels.UNIT[point.commodity]),
         "heading": fmt.words(READINGS.heading),
         "state": state,
     }
@@ -197,7 +198,7 @@ async def progress(request: Request, project_id: int, command_id: int) -> Respon
 async def credit_dialog(request: Request, project_id: int, room_id: int, point_id: int) -> Response:
     """The desk's form; its key makes sure that sending it twice pays once."""
     point = await _one_point(request, project_id, room_id, point_id)
-    return _credit_form(request, point, {"key": secrets.token_hex(16)}, "")
+    return _credit_form(request, point, {"key": secrets.token_hex(16)})
 
 
 @router.post(
@@ -340,10 +341,12 @@ def _progress(request: Request, row: Any) -> Response:
     return render(request, "progress.html", facts)
 
 
-def _credit_form(request: Request, point: PointNow, typed: dict[str, str], error: str) -> Response:
+def _credit_form(
+    request: Request, point: PointNow, typed: dict[str, str], error: str = ""
+) -> Response:
     facts = {
         "point": point,
-        "typed": typed,
+        "typed": {"amount": "", "channel": "", "reason": "", **typed},
         "error": error,
         "channels": CHANNELS,
         "address": request.url.path,

@@ -13,9 +13,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from meterhouse.flows import monitor
+from meterhouse.flows.access import Verb
 from meterhouse.model import Override, Relay, RoomState
 from meterhouse.web import labels
-from meterhouse.web.access import Permission, Verb
+from meterhouse.web.access import Permission
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.web.live import Snapshot, Tile, tiles_of

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
+from meterhouse.flows.access import Verb
 from meterhouse.web.access import (
     LANGUAGE_COOKIE,
     PUBLIC,
     SEED_COOKIE,
     SESSION_COOKIE,
     Permission,
-    Verb,
 )
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES
@@ -79,7 +79,7 @@ async def language(request: Request) -> Response:
     response = RedirectResponse(_inside(str(form.get("next", ""))), status_code=303)
     tag = str(form.get("language", ""))
     if tag in LANGUAGES:
-        _set_cookie(request, response, LANGUAGE_COOKIE, tag, max_age=_YEAR_S)
+        _set_cookie(request, response, LANGUAGE_COOKIE, tag, max_age_s=_YEAR_S)
     return response
 
 
@@ -95,10 +95,10 @@ def _sign_in_form(request: Request, facts: dict[str, Any], status: int = 200) ->
 
 
 def _set_cookie(
-    request: Request, response: Response, name: str, text: str, max_age: int | None = None
+    request: Request, response: Response, name: str, text: str, max_age_s: int | None = None
 ) -> None:
     secure = request.app.state.services.settings.secure_cookies
-    response.set_cookie(name, text, max_age, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(name, text, max_age_s, httponly=True, samesite="lax", secure=secure)
 
 
 def _inside(address: str) -> str:

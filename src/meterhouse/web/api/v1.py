@@ -1,0 +1,358 @@
+"""The operations of `/api/v1`: each names its verb, calls one flow and answers a shape.
+
+Owns addresses, parameters and the OpenAPI document. Must never know a page. Whatever the console
+shows or does is here too, through the same flows.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Security
+from fastapi.security import HTTPBearer
+from starlette.responses import JSONResponse
+
+from meterhouse.errors import Unreadable
+from meterhouse.flows import command, monitor, recharge
+from meterhouse.flows.access import Verb
+from meterhouse.flows.monitor import Wanted
+from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
+from meterhouse.units import Minor, from_decimal
+from meterhouse.web.access import PUBLIC, Permission
+from meterhouse.web.api import schemas, shapes
+from meterhouse.web.live import tiles_of
+from meterhouse.web.problems import Problem
+
+PREFIX: Final = "/api/v1"
+_PROBLEMS: Final = {
+    401: "No key, or not a live one.",
+    403: "The key's roles do not include the verb.",
+    404: "It does not exist, or is not yours to see.",
+    409: "It contradicts what is there.",
+    422: "Some fields cannot be used.",
+}
+
+router = APIRouter(
+    prefix=PREFIX,
+    responses={code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()},
+    dependencies=[Security(HTTPBearer(auto_error=False, description="The key of an API client."))],
+)
+public = APIRouter(prefix=PREFIX)
+
+Sort = Annotated[
+    str, Query(description="Key to sort by, with a leading - for descending.", max_length=40)
+]
+Text = Annotated[str, Query(description="Text that must occur.", max_length=100)]
+From = Annotated[datetime | None, Query(description="From this instant on (RFC 3339).")]
+To = Annotated[datetime | None, Query(description="Before this instant (RFC 3339).")]
+
+
+class Paging:
+    """Which page of a list, and how many rows it has."""
+
+    def __init__(
+        self,
+        page: Annotated[int, Query(ge=1, le=10_000, description="Page, from 1.")] = 1,
+        page_size: Annotated[int, Query(ge=1, le=200, description="Rows a page.")] = 50,
+    ) -> None:
+        self.page = page
+        self.page_size = page_size
+
+
+def _may(verb: Verb) -> list[Any]:
+    return [Depends(Permission(verb))]
+
+
+def _database(request: Request) -> Any:
+    return request.app.state.services.database
+
+
+async def _list(
+    request: Request, project_id: int, name: str, paging: Paging, sort: str, **filters: Any
+) -> dict[str, Any]:
+    """A page of one of the flow's lists, its rows still raw."""
+    key = sort.removeprefix("-")
+    orders = monitor.LISTS[name].orders
+    if key and key not in orders:
+        raise Unreadable(what="sort", text=sort, wanted=", ".join(sorted(orders)))
+    wanted = Wanted(
+        filters, key, sort.startswith("-"), paging.page_size, (paging.page - 1) * paging.page_size
+    )
+    found = await monitor.listing(_database(request), project_id, name, wanted)
+    return {
+        "items": found.rows,
+        "total": found.row_count,
+        "page": paging.page,
+        "page_size": paging.page_size,
+    }
+
+
+def _shaped(page: dict[str, Any], shape: Any) -> Any:
+    return page | {"items": [shape(row) for row in page["items"]]}
+
+
+@public.get("/openapi.json", dependencies=[Depends(PUBLIC)], include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """This contract."""
+    return JSONResponse(contract(request.app))
+
+
+@router.get("/projects", dependencies=_may(Verb.SESSION_OWN), tags=["projects"])
+async def list_projects(request: Request) -> list[schemas.Project]:
+    """The projects the key reaches."""
+    return [shapes.project(scope) for scope in request.state.caller.scopes.values()]
+
+
+@router.get("/projects/{project_id}/rooms", dependencies=_may(Verb.ROOM_READ), tags=["rooms"])
+async def list_rooms(
+    request: Request,
+    project_id: int,
+    building: Annotated[int | None, Query(description="Id of a building.")] = None,
+    state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
+) -> schemas.Rooms:
+    """The room monitor: every room with its state and money."""
+    board = await monitor.board(_database(request), project_id, building)
+    scope = request.state.scope
+    tiles = [tile for tile in tiles_of(board.points) if state is None or tile.state == state]
+    return schemas.Rooms(version=board.seq, items=[shapes.room(tile, scope) for tile in tiles])
+
+
+@router.get(
+    "/projects/{project_id}/rooms/changes", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+)
+async def list_room_changes(
+    request: Request,
+    project_id: int,
+    since: Annotated[int, Query(ge=0, description="The version known.")],
+    building: Annotated[int | None, Query(description="Id of a building.")] = None,
+) -> schemas.Rooms:
+    """Rooms that changed since a version; none of them when the version is the present one."""
+    snapshot = await request.app.state.boards.look(project_id, building, since)
+    if snapshot is None:
+        return schemas.Rooms(version=since, items=[])
+    scope = request.state.scope
+    items = [shapes.room(tile, scope) for tile in snapshot.changed]
+    return schemas.Rooms(version=snapshot.seq, items=items)
+
+
+@router.get(
+    "/projects/{project_id}/rooms/{room_id}", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+)
+async def get_room(request: Request, project_id: int, room_id: int) -> schemas.RoomDetail:
+    """A room with its points, registers and last days."""
+    services, scope = request.app.state.services, request.state.scope
+    now = await monitor.room(
+        services.database, project_id, room_id, scope.timezone, services.clock()
+    )
+    return shapes.room_detail(now, scope)
+
+
+@router.get("/projects/{project_id}/meters", dependencies=_may(Verb.DEVICE_READ), tags=["devices"])
+async def list_meters(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    online: Annotated[bool | None, Query(description="Whether it answers.")] = None,
+    gateway: Annotated[int | None, Query(description="Id of a gateway.")] = None,
+    text: Text = "",
+    sort: Sort = "",
+) -> schemas.Page[schemas.Meter]:
+    """Meters in service with their online state."""
+    page = await _list(
+        request, project_id, "meters", paging, sort, online=online, gateway=gateway,
+        text=monitor.contains(text),
+    )  # fmt: skip
+    return schemas.Page[schemas.Meter](**_shaped(page, shapes.meter))
+
+
+@router.get(
+    "/projects/{project_id}/meters/{meter_id}/readings",
+    dependencies=_may(Verb.ROOM_READ),
+    tags=["devices"],
+)
+async def list_readings(
+    request: Request,
+    project_id: int,
+    meter_id: int,
+    paging: Annotated[Paging, Depends()],
+    read_from: From = None,
+    read_to: To = None,
+    sort: Sort = "",
+) -> schemas.Page[schemas.Reading]:
+    """A meter's history, newest first unless sorted otherwise."""
+    page = await _list(
+        request, project_id, "readings", paging, sort, meter=meter_id,
+        **_span(read_from, read_to),
+    )  # fmt: skip
+    return schemas.Page[schemas.Reading](**_shaped(page, shapes.reading))
+
+
+@router.get(
+    "/projects/{project_id}/gateways", dependencies=_may(Verb.DEVICE_READ), tags=["devices"]
+)
+async def list_gateways(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    online: Annotated[bool | None, Query(description="Whether it is connected.")] = None,
+    text: Text = "",
+    sort: Sort = "",
+) -> schemas.Page[schemas.Gateway]:
+    """Gateways with their online state."""
+    page = await _list(
+        request, project_id, "gateways", paging, sort, online=online, text=monitor.contains(text)
+    )
+    return schemas.Page[schemas.Gateway](**_shaped(page, shapes.gateway))
+
+
+@router.get("/projects/{project_id}/alarms", dependencies=_may(Verb.ALARM_READ), tags=["alarms"])
+async def list_alarms(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    is_open: Annotated[
+        bool | None, Query(alias="open", description="Whether it is open now.")
+    ] = None,
+    kind: Annotated[AlarmKind | None, Query(description="Only this kind.")] = None,
+    opened_from: From = None,
+    opened_to: To = None,
+    text: Text = "",
+    sort: Sort = "",
+) -> schemas.Page[schemas.Alarm]:
+    """Alarms now and past."""
+    filters = {"open": is_open, "kind": kind, "text": monitor.contains(text)}
+    page = await _list(
+        request, project_id, "alarms", paging, sort, **filters, **_span(opened_from, opened_to)
+    )
+    return schemas.Page[schemas.Alarm](**_shaped(page, shapes.alarm))
+
+
+@router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
+async def list_notices(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    state: Annotated[str | None, Query(description="queued, sent or failed.")] = None,
+    text: Text = "",
+    sort: Sort = "",
+) -> schemas.Page[schemas.Notice]:
+    """Messages to customers and staff."""
+    page = await _list(
+        request, project_id, "notices", paging, sort, state=state, text=monitor.contains(text)
+    )
+    return schemas.Page[schemas.Notice](**_shaped(page, shapes.notice))
+
+
+@router.get(
+    "/projects/{project_id}/commands", dependencies=_may(Verb.COMMAND_READ), tags=["commands"]
+)
+async def list_commands(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    state: Annotated[CommandState | None, Query(description="Only in this state.")] = None,
+    kind: Annotated[CommandKind | None, Query(description="Only this kind.")] = None,
+    asked_from: From = None,
+    asked_to: To = None,
+    text: Text = "",
+    sort: Sort = "",
+) -> schemas.Page[schemas.Command]:
+    """Commands, newest first unless sorted otherwise."""
+    filters = {"state": state, "kind": kind, "text": monitor.contains(text)}
+    page = await _list(
+        request, project_id, "commands", paging, sort, **filters, **_span(asked_from, asked_to)
+    )
+    return schemas.Page[schemas.Command](**_shaped(page, shapes.command))
+
+
+@router.get(
+    "/projects/{project_id}/commands/{command_id}",
+    dependencies=_may(Verb.COMMAND_READ),
+    tags=["commands"],
+)
+async def get_command(request: Request, project_id: int, command_id: int) -> schemas.Command:
+    """How far a command has come."""
+    return shapes.command(await monitor.command(_database(request), project_id, command_id))
+
+
+@router.post(
+    "/projects/{project_id}/meters/{meter_id}/reads",
+    dependencies=_may(Verb.METER_READ),
+    tags=["commands"],
+    status_code=202,
+)
+async def read_meter(request: Request, project_id: int, meter_id: int) -> schemas.Command:
+    """Read one meter now; ask for the command until it has ended."""
+    return await _ask(request, project_id, meter_id, CommandKind.READ, "")
+
+
+@router.post(
+    "/projects/{project_id}/meters/{meter_id}/commands",
+    dependencies=_may(Verb.METER_SWITCH),
+    tags=["commands"],
+    status_code=202,
+)
+async def switch_meter(
+    request: Request, project_id: int, meter_id: int, body: schemas.NewCommand
+) -> schemas.Command:
+    """Disconnect, connect, keep power or restore prepay; ask for the command until it has ended."""
+    return await _ask(request, project_id, meter_id, body.kind, body.reason)
+
+
+@router.post(
+    "/projects/{project_id}/points/{point_id}/credits",
+    dependencies=_may(Verb.CREDIT_ADD),
+    tags=["money"],
+    status_code=201,
+)
+async def add_credit(
+    request: Request,
+    project_id: int,
+    point_id: int,
+    body: schemas.NewCredit,
+    idempotency_key: Annotated[
+        str, Header(min_length=8, max_length=80, description="Chosen once a payment.")
+    ],
+) -> schemas.Credit:
+    """Pay money into the purse a point draws on; the same key pays once."""
+    services, scope = request.app.state.services, request.state.scope
+    person_id = request.state.caller.person_id
+    done = await recharge.add_credit(
+        services.database, project_id, point_id,
+        Minor(from_decimal(body.amount, scope.currency_exponent)), body.channel,
+        f"api:{person_id}:{idempotency_key}", body.reason, person_id, services.clock(),
+    )  # fmt: skip
+    return schemas.Credit(
+        payment_id=done.payment_id,
+        is_new=done.is_new,
+        available=shapes.money(done.available_minor, scope),
+    )
+
+
+async def _ask(
+    request: Request, project_id: int, meter_id: int, kind: CommandKind, reason: str
+) -> schemas.Command:
+    services = request.app.state.services
+    ids = await command.request(
+        services.database, project_id, [meter_id], kind, reason,
+        request.state.caller.person_id, services.clock(),
+    )  # fmt: skip
+    return shapes.command(await monitor.command(services.database, project_id, ids[0]))
+
+
+def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
+    for instant in (begin, end):
+        if instant is not None and instant.tzinfo is None:
+            raise Unreadable(what="instant", text=str(instant), wanted="RFC 3339 with an offset")
+    return {"from": begin, "to": end}
+
+
+def contract(app: Any) -> dict[str, Any]:
+    """The OpenAPI document; errors are declared as what they are, `application/problem+json`."""
+    document: dict[str, Any] = app.openapi()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                content = answer.get("content", {})
+                if status >= "400" and "application/json" in content:
+                    content["application/problem+json"] = content.pop("application/json")
+    return document
