@@ -33,8 +33,9 @@ LOST = Outcome(Effect.UNKNOWN, why="line_lost")
 
 @dataclass(frozen=True, slots=True)
 class LineEvents:
-    """Whom a line tells: it has named itself, it is gone, it floods."""
+    """Whom a line tells: it is there, it has named itself, it is gone, it floods."""
 
+    opened: Callable[["Line"], None]
     named: Callable[["Line", str], None]
     lost: Callable[["Line"], None]
     floods: Callable[["Line"], None]
@@ -73,6 +74,7 @@ class Line(asyncio.Protocol):
         host = transport.get_extra_info("peername")
         self.peer = f"{host[0]}:{host[1]}" if isinstance(host, tuple) else str(host)
         self._timer = self._loop.call_later(REGISTRATION_TIMEOUT_S, self._give_up)
+        self._events.opened(self)
 
     def name_it(self, name: str, decoder: Decoder) -> None:
         """Accept the line as this gateway's; from here on its bytes are frames."""

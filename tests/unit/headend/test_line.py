@@ -85,10 +85,11 @@ class Watched:
     """A line with a fake socket under it, and what it told of itself."""
 
     def __init__(self, known=(NAME,)):
-        self.named, self.lost, self.floods = [], [], []
+        self.opened, self.named, self.lost, self.floods = [], [], [], []
         events = LineEvents(
-            lambda _, name: self.named.append(name), self.lost.append, self.floods.append
-        )
+            self.opened.append, lambda _, name: self.named.append(name), self.lost.append,
+            self.floods.append,
+        )  # fmt: skip
         self.line = Line(events, set(known).__contains__)
         self.timers = Timers()
         self.line._loop = self.timers
@@ -181,6 +182,7 @@ def test_whoever_names_himself_not_in_time_is_told_of(fresh, said):
 def test_a_named_line_has_no_deadline_for_its_name(named):
     named.timers.pass_ms(60_000)
     assert named.named == []
+    assert named.opened == [named.line]
     assert named.line.peer == "192.0.2.7:40123"
 
 
