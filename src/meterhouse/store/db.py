@@ -29,14 +29,15 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
-# What asyncpg raises when the server goes away or does not take connections yet.
+# How asyncpg says that the server, or the way to it, is gone.
 LOST = (
     OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
 )
-
 STATEMENT_TIMEOUT_MS = 120_000
 LOCK_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
@@ -129,6 +130,8 @@ class Database:
                 await set_scope(connection, project_ids)
                 yield connection
         except LOST as error:
+            if isinstance(error, ValueError):
+                raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
 
     @asynccontextmanager
