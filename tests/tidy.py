@@ -266,14 +266,15 @@ def error_classes(sources: list[Source]) -> list[ErrorClass]:
 
 def _declared_code(node: ast.ClassDef) -> str | None:
     for statement in node.body:
-        targets: list[ast.expr] = []
         if isinstance(statement, ast.Assign):
-            targets = statement.targets
+            targets, given = statement.targets, statement.value
         elif isinstance(statement, ast.AnnAssign):
-            targets = [statement.target]
+            targets, given = [statement.target], statement.value
+        else:
+            continue
         names = [target.id for target in targets if isinstance(target, ast.Name)]
-        if "code" in names and isinstance(statement.value, ast.Constant):  # type: ignore[union-attr]
-            return str(statement.value.value)  # type: ignore[union-attr]
+        if "code" in names and isinstance(given, ast.Constant):
+            return str(given.value)
     return None
 
 

@@ -25,7 +25,7 @@ from meterhouse.ports import Clock, Notifier
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import drop_database, migrate, revision
-from meterhouse.store.server import EmbeddedServer
+from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.worker import Worker
 
@@ -87,11 +87,16 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]:
+async def open_address(
+    settings: Settings, plan: Plan, *, join: bool = False
+) -> AsyncIterator[Address]:
     """The database's address; starts the embedded server and brings it up to date.
+
+    With `join`, the server that a running meterhouse keeps on this folder will do as well.
 
     Raises:
         SchemaOld: a server given by URL has not been migrated.
+        DataInUse: another meterhouse runs on this folder.
     """
     if settings.database_url != EMBEDDED:
         address = Address(url=settings.database_url)
@@ -100,15 +105,35 @@ async def open_address(settings: Settings, plan: Plan) -> AsyncIterator[Address]
             raise SchemaOld(found, HEAD_REVISION)
         yield address
         return
-    async with EmbeddedServer(settings.data / "postgres") as server:
+    server = EmbeddedServer(settings.data / "postgres")
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+            folder = server.socket_folder
+        except DataInUse:
+            if not join:
+                raise
+            folder = server.join()
         address = Address(
-            host=str(server.socket_folder), port=server.port, database=plan.database,
+            host=str(folder), port=server.port, database=plan.database,
             superuser=server.superuser, login_roles=True,
         )  # fmt: skip
         if plan.fresh:
             await drop_database(address)
         await migrate(address)
         yield address
+
+
+@contextlib.asynccontextmanager
+async def open_database(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
+    """A database for a single job beside a house that may be running."""
+    async with open_address(settings, plan, join=True) as address:
+        db = Database(address, size=2)
+        await db.open()
+        try:
+            yield db
+        finally:
+            await db.close()
 
 
 @contextlib.asynccontextmanager

@@ -34,6 +34,9 @@ Port = Annotated[int | None, typer.Option(help="Their port; 0 takes a free one."
 Data = Annotated[
     Path | None, typer.Option(help="Folder of the embedded database and compiled kernels.")
 ]
+Name = Annotated[
+    str, typer.Option(help="Database within the embedded server; the demo's is 'demo'.")
+]
 Url = Annotated[
     str | None, typer.Option(help="'embedded', or postgresql://user:password@host/name.")
 ]
@@ -182,7 +185,7 @@ def doctor(data: Data = None, database_url: Url = None) -> None:
 def verify(
     data: Data = None,
     database_url: Url = None,
-    database: Annotated[str, typer.Option(help="Name within the embedded server.")] = "meterhouse",
+    database: Name = "meterhouse",
 ) -> None:
     """Prove the ledger over the whole database: a line a proof, status 1 if one fails."""
     settings = settle(data=data, database_url=database_url)
@@ -194,7 +197,7 @@ def verify(
     async def work(_: asyncio.Event) -> None:
         nonlocal failed
         plan = composition.Plan(database=database)
-        async with composition.open_address(settings, plan) as address:
+        async with composition.open_address(settings, plan, join=True) as address:
             for proof in await proofs.prove(address):
                 failed += not proof.holds
                 typer.echo(f"{'ok    ' if proof.holds else 'FAILED'}  {proof.says}")
@@ -202,6 +205,63 @@ def verify(
     run(work)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def client(
+    login: Annotated[str, typer.Argument(help="What the client is called, such as 'erp'.")],
+    role: Annotated[
+        str, typer.Option(help="project_manager, cashier, field_engineer, read_only, …")
+    ] = "read_only",
+    project: Annotated[
+        int | None, typer.Option(help="Only this project; all projects when left out.")
+    ] = None,
+    data: Data = None,
+    database_url: Url = None,
+    database: Name = "meterhouse",
+) -> None:
+    """Make an API client and print its key, once; works beside a running platform."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse import app as composition
+    from meterhouse.flows import access
+
+    if role not in access.ROLES:
+        raise typer.BadParameter(f"choose one of {', '.join(access.ROLES)}", param_hint="role")
+
+    async def work(_: asyncio.Event) -> None:
+        plan = composition.Plan(database=database)
+        async with composition.open_database(settings, plan) as db:
+            made = await access.add_client(
+                db, login, login, role, "project" if project else "platform", project or 0,
+                composition.utc_now(),
+            )  # fmt: skip
+        typer.echo(made[1])
+
+    run(work)
+
+
+@app.command()
+def password(
+    login: Annotated[str, typer.Argument(help="Whose password is replaced.")],
+    data: Data = None,
+    database_url: Url = None,
+    database: Name = "meterhouse",
+) -> None:
+    """Replace a person's password by a random one and print it, once; their sessions end."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse import app as composition
+    from meterhouse.errors import NotFound
+    from meterhouse.flows import access
+
+    async def work(_: asyncio.Event) -> None:
+        plan = composition.Plan(database=database)
+        new = access.new_password()
+        async with composition.open_database(settings, plan) as db:
+            if not await access.reset_password(db, login, new):
+                raise NotFound("person", login)
+        typer.echo(new)
+
+    run(work)
 
 
 @app.command()

@@ -7,9 +7,11 @@ end and real frames over TCP; only the meters are simulated, and the clock is ou
 
 import asyncio
 import random
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,7 +19,6 @@ import typer
 
 from meterhouse.app import House, Plan, run_house
 from meterhouse.cli import announce
-from meterhouse.cli.tariffs import FLAT, HOMES, SHOPS
 from meterhouse.config import Settings
 from meterhouse.flows import close, monitor, onboard, reading, recharge
 from meterhouse.flows.rate import Tariffs
@@ -31,6 +32,7 @@ from meterhouse.sim.town import Town
 from meterhouse.units import Minor, to_us
 
 METERS, GATEWAYS = 203, 8
+BOOKS = Path(__file__).with_name("demo_town.toml")
 ZONE = ZoneInfo("Asia/Shanghai")
 MORNING = time(9, 0)
 HISTORY = timedelta(days=4)
@@ -235,13 +237,15 @@ def past_batch(rows: list[tuple[int, ...]]) -> reading.Batch:
 async def found(house: House, spec: TownSpec, at: datetime) -> tuple[int, list[Home]]:
     """Group, project, tariffs, gateways and rooms of the town, opened at the start of its past."""
     db = house.db
-    group_id = await onboard.open_group(db, "Demo 示范集团")
-    new = onboard.NewProject("安瑞公寓 Anrui Town", group_id, policy=POLICY)
+    books = tomllib.loads(BOOKS.read_text(encoding="utf-8"))
+    group_id = await onboard.open_group(db, books["group"])
+    new = onboard.NewProject(books["project"], group_id, policy=POLICY)
     project_id = await onboard.open_project(db, new, at)
     tariffs = {
         name: await onboard.publish_tariff(db, project_id, body, None, at)
-        for name, body in (("flats", HOMES), ("shops", SHOPS), ("offices", SHOPS), ("flat", FLAT))
+        for name, body in books["tariffs"].items()
     }
+    tariffs["offices"] = tariffs["shops"]
     gateways: dict[str, int] = {}
     for number, one in enumerate(spec.gateways, start=1):
         gateway_id = await onboard.add_gateway(db, project_id, f"GW-{number:02}", one.registration)

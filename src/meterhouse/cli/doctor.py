@@ -60,7 +60,7 @@ def _port_is_free(name: str, host: str, port: int) -> tuple[bool, str]:
 
 async def _database(settings: Settings) -> AsyncIterator[tuple[bool, str]]:
     try:
-        async with open_address(settings, Plan()) as address:
+        async with open_address(settings, Plan(), join=True) as address:
             found = await revision(address)
             yield found == HEAD_REVISION, f"database {address.masked()}, revision {found}"
             db = Database(address, size=1)

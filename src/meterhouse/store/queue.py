@@ -248,7 +248,8 @@ async def set_notice(
 ) -> None:  # fmt: skip
     """Note how a delivery went; `next_at` is the next try, or the instant it was sent."""
     await connection.execute(
-        """update notice set state = $3::text, why = $4, next_at = $5::timestamptz, tries = tries + 1,
+        """update notice set state = $3::text, why = $4, next_at = $5::timestamptz,
+               tries = tries + 1,
                sent_at = case when $3::text = 'sent' then $5::timestamptz end
            where project_id = $1 and id = $2""",
         project_id, notice_id, state, why, next_at,

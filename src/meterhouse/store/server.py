@@ -241,6 +241,17 @@ class EmbeddedServer:
                 wait_s = min(2 * wait_s, RETRY_MAX_S)
                 log.exception("embedded PostgreSQL does not come back, trying again")
 
+    def join(self) -> Path:
+        """The socket folder of the server that another meterhouse runs on this folder.
+
+        Raises:
+            PostgresFailed: it has not got so far yet.
+        """
+        memory = self.folder / "socket"
+        if not memory.exists():
+            raise PostgresFailed("the other meterhouse is still starting", self.log_path, "")
+        return Path(memory.read_text(encoding="utf-8").strip())
+
     def _take_lock(self) -> None:
         try:
             self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -1,3 +1,5 @@
+"""The figures of decoding are printed in the form that `meterhouse bench` prints."""
+
 from meterhouse.bench import decode
 
 

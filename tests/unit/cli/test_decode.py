@@ -1,3 +1,5 @@
+"""`meterhouse decode`: whatever a field engineer pastes gets a line, and never a crash."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Meter models: the files that came with the product load, and a wrong one is named by its key."""
+
 import pytest
 
 from meterhouse.errors import NotFound

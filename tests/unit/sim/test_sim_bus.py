@@ -1,3 +1,5 @@
+"""The simulated bus: who answers, who keeps silent, and what each fault does to the bytes."""
+
 from datetime import datetime
 
 import pytest

@@ -1,3 +1,5 @@
+"""The simulated gateway: it registers, beats, comes back, and fails as told."""
+
 import asyncio
 import socket
 from contextlib import asynccontextmanager, suppress

@@ -1,3 +1,5 @@
+"""Town time and device clocks: drift and setting, in whole milliseconds."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Load shapes: cumulative energy is exact, monotone, and agrees with the published figures."""
+
 from datetime import datetime
 
 import pytest

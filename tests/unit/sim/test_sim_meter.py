@@ -1,3 +1,5 @@
+"""The simulated meter against figures worked out by hand: energy, relay, purse, clock."""
+
 from datetime import datetime
 
 import pytest

@@ -1,3 +1,5 @@
+"""Unfolding a seed: the same seed gives the same town, and every size fits."""
+
 import json
 from collections import Counter
 

@@ -1,3 +1,5 @@
+"""The town as a whole: addresses, gateways and clocks fit together."""
+
 import asyncio
 from datetime import UTC, datetime, timedelta
 

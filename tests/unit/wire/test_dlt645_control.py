@@ -1,3 +1,5 @@
+"""Remote control and status words, bit by bit."""
+
 from datetime import datetime
 
 import pytest

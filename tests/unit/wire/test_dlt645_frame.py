@@ -1,3 +1,5 @@
+"""Frames: checksums, resynchronisation, and what is no frame."""
+
 import pytest
 
 from meterhouse.errors import OutOfRange, Unreadable

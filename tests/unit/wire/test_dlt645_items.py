@@ -1,3 +1,5 @@
+"""Data items: BCD, signs, absent fields and blocks."""
+
 from datetime import date, datetime, time
 
 import pytest
