@@ -9,6 +9,7 @@ intervals must be those that an independent oracle of the judgement finds.
 
 import os
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -88,7 +89,7 @@ def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[list[Told]]]:
         arrived = arrived + draw(st.lists(st.sampled_from(told), max_size=4))
     cuts = sorted(draw(st.lists(st.integers(0, len(arrived)), max_size=6)))
     edges = [0, *cuts, len(arrived)]
-    batches = [arrived[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    batches = [arrived[a:b] for a, b in pairwise(edges)]
     return tariff, told, batches
 
 
