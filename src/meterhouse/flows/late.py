@@ -36,7 +36,8 @@ async def rerate(
         project: the project's row.
         columns: state of points; this row's chain, blocks and accrual are brought up to date.
         row: which point.
-        from_at_us: the earliest instant at which something is new or no more.
+        from_at_us: the earliest instant, not after the last one judged, at which something is new
+            or no more.
 
     Returns:
         The difference in Nano that was added to the accrual.
@@ -49,7 +50,7 @@ async def rerate(
     anchor = await readings.charge_before(*key, from_at_us)
     since_us = FIRST_US if anchor is None else to_us(anchor["started_at"])
     chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
-    until_us = max(int(one["read_at"][0]), from_at_us)
+    until_us = int(one["read_at"][0])
     known = chain["read_at"] <= until_us
     read_at_us, milli = chain["read_at"][known], chain["milli"][known]
     state, blocks = _start(anchor, read_at_us, milli)
