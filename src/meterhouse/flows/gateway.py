@@ -76,6 +76,14 @@ async def go(db: Database, project_id: int, gateway_id: int, at: datetime) -> No
         await readings.bump(connection, project_id)
 
 
+async def clear_lines(db: Database, at: datetime) -> None:
+    """No gateway is on the line: so a head end begins, whatever its last life left, and ends."""
+    project_ids = await db.project_ids()
+    async with db.transaction(project_ids) as connection:
+        for project_id in await catalog.clear_lines(connection, project_ids, at):
+            await readings.bump(connection, project_id)
+
+
 async def see(db: Database, seen: Sequence[tuple[int, int]], at: datetime) -> None:
     """These gateways (project_id, id) have said something lately."""
     async with db.transaction(sorted({project_id for project_id, _ in seen})) as connection:

@@ -272,6 +272,18 @@ async def set_gateway_online(
     )  # fmt: skip
 
 
+async def clear_lines(
+    connection: Connection, project_ids: Sequence[int], at: datetime
+) -> list[int]:
+    """Note that every gateway has gone; when each was last heard stays. Answers the projects."""
+    rows = await connection.fetch(
+        """update gateway_state set online = false, peer = '', since_at = $2
+           where project_id = any($1::int8[]) and online returning project_id""",
+        list(project_ids), at,
+    )  # fmt: skip
+    return sorted({row["project_id"] for row in rows})
+
+
 async def note_stranger(connection: Connection, registration: str, peer: str, at: datetime) -> None:
     """Remember a connection that named itself with an unknown registration text."""
     await connection.execute(

@@ -24,7 +24,7 @@ from meterhouse.words import N_
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE: Final = "application/problem+json"
-_DOCUMENT: Final = "/docs/errors#"
+_TYPE: Final = "urn:meterhouse:error:"
 
 
 class FieldProblem(BaseModel):
@@ -37,7 +37,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """An error, after RFC 9457."""
 
-    type: str = Field(description="Address of the page that explains this code.")
+    type: str = Field(description="Names the error as a URI; `docs/errors.md` explains each.")
     title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
     status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
     code: str = Field(description="Stable name of the error.", examples=["not_found"])
@@ -158,7 +158,7 @@ def answer(
     request_id = request.state.request_id
     if request.url.path.startswith("/api/"):
         problem = Problem(
-            type=_DOCUMENT + error.code,
+            type=_TYPE + error.code,
             title=HTTPStatus(status).phrase,
             status=status,
             code=error.code,
