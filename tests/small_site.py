@@ -1,4 +1,4 @@
-"""A small site in an embedded database, with readings, money, alarms and commands.
+"""A site for whoever looks at it, with readings, money and an alarm, in a database of its own.
 
 Two projects, so that a test can ask for what is another's. Project one has two buildings: rooms
 A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open), B102
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -59,20 +58,19 @@ class Site:
 
 
 @asynccontextmanager
-async def small_site(folder: Path) -> AsyncIterator[Site]:
-    """The site, made anew in an empty folder."""
-    async with EmbeddedServer(folder) as server:
-        address = Address(
-            host=str(server.socket_folder), port=server.port, superuser=server.superuser,
-            login_roles=True,
-        )  # fmt: skip
-        await migrate(address)
-        db = Database(address)
-        await db.open()
-        try:
-            yield await _make(db)
-        finally:
-            await db.close()
+async def small_site(server: EmbeddedServer, database: str) -> AsyncIterator[Site]:
+    """The site, made in a new database of that name."""
+    address = Address(
+        host=str(server.socket_folder), port=server.port, database=database,
+        superuser=server.superuser, login_roles=True,
+    )  # fmt: skip
+    await migrate(address)
+    db = Database(address)
+    await db.open()
+    try:
+        yield await _make(db)
+    finally:
+        await db.close()
 
 
 async def _make(db: Database) -> Site:
