@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from databases import copy_database, drop_copy
 from meterhouse.flows import access, onboard, reading, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.store import queue, readings
 from meterhouse.store.db import Address, Database
-from meterhouse.store.migrate import migrate
-from meterhouse.store.server import EmbeddedServer
 from meterhouse.units import to_us
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -58,19 +57,16 @@ class Site:
 
 
 @asynccontextmanager
-async def small_site(server: EmbeddedServer, database: str) -> AsyncIterator[Site]:
-    """The site, made in a new database of that name."""
-    address = Address(
-        host=str(server.socket_folder), port=server.port, database=database,
-        superuser=server.superuser, login_roles=True,
-    )  # fmt: skip
-    await migrate(address)
+async def small_site(template: Address) -> AsyncIterator[Site]:
+    """The site, made in a copy of a migrated database."""
+    address = await copy_database(template)
     db = Database(address)
     await db.open()
     try:
         yield await _make(db)
     finally:
         await db.close()
+        await drop_copy(address)
 
 
 async def _make(db: Database) -> Site:

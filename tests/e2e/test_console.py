@@ -36,8 +36,8 @@ TARGET_PX_MIN = 44
 
 
 @pytest.fixture(scope="module")
-async def site(postgres):
-    async with small_site(postgres, "console") as made:
+async def site(template):
+    async with small_site(template) as made:
         yield made
 
 

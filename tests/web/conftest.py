@@ -6,6 +6,6 @@ from small_site import small_site
 
 
 @pytest.fixture(scope="session")
-async def site(postgres):
-    async with small_site(postgres, "web") as made:
+async def site(template):
+    async with small_site(template) as made:
         yield made

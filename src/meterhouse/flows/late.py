@@ -21,7 +21,10 @@ from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
-COMPARED = ("started_at", "energy_milli", "amount_nano", "block_milli", "verdict", "quality")
+COMPARED = (
+    "started_at", "energy_milli", "amount_nano", "block_milli", "block_period_at", "verdict",
+    "quality",
+)  # fmt: skip
 
 
 async def rerate(
@@ -118,7 +121,7 @@ def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
     if old is None:
         return False
     return all(
-        int(rows[name][i]) == (to_us(old[name]) if name == "started_at" else old[name])
+        int(rows[name][i]) == (to_us(old[name]) if name.endswith("_at") else old[name])
         for name in COMPARED
     )
 
