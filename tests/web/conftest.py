@@ -6,7 +6,6 @@ from small_site import small_site
 
 
 @pytest.fixture(scope="session")
-async def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site") / "pg"
-    async with small_site(folder) as made:
+async def site(template):
+    async with small_site(template) as made:
         yield made
