@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 EMBEDDED = "embedded"
 HEAD_REVISION = "0001"
 PARTS = ("web", "headend", "worker")
+WEB_CONNECTIONS, HEADEND_CONNECTIONS, WORKER_CONNECTIONS = 10, 8, 4
 
 
 class SchemaOld(MeterhouseError):
@@ -146,14 +147,14 @@ async def run_house(
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        # Kernels compile on the other core while the database starts.
+        warming = asyncio.create_task(asyncio.to_thread(warm))
         address = await stack.enter_async_context(open_address(settings, plan))
-        db = Database(address)
-        await db.open()
-        stack.push_async_callback(db.close)
+        db = await _database(stack, address, WEB_CONNECTIONS)
         house = House(settings, plan, address, db)
         now = plan.clock()
         await ready_partitions(db, [now, now + timedelta(days=7)])
-        await asyncio.to_thread(warm)
+        await warming
         house.first_password = await first_administrator(db, now)
         if before is not None:
             await before(house)
@@ -162,9 +163,13 @@ async def run_house(
 
 
 async def start_parts(stack: AsyncExitStack, house: House) -> None:
-    """Start head end, worker and web, as far as the plan names them."""
-    settings, plan, db = house.settings, house.plan, house.db
+    """Start head end, worker and web, as far as the plan names them.
+
+    Each has connections of its own, so that a storm of gateways never keeps a person waiting.
+    """
+    settings, plan = house.settings, house.plan
     if "worker" in plan.parts:
+        db = await _database(stack, house.address, WORKER_CONNECTIONS)
         worker = Worker(db, plan.clock, plan.speed, notifiers(settings))
         worker.start()
         stack.push_async_callback(worker.stop)
@@ -172,11 +177,19 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
         chosen = HeadEndSettings(
             settings.headend_host, settings.headend_port, plan.speed, settings.transport
         )
+        db = await _database(stack, house.address, HEADEND_CONNECTIONS)
         house.headend = HeadEnd(db, plan.clock, chosen)
         await house.headend.start()
         stack.push_async_callback(house.headend.stop)
     if "web" in plan.parts:
         await _start_web(stack, house)
+
+
+async def _database(stack: AsyncExitStack, address: Address, connections: int) -> Database:
+    db = Database(address, connections)
+    await db.open()
+    stack.push_async_callback(db.close)
+    return db
 
 
 async def first_administrator(db: Database, at: datetime) -> str | None:

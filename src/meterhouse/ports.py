@@ -143,7 +143,8 @@ class Ask:
     A frame starts a new deadline, `timeout_ms` from its sending. An empty `frame` sends nothing
     and never extends a deadline that still runs: listen until then, or until `timeout_ms` from now
     if that is sooner; once silence has ended it, wait `timeout_ms`. So a driver passes over
-    foreign frames, and lets a relay settle.
+    foreign frames, and lets a relay settle. When a deadline is over, the line first hands over what
+    the decoder's `flush` gives, and tells of silence only when that was no answer.
     """
 
     frame: bytes
@@ -161,6 +162,9 @@ class Decoder(Protocol):
 
     def feed(self, data: bytes) -> list[Any]:
         """Frames and typed wire errors found so far, in order of arrival."""
+
+    def flush(self) -> list[Any]:
+        """What was still waiting for more bytes, now that the line has gone quiet."""
 
 
 class Driver(Protocol):

@@ -20,7 +20,7 @@ import typer
 from meterhouse.app import House, Plan, run_house
 from meterhouse.cli import announce
 from meterhouse.config import Settings
-from meterhouse.flows import close, monitor, onboard, reading, recharge
+from meterhouse.flows import close, gateway, monitor, onboard, reading, recharge
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import Relay
 from meterhouse.sim.faults import Fault
@@ -35,15 +35,16 @@ METERS, GATEWAYS = 203, 8
 BOOKS = Path(__file__).with_name("demo_town.toml")
 ZONE = ZoneInfo("Asia/Shanghai")
 MORNING = time(9, 0)
-HISTORY = timedelta(days=4)
-STEP = timedelta(minutes=30)
+HISTORY = timedelta(days=13)
+STEP = timedelta(hours=1)
 RECHECK_S = 1.0
 TENANT_WAITS_S = 10
-PAST_CHUNK = 2000
+PAST_CHUNK = 5000
 SHORT_ROOMS, SILENT_METERS, VACANT_EVERY = 6, 3, 17
 SILENT_SINCE = timedelta(hours=5)
 TENANT_PAYS_MINOR = Minor(5000)
-FLAT_MICRO = 600_000
+# About what a kilowatt hour costs by each tariff; exactly so by the flat one.
+PRICE_MICRO = {"flat": 600_000, "flats": 560_000, "shops": 830_000}
 # Residential night quiet; the demo town may be cut off at weekends, and has no mail server.
 POLICY = {
     "quiet_weekdays": [],
@@ -74,11 +75,11 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A room of the town in the books."""
+    """A room of the town in the books, with the name of its tariff."""
 
     room: onboard.Room
     spec: RoomSpec
-    is_flat: bool
+    tariff: str
 
 
 async def live(settings: Settings, speed: int, seed: int, stop: asyncio.Event) -> None:
@@ -132,9 +133,12 @@ class Story:
                 f"opening-{home.room.point_id}", "opening credit", None, self._present.now(),
             )  # fmt: skip
         await self._live_through(house)
-        for gateway in self.town.gateways.values():
+        known = await gateway.load_roster(house.db)
+        online = [(one.project_id, one.id) for one in known]
+        await gateway.see(house.db, online, [one.id for one in known], self._present.now())
+        for box in self.town.gateways.values():
             for address in self._silent:
-                gateway.bus.faults.switch_on(Fault.SILENCE, where=address)
+                box.bus.faults.switch_on(Fault.SILENCE, where=address)
 
     def _opening_credits(self, let: list[Home]) -> Iterator[tuple[Home, Minor]]:
         """What each household pays at first: its past and a little or a lot more.
@@ -145,7 +149,9 @@ class Story:
         clock = Present(self._present.at)
         ahead = Town(self._spec, clock.now)
         dice = random.Random(self._spec.seed)  # noqa: S311  # a story, not a secret
-        shorts = [home for home in let if home.is_flat and home.spec.meter not in self._silent]
+        shorts = [
+            home for home in let if home.tariff == "flat" and home.spec.meter not in self._silent
+        ]
         shorts = shorts[:: max(len(shorts) // SHORT_ROOMS, 1)][:SHORT_ROOMS]
         first = {home.spec.meter: total_wh(ahead.meter(home.spec.meter)) for home in let}
         clock.at = self._start_at
@@ -155,12 +161,12 @@ class Story:
             if home in shorts:
                 clock.at = self._start_at + timedelta(minutes=25 + 40 * shorts.index(home))
                 used_wh = total_wh(ahead.meter(address)) - first[address]
-                yield home, Minor(max(used_wh * FLAT_MICRO // 10_000_000, 1))
+                yield home, Minor(max(used_wh * PRICE_MICRO["flat"] // 10_000_000, 1))
                 continue
-            used_minor = (past[address] - first[address]) * FLAT_MICRO // 10_000_000
+            used_minor = (past[address] - first[address]) * PRICE_MICRO[home.tariff] // 10_000_000
             days_left = dice.choice((1, 3, 6, 9, 12, 15, 20, 30))
             more_minor = max(used_minor * days_left // HISTORY.days, 300 * days_left)
-            yield home, Minor((used_minor * 11 // 10 + more_minor) // 100 * 100 + 100)
+            yield home, Minor((used_minor + more_minor) // 100 * 100 + 100)
 
     async def _live_through(self, house: House) -> None:
         """Readings every half hour, a few hours a batch; a booking at each midnight."""
@@ -245,39 +251,47 @@ async def found(house: House, spec: TownSpec, at: datetime) -> tuple[int, list[H
         name: await onboard.publish_tariff(db, project_id, body, None, at)
         for name, body in books["tariffs"].items()
     }
-    tariffs["offices"] = tariffs["shops"]
     gateways: dict[str, int] = {}
     for number, one in enumerate(spec.gateways, start=1):
         gateway_id = await onboard.add_gateway(db, project_id, f"GW-{number:02}", one.registration)
         gateways |= dict.fromkeys(one.meters, gateway_id)
     models = {one.address: one.model for one in spec.meters}
     homes: list[Home] = []
-    count = 0
-    for building in spec.buildings:
-        building_id = await onboard.add_place(db, project_id, None, "building", building.name)
+    for order, building in enumerate(spec.buildings):
+        building_id = await onboard.add_place(
+            db, project_id, None, "building", building.name, order
+        )
         for level, floor in enumerate(building.floors):
             floor_id = await onboard.add_place(
                 db, project_id, building_id, "floor", floor.name, level
             )
-            new_rooms = []
-            flats = []
-            for sort, room in enumerate(floor.rooms):
-                count += 1
-                is_flat = building.kind == "flats" and sort % 3 == 0 and room.kind == "room"
-                vacant = room.kind != "room" or not room.customer or count % VACANT_EVERY == 0
-                flats.append(is_flat and not vacant)
-                new_rooms.append(
+            kinds = [tariff_of(building.kind, room, sort) for sort, room in enumerate(floor.rooms)]
+            made = await onboard.add_rooms(
+                db, project_id,
+                [
                     onboard.NewRoom(
                         floor_id=floor_id, name=room.name, sort=sort, area_dm2=room.area_dm2,
-                        tariff_id=tariffs["flat" if is_flat else building.kind],
-                        model=models[room.meter], address=room.meter,
+                        tariff_id=tariffs[kind], model=models[room.meter], address=room.meter,
                         gateway_id=gateways[room.meter], opened_at=at,
-                        customer_name=None if vacant else room.customer,
+                        customer_name=None if is_vacant(room, len(homes) + sort) else room.customer,
                     )
-                )  # fmt: skip
-            made = await onboard.add_rooms(db, project_id, new_rooms)
+                    for sort, (room, kind) in enumerate(zip(floor.rooms, kinds, strict=True))
+                ],
+            )  # fmt: skip
             homes += [
-                Home(one, room, is_flat)
-                for one, room, is_flat in zip(made, floor.rooms, flats, strict=True)
+                Home(one, room, kind)
+                for one, room, kind in zip(made, floor.rooms, kinds, strict=True)
             ]
     return project_id, homes
+
+
+def tariff_of(building_kind: str, room: RoomSpec, sort: int) -> str:
+    """Which of the demo's tariffs a room has; every third flat pays one price all day."""
+    if building_kind != "flats":
+        return "shops"
+    return "flat" if sort % 3 == 0 and room.kind == "room" else "flats"
+
+
+def is_vacant(room: RoomSpec, number: int) -> bool:
+    """Public areas, and a few rooms here and there."""
+    return room.kind != "room" or not room.customer or number % VACANT_EVERY == VACANT_EVERY - 1

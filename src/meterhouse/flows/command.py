@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from meterhouse.control import policy as policies
-from meterhouse.control.decide import Moment, blocked_by
-from meterhouse.errors import NotFound
+from meterhouse.control.decide import Moment, blocked_by, sweep_stops
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
     AlarmKind,
@@ -46,6 +46,13 @@ ENDS: dict[Effect, CommandState] = {
 }
 
 
+class SecondPersonNeeded(MeterhouseError):
+    """Switching off {count} meters at once needs a second person; choose fewer."""
+
+    code = "second_person_needed"
+    http_status = 409
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A command that has just become *sent*: the head end must now talk to the meter."""
@@ -73,9 +80,13 @@ async def request(
 
     Raises:
         NotFound: a meter is not in service in this project.
+        SecondPersonNeeded: more meters than one person may switch off at once.
     """
     async with db.transaction([project_id]) as connection:
         policy = await load_policy(connection, project_id)
+        points = await monitor.point_count(connection, project_id)
+        if kind is CommandKind.DISCONNECT and sweep_stops(policy, len(meter_ids), points):
+            raise SecondPersonNeeded(count=len(meter_ids))
         ids = []
         for meter_id in meter_ids:
             where = await monitor.meter_place(connection, project_id, meter_id)
@@ -225,7 +236,7 @@ async def moment_of(
     """What is known of a command's point now, from the rows and nothing cached."""
     spendable_minor, floor_minor, email = 0, None, None
     if row["account_id"] is not None:
-        purse = await ledger.lock_purse(connection, project["id"], row["point_id"])
+        purse = await ledger.read_purse(connection, project["id"], row["point_id"])
         floor_minor = purse.floor_minor
         spendable_minor = available_minor(
             sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,

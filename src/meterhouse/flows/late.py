@@ -21,7 +21,10 @@ from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
-COMPARED = ("started_at", "energy_milli", "amount_nano", "block_milli", "verdict", "quality")
+COMPARED = (
+    "started_at", "energy_milli", "amount_nano", "block_milli", "block_period_at", "verdict",
+    "quality",
+)  # fmt: skip
 
 
 async def rerate(
@@ -36,7 +39,8 @@ async def rerate(
         project: the project's row.
         columns: state of points; this row's chain, blocks and accrual are brought up to date.
         row: which point.
-        from_at_us: the earliest instant at which something is new or no more.
+        from_at_us: the earliest instant, not after the last one judged, at which something is new
+            or no more.
 
     Returns:
         The difference in Nano that was added to the accrual.
@@ -49,7 +53,7 @@ async def rerate(
     anchor = await readings.charge_before(*key, from_at_us)
     since_us = FIRST_US if anchor is None else to_us(anchor["started_at"])
     chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
-    until_us = max(int(one["read_at"][0]), from_at_us)
+    until_us = int(one["read_at"][0])
     known = chain["read_at"] <= until_us
     read_at_us, milli = chain["read_at"][known], chain["milli"][known]
     state, blocks = _start(anchor, read_at_us, milli)
@@ -117,7 +121,7 @@ def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
     if old is None:
         return False
     return all(
-        int(rows[name][i]) == (to_us(old[name]) if name == "started_at" else old[name])
+        int(rows[name][i]) == (to_us(old[name]) if name.endswith("_at") else old[name])
         for name in COMPARED
     )
 

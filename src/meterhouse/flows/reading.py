@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from meterhouse.control import policy as policies
 from meterhouse.control.decide import KeeperCode
-from meterhouse.errors import MeterhouseError, OutOfRange
+from meterhouse.errors import OutOfRange
 from meterhouse.flows import late, react
 from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
@@ -35,12 +35,6 @@ CHUNK_MAX = 100_000
 ALONE_MAX = 20_000
 FUTURE_MAX = timedelta(minutes=5)
 OLDEST = "2000-01-01T00:00:00+00:00"
-
-
-class ChargedTwice(MeterhouseError):
-    """A fresh interval of project {project_id} ends where one has been charged already."""
-
-    code = "charged_twice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +142,37 @@ async def _ingest(
         batch, row = batch.take(usable), row[usable]
     order = np.lexsort((batch.read_at_us, row))
     batch, row = batch.take(order), row[order]
-    fresh = batch.read_at_us > columns["read_at"][row]
+    newer = batch.read_at_us > columns["read_at"][row]
     again = (np.diff(row, prepend=-1) == 0) & (np.diff(batch.read_at_us, prepend=0) == 0)
-    fresh &= ~again
+    torn = newer & _torn(again, batch.milli)
+    fresh = newer & ~again
     stored = reading_rows(project["id"], columns, batch, row, at)
     news = {name: values[fresh] for name, values in stored.items()}
-    if fresh.any() and not await readings.insert_fresh(
-        connection, "reading", readings.READING, news
-    ):
-        fresh[:] = False
+    await readings.insert_fresh(connection, "reading", readings.READING, news)
     done = Ingested(unplaced=unplaced, fresh=int(fresh.sum()))
     if not fresh.all():
         olds = {name: values[~fresh] for name, values in stored.items()}
         done = await _put_late(connection, tariffs, project, columns, olds, row[~fresh], done, at)
+    await readings.note_read(
+        connection, project["id"], columns["point_id"][row[torn]], batch.read_at_us[torn]
+    )
+    sound = fresh & ~torn
     commands, doubtful, soon = await _move(
-        connection, tariffs, project, columns, batch.take(fresh), row[fresh], at
+        connection, tariffs, project, columns, batch.take(sound), row[sound], at
     )
     return replace(done, commands=commands, doubtful=doubtful, soon=soon)
+
+
+def _torn(again: NDArray[np.bool_], milli: Ints) -> NDArray[np.bool_]:
+    """Which readings share their instant with one that shows other registers: none of them bills.
+
+    `again` marks the readings of the same meter and instant as the one before.
+    """
+    if not again.any():
+        return again
+    group = np.cumsum(~again) - 1
+    differs = (milli != milli[~again][group]).any(axis=1)
+    return np.isin(group, group[differs])
 
 
 def reading_rows(
@@ -209,8 +217,9 @@ async def _put_late(
     """Store readings that came again or late; judge and rate the chains they belong to anew."""
     new, conflict = await readings.insert_staged(connection, project["id"], olds)
     changed = new | conflict
-    for one in np.unique(row[changed]).tolist():
-        from_at_us = int(olds["read_at"][changed & (row == one)].min())
+    judged = changed & (olds["read_at"] <= columns["read_at"][row])
+    for one in np.unique(row[judged]).tolist():
+        from_at_us = int(olds["read_at"][judged & (row == one)].min())
         await late.rerate(connection, tariffs, project, columns, one, from_at_us)
     if conflict.any():
         alarms = [
@@ -311,8 +320,7 @@ async def _store_charges(
         return
     mine = row[bills]
     rows = charge_rows(project_id, columns, chain, row, bills, np.ones(len(mine), dtype=np.int64))
-    if not await readings.insert_fresh(connection, "charge", readings.CHARGE, rows):
-        raise ChargedTwice(project_id=project_id)
+    await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
 
 
 async def _note_doubts(
@@ -361,11 +369,12 @@ def _soon(
     now: Mapping[str, Ints], available: Ints, chain: Chain, last: Ints, project: Any
 ) -> tuple[int, ...]:
     """Meters whose household runs out before the next round at the pace of its last interval."""
-    span_us = np.maximum(chain.judged.end_us[last] - chain.judged.start_us[last], 1)
+    span_us = chain.judged.end_us[last] - chain.judged.start_us[last]
     interval_us = project["reading_interval_s"] * 1_000_000
     pace_minor = chain.rated.amount_nano[last] // nano_per_minor(project["currency_exponent"]) + 1
-    next_minor = pace_minor * np.maximum(interval_us // span_us, 1)
+    next_minor = pace_minor * np.maximum(interval_us // np.maximum(span_us, 1), 1)
     watched = (now["keeper"] == KeeperCode.PLATFORM) & (now["relay"] == Relay.CLOSED)
+    watched &= span_us > 0  # a first reading tells no pace
     near = (
         watched & (available >= now["floor_minor"]) & (available - now["floor_minor"] < next_minor)
     )

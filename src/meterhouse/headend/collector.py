@@ -81,7 +81,7 @@ class Collector:
 
     async def put(self, project_id: int, sample: Sample) -> None:
         """Take a sample; waits while the room is full."""
-        if self._count >= WAITING_MAX:
+        while self._count >= WAITING_MAX:
             self._room.clear()
             await self._room.wait()
         self._waiting.setdefault(project_id, []).append(sample)
@@ -96,16 +96,17 @@ class Collector:
             await self.flush()
 
     async def flush(self) -> None:
-        """Commit everything that waits now."""
+        """Commit everything that waits now; what is not committed yet when cancelled waits on."""
         self._filled.clear()
-        taken, self._waiting = self._waiting, {}
-        for project_id, samples in taken.items():
-            for start in range(0, len(samples), CHUNK_MAX):
-                part = samples[start : start + CHUNK_MAX]
-                self._told(project_id, await self._commit(project_id, to_batch(part)))
+        for project_id, samples in list(self._waiting.items()):
+            for _ in range(0, len(samples), CHUNK_MAX):
+                part = samples[:CHUNK_MAX]
+                done = await self._commit(project_id, to_batch(part))
+                del samples[: len(part)]
                 self._count -= len(part)
                 if self._count < WAITING_MAX:
                     self._room.set()
+                self._told(project_id, done)
 
     async def _commit(self, project_id: int, batch: Batch) -> Ingested:
         wait_s = RETRY_S

@@ -33,8 +33,9 @@ LOST = Outcome(Effect.UNKNOWN, why="line_lost")
 
 @dataclass(frozen=True, slots=True)
 class LineEvents:
-    """Whom a line tells: it has named itself, it is gone, it floods."""
+    """Whom a line tells: it is there, it has named itself, it is gone, it floods."""
 
+    opened: Callable[["Line"], None]
     named: Callable[["Line", str], None]
     lost: Callable[["Line"], None]
     floods: Callable[["Line"], None]
@@ -53,7 +54,8 @@ class Line(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._talk: Conversation | None = None
         self._done: asyncio.Future[Outcome] | None = None
-        self._deadline = self._loop.time()
+        # When the driver is to hear of silence; None once it has, or before its first frame.
+        self._deadline: float | None = None
         self._unasked_bytes = 0
         self._window_end = self._loop.time() + UNASKED_WINDOW_S
         self.closed = asyncio.Event()
@@ -72,6 +74,7 @@ class Line(asyncio.Protocol):
         host = transport.get_extra_info("peername")
         self.peer = f"{host[0]}:{host[1]}" if isinstance(host, tuple) else str(host)
         self._timer = self._loop.call_later(REGISTRATION_TIMEOUT_S, self._give_up)
+        self._events.opened(self)
 
     def name_it(self, name: str, decoder: Decoder) -> None:
         """Accept the line as this gateway's; from here on its bytes are frames."""
@@ -86,11 +89,11 @@ class Line(asyncio.Protocol):
         if self._decoder is None:
             self._register(data)
             return
-        frames = self._decoder.feed(data)
-        if self._talk is None:
-            self._unasked(data)
+        if self._floods(len(data)):
+            self._events.floods(self)
+            self.close()
             return
-        for frame in frames:
+        for frame in self._decoder.feed(data):
             self._step(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -121,24 +124,25 @@ class Line(asyncio.Protocol):
             self._end(LOST)
             return done
         self._talk = conversation
+        self._deadline = None
         self._step(None, first=True)
         return done
 
     def _step(self, answer: object, *, first: bool = False) -> None:
         """Give the driver what was heard (None: silence), and do what it asks next."""
         if self._talk is None:
-            return  # the conversation ended with an earlier frame of the same packet
+            return  # nobody asked, or an earlier frame of the same packet was the answer
         try:
             ask = next(self._talk) if first else self._talk.send(answer)
         except StopIteration as stop:
             self._end(stop.value)
             return
-        now = self._loop.time()
-        until = now + ask.timeout_ms / 1000
+        until = self._loop.time() + ask.timeout_ms / 1000
         if ask.frame:
+            self._unasked_bytes = 0
             if self._transport is not None:
                 self._transport.write(ask.frame)
-        elif now < self._deadline:
+        elif self._deadline is not None:
             until = min(until, self._deadline)
         if self._timer is not None:
             self._timer.cancel()
@@ -146,8 +150,14 @@ class Line(asyncio.Protocol):
         self._timer = self._loop.call_at(until, self._silence)
 
     def _silence(self) -> None:
+        """The time is over: what hid behind a false length is heard first, then silence."""
         self._timer = None
-        self._step(None)
+        hidden = self._decoder.flush() if self._decoder is not None else []
+        for frame in hidden:
+            self._step(frame)
+        if not hidden:
+            self._deadline = None
+            self._step(None)
 
     def _end(self, outcome: Outcome) -> None:
         if self._timer is not None:
@@ -162,21 +172,25 @@ class Line(asyncio.Protocol):
 
     def _register(self, data: bytes) -> None:
         self._first += data
-        name = self._first.split(b"\n", 1)[0].strip().decode("ascii", "replace")
+        name = _text(self._first.split(b"\n", 1)[0])
         whole = b"\n" in self._first or len(self._first) > REGISTRATION_BYTES_MAX
         if self._knows(name) or whole:
             self._first = b""
-            self._events.named(self, name[:REGISTRATION_BYTES_MAX])
+            self._events.named(self, name)
 
     def _give_up(self) -> None:
-        name = self._first.strip().decode("ascii", "replace")
-        self._events.named(self, name[:REGISTRATION_BYTES_MAX])
+        self._events.named(self, _text(self._first))
 
-    def _unasked(self, data: bytes) -> None:
+    def _floods(self, count: int) -> bool:
+        """Whether this many bytes more are too many since anybody asked for any."""
         now = self._loop.time()
         if now > self._window_end:
             self._window_end, self._unasked_bytes = now + UNASKED_WINDOW_S, 0
-        self._unasked_bytes += len(data)
-        if self._unasked_bytes > UNASKED_BYTES_MAX:
-            self._events.floods(self)
-            self.close()
+        self._unasked_bytes += count
+        return self._unasked_bytes > UNASKED_BYTES_MAX
+
+
+def _text(said: bytes) -> str:
+    """A registration as text that can be shown and stored, whatever the bytes are."""
+    name = said[:REGISTRATION_BYTES_MAX].strip().decode("ascii", "replace")
+    return "".join(one if one.isprintable() else "\ufffd" for one in name)

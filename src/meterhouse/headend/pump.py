@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
-LOOK_S = 20
+LOOK_S = 60
 SKIPPED_ROUNDS_MAX = 8
 ACTIONS: dict[CommandKind, Action] = {
     CommandKind.DISCONNECT: Action.DISCONNECT,
@@ -104,6 +104,7 @@ class Pump:
                 await self._rest(now)
 
     def _begin_round(self, now: datetime) -> None:
+        self._has_commands = True
         interval = timedelta(seconds=self.gateway.reading_interval_s)
         while self._next_round_at <= now:
             self._next_round_at += interval
@@ -126,7 +127,7 @@ class Pump:
             async with asyncio.timeout(max(wait_s, 0.001)):
                 await self._wake.wait()
         except TimeoutError:
-            self._has_commands = wait_s >= LOOK_S
+            self._has_commands |= wait_s >= LOOK_S
 
     async def _read_id(self, meter_id: int) -> None:
         for meter in self.gateway.meters:
@@ -154,18 +155,18 @@ class Pump:
         """Send what is due, one by one; each is claimed only when the bus is free for it."""
         self._has_commands = False
         bench = self._bench
-        while self.line.is_open:
-            try:
+        try:
+            while self.line.is_open:
                 claimed = await commands.claim(
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
-            except (MeterhouseError, OSError) as error:
-                log.warning("commands of gateway %d wait: %s", self.gateway.id, error)
-                return
-            if claimed is None:
-                return
-            outcome = await self._carry_out(claimed)
-            await commands.finish(bench.db, claimed, outcome, bench.clock())
+                if claimed is None:
+                    return
+                outcome = await self._carry_out(claimed)
+                await commands.finish(bench.db, claimed, outcome, bench.clock())
+        except (MeterhouseError, OSError) as error:
+            # What was sent and could not be noted stays *sent*, and is looked at again.
+            log.warning("commands of gateway %d wait: %s", self.gateway.id, error)
 
     async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
         if claimed.kind is CommandKind.READ:

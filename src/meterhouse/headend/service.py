@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meterhouse.drivers import driver_for
@@ -30,10 +30,13 @@ from meterhouse.store.queue import WAKE_CHANNEL
 log = logging.getLogger(__name__)
 
 LINES_MAX = 10_000
-NAMELESS_MAX = 1_000
+# More than the backlog, or a fleet that returns in one instant would be refused.
+NAMELESS_MAX = 5_000
+BACKLOG = 4_096
 TASKS_MAX = 10_000
 ROSTER_S = 30
 SEEN_S = 20
+RETRY_S = 1
 DIAL_FIRST_S = 1
 DIAL_MAX_S = 60
 STRANGERS_PER_ROSTER = 100
@@ -68,13 +71,17 @@ class HeadEnd:
         self._by_name: dict[str, RosterGateway] = {}
         self._by_id: dict[int, RosterGateway] = {}
         self._gateway_of: dict[int, int] = {}
-        self._lines: set[Line] = set()
+        # Every open line, with its pump once it is named.
+        self._lines: dict[Line, Pump | None] = {}
         self._pumps: dict[int, Pump] = {}
         self._dialling: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._strangers_left = STRANGERS_PER_ROSTER
         self._server: asyncio.Server | None = None
-        self._events = LineEvents(self._named, self._lost, self._floods)
+        # Gateways that came or went, and the books do not know yet.
+        self._moved: set[int] = set()
+        self._has_moved = asyncio.Event()
+        self._events = LineEvents(self._opened, self._named, self._lost, self._floods)
 
     @property
     def port(self) -> int:
@@ -95,13 +102,20 @@ class HeadEnd:
 
     async def start(self) -> None:
         """Load the roster, listen, and begin to dial."""
+        await gateways.clear_lines(self._db, self._clock())
         await self.reload()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: Line(self._events, self._by_name.__contains__),
-            self.settings.host, self.settings.port, backlog=4096,
+            self.settings.host, self.settings.port, backlog=BACKLOG,
         )  # fmt: skip
-        for endless in (self.collector.run, self._tend_roster, self._listen, self._tell_seen):
+        for endless in (
+            self.collector.run,
+            self._tend_roster,
+            self._listen,
+            self._tell_moved,
+            self._tell_seen,
+        ):
             self._spawn(endless())
 
     async def stop(self) -> None:
@@ -114,6 +128,8 @@ class HeadEnd:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._dialling.values(), return_exceptions=True)
         await self.collector.flush()
+        with contextlib.suppress(MeterhouseError):
+            await gateways.clear_lines(self._db, self._clock())
 
     async def reload(self) -> None:
         """Take the roster as it is now; pumps go on with their new list of meters."""
@@ -124,7 +140,8 @@ class HeadEnd:
         for gateway_id, pump in self._pumps.items():
             pump.gateway = self._by_id.get(gateway_id, pump.gateway)
         for one in roster:
-            if one.direction == "dial_out" and one.id not in self._dialling:
+            dialling = self._dialling.get(one.id)
+            if one.direction == "dial_out" and (dialling is None or dialling.done()):
                 self._dialling[one.id] = asyncio.create_task(self._dial(one.id))
 
     async def _ingest(self, project_id: int, batch: reading.Batch) -> reading.Ingested:
@@ -135,6 +152,13 @@ class HeadEnd:
             pump = self._pumps.get(self._gateway_of.get(meter_id, 0))
             if pump is not None:
                 pump.read_soon(meter_id)
+
+    def _opened(self, line: Line) -> None:
+        nameless = len(self._lines) - len(self._pumps)
+        self._lines[line] = None
+        if len(self._lines) > LINES_MAX or nameless >= NAMELESS_MAX:
+            log.warning("too many lines; %s is refused", line.peer)
+            line.close()
 
     def _named(self, line: Line, name: str) -> None:
         gateway = self._by_name.get(name)
@@ -150,14 +174,12 @@ class HeadEnd:
             before.line.close()
         driver = driver_for(gateway.protocol, self.settings.transport)
         line.name_it(gateway.registration, driver.decoder())
-        self._lines.add(line)
         pump = Pump(gateway, line, driver, self._bench)
-        self._pumps[gateway.id] = pump
+        self._pumps[gateway.id] = self._lines[line] = pump
+        self._note_move(gateway.id)
         self._spawn(self._serve(pump))
 
     async def _serve(self, pump: Pump) -> None:
-        one = pump.gateway
-        await gateways.come(self._db, one.project_id, one.id, pump.line.peer, self._clock())
         try:
             await pump.run()
         finally:
@@ -171,19 +193,18 @@ class HeadEnd:
         line.close()
 
     def _lost(self, line: Line) -> None:
-        self._lines.discard(line)
-        for gateway_id, pump in list(self._pumps.items()):
-            if pump.line is line:
-                del self._pumps[gateway_id]
-                pump.wake()
-                self._spawn(
-                    gateways.go(self._db, pump.gateway.project_id, gateway_id, self._clock())
-                )
+        pump = self._lines.pop(line, None)
+        if pump is None:
+            return
+        pump.wake()
+        if self._pumps.get(pump.gateway.id) is pump:
+            del self._pumps[pump.gateway.id]
+            self._note_move(pump.gateway.id)
 
     def _floods(self, line: Line) -> None:
-        gateway = self._by_name.get(line.name)
-        if gateway is not None:
-            self._alarm(gateway, AlarmKind.GATEWAY_FLOOD, {"bytes_in": line.bytes_in})
+        pump = self._lines.get(line)
+        if pump is not None:
+            self._alarm(pump.gateway, AlarmKind.GATEWAY_FLOOD, {"bytes_in": line.bytes_in})
 
     def _alarm(self, gateway: RosterGateway, kind: AlarmKind, facts: dict[str, object]) -> None:
         self._spawn(
@@ -205,22 +226,24 @@ class HeadEnd:
             log.error("a task of the head end failed", exc_info=task.exception())
 
     async def _dial(self, gateway_id: int) -> None:
-        """Keep a line to a gateway that listens."""
+        """Keep a line to a gateway that listens; whom we dial need not say who it is."""
         loop = asyncio.get_running_loop()
+        events = replace(self._events, named=lambda _line, _name: None)
         wait_s = DIAL_FIRST_S
         while (gateway := self._by_id.get(gateway_id)) is not None and gateway.address:
             host, _, port = gateway.address.rpartition(":")
-            try:
+            tried = loop.time()
+            with contextlib.suppress(OSError, ValueError, OverflowError):
                 _, line = await loop.create_connection(
-                    lambda: Line(self._events, self._by_name.__contains__), host, int(port)
+                    lambda: Line(events, lambda _name: False), host, int(port)
                 )
-            except (OSError, ValueError):
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, DIAL_MAX_S)
-                continue
-            wait_s = DIAL_FIRST_S
-            self._attach(line, gateway)
-            await line.closed.wait()
+                if line.is_open:
+                    self._attach(line, gateway)
+                    await line.closed.wait()
+            if loop.time() - tried > wait_s:
+                wait_s = DIAL_FIRST_S
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, DIAL_MAX_S)
 
     async def _tend_roster(self) -> None:
         while True:
@@ -229,20 +252,44 @@ class HeadEnd:
             with contextlib.suppress(MeterhouseError, OSError):
                 await self.reload()
 
+    def _note_move(self, gateway_id: int) -> None:
+        self._moved.add(gateway_id)
+        self._has_moved.set()
+
+    async def _tell_moved(self) -> None:
+        """Write down who has a line now. One writer, so that coming and going keep their order."""
+        while True:
+            await self._has_moved.wait()
+            self._has_moved.clear()
+            for gateway_id in list(self._moved):
+                self._moved.discard(gateway_id)
+                try:
+                    await self._tell_line(gateway_id)
+                except (MeterhouseError, OSError) as error:
+                    log.warning("the line of gateway %d is told later: %s", gateway_id, error)
+                    self._note_move(gateway_id)
+                    await asyncio.sleep(RETRY_S)
+
+    async def _tell_line(self, gateway_id: int) -> None:
+        pump, gateway = self._pumps.get(gateway_id), self._by_id.get(gateway_id)
+        if pump is not None:
+            project_id, peer = pump.gateway.project_id, pump.line.peer
+            await gateways.come(self._db, project_id, gateway_id, peer, self._clock())
+        elif gateway is not None:
+            await gateways.go(self._db, gateway.project_id, gateway_id, self._clock())
+
     async def _tell_seen(self) -> None:
         """Write down, now and then, which lines have brought bytes."""
         heard: dict[Line, int] = {}
         while True:
             await asyncio.sleep(SEEN_S)
-            seen = [
-                (pump.gateway.project_id, pump.gateway.id)
-                for pump in self._pumps.values()
-                if heard.get(pump.line) != pump.line.bytes_in
-            ]
-            heard = {pump.line: pump.line.bytes_in for pump in self._pumps.values()}
-            if seen:
+            pumps = list(self._pumps.values())
+            online = [(pump.gateway.project_id, pump.gateway.id) for pump in pumps]
+            said = [one.gateway.id for one in pumps if heard.get(one.line) != one.line.bytes_in]
+            heard = {pump.line: pump.line.bytes_in for pump in pumps}
+            if online:
                 with contextlib.suppress(MeterhouseError, OSError):
-                    await gateways.see(self._db, seen, self._clock())
+                    await gateways.see(self._db, online, said, self._clock())
 
     async def _listen(self) -> None:
         """Hear of new commands the moment they are committed; look anyway if that line breaks."""

@@ -272,6 +272,18 @@ async def set_gateway_online(
     )  # fmt: skip
 
 
+async def clear_lines(
+    connection: Connection, project_ids: Sequence[int], at: datetime
+) -> list[int]:
+    """Note that every gateway has gone; when each was last heard stays. Answers the projects."""
+    rows = await connection.fetch(
+        """update gateway_state set online = false, peer = '', since_at = $2
+           where project_id = any($1::int8[]) and online returning project_id""",
+        list(project_ids), at,
+    )  # fmt: skip
+    return sorted({row["project_id"] for row in rows})
+
+
 async def note_stranger(connection: Connection, registration: str, peer: str, at: datetime) -> None:
     """Remember a connection that named itself with an unknown registration text."""
     await connection.execute(
@@ -282,9 +294,13 @@ async def note_stranger(connection: Connection, registration: str, peer: str, at
     )  # fmt: skip
 
 
-async def touch_gateways(connection: Connection, gateway_ids: Sequence[int], at: datetime) -> None:
-    """Note when gateways were last heard."""
+async def touch_gateways(
+    connection: Connection, online_ids: Sequence[int], heard_ids: Sequence[int], at: datetime
+) -> None:
+    """Note which gateways have a line now, and which of them have said something."""
     await connection.execute(
-        "update gateway_state set seen_at = $2 where gateway_id = any($1::int8[])",
-        list(gateway_ids), at,
+        """update gateway_state set online = true,
+               seen_at = case when gateway_id = any($2::int8[]) then $3 else seen_at end
+           where gateway_id = any($1::int8[])""",
+        list(online_ids), list(heard_ids), at,
     )  # fmt: skip

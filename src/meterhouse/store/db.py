@@ -29,6 +29,15 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
+# How asyncpg says that the server, or the way to it, is gone.
+LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
 STATEMENT_TIMEOUT_MS = 120_000
 LOCK_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
@@ -108,12 +117,22 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
-        """One transaction that sees these projects and nothing else."""
+        """One transaction that sees these projects and nothing else.
+
+        Raises:
+            DatabaseUnreachable: the connection was lost on the way. Whether a commit under way
+                took place is then unknown; flows are made so that trying again is harmless.
+        """
         if self._pool is None:
             raise DatabaseUnreachable(why="the pool is not open")
-        async with self._pool.acquire() as connection, connection.transaction():
-            await set_scope(connection, project_ids)
-            yield connection
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await set_scope(connection, project_ids)
+                yield connection
+        except LOST as error:
+            if isinstance(error, ValueError):
+                raise  # so asyncpg refuses an argument
+            raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def listener(

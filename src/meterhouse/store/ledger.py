@@ -160,7 +160,7 @@ async def insert_payment(
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """What one point may draw on, locked: accounts in draw order, their balances, the accrual."""
+    """What one point may draw on: accounts in draw order, their balances, the accrual."""
 
     account_ids: tuple[int, ...]
     balances_minor: tuple[int, ...]
@@ -169,8 +169,12 @@ class Purse:
     floor_minor: int | None
 
 
-async def lock_purse(connection: Connection, project_id: int, point_id: int) -> Purse:
-    """Lock what a point draws on. Raises `NotFound` for a point without an account."""
+async def read_purse(connection: Connection, project_id: int, point_id: int) -> Purse:
+    """What a point draws on, now. Raises `NotFound` for a point without an account.
+
+    Takes no lock: whoever asks is about to send a command, and a payment that arrives in the same
+    instant brings its own.
+    """
     point = await connection.fetchrow(
         "select account_id, common_account_id from point where project_id = $1 and id = $2",
         project_id, point_id,
@@ -178,7 +182,12 @@ async def lock_purse(connection: Connection, project_id: int, point_id: int) -> 
     if point is None or point["account_id"] is None:
         raise NotFound("account of point", point_id)
     ids = [one for one in (point["account_id"], point["common_account_id"]) if one is not None]
-    rows = await lock_accounts(connection, project_id, ids)
+    found = await connection.fetch(
+        """select *, credit_minor - debit_minor as balance_minor from account
+           where project_id = $1 and id = any($2::int8[])""",
+        project_id, ids,
+    )  # fmt: skip
+    rows = {row["id"]: row for row in found}
     accrued_nano: int = await connection.fetchval(
         """select coalesce(sum(ps.accrued_nano), 0)::int8 from point p
            join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)

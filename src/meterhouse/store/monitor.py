@@ -16,6 +16,7 @@ from meterhouse.store.db import Connection
 Ints = NDArray[np.int64]
 # A lock covers 4,096 neighbouring meters.
 LOCK_BITS = 12
+LOCKS_MAX = 0x7FFF_FFFF
 
 
 async def lock_project(connection: Connection, project_id: int) -> None:
@@ -32,7 +33,7 @@ async def lock_meters(connection: Connection, project_id: int, meter_ids: Ints) 
     await connection.execute(
         "select pg_advisory_xact_lock_shared(7301, $1::int8::int4)", project_id
     )
-    blocks = distinct(meter_ids >> LOCK_BITS).tolist()
+    blocks = distinct((meter_ids >> LOCK_BITS) & LOCKS_MAX).tolist()
     await connection.execute(
         "select pg_advisory_xact_lock(7302, block) from unnest($1::int4[]) as block", blocks
     )

@@ -122,6 +122,12 @@ class OutOfScope(MeterhouseError):
     http_status = 403
 
 
+class StoredTwice(MeterhouseError):
+    """A {table} that was taken for fresh is stored already."""
+
+    code = "stored_twice"
+
+
 async def check_scope(connection: Connection, project_id: int) -> None:
     """Stand in for row-level security where a COPY goes past it. Raises `OutOfScope`."""
     if not await connection.fetchval("select $1 = any(scope_ids())", project_id):
@@ -240,34 +246,36 @@ async def shared_accruals(
     return {row["account_id"]: row["accrued_nano"] for row in rows}
 
 
-async def insert_fresh(connection: Connection, table: str, layout: Layout, rows: Columns) -> bool:
-    """COPY rows into their partitions; False, with nothing written, if one is there already.
+async def insert_fresh(connection: Connection, table: str, layout: Layout, rows: Columns) -> None:
+    """COPY rows that are not there yet into their partitions.
 
     Args:
         connection: inside a transaction whose scope holds every row's project (checked here).
         table: `reading` or `charge`.
         layout: `READING` or `CHARGE`.
         rows: the columns, all of one project.
+
+    Raises:
+        OutOfScope: a row belongs to a project outside the scope.
+        StoredTwice: a row is there already, so a watermark was wrong; the transaction is lost.
     """
     for project_id in np.unique(rows["project_id"]).tolist():
         await check_scope(connection, project_id)
     instant = rows["read_at" if table == "reading" else "ended_at"]
     week = (instant - MONDAY_US) // WEEK_US
     try:
-        async with connection.transaction():
-            for one in np.unique(week).tolist():
-                part = await ready_partition(connection, one * WEEK_US + MONDAY_US)
-                mine = slice(None) if (week == one).all() else week == one
-                await connection.copy_to_table(
-                    f"{table}_{part}",
-                    schema_name=SCHEMA,
-                    columns=[name for name, _ in layout],
-                    source=pack(layout, {k: v[mine] for k, v in rows.items()}),
-                    format="binary",
-                )
-    except asyncpg.UniqueViolationError:
-        return False
-    return True
+        for one in np.unique(week).tolist():
+            part = await ready_partition(connection, one * WEEK_US + MONDAY_US)
+            mine = slice(None) if (week == one).all() else week == one
+            await connection.copy_to_table(
+                f"{table}_{part}",
+                schema_name=SCHEMA,
+                columns=[name for name, _ in layout],
+                source=pack(layout, {k: v[mine] for k, v in rows.items()}),
+                format="binary",
+            )
+    except asyncpg.UniqueViolationError as error:
+        raise StoredTwice(table=table) from error
 
 
 async def ready_partition(connection: Connection, instant_us: int) -> str:
@@ -343,6 +351,21 @@ async def update_round(connection: Connection, project_id: int, rows: Columns) -
         format="binary",
     )
     await connection.execute(_ROUND_UPDATE, project_id)
+
+
+async def note_read(
+    connection: Connection, project_id: int, point_ids: Ints, read_at_us: Ints
+) -> None:
+    """Note that points have readings up to these instants, whatever these were good for."""
+    if not len(point_ids):
+        return
+    await connection.execute(
+        """update point_state ps set read_at = greatest(ps.read_at, r.read_at)
+           from (select point_id, max(read_at) as read_at
+                 from unnest($2::int8[], $3::timestamptz[]) as u (point_id, read_at) group by 1) r
+           where ps.project_id = $1 and ps.point_id = r.point_id""",
+        project_id, point_ids.tolist(), [from_us(one) for one in read_at_us.tolist()],
+    )  # fmt: skip
 
 
 async def update_suspects(connection: Connection, project_id: int, rows: Columns) -> None:

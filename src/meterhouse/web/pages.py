@@ -38,11 +38,16 @@ def make_environment() -> jinja2.Environment:
 
 
 def words_of(request: Request) -> Words:
-    """The reader's language: their cookie, then what they are known to read, then the browser."""
+    """The reader's language: their cookie, then what they are known to read, then the browser.
+
+    A program that says which language it wants gets that one; it has no page to choose it on.
+    """
     caller: Caller | None = getattr(request.state, "caller", None)
     known = caller.language if caller else None
-    candidates = (request.cookies.get(LANGUAGE_COOKIE), known)
-    return words(choose_language(candidates, request.headers.get("accept-language", "")))
+    accepted = request.headers.get("accept-language", "")
+    if accepted and request.url.path.startswith("/api/"):
+        return words(choose_language((), accepted))
+    return words(choose_language((request.cookies.get(LANGUAGE_COOKIE), known), accepted))
 
 
 def formats_of(request: Request) -> Formats:

@@ -23,8 +23,9 @@ from meterhouse.words import N_
 
 log = logging.getLogger(__name__)
 
+_LOG_LINE: Final = "request %s: %s failed"
 PROBLEM_TYPE: Final = "application/problem+json"
-_DOCUMENT: Final = "/docs/errors#"
+_TYPE: Final = "urn:meterhouse:error:"
 
 
 class FieldProblem(BaseModel):
@@ -37,7 +38,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """An error, after RFC 9457."""
 
-    type: str = Field(description="Address of the page that explains this code.")
+    type: str = Field(description="Names the error as a URI; `docs/errors.md` explains each.")
     title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
     status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
     code: str = Field(description="Stable name of the error.", examples=["not_found"])
@@ -117,7 +118,7 @@ def install(app: FastAPI) -> None:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s failed: %s", request.url.path, error.code, exc_info=error)
+        log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
     return answer(request, error)
 
 
@@ -142,7 +143,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 def on_unexpected(request: Request, error: Exception) -> Response:
     """What `shield` answers when nothing else caught an exception."""
-    log.error("%s failed", request.url.path, exc_info=error)
+    log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
     return answer(request, MeterhouseError())
 
 
@@ -158,7 +159,7 @@ def answer(
     request_id = request.state.request_id
     if request.url.path.startswith("/api/"):
         problem = Problem(
-            type=_DOCUMENT + error.code,
+            type=_TYPE + error.code,
             title=HTTPStatus(status).phrase,
             status=status,
             code=error.code,

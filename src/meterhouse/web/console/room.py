@@ -37,7 +37,7 @@ CHANNELS: Final = {
 }
 LIVE_STATES: Final = {CommandState.QUEUED, CommandState.SENT}
 
-_ROOM: Final = "/projects/{project_id}/rooms/{room_id}"
+_ROOM: Final = "/projects/{project_id}/rooms/{room_id:int}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,25 @@ class ReasonMissing(BadInput):
     """Say why, in {low} to {high} characters."""
 
     code = "reason_missing"
+
+
+class AmountUnusable(BadInput):
+    """Enter an amount from {low} to {high} with at most {decimals} decimals."""
+
+    code = "amount_unusable"
+
+
+def read_amount_minor(text: str, fmt: Formats) -> Minor:
+    """What a person typed as money, as whole coins. Raises `AmountUnusable`."""
+    exponent = fmt.currency_exponent
+    try:
+        amount_minor = from_decimal(text, exponent)
+    except BadInput:
+        amount_minor = 0
+    if not 1 <= amount_minor <= recharge.PAYMENT_MINOR_MAX:
+        low, high = fmt.money(1), fmt.money(recharge.PAYMENT_MINOR_MAX)
+        raise AmountUnusable(low=low, high=high, decimals=exponent)
+    return Minor(amount_minor)
 
 
 def check_reason(text: str) -> str:
@@ -182,7 +201,7 @@ async def switch(
 
 
 @router.get(
-    "/projects/{project_id}/commands/{command_id}",
+    "/projects/{project_id}/commands/{command_id:int}",
     dependencies=[Depends(Permission(Verb.COMMAND_READ))],
 )
 async def progress(request: Request, project_id: int, command_id: int) -> Response:
@@ -211,7 +230,7 @@ async def credit(request: Request, project_id: int, room_id: int, point_id: int)
     services, fmt = request.app.state.services, formats_of(request)
     typed = {key: str(text) for key, text in (await request.form()).items()}
     try:
-        amount_minor = Minor(from_decimal(typed.get("amount", ""), fmt.currency_exponent))
+        amount_minor = read_amount_minor(typed.get("amount", ""), fmt)
         done = await recharge.add_credit(
             services.database, project_id, point_id, amount_minor,
             typed["channel"] if typed.get("channel") in CHANNELS else "cash",

@@ -1,0 +1,245 @@
+"""The console in a real browser: what a manager sees and does, in both languages, on both screens.
+
+The application runs in this process on a free port; Chromium is the machine's own.
+"""
+
+import asyncio
+import re
+import shutil
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.async_api import async_playwright, expect
+
+from meterhouse.flows import command, recharge
+from meterhouse.model import Relay
+from meterhouse.ports import Effect, Outcome, Values
+from meterhouse.web.app import Services, WebSettings, create_app
+from small_site import NOW, PASSWORD, small_site
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+DESKTOP, TABLET, PHONE = (
+    {"width": 1440, "height": 900},
+    {"width": 1024, "height": 768},
+    {"width": 390, "height": 844},
+)
+TARGET_PX_MIN = 44
+
+
+@pytest.fixture(scope="module")
+async def site(template):
+    async with small_site(template) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def address(site):
+    """Where the console listens."""
+    app = create_app(Services(site.db, lambda: NOW, WebSettings("meterhouse", False)))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await task
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+async def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "Chromium is missing; --no-browser leaves these tests out"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def open_page(chromium, address):
+    """Makes signed-in pages; fails the test when a page reported an error of its own."""
+    contexts, complaints = [], []
+
+    async def make(language="en", viewport=DESKTOP):
+        context = await chromium.new_context(
+            base_url=address, viewport=viewport, locale="en-US", reduced_motion="reduce"
+        )
+        contexts.append(context)
+        cookie = {"name": "meterhouse_language", "value": language, "url": address}
+        await context.add_cookies([cookie])
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text)
+                if "Content Security Policy" in said.text else None)  # fmt: skip
+        await sign_in(page)
+        return page
+
+    yield make
+    for context in contexts:
+        await context.close()
+    assert complaints == []
+
+
+async def sign_in(page, password=PASSWORD):
+    await page.goto("/sign-in")
+    await page.fill("#login", "li")
+    await page.fill("#password", password)
+    await page.click("main .btn-primary")
+
+
+def tile(page, room):
+    return page.locator(".tiles a", has=page.get_by_text(room, exact=True))
+
+
+async def test_wrong_password_is_told_beside_the_form_and_the_name_stays(chromium, address):
+    context = await chromium.new_context(base_url=address, locale="zh-CN")
+    page = await context.new_page()
+    await sign_in(page, "not-the-password")
+    await expect(page.get_by_role("alert")).to_contain_text("用户名或密码错误")
+    await expect(page.locator("#login")).to_have_value("li")
+    await context.close()
+
+
+async def test_board_filters_at_once_and_the_address_remembers(open_page):
+    page = await open_page()
+    await expect(page).to_have_url(re.compile(r"/projects/\d+/rooms$"))
+    await expect(page.locator(".tiles a:visible")).to_have_count(6)
+    await page.get_by_role("button", name="Offline 1").click()
+    await expect(page.locator(".tiles a:visible")).to_have_count(1)
+    await expect(page).to_have_url(re.compile(r"\?state=offline$"))
+    await page.reload()
+    await expect(page.locator(".tiles a:visible")).to_have_count(1)
+    await page.get_by_role("button", name=re.compile("^All")).click()
+    await page.get_by_role("searchbox").fill("王静")
+    await expect(page.locator(".tiles a:visible")).to_have_text([re.compile("A101")])
+    await page.get_by_role("searchbox").fill("nobody")
+    await expect(page.get_by_text("No room matches.")).to_be_visible()
+
+
+async def test_board_follows_what_happens_without_being_loaded_again(open_page, site):
+    page = await open_page()
+    await expect(tile(page, "A103")).to_contain_text("Owing")
+    await page.evaluate("window.stayed = true")
+    room = site.rooms["A103"]
+    await recharge.add_credit(
+        site.db, site.project_id, room.point_id, 100_000, "cash", "live", "", None, NOW
+    )
+    await expect(tile(page, "A103")).to_contain_text("Normal", timeout=15_000)
+    await expect(page.get_by_role("button", name="Owing 0")).to_be_visible()
+    assert await page.evaluate("window.stayed")
+
+
+async def test_disconnect_says_what_happens_asks_why_and_shows_the_proof(open_page, site):
+    page = await open_page()
+    room = site.rooms["A101"]
+    await page.goto(f"/projects/{site.project_id}/rooms/{room.place_id}")
+    await page.get_by_role("button", name="Disconnect").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Power is cut off at once")
+    await expect(dialog.get_by_label("Reason")).to_be_focused()
+    await dialog.get_by_label("Reason").fill("repair of the wiring")
+    await dialog.get_by_role("button", name="Disconnect").click()
+    await expect(dialog).to_contain_text("Queued")
+    at = NOW + timedelta(seconds=5)
+    gateway_id = 1
+    claimed = await command.claim(site.db, site.project_id, gateway_id, at)
+    await expect(dialog).to_contain_text("Sent, waiting for proof")
+    done = Outcome(Effect.DONE, Values(relay=Relay.OPEN))
+    await command.finish(site.db, claimed, done, at)
+    await expect(dialog).to_contain_text("Confirmed")
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.locator("#now")).to_contain_text("Power off")
+    await expect(page.locator("#now")).to_contain_text("repair of the wiring")
+
+
+async def test_credit_is_refused_beside_the_field_then_added(open_page, site):
+    page = await open_page("zh-Hans")
+    room = site.rooms["A102"]
+    await page.goto(f"/projects/{site.project_id}/rooms/{room.place_id}")
+    await page.get_by_role("button", name="充值").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("金额").fill("一百")
+    await dialog.get_by_role("button", name="充值").click()
+    await expect(dialog.locator(".invalid-feedback")).to_contain_text("最多 2 位小数")
+    await expect(dialog.get_by_label("金额")).to_have_value("一百")
+    await dialog.get_by_label("金额").fill("100")
+    await dialog.get_by_label("金额").press("Enter")
+    await expect(dialog).to_contain_text("已充值 ¥100.00")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await expect(page.locator("#now")).to_contain_text("¥109.00")
+
+
+async def test_list_filters_without_losing_what_is_typed(open_page, site):
+    page = await open_page()
+    await page.goto(f"/projects/{site.project_id}/meters")
+    await page.get_by_label("Search").press_sequentially("B10")
+    await expect(page.locator("#list tbody tr")).to_have_count(2)
+    await expect(page.get_by_label("Search")).to_be_focused()
+    await expect(page).to_have_url(re.compile("text=B10"))
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="XLSX").click()
+    assert (await download.value).suggested_filename == "meters.xlsx"
+
+
+async def test_language_is_switched_on_the_page(open_page):
+    page = await open_page()
+    await page.get_by_role("button", name="English").click()
+    await page.get_by_role("button", name="简体中文").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("房间监控")
+
+
+def pages_of(site):
+    project = f"/projects/{site.project_id}"
+    names = ("rooms", "alarms", "meters", "gateways", "commands", "notices")
+    room = f"{project}/rooms/{site.rooms['A101'].place_id}"
+    return [*(f"{project}/{name}" for name in names), room, f"{project}/rooms/999999", "/sign-in"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+@pytest.mark.parametrize("viewport", [DESKTOP, TABLET, PHONE], ids=["1440", "1024", "390"])
+async def test_no_page_scrolls_sideways(open_page, site, language, viewport):
+    page = await open_page(language, viewport)
+    for path in pages_of(site):
+        await page.goto(path)
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= viewport["width"], path
+
+
+@pytest.mark.parametrize(("language", "viewport"), [("en", DESKTOP), ("zh-Hans", PHONE)])
+async def test_every_page_is_accessible(open_page, site, language, viewport):
+    page = await open_page(language, viewport)
+    for path in pages_of(site):
+        await page.goto(path)
+        await page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await page.evaluate("axe.run()")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], path
+
+
+async def test_targets_on_a_phone_are_large_enough(open_page, site):
+    page = await open_page("zh-Hans", PHONE)
+    small = """() => [...document.querySelectorAll("a, button, input, select")]
+        .filter((one) => one.offsetParent && !one.classList.contains("skip")
+            && one.type !== "hidden")
+        .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect().height])
+        .filter(([, height]) => height < %d)"""
+    for path in pages_of(site):
+        await page.goto(path)
+        assert await page.evaluate(small % TARGET_PX_MIN) == [], path
+
+
+async def test_menu_opens_on_a_phone(open_page):
+    page = await open_page("zh-Hans", PHONE)
+    await page.get_by_role("button", name="菜单").click()
+    await page.get_by_role("link", name="报警").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("报警")

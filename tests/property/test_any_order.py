@@ -1,0 +1,188 @@
+"""Any order of arrival leads to the same money: the design's law, on the real store.
+
+A set of readings is told twice: once in order, and once permuted, repeated and cut into batches at
+will, with bookings in between. What the books then say must be the same to the last Nano, and the
+intervals must be those that an independent oracle of the judgement finds.
+
+`METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
+"""
+
+import os
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from meterhouse.flows import close
+from meterhouse.store import proofs
+from meterhouse.units import EPOCH, to_us
+from oracle.chain_oracle import Meter, judge_chain
+from premises import FLAT, HOMES, MORNING, Clock, Site, build_site
+
+SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
+EXAMPLES = 5_000 if SOAK else 60
+
+# The last hours of March in Shanghai: the blocks begin again at 16:00 UTC.
+START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
+STEP = timedelta(minutes=30)
+INSTANTS = 14
+METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
+BY_METER: dict[str, Any] = FLAT | {
+    "name": "By the meter's bands",
+    "versions": [
+        {
+            "effective_from": "2020-01-01T00:00:00+08:00",
+            "band_source": "meter",
+            "bands": ["sharp", "peak", "flat", "valley"],
+            "blocks": {"period": "month", "limits_milli": [15_000]},
+            "prices_micro": {
+                "sharp": [1_000_003, 1_100_003], "peak": [800_001, 900_001],
+                "flat": [600_007, 700_007], "valley": [300_011, 400_011],
+            },
+        }
+    ],
+}  # fmt: skip
+TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER}
+ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
+
+Told = tuple[int, datetime, int, tuple[int, int, int, int]]
+
+
+def idle(*places: int) -> list[Told]:
+    """Readings of a meter that nobody uses, at these places in time."""
+    return [(0, START + STEP * place, 0, (0, 0, 0, 0)) for place in places]
+
+
+# The blocks' period was not known when the first charge was made; a soak found it.
+FIRST_COMES_LAST = ("by meter", idle(0, 1, 2, 3, 4), [idle(1, 2), idle(0, 3, 4)])
+
+
+@st.composite
+def chains(draw: st.DrawFn, room: int) -> list[Told]:
+    """What one meter might say over some hours, the odd things of the field included."""
+    total = draw(st.sampled_from([0, 5_000, METER.modulus - 30_000]))
+    bands = [total // 4] * 3 + [total - total // 4 * 3]
+    told: list[Told] = []
+    for place in range(draw(st.integers(1, INSTANTS))):
+        at = START + STEP * place
+        odd = draw(st.sampled_from([None] * 8 + ODDITIES))
+        if odd == "gap":
+            continue
+        if odd == "reset":
+            total, bands = 0, [0] * 4
+        used = draw(st.integers(0, 8_000))
+        share = draw(st.integers(0, 3))
+        bands[share] = (bands[share] + used) % METER.modulus
+        total = (total + used) % METER.modulus
+        said = (total, *bands)
+        if odd == "zero":
+            said = (0, 0, 0, 0, 0)
+        if odd == "jump":
+            said = ((total + 400_000) % METER.modulus, *bands)
+        told.append((room, at, said[0], said[1:]))
+        if odd == "no total":
+            told[-1] = (room, at, -1, said[1:])
+        if odd == "no bands":
+            told[-1] = (room, at, said[0], (-1, -1, -1, -1))
+        if odd == "torn":
+            other = draw(st.sampled_from([-1, 0, (said[0] + 10) % METER.modulus]))
+            told.append((room, at, other, said[1:]))
+        if odd == "twice":
+            told.append(told[-1])
+    return told
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[list[Told]]]:
+    """A tariff, readings of one to three meters, and the batches in which they arrive."""
+    tariff = draw(st.sampled_from(sorted(TARIFFS)))
+    told = [one for room in range(draw(st.integers(1, 3))) for one in draw(chains(room))]
+    arrived = draw(st.permutations(told))
+    if told:
+        arrived = arrived + draw(st.lists(st.sampled_from(told), max_size=4))
+    cuts = sorted(draw(st.lists(st.integers(0, len(arrived)), max_size=6)))
+    edges = [0, *cuts, len(arrived)]
+    batches = [arrived[a:b] for a, b in pairwise(edges)]
+    return tariff, told, batches
+
+
+@pytest.fixture
+async def books(address, db):
+    """The database of all stories; at the end the proofs must hold over all of them."""
+    yield db
+    assert [proof.says for proof in await proofs.prove(address) if not proof.holds] == []
+
+
+async def told_to(site: Site, batch: list[Told]) -> None:
+    await site.read(*((site.meters[room], at, total, 1, bands) for room, at, total, bands in batch))
+
+
+async def books_of(site: Site) -> list[dict[str, Any]]:
+    """All that money depends on, room by room, without ids."""
+    found = []
+    for point_id in site.points:
+        state = await site.row(
+            """select s.*, (a.credit_minor - a.debit_minor) as balance_minor
+               from point_state s join point p on p.id = s.point_id
+               join account a on a.id = p.account_id where s.point_id = $1""",
+            point_id,
+        )
+        charges = await site.rows(
+            """select * from (select distinct on (ended_at) started_at, ended_at, energy_milli,
+                   amount_nano, block_milli, block_period_at, verdict, quality from charge
+                   where point_id = $1 order by ended_at, version desc) c
+               where started_at < ended_at""",
+            point_id,
+        )
+        # Registers mean something only where there is an instant.
+        tracks = [one for one in ("good_", "suspect_") if state[f"{one}at"] > EPOCH]
+        named = (*tracks, "block_", "read_at", "rated_nano", "suspect_count")
+        kept = {name: given for name, given in state.items() if name.startswith(named)}
+        kept["left_nano"] = state["balance_minor"] * 10**7 - state["accrued_nano"]
+        found.append(kept | {"charges": charges})
+    return found
+
+
+def differ(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+
+
+def oracle_intervals(tariff: str, told: list[Told], room: int) -> list[tuple[int, int, int]]:
+    meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
+    readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
+    # What is told in two ways bills in none, whether or not one of them could be billed alone.
+    ways = Counter(at_us for at_us, _ in readings)
+    return judge_chain(meter, [one for one in readings if ways[one[0]] == 1])[1]
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(story=stories())
+@example(story=FIRST_COMES_LAST)
+async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
+    tariff, told, batches = story
+    clock = Clock(START + STEP * INSTANTS)
+    rooms = 1 + max((one[0] for one in told), default=0)
+    in_order, at_will = [
+        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
+        for name in ("in order", "at will")
+    ]
+    in_order.clock = at_will.clock = clock
+    for one in sorted(told, key=lambda one: one[1]):
+        await told_to(in_order, [one])
+    for batch in batches:
+        await told_to(at_will, batch)
+        await close.book_day(books, at_will.project_id, clock())
+    straight, crooked = await books_of(in_order), await books_of(at_will)
+    assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+    for room, books in enumerate(straight):
+        billed = [
+            (to_us(one["started_at"]), to_us(one["ended_at"]), one["energy_milli"])
+            for one in books["charges"]
+        ]
+        assert billed == oracle_intervals(tariff, told, room)

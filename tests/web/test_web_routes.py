@@ -1,0 +1,272 @@
+"""The console and the API over a real database: who may, what they see, what happens."""
+
+import io
+import re
+
+import httpx
+import openpyxl
+import pytest
+
+from meterhouse.flows.access import ROLES, Verb
+from meterhouse.web.access import LANGUAGE_COOKIE, check_routes
+from meterhouse.web.app import Services, WebSettings, create_app
+from small_site import NOW, PASSWORD
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def app(site):
+    return create_app(Services(site.db, lambda: NOW, WebSettings(secure_cookies=False)))
+
+
+@pytest.fixture
+async def client(app):
+    transport = httpx.ASGITransport(app=app)
+    headers = {"Accept-Language": "en"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://desk", headers=headers
+    ) as one:
+        one.cookies.set(LANGUAGE_COOKIE, "en")
+        yield one
+
+
+def token_in(page):
+    return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
+
+
+async def signed_in(client, login):
+    page = await client.get("/sign-in")
+    form = {"csrf": token_in(page), "login": login, "password": PASSWORD}
+    answer = await client.post("/sign-in", data=form)
+    assert answer.status_code == 303
+    return client
+
+
+@pytest.fixture
+async def manager(client, site):
+    return await signed_in(client, site.manager)
+
+
+@pytest.fixture
+def erp(client, site):
+    client.headers["Authorization"] = f"Bearer {site.key}"
+    return client
+
+
+async def test_board_shows_every_room_and_hides_what_the_filter_leaves_out(manager, site):
+    page = await manager.get(f"/projects/{site.project_id}/rooms?state=offline")
+    tiles = re.findall(r'<a href="rooms/\d+" class="(\w+)"( hidden)?><b>(\w+)</b>', page.text)
+    assert len(tiles) == 6
+    assert [room for _, hidden, room in tiles if not hidden] == ["B102"]
+
+
+async def test_poll_answers_nothing_until_something_changes(manager, site):
+    page = await manager.get(f"/projects/{site.project_id}/rooms")
+    version = re.search(r'data-board="(\d+)"', page.text)[1]
+    address = f"/projects/{site.project_id}/rooms/changes"
+    assert (await manager.get(address, params={"since": version})).status_code == 204
+    everything = (await manager.get(address, params={"since": "0"})).json()
+    assert len(everything["rooms"]) == 6
+    assert everything["counts"][""] == 6
+
+
+@pytest.mark.parametrize("name", ["alarms", "meters", "gateways", "commands", "notices"])
+async def test_every_list_has_a_page_and_both_files(manager, site, name):
+    address = f"/projects/{site.project_id}/{name}"
+    page = await manager.get(address)
+    assert page.status_code == 200
+    for kind, start in (("xlsx", b"PK"), ("csv", b"\xef\xbb\xbf")):
+        file = await manager.get(f"{address}/export?kind={kind}")
+        assert file.content.startswith(start)
+        assert file.headers["content-disposition"].endswith(f'"{name}.{kind}"')
+
+
+async def test_file_holds_exactly_the_rows_and_columns_shown(manager, site):
+    query = "?text=A10&columns=room&columns=energy&sort=-room"
+    file = await manager.get(f"/projects/{site.project_id}/meters/export{query}&kind=xlsx")
+    rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
+    assert rows[0] == ("Room", "Total")
+    assert [row[0] for row in rows[1:]] == ["A104", "A103", "A102", "A101"]
+    assert rows[4][1] == 112
+
+
+async def test_room_page_tells_today_and_offers_what_the_role_may(manager, site):
+    room = site.rooms["A101"]
+    page = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}")
+    assert "¥2.00" in page.text
+    assert "Add credit" in page.text
+    part = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}/now")
+    seq = re.search(r"since=(\d+)", part.text)[1]
+    again = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}/now?since={seq}")
+    assert again.status_code == 204
+
+
+async def test_disconnect_wants_a_reason_and_then_is_followed(manager, site):
+    room = site.rooms["B101"]
+    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}"
+    address += "/operations/disconnect"
+    form = await manager.get(address)
+    assert "Power is cut off at once" in form.text
+    refused = await manager.post(address, data={"csrf": token_in(form), "reason": " "})
+    assert refused.status_code == 422
+    assert "Say why" in refused.text
+    done = await manager.post(address, data={"csrf": token_in(form), "reason": "repair"})
+    assert "Queued" in done.text
+    follow = re.search(r'hx-get="([^"]+)"', done.text)[1]
+    assert "Queued" in (await manager.get(follow)).text
+
+
+async def test_credit_is_added_once_however_often_the_form_is_sent(manager, site):
+    room = site.rooms["B101"]
+    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}/credit"
+    form = await manager.get(address)
+    key = re.search(r'name="key" value="(\w+)"', form.text)[1]
+    fields = {"csrf": token_in(form), "key": key, "amount": "12.345", "channel": "card"}
+    refused = await manager.post(address, data=fields)
+    assert refused.status_code == 422
+    assert "at most 2 decimals" in refused.text
+    assert 'value="12.345"' in refused.text
+    fields["amount"] = "12.34"
+    first, second = [await manager.post(address, data=fields) for _ in range(2)]
+    payment = re.search(r"Payment \d+", first.text)[0]
+    assert payment in second.text
+    available = re.search(r"Available now ([^<]+)<", first.text)[1]
+    assert available == re.search(r"Available now ([^<]+)<", second.text)[1]
+
+
+async def test_without_its_token_no_form_does_anything(manager, site):
+    room = site.rooms["A101"]
+    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}"
+    for path in ("/credit", "/operations/disconnect", "/operations/read"):
+        answer = await manager.post(address + path, data={"reason": "forged", "amount": "1"})
+        assert answer.status_code == 403, path
+
+
+def filled(path, project_id, site):
+    """An address with real ids of the first project in it."""
+    room = site.rooms["A101"]
+    facts = {
+        "project_id": project_id, "room_id": room.place_id, "point_id": room.point_id,
+        "meter_id": room.meter_id, "command_id": 1, "kind": "disconnect",
+    }  # fmt: skip
+    return re.sub(r":int\b", "", path).format(**facts)
+
+
+async def test_nobody_reaches_into_another_project(app, client, site):
+    operations = [one for one in check_routes(app) if "{project_id}" in one[1]]
+    assert len(operations) > 30
+    await signed_in(client, site.reader)
+    for method, path, _ in operations:
+        is_api = path.startswith(API)
+        headers = {"Authorization": f"Bearer {site.other_key}"} if is_api else {}
+        token = token_in(await client.get("/sign-in")) if not is_api else ""
+        address = filled(path, site.project_id, site)
+        answer = await client.request(method, address, headers={**headers, "X-CSRF-Token": token})
+        assert answer.status_code == 404, (method, path)
+
+
+async def test_reader_may_do_only_what_the_role_holds(app, client, site):
+    await signed_in(client, site.reader)
+    for method, path, verb in check_routes(app):
+        if "{project_id}" not in path or verb in ROLES["read_only"]:
+            continue
+        is_api = path.startswith(API)
+        headers = {"Authorization": f"Bearer {site.other_key}"} if is_api else {}
+        token = token_in(await client.get("/sign-in")) if not is_api else ""
+        address = filled(path, site.other_id, site)
+        answer = await client.request(method, address, headers={**headers, "X-CSRF-Token": token})
+        assert answer.status_code == 403, (method, path)
+
+
+async def test_api_refuses_strangers_and_cookies(manager, site):
+    answer = await manager.get(f"{API}/projects")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    answer = await manager.get(f"{API}/projects", headers={"Authorization": "Bearer guess"})
+    assert answer.json()["code"] == "not_signed_in"
+
+
+async def test_api_tells_the_same_as_the_console(erp, site):
+    projects = (await erp.get(f"{API}/projects")).json()
+    assert [one["id"] for one in projects] == [site.project_id]
+    rooms = (await erp.get(f"{API}/projects/{site.project_id}/rooms")).json()
+    by_name = {room["name"]: room for room in rooms["items"]}
+    assert by_name["A101"]["available"] == {"amount": "194.00", "currency": "CNY"}
+    assert by_name["B102"]["state"] == "offline"
+    room_id = by_name["A101"]["id"]
+    room = (await erp.get(f"{API}/projects/{site.project_id}/rooms/{room_id}")).json()
+    today = room["points"][0]["days"][-1]
+    assert today["energy"] == {"amount": "4.000", "unit": "kWh"}
+    assert today["cost"] == {"amount": "2.000000000", "currency": "CNY"}
+
+
+@pytest.mark.parametrize("name", ["meters", "gateways", "alarms", "notices", "commands"])
+async def test_api_lists_page_and_refuse_unknown_orders(erp, site, name):
+    address = f"{API}/projects/{site.project_id}/{name}"
+    page = (await erp.get(address, params={"page_size": 1})).json()
+    assert page["page_size"] == 1
+    assert len(page["items"]) <= 1
+    problem = await erp.get(address, params={"sort": "secret"})
+    assert (problem.status_code, problem.json()["code"]) == (422, "unreadable")
+    problem = (await erp.get(address, params={"page_size": 1000})).json()
+    assert problem["fields"] == [
+        {"field": "query.page_size", "detail": "This must be at most 200."}
+    ]
+
+
+async def test_api_readings_of_a_span(erp, site):
+    meter_id = site.rooms["A101"].meter_id
+    address = f"{API}/projects/{site.project_id}/meters/{meter_id}/readings"
+    page = (await erp.get(address, params={"read_from": "2026-11-20T00:00:00Z"})).json()
+    assert [row["total"]["amount"] for row in page["items"]] == ["112.000", "108.000"]
+    assert page["items"][0]["bands"] == [None] * 4
+    naive = await erp.get(address, params={"read_from": "2026-11-20T00:00:00"})
+    assert naive.json()["code"] == "unreadable"
+
+
+async def test_api_command_and_credit(erp, site):
+    room = site.rooms["B102"]
+    project = f"{API}/projects/{site.project_id}"
+    body = {"kind": "disconnect", "reason": "x"}
+    problem = (await erp.post(f"{project}/meters/{room.meter_id}/commands", json=body)).json()
+    assert problem["fields"][0]["field"] == "body.reason"
+    body["reason"] = "repair"
+    made = await erp.post(f"{project}/meters/{room.meter_id}/commands", json=body)
+    assert made.status_code == 202
+    found = await erp.get(f"{project}/commands/{made.json()['id']}")
+    assert found.json() == made.json()
+    assert found.json()["state"] == "queued"
+    pay = f"{project}/points/{room.point_id}/credits"
+    key = {"Idempotency-Key": "order-4711"}
+    first = await erp.post(pay, json={"amount": "50.00"}, headers=key)
+    second = await erp.post(pay, json={"amount": "50.00"}, headers=key)
+    other = await erp.post(pay, json={"amount": "51.00"}, headers=key)
+    assert (first.status_code, first.json()["is_new"]) == (201, True)
+    assert second.json() == first.json() | {"is_new": False}
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+
+async def test_contract_describes_every_field_and_error(app, client):
+    document = (await client.get(f"{API}/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert not [path for path in document["paths"] if not path.startswith(API)]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert operation["description"], where
+            assert operation["security"], where
+            assert "application/problem+json" in operation["responses"]["404"]["content"], where
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] != "path":
+                    assert parameter["description"], (where, parameter["name"])
+    for name, shape in document["components"]["schemas"].items():
+        for field, facts in shape.get("properties", {}).items():
+            assert "description" in facts or "$ref" in facts, (name, field)
+
+
+async def test_api_has_an_operation_for_every_verb_of_the_console(app):
+    verbs = {True: set(), False: set()}
+    for _, path, verb in check_routes(app):
+        verbs[path.startswith(API)].add(verb)
+    assert verbs[False] - verbs[True] - {Verb.STRANGER_READ} == set()
