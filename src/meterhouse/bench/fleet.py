@@ -38,7 +38,9 @@ class FastClock:
     speed: int
 
     def __call__(self) -> datetime:
-        return self.started_at + timedelta(seconds=(time.monotonic() - self.started_s) * self.speed)
+        """The present instant of the town and of the platform."""
+        passed_s = (time.monotonic() - self.started_s) * self.speed
+        return self.started_at + timedelta(seconds=passed_s)
 
 
 @dataclass(frozen=True, slots=True)

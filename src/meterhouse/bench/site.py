@@ -83,9 +83,7 @@ async def open_site(
             if credits_minor is None:
                 random = np.random.default_rng(7)
                 credits_minor = random.integers(*CREDITS_MINOR, 10_007).tolist()
-            project_id, meter_ids = await _found(
-                db, address, links, at, credits_minor, interval_s
-            )
+            project_id, meter_ids = await _found(db, address, links, at, credits_minor, interval_s)
             yield Site(address, db, project_id, meter_ids)
         finally:
             await db.close()
@@ -102,9 +100,7 @@ async def _found(
     tariff_id = await onboard.publish_tariff(db, project_id, SCHEME, None, at)
     meters = []
     for link in links:
-        gateway_id = await onboard.add_gateway(
-            db, project_id, link.registration, link.registration
-        )
+        gateway_id = await onboard.add_gateway(db, project_id, link.registration, link.registration)
         meters += [_meter(gateway_id, *one) for one in link.meters]
     floors = -(-len(meters) // ROOMS_A_FLOOR)
     floor_ids = []

@@ -12,7 +12,7 @@ import platform
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 import uvloop
@@ -67,11 +67,9 @@ def measure(settings: Settings, names: list[str], as_json: bool) -> None:
 def _figures(name: str, settings: Settings) -> list[dict[str, Any]]:
     work = import_module(f"meterhouse.bench.{name}").figures
     if not inspect.iscoroutinefunction(work):
-        found: list[dict[str, Any]] = work()
-        return found
+        return cast(list[dict[str, Any]], work())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(work(settings))
-    return found
+        return cast(list[dict[str, Any]], runner.run(work(settings)))
 
 
 def _line(figure: dict[str, Any]) -> str:

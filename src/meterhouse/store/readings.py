@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, Unpacker, pack
 from meterhouse.store.columns import distinct, find, lie_close
+from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, Unpacker, pack
 from meterhouse.store.db import SCHEMA, Connection
 from meterhouse.units import from_us, to_us
 
@@ -134,9 +134,7 @@ async def check_scope(connection: Connection, project_id: int) -> None:
         raise OutOfScope(project_id=project_id)
 
 
-async def load_state(
-    connection: Connection, project_id: int, meter_ids: Ints
-) -> dict[str, Ints]:
+async def load_state(connection: Connection, project_id: int, meter_ids: Ints) -> dict[str, Ints]:
     """The state, rules and money of points, one row a meter in service, ordered by meter.
 
     Args:
@@ -163,9 +161,7 @@ def _among(column: str, ids: Ints) -> str:
     return f"{column} = any('{{{','.join(map(str, ids.tolist()))}}}'::int8[])"
 
 
-async def _copy_out(
-    connection: Connection, query: str, layout: Layout
-) -> dict[str, NDArray[Any]]:
+async def _copy_out(connection: Connection, query: str, layout: Layout) -> dict[str, NDArray[Any]]:
     """The answer of a query as columns, in the order of the first one."""
     unpacker = Unpacker(layout)
     await connection.copy_from_query(query, output=unpacker.take, format="binary")
