@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from meterhouse.control import policy as policies
-from meterhouse.control.decide import Moment, blocked_by, sweep_stops
+from meterhouse.control.decide import NO_FLOOR_MINOR, Moment, blocked_by, sweep_stops
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
@@ -247,7 +247,7 @@ async def moment_of(
     noticed = row["noticed_at"] is not None and row["noticed_at"] > EPOCH
     return Moment(
         available_minor=spendable_minor,
-        floor_minor=readings.NO_FLOOR_MINOR if floor_minor is None else floor_minor,
+        floor_minor=NO_FLOOR_MINOR if floor_minor is None else floor_minor,
         keep_power=row["override"] == Override.ON or row["keep_power_reported"] == 1,
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),

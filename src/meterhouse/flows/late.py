@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
 from meterhouse.rating.delta import ChainState
-from meterhouse.store import readings
+from meterhouse.store import points, readings
 from meterhouse.store.copyfmt import TIMESTAMP
 from meterhouse.store.db import Connection
 from meterhouse.units import to_us
@@ -155,8 +155,8 @@ async def _set_chain(
     columns["block_period_at"][row] = rated.block_period_us[0]
     columns["accrued_nano"][row] += difference_nano
     for index in range(5):
-        columns[readings.REGISTERS[index]][row] = after.good_milli[0, index]
-        columns[readings.SUSPECTS[index]][row] = after.suspect_milli[0, index]
+        columns[points.REGISTERS[index]][row] = after.good_milli[0, index]
+        columns[points.SUSPECTS[index]][row] = after.suspect_milli[0, index]
     await readings.set_chain(
         connection, project_id, {name: int(values[row]) for name, values in columns.items()}
     )

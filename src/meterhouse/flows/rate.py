@@ -21,7 +21,7 @@ from meterhouse.rating.tariff import BandSource, Scheme, parse
 from meterhouse.rating.timeline import Packed, Timeline, compile_timeline, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
-from meterhouse.store.readings import REGISTERS, SUSPECTS
+from meterhouse.store.points import REGISTERS, SUSPECTS
 
 Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
@@ -112,7 +112,7 @@ async def rate_chain(
         connection: to look tariffs up.
         tariffs: the cache of this process.
         project: the project's row.
-        columns: of n points, as `store.readings.load_state` gives them.
+        columns: of n points, as `store.points.load` gives them.
         state: of their chains before these readings.
         blocks: energy used in the blocks' period, and when it began, of n points.
         readings: row, read_at_us, milli of m readings, sorted by (row, read_at_us).

@@ -84,7 +84,7 @@ async def react(
     Args:
         connection: the caller's transaction.
         setting: the project.
-        columns: as `store.readings.load_state` gives them, `relay` and `read_at` as just read.
+        columns: as `store.points.load` gives them, `relay` and `read_at` as just read.
         available_minor: of each point, after what has just happened.
         level: from `levels`; the caller stores it.
         at: the present instant.

@@ -24,7 +24,7 @@ from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, monitor, queue, readings
+from meterhouse.store import catalog, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -129,7 +129,7 @@ async def _commit(
 async def _ingest(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
-    columns = await readings.load_state(connection, project["id"], distinct(batch.meter_id))
+    columns = await points.load(connection, project["id"], distinct(batch.meter_id))
     row, placed = find(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
@@ -275,7 +275,7 @@ async def _move(
             "good_at": after.good_at_us[touched],
             **{
                 name: after.good_milli[touched, i]
-                for i, name in enumerate(readings.REGISTERS)
+                for i, name in enumerate(points.REGISTERS)
             },
             "block_milli": chain.rated.block_milli[touched],
             "block_period_at": chain.rated.block_period_us[touched],
@@ -339,7 +339,7 @@ async def _note_doubts(
             "point_id": columns["point_id"][moved],
             "suspect_at": after.suspect_at_us[moved],
             **{
-                name: after.suspect_milli[moved, i] for i, name in enumerate(readings.SUSPECTS)
+                name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)
             },
             "suspect_count": after.suspect_count[moved],
         },

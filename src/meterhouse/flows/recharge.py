@@ -16,7 +16,7 @@ from meterhouse.errors import Conflict, NotFound, OutOfRange
 from meterhouse.flows import close, react
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, Keeper
-from meterhouse.store import catalog, ledger, monitor, readings
+from meterhouse.store import catalog, ledger, monitor, points, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor
@@ -91,7 +91,7 @@ async def _react(
 ) -> tuple[int, int]:
     """Warn, clear and switch what draws on one account; answers available and commands."""
     meters = await monitor.meters_of_account(connection, project["id"], account_id)
-    columns = await readings.load_state(connection, project["id"], np.array(meters, dtype=np.int64))
+    columns = await points.load(connection, project["id"], np.array(meters, dtype=np.int64))
     accrued_nano = np.full(len(meters), columns["accrued_nano"].sum(), dtype=np.int64)
     available = available_minor(
         columns["balance_minor"], columns["pending_debit_minor"], accrued_nano,

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.store.columns import distinct, find, lie_close
-from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, Unpacker, pack
+from meterhouse.store.columns import distinct
+from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, pack
 from meterhouse.store.db import SCHEMA, Connection
+from meterhouse.store.points import INSTANTS, REGISTERS, SUSPECTS, among
 from meterhouse.units import from_us, to_us
 
 Ints = NDArray[np.int64]
-NO_FLOOR_MINOR = -(10**17)
 WEEK_US = 7 * 86_400_000_000
 # 1970-01-05 was a Monday.
 MONDAY_US = 4 * 86_400_000_000
@@ -37,62 +37,7 @@ CHARGE: Layout = (
     ("account_id", INT8), ("tariff_id", INT8), ("energy_milli", INT8), ("block_milli", INT8),
     ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("verdict", INT2), ("quality", INT2),
 )  # fmt: skip
-REGISTERS = tuple(f"good_{index}_milli" for index in range(5))
-SUSPECTS = tuple(f"suspect_{index}_milli" for index in range(5))
 BANDS = tuple(f"band_{index}_milli" for index in range(1, 5))
-
-STATE_COLUMNS: dict[str, str] = {
-    "meter_id": "ps.meter_id",
-    "point_id": "ps.point_id",
-    "register_epoch": "ps.register_epoch",
-    "read_at": "ps.read_at",
-    "good_at": "ps.good_at",
-    **{name: f"ps.{name}" for name in REGISTERS},
-    "suspect_count": "ps.suspect_count",
-    "block_milli": "ps.block_milli",
-    "block_period_at": "ps.block_period_at",
-    "accrued_nano": "ps.accrued_nano",
-    "relay": "ps.relay",
-    "keep_power": "ps.keep_power",
-    "warning_level": "ps.warning_level",
-    "noticed_at": "ps.noticed_at",
-    "modulus_milli": "m.modulus_milli",
-    "max_power_w": "m.max_power_w",
-    "multiplier": "m.multiplier",
-    "gateway_id": "coalesce(m.gateway_id, 0)",
-    "tariff_id": "coalesce(p.tariff_id, 0)",
-    "keeper": "case p.keeper when 'meter' then 0 when 'platform' then 1 "
-    "when 'external' then 2 else 3 end",
-    "override": "case p.override when 'none' then 0 when 'on' then 1 else 2 end",
-    "warning_1_minor": "p.warning_1_minor",
-    "warning_2_minor": "p.warning_2_minor",
-    "warning_3_minor": "p.warning_3_minor",
-    "reconnect_minor": "p.reconnect_minor",
-    "account_id": "coalesce(p.account_id, 0)",
-    "common_account_id": "coalesce(p.common_account_id, 0)",
-}
-MONEY_COLUMNS: dict[str, str] = {
-    "account_id": "id",
-    "balance_minor": "credit_minor - debit_minor",
-    "pending_debit_minor": "pending_debit_minor",
-    "floor_minor": f"coalesce(floor_minor, {NO_FLOOR_MINOR})",
-}
-INSTANTS = frozenset({"read_at", "good_at", "suspect_at", "block_period_at", "noticed_at"})
-STATE: Layout = tuple((name, TIMESTAMP if name in INSTANTS else INT8) for name in STATE_COLUMNS)
-# Few points have a suspect; their tracks are asked for apart.
-TRACK = ("suspect_at", *SUSPECTS)
-MONEY: Layout = tuple((name, INT8) for name in MONEY_COLUMNS)
-_STATE_SELECT = ", ".join(
-    expression if name in INSTANTS else f"({expression})::int8"
-    for name, expression in STATE_COLUMNS.items()
-)
-_STATE_QUERY = f"""
-    select {_STATE_SELECT}
-    from meter m
-    join point_state ps on ps.project_id = m.project_id and ps.meter_id = m.id
-    join point p on p.project_id = ps.project_id and p.id = ps.point_id
-    where m.removed_at is null and m.project_id = """
-_MONEY_QUERY = f"select {', '.join(MONEY_COLUMNS.values())} from account where project_id = "
 
 ROUND: Layout = (
     ("point_id", INT8), ("read_at", TIMESTAMP), ("good_at", TIMESTAMP),
@@ -112,7 +57,8 @@ _ROUND_UPDATE = f"""update point_state ps set
     rated_nano = ps.rated_nano + r.amount_nano, accrued_nano = ps.accrued_nano + r.amount_nano,
     relay = r.relay, keep_power = r.keep_power, power_w = r.power_w,
     reported_credit_minor = r.credit_minor, warning_level = r.warning_level
-    from round_state r where ps.project_id = $1 and ps.point_id = r.point_id"""
+    from round_state r where ps.project_id = $1 and ps.point_id = r.point_id
+    and ps.point_id between $2 and $3"""
 
 
 class OutOfScope(MeterhouseError):
@@ -134,88 +80,6 @@ async def check_scope(connection: Connection, project_id: int) -> None:
         raise OutOfScope(project_id=project_id)
 
 
-async def load_state(connection: Connection, project_id: int, meter_ids: Ints) -> dict[str, Ints]:
-    """The state, rules and money of points, one row a meter in service, ordered by meter.
-
-    Args:
-        connection: inside a transaction that sees the project.
-        project_id: the project.
-        meter_ids: the meters wanted, ascending; where they lie close together, those between
-            them come along, because a range is found faster than a list.
-
-    Returns:
-        The columns of `STATE_COLUMNS`, `TRACK` and `MONEY_COLUMNS` as int64; instants in µs
-        since 1970 UTC.
-    """
-    query = f"{_STATE_QUERY}{int(project_id)} and {_among('m.id', meter_ids)}"
-    columns = await _copy_out(connection, query, STATE)
-    await _load_tracks(connection, project_id, columns)
-    await _load_money(connection, project_id, columns)
-    return columns
-
-
-def _among(column: str, ids: Ints) -> str:
-    """A condition that finds these ascending ids, or where they lie close together, their range."""
-    if lie_close(ids):
-        return f"{column} between {ids[0]} and {ids[-1]}"
-    return f"{column} = any('{{{','.join(map(str, ids.tolist()))}}}'::int8[])"
-
-
-async def _copy_out(connection: Connection, query: str, layout: Layout) -> dict[str, NDArray[Any]]:
-    """The answer of a query as columns, in the order of the first one."""
-    unpacker = Unpacker(layout)
-    await connection.copy_from_query(query, output=unpacker.take, format="binary")
-    columns = unpacker.columns()
-    key = columns[layout[0][0]]
-    if (np.diff(key) > 0).all():
-        return columns
-    order = np.argsort(key, kind="stable")
-    return {name: column[order] for name, column in columns.items()}
-
-
-async def _load_money(
-    connection: Connection, project_id: int, columns: dict[str, NDArray[Any]]
-) -> None:
-    """Join the accounts that points draw on; here, because the database would take thrice as long.
-
-    What may be drawn is the point's own compartment and the common one; the floor is the former's.
-    """
-    own, common = columns["account_id"], columns.pop("common_account_id")
-    ids = distinct(np.concatenate([own, common]))
-    query = f"{_MONEY_QUERY}{int(project_id)} and {_among('id', ids[ids > 0])}"
-    found = await _copy_out(connection, query, MONEY)
-    mine, has_own = find(found["account_id"], own)
-    shared, has_common = find(found["account_id"], common)
-    for name in ("balance_minor", "pending_debit_minor"):
-        columns[name] = np.zeros(len(own), dtype=np.int64)
-        columns[name][has_own] = found[name][mine[has_own]]
-        columns[name][has_common] += found[name][shared[has_common]]
-    columns["floor_minor"] = np.full(len(own), NO_FLOOR_MINOR, dtype=np.int64)
-    columns["floor_minor"][has_own] = found["floor_minor"][mine[has_own]]
-
-
-async def _load_tracks(
-    connection: Connection, project_id: int, columns: dict[str, NDArray[Any]]
-) -> None:
-    """Ask for the suspect tracks of the few points that have one."""
-    count = len(columns["point_id"])
-    columns["suspect_at"] = np.zeros(count, dtype=np.int64)
-    columns |= {name: np.full(count, -1, dtype=np.int64) for name in SUSPECTS}
-    tracked = np.flatnonzero(columns["suspect_count"])
-    if not len(tracked):
-        return
-    place = dict(zip(columns["point_id"][tracked].tolist(), tracked.tolist(), strict=True))
-    rows = await connection.fetch(
-        f"""select point_id, {", ".join(TRACK)} from point_state
-        where project_id = $1 and point_id = any($2::int8[])""",
-        project_id, list(place),
-    )  # fmt: skip
-    for row in rows:
-        columns["suspect_at"][place[row["point_id"]]] = to_us(row["suspect_at"])
-        for name in SUSPECTS:
-            columns[name][place[row["point_id"]]] = row[name]
-
-
 async def shared_accruals(
     connection: Connection, project_id: int, account_ids: Ints
 ) -> dict[int, int]:
@@ -227,7 +91,7 @@ async def shared_accruals(
     ids = distinct(account_ids)
     shared = await connection.fetch(
         f"""select account_id from point where project_id = $1
-        and {_among("account_id", ids[ids > 0])} group by account_id having count(*) > 1""",
+        and {among("account_id", ids[ids > 0])} group by account_id having count(*) > 1""",
         project_id,
     )
     if not shared:
@@ -339,6 +203,8 @@ async def lay_aside(
 
 async def update_round(connection: Connection, project_id: int, rows: Columns) -> None:
     """Move the state of points to the end of a round; amounts are added, the rest is set."""
+    if not len(rows["point_id"]):
+        return
     await connection.execute(_ROUND_TABLE)
     await connection.copy_to_table(
         "round_state",
@@ -346,7 +212,8 @@ async def update_round(connection: Connection, project_id: int, rows: Columns) -
         source=pack(ROUND, rows),
         format="binary",
     )
-    await connection.execute(_ROUND_UPDATE, project_id)
+    ids = rows["point_id"]
+    await connection.execute(_ROUND_UPDATE, project_id, int(ids.min()), int(ids.max()))
 
 
 async def note_read(
@@ -432,7 +299,7 @@ async def charge_before(
 
 
 async def set_chain(connection: Connection, project_id: int, state: Mapping[str, int]) -> None:
-    """Set where one point's chain and blocks stand; `state` is named as `STATE_COLUMNS`."""
+    """Set where one point's chain and blocks stand; `state` has the names of `points.load`."""
     names = (
         "good_at", *REGISTERS, "suspect_at", *SUSPECTS, "suspect_count", "block_milli",
         "block_period_at",
