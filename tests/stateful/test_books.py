@@ -40,7 +40,7 @@ from oracle.chain_oracle import Meter, judge_chain
 from premises import FLAT, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES, STEPS = (1_000, 60) if SOAK else (25, 25)
+EXAMPLES, STEPS = (1_000, 60) if SOAK else (18, 25)
 ROOMS = 2
 PRICE_MICRO = 600_000
 METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
