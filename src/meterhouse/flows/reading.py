@@ -347,11 +347,12 @@ def _soon(
     now: Mapping[str, Ints], available: Ints, chain: Chain, last: Ints, project: Any
 ) -> tuple[int, ...]:
     """Meters whose household runs out before the next round at the pace of its last interval."""
-    span_us = np.maximum(chain.judged.end_us[last] - chain.judged.start_us[last], 1)
+    span_us = chain.judged.end_us[last] - chain.judged.start_us[last]
     interval_us = project["reading_interval_s"] * 1_000_000
     pace_minor = chain.rated.amount_nano[last] // nano_per_minor(project["currency_exponent"]) + 1
-    next_minor = pace_minor * np.maximum(interval_us // span_us, 1)
+    next_minor = pace_minor * np.maximum(interval_us // np.maximum(span_us, 1), 1)
     watched = (now["keeper"] == KeeperCode.PLATFORM) & (now["relay"] == Relay.CLOSED)
+    watched &= span_us > 0  # a first reading tells no pace
     near = (
         watched & (available >= now["floor_minor"]) & (available - now["floor_minor"] < next_minor)
     )
