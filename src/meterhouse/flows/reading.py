@@ -6,7 +6,6 @@ is there already changes nothing; one that comes late is put where it belongs in
 judged and rated again, and the difference is posted. What cannot be billed is kept and alarmed.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.control import policy as policies
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import OutOfRange
 from meterhouse.flows import late, react
@@ -261,11 +259,7 @@ async def _move(
         },
     )  # fmt: skip
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
-    setting = react.Setting(
-        project_id, project["timezone"], project["currency"], project["currency_exponent"],
-        project["frozen"], policies.parse(json.loads(project["policy"])),
-    )  # fmt: skip
-    commands = await react.react(connection, setting, now, available, level, at)
+    commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     soon = _soon(now, available, chain, last, project)
     return commands, doubtful, soon
 
