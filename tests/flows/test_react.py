@@ -188,6 +188,23 @@ async def test_a_sweep_that_would_cut_off_unusually_many_stops_and_asks(new_site
     assert done.commands == 2
 
 
+async def test_a_sweep_is_counted_over_the_batches_it_comes_in(new_site):
+    site = await new_site(rooms=4, policy=HASTY | {"sweep_count_max": 2, "sweep_percent_max": 0})
+    for room in range(4):
+        await site.say(FIRST_MILLI, room)
+    site.clock.step(minutes=30)
+    assert [(await site.say(FIRST_MILLI + 1_000, room)).commands for room in range(4)] == [
+        1, 1, 0, 0,
+    ]  # fmt: skip
+    assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
+    # Who is asked a second time is not a second household.
+    site.clock.step(minutes=10)
+    await command.tend(site.db, site.project_id, site.clock())
+    assert (await site.say(FIRST_MILLI + 1_010)).commands == 1
+    site.clock.step(minutes=31)
+    assert (await site.say(FIRST_MILLI + 1_010, room=3)).commands == 1
+
+
 async def test_a_late_correction_counts_at_the_next_reading(site):
     await begin(site, 600)
     await spend(site, 660)

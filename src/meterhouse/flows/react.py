@@ -6,7 +6,7 @@ balance (a reading, a payment), so that the change and its consequences are comm
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from meterhouse.words import N_, words
 Ints = NDArray[np.int64]
 OWING = 4
 LAST_WARNING = 3
+SWEEP = timedelta(minutes=30)
 
 LOW_SUBJECT = N_("Balance low: {room}")
 LOW_TEXT = N_("{customer}, the balance of room {room} is {balance} {currency}. Please top up.")
@@ -200,7 +201,7 @@ async def _switch(
             moment = _moment(setting, columns, available_minor, int(i), noticed_at, email, at)
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
-    due = await _within_sweep(connection, setting, due, at)
+    due = await _within_sweep(connection, setting, meters, due, at)
     for i, kind, reason in due:
         where = {
             "meter_id": int(meters[i]),
@@ -232,13 +233,19 @@ def _moment(
 
 
 async def _within_sweep(
-    connection: Connection, setting: Setting, due: list[tuple[int, CommandKind, Reason]],
-    at: datetime,
+    connection: Connection, setting: Setting, meters: Ints,
+    due: list[tuple[int, CommandKind, Reason]], at: datetime,
 ) -> list[tuple[int, CommandKind, Reason]]:  # fmt: skip
-    """What may be done without asking: a sweep that would cut off unusually many stops."""
-    arrears = [one for one in due if one[2] is Reason.ARREARS]
-    points = await monitor.point_count(connection, setting.project_id) if arrears else 0
-    if not arrears or not sweep_stops(setting.policy, len(arrears), points):
+    """What may be done without asking: a sweep that would cut off unusually many stops.
+
+    Readings come in batches of whatever size, so a sweep is what happens within `SWEEP`.
+    """
+    arrears = {int(meters[i]) for i, _, reason in due if reason is Reason.ARREARS}
+    if not arrears:
+        return due
+    arrears |= await queue.arrears_meters(connection, setting.project_id, at - SWEEP)
+    points = await monitor.point_count(connection, setting.project_id)
+    if not sweep_stops(setting.policy, len(arrears), points):
         return due
     alarm = queue.NewAlarm(
         AlarmKind.SWEEP_STOPPED,

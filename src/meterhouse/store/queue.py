@@ -100,6 +100,16 @@ async def live_commands(
     )  # fmt: skip
 
 
+async def arrears_meters(connection: Connection, project_id: int, since: datetime) -> set[int]:
+    """The meters that were to be disconnected for arrears after an instant, and still may be."""
+    rows = await connection.fetch(
+        """select distinct meter_id from command where project_id = $1 and created_at > $2
+           and kind = 'disconnect' and reason = 'arrears' and state <> 'withdrawn'""",
+        project_id, since,
+    )  # fmt: skip
+    return {row["meter_id"] for row in rows}
+
+
 async def withdraw(
     connection: Connection, project_id: int, meter_id: int, kinds: Iterable[CommandKind],
     why: str, at: datetime,
