@@ -23,6 +23,7 @@ from meterhouse.control.decide import (
     blocked_by,
     decide,
     reason_of,
+    rule_of,
     sweep_stops,
     warning_level,
 )
@@ -208,8 +209,9 @@ async def _switch(
             "gateway_id": int(columns["gateway_id"][i]) or None,
         }
         await enqueue(
-            connection, project_id, where, kind, reason, "", None, at, policy.command_life_s
-        )
+            connection, project_id, where, kind, reason, rule_of(int(decision.row[i])), None, at,
+            policy.command_life_s,
+        )  # fmt: skip
     return len(due)
 
 
