@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,13 +16,25 @@ from meterhouse.store.copyfmt import (
     SIGNATURE,
     TIMESTAMP,
     CopyLayoutMismatch,
+    Unpacker,
     pack,
-    unpack,
 )
 
 BITS = {INT2: 15, INT4: 31, INT8: 63, TIMESTAMP: 52}
 SQL = {INT2: "int2", INT4: "int4", INT8: "int8", TIMESTAMP: "timestamptz"}
 LAYOUT = (("small", INT2), ("at", TIMESTAMP), ("middle", INT4), ("large", INT8))
+
+
+async def packed(layout, columns):
+    return b"".join([block async for block in pack(layout, columns)])
+
+
+async def unpacked(layout, stream, cuts=()):
+    unpacker = Unpacker(layout)
+    edges = [0, *sorted(cuts), len(stream)]
+    for start, end in pairwise(edges):
+        await unpacker.take(stream[start:end])
+    return unpacker.columns()
 
 
 def columns_of(layout):
@@ -44,19 +57,21 @@ layouts = st.lists(st.sampled_from(list(BITS)), min_size=1, max_size=8).map(
 
 
 @given(st.data(), layouts)
-def test_what_was_packed_is_what_is_unpacked(data, layout):
+async def test_what_was_packed_is_what_is_unpacked(data, layout):
     said = data.draw(columns_of(layout))
     columns = {name: np.array(values, dtype=np.int64) for name, values in said.items()}
-    back = unpack(layout, pack(layout, columns))
+    stream = await packed(layout, columns)
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5))
+    back = await unpacked(layout, stream, cuts)
     assert {name: values.tolist() for name, values in back.items()} == said
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_give_columns_or_the_typed_error(noise):
+async def test_any_bytes_give_columns_or_the_typed_error(noise):
     for stream in (noise, SIGNATURE + noise):
         with contextlib.suppress(CopyLayoutMismatch):
-            rows = unpack(LAYOUT, stream)
-            assert len(pack(LAYOUT, rows)) == len(stream)
+            rows = await unpacked(LAYOUT, stream)
+            assert len(await packed(LAYOUT, rows)) == len(stream)
 
 
 async def test_postgresql_reads_what_we_pack_and_we_read_what_it_packs(db):
@@ -70,9 +85,7 @@ async def test_postgresql_reads_what_we_pack_and_we_read_what_it_packs(db):
     async with db.transaction(()) as connection:
         await connection.execute(f"create temporary table there ({fields})")
         columns = {name: np.array(values, dtype=np.int64) for name, values in said.items()}
-        await connection.copy_to_table(
-            "there", source=io.BytesIO(pack(LAYOUT, columns)), format="binary"
-        )
+        await connection.copy_to_table("there", source=pack(LAYOUT, columns), format="binary")
         micros = await connection.fetch(
             "select (extract(epoch from at) * 1000000)::int8 as at from there order by at"
         )
@@ -81,7 +94,7 @@ async def test_postgresql_reads_what_we_pack_and_we_read_what_it_packs(db):
         await connection.copy_from_query(
             "select * from there order by at", output=stream, format="binary"
         )
-    back = unpack(LAYOUT, stream.getvalue())
+    back = await unpacked(LAYOUT, stream.getvalue())
     assert {name: values.tolist() for name, values in back.items()} == said
 
 
@@ -90,4 +103,4 @@ async def test_a_null_is_refused_rather_than_guessed(db):
     async with db.transaction(()) as connection:
         await connection.copy_from_query("select null::int8", output=stream, format="binary")
     with pytest.raises(CopyLayoutMismatch):
-        unpack((("one", INT8),), stream.getvalue())
+        await unpacked((("one", INT8),), stream.getvalue())

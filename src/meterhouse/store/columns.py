@@ -17,9 +17,10 @@ CLOSE = 4
 
 def distinct(ids: Ints) -> Ints:
     """Every id once, ascending."""
-    ordered = np.sort(ids)
+    ordered: Ints = np.sort(ids)
     first = np.diff(ordered, prepend=-1) != 0
-    return ordered[first]
+    once: Ints = ordered[first]
+    return once
 
 
 def lie_close(ids: Ints) -> bool:
