@@ -174,7 +174,7 @@ async def test_fifty_kills_lose_nothing_and_repeat_nothing(house):
         await worker.start(0)
         for _ in range(KILLS):
             before = crashing.last_acknowledged(acknowledged)
-            await eventually(lambda: crashing.last_acknowledged(acknowledged) > before)  # noqa: B023
+            await eventually(lambda n=before: crashing.last_acknowledged(acknowledged) > n)
             await asyncio.sleep(dice.random() * PAUSE_MAX_S)  # the random moment, nothing else
             victim = dice.choice(VICTIMS)
             if victim in ("child", "both"):

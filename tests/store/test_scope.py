@@ -239,6 +239,7 @@ async def foreign(theirs) -> dict[str, Any]:
 
 SPECIAL = {
     "readings.load_state": ("meter_ids", np.array),
+    "monitor.lock_meters": ("meter_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
 }
 
