@@ -197,6 +197,7 @@ async def foreign(theirs) -> dict[str, Any]:
     )
     sent = (await theirs.commands())[0]
     notice = await theirs.row("select min(id) as id from notice")
+    alarm = await theirs.row("select id, subject from alarm order by id limit 1")
     now: datetime = theirs.clock()
     first = {"meter": theirs.meters[0], "point": theirs.points[0], "account": account["account_id"],
              "room": theirs.rooms[0].place_id}  # fmt: skip
@@ -217,6 +218,7 @@ async def foreign(theirs) -> dict[str, Any]:
         "subjects": [f"point:{first['point']}", "meter:1000000000"],
         "alarms": [queue.NewAlarm(AlarmKind.READING_DOUBTFUL, f"point:{first['point']}")],
         "notices": [queue.NewNotice("console", "", "", "", "key")], "actor_id": None,
+        "alarm_id": alarm["id"], "subject": alarm["subject"], "reasons": list(Reason),
         "batch_id": None, "rows": columns_for(theirs), "least_nano": 0, "taken_nano": [1],
         "accrued_nano": 1, "rated_nano": 1, "amount_minor": Minor(1), "key": "new key",
         "channel": "cash", "reason": "", "name": "N", "kind": AccountKind.PURSE, "sort": 0,
