@@ -100,6 +100,9 @@ async def test_a_household_is_cut_off_only_a_while_after_it_was_told(new_site):
     site = await new_site(policy={"notice_age_s": 3_600}, email="tenant@example.org")
     await begin(site, 6)
     assert (await spend(site, 60)).commands == 0
+    assert await site.deliver() == 4
+    # Queued is not told: the hour begins when the message was taken.
+    assert (await spend(site, 6)).commands == 0
     assert (await spend(site, 6)).commands == 1
 
 
@@ -154,7 +157,9 @@ async def test_keep_power_stands_above_the_balance(site):
 async def test_a_meter_that_reports_keep_power_is_left_alone(site):
     await begin(site, 6)
     async with site.db.transaction([site.project_id]) as connection:
-        await monitor.set_relay(connection, site.project_id, site.points[0], Relay.CLOSED, True)
+        await monitor.set_relay(
+            connection, site.project_id, site.points[0], Relay.CLOSED, True, site.clock()
+        )
     assert (await spend(site, 600)).commands == 0
 
 

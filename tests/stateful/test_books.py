@@ -114,6 +114,7 @@ class Books(RuleBasedStateMachine):
             for room in range(ROOMS):
                 self.total_milli[room] += used[room] if self.relay[room] is Relay.CLOSED else 0
                 self.tell(room, self.clock(), self.total_milli[room])
+            self.do(self.site.deliver())
             if is_served and self.claim():
                 self.finish(Effect.DONE, is_seen=True)
 
@@ -161,7 +162,7 @@ class Books(RuleBasedStateMachine):
 
     # What relays are asked.
 
-    @rule(room=rooms, kind=st.sampled_from(sorted(command.SUPERSEDES)))
+    @rule(room=rooms, kind=st.sampled_from(sorted(CommandKind)))
     def request(self, room: int, kind: CommandKind) -> None:
         self.do(command.request(
             self.db, self.site.project_id, [self.site.meters[room]], kind, "because", None,
