@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meterhouse.flows import command, outbox
+from meterhouse.flows import command
 from meterhouse.model import AlarmKind, CommandKind, Override, Relay
-from meterhouse.notifiers import ConsoleNotifier
 from meterhouse.store import monitor, queue
 from meterhouse.store.db import maintenance
 from premises import HASTY, MORNING
@@ -101,36 +100,10 @@ async def test_a_household_is_cut_off_only_a_while_after_it_was_told(new_site):
     site = await new_site(policy={"notice_age_s": 3_600}, email="tenant@example.org")
     await begin(site, 6)
     assert (await spend(site, 60)).commands == 0
-    assert (await spend(site, 6)).commands == 0
-    # Nobody is told by a notice that no channel has taken.
-    await tell(site, Post(refuses=True))
-    site.clock.step(hours=1)
-    assert (await spend(site, 6)).commands == 0
-    await tell(site, post := Post())
-    assert {one.recipient for one in post.taken} == {"tenant@example.org"}
+    assert await site.deliver() == 4
+    # Queued is not told: the hour begins when the message was taken.
     assert (await spend(site, 6)).commands == 0
     assert (await spend(site, 6)).commands == 1
-
-
-class Post:
-    """A mail channel that takes what it is given, or refuses all of it."""
-
-    channel = "email"
-
-    def __init__(self, refuses=False):
-        self.refuses = refuses
-        self.taken = []
-
-    async def send(self, notice):
-        if self.refuses:
-            raise ValueError(notice.id)
-        self.taken.append(notice)
-
-
-async def tell(site, post):
-    """Let the outbox do its round."""
-    channels = {"console": ConsoleNotifier(), "email": post}
-    await outbox.deliver(site.db, channels, site.project_id, site.clock())
 
 
 async def test_without_a_channel_nobody_is_cut_off_unless_the_project_says_so(new_site):

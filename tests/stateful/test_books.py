@@ -31,7 +31,6 @@ from hypothesis.stateful import (
 from databases import copy_database, drop_copy
 from meterhouse.errors import Conflict
 from meterhouse.flows import close, command
-from meterhouse.flows.enqueue import SUPERSEDES
 from meterhouse.model import CommandKind, CommandState, Override, Reason, Relay
 from meterhouse.ports import Effect, Outcome, Values
 from meterhouse.store import proofs
@@ -115,6 +114,7 @@ class Books(RuleBasedStateMachine):
             for room in range(ROOMS):
                 self.total_milli[room] += used[room] if self.relay[room] is Relay.CLOSED else 0
                 self.tell(room, self.clock(), self.total_milli[room])
+            self.do(self.site.deliver())
             if is_served and self.claim():
                 self.finish(Effect.DONE, is_seen=True)
 
@@ -162,7 +162,7 @@ class Books(RuleBasedStateMachine):
 
     # What relays are asked.
 
-    @rule(room=rooms, kind=st.sampled_from(sorted(SUPERSEDES)))
+    @rule(room=rooms, kind=st.sampled_from(sorted(CommandKind)))
     def request(self, room: int, kind: CommandKind) -> None:
         self.do(command.request(
             self.db, self.site.project_id, [self.site.meters[room]], kind, "because", None,

@@ -1,6 +1,5 @@
 """The binary COPY layout, there and back, and through PostgreSQL itself."""
 
-import contextlib
 import io
 from itertools import pairwise
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meterhouse.store import copyfmt
 from meterhouse.store.copyfmt import (
     INT2,
     INT4,
@@ -23,18 +23,6 @@ from meterhouse.store.copyfmt import (
 BITS = {INT2: 15, INT4: 31, INT8: 63, TIMESTAMP: 52}
 SQL = {INT2: "int2", INT4: "int4", INT8: "int8", TIMESTAMP: "timestamptz"}
 LAYOUT = (("small", INT2), ("at", TIMESTAMP), ("middle", INT4), ("large", INT8))
-
-
-async def packed(layout, columns):
-    return b"".join([block async for block in pack(layout, columns)])
-
-
-async def unpacked(layout, stream, cuts=()):
-    unpacker = Unpacker(layout)
-    edges = [0, *sorted(cuts), len(stream)]
-    for start, end in pairwise(edges):
-        await unpacker.take(stream[start:end])
-    return unpacker.columns()
 
 
 def columns_of(layout):
@@ -56,22 +44,43 @@ layouts = st.lists(st.sampled_from(list(BITS)), min_size=1, max_size=8).map(
 )
 
 
+async def packed(layout, columns):
+    return b"".join([block async for block in pack(layout, columns)])
+
+
+async def unpacked(layout, pieces):
+    unpacker = Unpacker(layout)
+    for piece in pieces:
+        await unpacker.take(piece)
+    return {name: values.tolist() for name, values in unpacker.columns().items()}
+
+
 @given(st.data(), layouts)
-async def test_what_was_packed_is_what_is_unpacked(data, layout):
+async def test_what_was_packed_is_what_is_unpacked_however_it_is_cut(data, layout):
     said = data.draw(columns_of(layout))
     columns = {name: np.array(values, dtype=np.int64) for name, values in said.items()}
     stream = await packed(layout, columns)
-    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5))
-    back = await unpacked(layout, stream, cuts)
-    assert {name: values.tolist() for name, values in back.items()} == said
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5).map(sorted))
+    pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
+    assert await unpacked(layout, pieces) == said
 
 
-@given(st.binary(max_size=200))
-async def test_any_bytes_give_columns_or_the_typed_error(noise):
-    for stream in (noise, SIGNATURE + noise):
-        with contextlib.suppress(CopyLayoutMismatch):
-            rows = await unpacked(LAYOUT, stream)
-            assert len(await packed(LAYOUT, rows)) == len(stream)
+async def test_many_blocks_are_one_stream(monkeypatch):
+    monkeypatch.setattr(copyfmt, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(copyfmt, "UNPACK_BYTES", 300)
+    said = {name: list(range(1_000_000_000, 1_000_000_100)) for name, _ in LAYOUT}
+    said["small"] = list(range(100))
+    columns = {name: np.array(values, dtype=np.int64) for name, values in said.items()}
+    blocks = [block async for block in pack(LAYOUT, columns)]
+    assert len(blocks) > 10
+    assert await unpacked(LAYOUT, blocks) == said
+
+
+@pytest.mark.parametrize("stream", [b"PGCOPY\n\xff\r\n\1" + bytes(8) + b"\xff\xff",
+                                    SIGNATURE + b"\0\1\xff\xff"])  # fmt: skip
+async def test_another_stream_is_refused(stream):
+    with pytest.raises(CopyLayoutMismatch):
+        await unpacked(LAYOUT, [stream])
 
 
 async def test_postgresql_reads_what_we_pack_and_we_read_what_it_packs(db):
@@ -94,8 +103,7 @@ async def test_postgresql_reads_what_we_pack_and_we_read_what_it_packs(db):
         await connection.copy_from_query(
             "select * from there order by at", output=stream, format="binary"
         )
-    back = await unpacked(LAYOUT, stream.getvalue())
-    assert {name: values.tolist() for name, values in back.items()} == said
+    assert await unpacked(LAYOUT, [stream.getvalue()]) == said
 
 
 async def test_a_null_is_refused_rather_than_guessed(db):
@@ -103,4 +111,4 @@ async def test_a_null_is_refused_rather_than_guessed(db):
     async with db.transaction(()) as connection:
         await connection.copy_from_query("select null::int8", output=stream, format="binary")
     with pytest.raises(CopyLayoutMismatch):
-        await unpacked((("one", INT8),), stream.getvalue())
+        await unpacked((("one", INT8),), [stream.getvalue()])

@@ -197,7 +197,7 @@ async def foreign(theirs) -> dict[str, Any]:
     )
     sent = (await theirs.commands())[0]
     notice = await theirs.row("select min(id) as id from notice")
-    alarm = await theirs.row("select id, subject from alarm order by id limit 1")
+    alarm = await theirs.row("select min(id) as id from alarm")
     now: datetime = theirs.clock()
     first = {"meter": theirs.meters[0], "point": theirs.points[0], "account": account["account_id"],
              "room": theirs.rooms[0].place_id}  # fmt: skip
@@ -208,7 +208,8 @@ async def foreign(theirs) -> dict[str, Any]:
         "common_account_id": account["common_account_id"], "tariff_id": theirs.tariff_id,
         "tariff_ids": [theirs.tariff_id], "place_id": first["room"], "parent_id": theirs.floor_id,
         "room_id": first["room"], "building_id": None, "command_id": sent["id"],
-        "notice_id": notice["id"], "customer_id": None, "register_epoch": 1, "at": now,
+        "notice_id": notice["id"], "alarm_id": alarm["id"],
+        "subject": f"point:{first['point']}", "customer_id": None, "register_epoch": 1, "at": now,
         "expires_at": now, "next_at": now, "sent_before": now, "read_before": now,
         "read_since": EPOCH, "seen_before": now, "installed_before": now, "since": EPOCH,
         "valid_from": now, "from_at_us": 1, "after_us": 1, "before_us": to_us(now) + 10**9,
@@ -218,7 +219,6 @@ async def foreign(theirs) -> dict[str, Any]:
         "subjects": [f"point:{first['point']}", "meter:1000000000"],
         "alarms": [queue.NewAlarm(AlarmKind.READING_DOUBTFUL, f"point:{first['point']}")],
         "notices": [queue.NewNotice("console", "", "", "", "key")], "actor_id": None,
-        "alarm_id": alarm["id"], "subject": alarm["subject"], "reasons": list(Reason),
         "batch_id": None, "rows": columns_for(theirs), "least_nano": 0, "taken_nano": [1],
         "accrued_nano": 1, "rated_nano": 1, "amount_minor": Minor(1), "key": "new key",
         "channel": "cash", "reason": "", "name": "N", "kind": AccountKind.PURSE, "sort": 0,
@@ -240,8 +240,8 @@ async def foreign(theirs) -> dict[str, Any]:
 
 
 SPECIAL = {
-    "readings.load_state": ("meter_ids", np.array),
     "monitor.lock_meters": ("meter_ids", np.array),
+    "readings.load_state": ("meter_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
 }
 
