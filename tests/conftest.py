@@ -7,24 +7,21 @@ migrated once; every test gets a copy of that, which takes some ten milliseconds
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 # Numba reads this at import and fails on a folder that it cannot write.
 KERNELS = Path(__file__).parent.parent / ".pytest_cache" / "numba"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(KERNELS))
 
-import asyncpg  # noqa: E402
 import pytest  # noqa: E402
 
+from databases import address_of, copy_database, drop_copy, hasten  # noqa: E402
 from meterhouse.store.db import Address, Database  # noqa: E402
 from meterhouse.store.migrate import migrate  # noqa: E402
 from meterhouse.store.server import EmbeddedServer  # noqa: E402
 from premises import Clock, Site, build_site  # noqa: E402
 
 TEMPLATE = "meterhouse_template"
-_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -88,36 +85,3 @@ def new_site(db: Database, clock: Clock) -> Callable[..., Awaitable[Site]]:
 async def site(new_site: Callable[..., Awaitable[Site]]) -> Site:
     """A project of three rooms with a household each, on a flat tariff."""
     return await new_site()
-
-
-def address_of(server: EmbeddedServer, database: str) -> Address:
-    """Where a database of an embedded server is, as the house itself connects to it."""
-    return Address(
-        host=str(server.socket_folder), port=server.port, database=database,
-        superuser=server.superuser, login_roles=True,
-    )  # fmt: skip
-
-
-async def hasten(server: EmbeddedServer) -> None:
-    """Do not wait for the disk: these databases are thrown away."""
-    connection = await asyncpg.connect(**address_of(server, "postgres").arguments(None))
-    for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
-        await connection.execute(f"alter system set {setting} = off")
-    await connection.execute("select pg_reload_conf()")
-    await connection.close()
-
-
-async def copy_database(template: Address) -> Address:
-    """A copy of a database that nobody is connected to, under a name of its own."""
-    fresh = replace(template, database=f"test_{next(_numbers)}")
-    connection = await asyncpg.connect(**template.arguments(None) | {"database": "postgres"})
-    await connection.execute(f"create database {fresh.database} template {template.database}")
-    await connection.close()
-    return fresh
-
-
-async def drop_copy(address: Address) -> None:
-    """Remove a copy, whoever is still connected."""
-    connection = await asyncpg.connect(**address.arguments(None) | {"database": "postgres"})
-    await connection.execute(f"drop database {address.database} with (force)")
-    await connection.close()

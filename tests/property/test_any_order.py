@@ -8,10 +8,13 @@ intervals must be those that an independent oracle of the judgement finds.
 """
 
 import os
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from meterhouse.flows import close
@@ -21,7 +24,7 @@ from oracle.chain_oracle import Meter, judge_chain
 from premises import FLAT, HOMES, MORNING, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES = 5_000 if SOAK else 120
+EXAMPLES = 5_000 if SOAK else 50
 
 # The last hours of March in Shanghai: the blocks begin again at 16:00 UTC.
 START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
@@ -44,8 +47,18 @@ BY_METER: dict[str, Any] = FLAT | {
     ],
 }  # fmt: skip
 TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER}
+ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
 
 Told = tuple[int, datetime, int, tuple[int, int, int, int]]
+
+
+def idle(*places: int) -> list[Told]:
+    """Readings of a meter that nobody uses, at these places in time."""
+    return [(0, START + STEP * place, 0, (0, 0, 0, 0)) for place in places]
+
+
+# The blocks' period was not known when the first charge was made; a soak found it.
+FIRST_COMES_LAST = ("by meter", idle(0, 1, 2, 3, 4), [idle(1, 2), idle(0, 3, 4)])
 
 
 @st.composite
@@ -56,7 +69,7 @@ def chains(draw: st.DrawFn, room: int) -> list[Told]:
     told: list[Told] = []
     for place in range(draw(st.integers(1, INSTANTS))):
         at = START + STEP * place
-        odd = draw(st.sampled_from([None] * 6 + ["gap", "zero", "jump", "reset", "twice", "torn"]))
+        odd = draw(st.sampled_from([None] * 8 + ODDITIES))
         if odd == "gap":
             continue
         if odd == "reset":
@@ -71,8 +84,13 @@ def chains(draw: st.DrawFn, room: int) -> list[Told]:
         if odd == "jump":
             said = ((total + 400_000) % METER.modulus, *bands)
         told.append((room, at, said[0], said[1:]))
+        if odd == "no total":
+            told[-1] = (room, at, -1, said[1:])
+        if odd == "no bands":
+            told[-1] = (room, at, said[0], (-1, -1, -1, -1))
         if odd == "torn":
-            told.append((room, at, (said[0] + 10) % METER.modulus, said[1:]))
+            other = draw(st.sampled_from([-1, 0, (said[0] + 10) % METER.modulus]))
+            told.append((room, at, other, said[1:]))
         if odd == "twice":
             told.append(told[-1])
     return told
@@ -88,8 +106,15 @@ def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[list[Told]]]:
         arrived = arrived + draw(st.lists(st.sampled_from(told), max_size=4))
     cuts = sorted(draw(st.lists(st.integers(0, len(arrived)), max_size=6)))
     edges = [0, *cuts, len(arrived)]
-    batches = [arrived[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    batches = [arrived[a:b] for a, b in pairwise(edges)]
     return tariff, told, batches
+
+
+@pytest.fixture
+async def books(address, db):
+    """The database of all stories; at the end the proofs must hold over all of them."""
+    yield db
+    assert [proof.says for proof in await proofs.prove(address) if not proof.holds] == []
 
 
 async def told_to(site: Site, batch: list[Told]) -> None:
@@ -128,19 +153,23 @@ def differ(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def oracle_intervals(tariff: str, told: list[Told], room: int) -> list[tuple[int, int, int]]:
     meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
-    readings = [(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room]
-    return judge_chain(meter, readings)[1]
+    readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
+    # What is told in two ways bills in none, whether or not one of them could be billed alone.
+    ways = Counter(at_us for at_us, _ in readings)
+    return judge_chain(meter, [one for one in readings if ways[one[0]] == 1])[1]
 
 
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(story=stories())
-async def test_any_order_of_arrival_leads_to_the_same_money(db, story):
+@example(story=FIRST_COMES_LAST)
+async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
     tariff, told, batches = story
     clock = Clock(START + STEP * INSTANTS)
+    rooms = 1 + max((one[0] for one in told), default=0)
     in_order, at_will = [
-        await build_site(db, Clock(MORNING), tariff=TARIFFS[tariff], name=name)
+        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
         for name in ("in order", "at will")
     ]
     in_order.clock = at_will.clock = clock
@@ -148,7 +177,7 @@ async def test_any_order_of_arrival_leads_to_the_same_money(db, story):
         await told_to(in_order, [one])
     for batch in batches:
         await told_to(at_will, batch)
-        await close.book_day(db, at_will.project_id, clock())
+        await close.book_day(books, at_will.project_id, clock())
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
     for room, books in enumerate(straight):
@@ -157,13 +186,3 @@ async def test_any_order_of_arrival_leads_to_the_same_money(db, story):
             for one in books["charges"]
         ]
         assert billed == oracle_intervals(tariff, told, room)
-
-
-async def test_after_every_story_the_proofs_hold(address, db):
-    clock = Clock(START + STEP * INSTANTS)
-    site = await build_site(db, Clock(MORNING), tariff=HOMES)
-    site.clock = clock
-    late = [(0, START + STEP * place, 4_000 * place, (-1,) * 4) for place in (0, 6, 3, 9, 1, 6)]
-    for one in late:
-        await told_to(site, [one])
-    assert [proof.says for proof in await proofs.prove(address) if not proof.holds] == []

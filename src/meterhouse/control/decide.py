@@ -138,11 +138,6 @@ def reason_of(row: int) -> Reason:
     return TABLE[row].reason
 
 
-def rule_of(row: int) -> str:
-    """The name of a row of the table: who or what ordered a switching nobody asked for by hand."""
-    return TABLE[row].name
-
-
 class Guard(StrEnum):
     """Why a disconnect must not be made or sent now."""
 

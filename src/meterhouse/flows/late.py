@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.control.decide import KeeperCode
 from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
 from meterhouse.rating.delta import ChainState
 from meterhouse.store import readings
@@ -21,7 +22,10 @@ from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
-COMPARED = ("started_at", "energy_milli", "amount_nano", "block_milli", "verdict", "quality")
+COMPARED = (
+    "started_at", "energy_milli", "amount_nano", "block_milli", "block_period_at", "verdict",
+    "quality",
+)  # fmt: skip
 
 
 async def rerate(
@@ -62,8 +66,9 @@ async def rerate(
     )
     stood = await readings.load_charges(*key, since_us)
     difference_nano = await _post(connection, project["id"], one, rated, stood, until_us)
-    await readings.add_accrual(connection, project["id"], key[2], difference_nano, difference_nano)
-    await _set_chain(connection, project["id"], columns, row, rated, difference_nano)
+    accrued_nano = difference_nano if one["keeper"][0] == KeeperCode.PLATFORM else 0
+    await readings.add_accrual(connection, project["id"], key[2], accrued_nano, difference_nano)
+    await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
     return difference_nano
 
 
@@ -118,7 +123,7 @@ def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
     if old is None:
         return False
     return all(
-        int(rows[name][i]) == (to_us(old[name]) if name == "started_at" else old[name])
+        int(rows[name][i]) == (to_us(old[name]) if name.endswith("_at") else old[name])
         for name in COMPARED
     )
 

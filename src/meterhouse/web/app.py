@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from meterhouse.ports import Clock
 from meterhouse.store.db import Database
@@ -17,6 +17,7 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
@@ -65,7 +66,12 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1024,
+        compresslevel=_GZIP_LEVEL,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
+    )
     app.add_middleware(
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )

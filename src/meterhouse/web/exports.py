@@ -24,7 +24,6 @@ from meterhouse.web.formats import Formats, exact
 from meterhouse.web.labels import label
 from meterhouse.web.tables import Column, Kind
 
-EXPORT_MAX_ROWS: Final = 100_000
 MEDIA_TYPES: Final = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "csv": "text/csv; charset=utf-8",
@@ -57,7 +56,7 @@ class Sheet:
 async def export(
     sheet: Sheet, kind: str, chunks: AsyncIterator[Sequence[Any]], file_name: str
 ) -> FileResponse:
-    """A file of all rows the chunks bring, at most `EXPORT_MAX_ROWS`.
+    """A file of all rows the chunks bring; whoever makes the chunks sets their limit.
 
     Rows go to disk as they come, so memory does not grow with the list.
     """

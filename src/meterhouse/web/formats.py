@@ -6,13 +6,12 @@ never know where the value came from. Nothing here divides by a float: digits ar
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_timedelta
 from babel.numbers import get_currency_symbol
 
 from meterhouse.units import to_decimal
@@ -23,7 +22,6 @@ MINUS: Final = "\u2212"
 
 _ENERGY_DECIMALS: Final = 2
 _MILLI_EXPONENT: Final = 3
-_MICRO_EXPONENT: Final = 6
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,6 @@ class Formats:
         rounded = (abs(energy_milli) + size // 2) // size
         return grouped(-rounded if energy_milli < 0 else rounded, _ENERGY_DECIMALS)
 
-    def price(self, price_micro: int | None) -> str:
-        """A price per billing unit with four decimals at least."""
-        if price_micro is None:
-            return ABSENT
-        text = to_decimal(price_micro, _MICRO_EXPONENT)
-        kept = text.rstrip("0")
-        decimals = max(4, len(kept) - kept.index(".") - 1)
-        return f"{self.currency_symbol}{text[: text.index('.') + 1 + decimals]}"
-
     def power(self, power_w: int | None) -> str:
         """Power in kW with three decimals."""
         return ABSENT if power_w is None else f"{grouped(power_w, 3)} kW"
@@ -88,28 +77,6 @@ class Formats:
     def instant(self, at: datetime | None) -> str:
         """Wall time in the project's zone to the second."""
         return ABSENT if at is None else f"{at.astimezone(self.timezone):%Y-%m-%d %H:%M:%S}"
-
-    def minute(self, at: datetime | None) -> str:
-        """Wall time in the project's zone to the minute."""
-        return ABSENT if at is None else f"{at.astimezone(self.timezone):%Y-%m-%d %H:%M}"
-
-    def ago(self, at: datetime | None, now: datetime) -> str:
-        """How long ago, in one unit: `5 minutes ago`, `5分钟前`."""
-        if at is None:
-            return ABSENT
-        return format_timedelta(at - now, add_direction=True, locale=self.words.locale)
-
-    def day(self, day: date | None) -> str:
-        """A calendar day, spelt the same in every language so that it sorts and lines up."""
-        return ABSENT if day is None else day.isoformat()
-
-    def long_day(self, day: date) -> str:
-        """A calendar day in words."""
-        return format_date(day, format="full", locale=self.words.locale)
-
-    def local_day(self, at: datetime) -> date:
-        """The project's calendar day of an instant."""
-        return at.astimezone(self.timezone).date()
 
 
 def grouped(scaled: int, exponent: int) -> str:

@@ -4,6 +4,7 @@ Owns which message names each state. Must never know a page. A test fails when a
 member without a word. Colours go with the words (a state is never told by colour alone).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
@@ -178,7 +179,7 @@ SOURCE: Final = {
     Source.FREEZE: N_("Meter's freeze"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
-# Why a command ended as it did: the driver's and the guards' codes.
+# Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
@@ -202,6 +203,15 @@ WHY: Final = {
     "estimated": N_("The balance is estimated"),
     "not_noticed": N_("The customer was not told in time"),
     "frozen": N_("The project is frozen"),
+    "meter": N_("No meter in service has this address"),
+    "instant": N_("Its time cannot be right"),
+    "conflict": N_("The same instant came with other values"),
+    "zero": N_("The register fell to zero"),
+    "decrease": N_("The register went backwards"),
+    "jump": N_("More than the meter can carry"),
+    "band_mismatch": N_("The bands do not add up to the total"),
+    "other_track": N_("It follows a doubtful reading"),
+    "unpriced": N_("No tariff is in force"),
 }
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
@@ -251,6 +261,12 @@ def channel_of(row: Any) -> str:
 def why_of(row: Any) -> str:
     """Why a command ended so, as a message where we have one."""
     return WHY.get(row["why"], str(row["why"]))
+
+
+def alarm_why(row: Any) -> str:
+    """What an alarm adds to its kind, as a message where we have one."""
+    why = str(json.loads(row["facts"]).get("why", ""))
+    return WHY.get(why, why)
 
 
 @dataclass(frozen=True, slots=True)

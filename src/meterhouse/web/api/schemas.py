@@ -260,6 +260,10 @@ class Alarm(Shape):
     """Id of the room, where it concerns one."""
     room: str | None
     """The room's name."""
+    level: int = Field(ge=0, le=4, examples=[2])
+    """Warning level of a credit alarm, 1 to 3, 4 when owing; else 0."""
+    why: str = Field(examples=["", "jump"])
+    """What it adds to its kind, as a stable code; often empty."""
     opened_at: datetime
     """When it opened."""
     closed_at: datetime | None

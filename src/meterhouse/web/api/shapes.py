@@ -3,6 +3,7 @@
 Owns the translation, one function a shape. Must never know a request.
 """
 
+import json
 from typing import Any
 
 from meterhouse.flows.access import Reach
@@ -113,7 +114,8 @@ def alarm(row: Any) -> schemas.Alarm:
     """An alarm of the list."""
     return schemas.Alarm(
         id=row["id"], kind=row["kind"], subject=row["subject"], room_id=row["room_id"],
-        room=row["room"], opened_at=row["opened_at"], closed_at=row["closed_at"],
+        room=row["room"], level=row["level"], why=str(json.loads(row["facts"]).get("why", "")),
+        opened_at=row["opened_at"], closed_at=row["closed_at"],
     )  # fmt: skip
 
 

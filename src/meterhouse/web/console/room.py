@@ -98,7 +98,7 @@ class AmountUnusable(BadInput):
     code = "amount_unusable"
 
 
-def check_amount(text: str, fmt: Formats) -> Minor:
+def read_amount_minor(text: str, fmt: Formats) -> Minor:
     """What a person typed as money, as whole coins. Raises `AmountUnusable`."""
     exponent = fmt.currency_exponent
     try:
@@ -230,7 +230,7 @@ async def credit(request: Request, project_id: int, room_id: int, point_id: int)
     services, fmt = request.app.state.services, formats_of(request)
     typed = {key: str(text) for key, text in (await request.form()).items()}
     try:
-        amount_minor = check_amount(typed.get("amount", ""), fmt)
+        amount_minor = read_amount_minor(typed.get("amount", ""), fmt)
         done = await recharge.add_credit(
             services.database, project_id, point_id, amount_minor,
             typed["channel"] if typed.get("channel") in CHANNELS else "cash",

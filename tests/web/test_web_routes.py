@@ -118,7 +118,7 @@ async def test_disconnect_wants_a_reason_and_then_is_followed(manager, site):
 
 
 async def test_credit_is_added_once_however_often_the_form_is_sent(manager, site):
-    room = site.rooms["A102"]
+    room = site.rooms["B101"]
     address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}/credit"
     form = await manager.get(address)
     key = re.search(r'name="key" value="(\w+)"', form.text)[1]
