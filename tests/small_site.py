@@ -1,4 +1,4 @@
-"""A small site in an embedded database, with readings, money, alarms and commands.
+"""A site for whoever looks at it, with readings, money and an alarm, in a database of its own.
 
 Two projects, so that a test can ask for what is another's. Project one has two buildings: rooms
 A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open), B102
@@ -9,18 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 
+from databases import copy_database, drop_copy
 from meterhouse.flows import access, onboard, reading, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.store import queue, readings
 from meterhouse.store.db import Address, Database
-from meterhouse.store.migrate import migrate
-from meterhouse.store.server import EmbeddedServer
 from meterhouse.units import to_us
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -59,20 +57,16 @@ class Site:
 
 
 @asynccontextmanager
-async def small_site(folder: Path) -> AsyncIterator[Site]:
-    """The site, made anew in an empty folder."""
-    async with EmbeddedServer(folder) as server:
-        address = Address(
-            host=str(server.socket_folder), port=server.port, superuser=server.superuser,
-            login_roles=True,
-        )  # fmt: skip
-        await migrate(address)
-        db = Database(address)
-        await db.open()
-        try:
-            yield await _make(db)
-        finally:
-            await db.close()
+async def small_site(template: Address) -> AsyncIterator[Site]:
+    """The site, made in a copy of a migrated database."""
+    address = await copy_database(template)
+    db = Database(address)
+    await db.open()
+    try:
+        yield await _make(db)
+    finally:
+        await db.close()
+        await drop_copy(address)
 
 
 async def _make(db: Database) -> Site:

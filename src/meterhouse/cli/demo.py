@@ -20,7 +20,7 @@ import typer
 from meterhouse.app import House, Plan, run_house
 from meterhouse.cli import announce
 from meterhouse.config import Settings
-from meterhouse.flows import close, monitor, onboard, reading, recharge
+from meterhouse.flows import close, gateway, monitor, onboard, reading, recharge
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import Relay
 from meterhouse.sim.faults import Fault
@@ -133,9 +133,12 @@ class Story:
                 f"opening-{home.room.point_id}", "opening credit", None, self._present.now(),
             )  # fmt: skip
         await self._live_through(house)
-        for gateway in self.town.gateways.values():
+        known = await gateway.load_roster(house.db)
+        online = [(one.project_id, one.id) for one in known]
+        await gateway.see(house.db, online, [one.id for one in known], self._present.now())
+        for box in self.town.gateways.values():
             for address in self._silent:
-                gateway.bus.faults.switch_on(Fault.SILENCE, where=address)
+                box.bus.faults.switch_on(Fault.SILENCE, where=address)
 
     def _opening_credits(self, let: list[Home]) -> Iterator[tuple[Home, Minor]]:
         """What each household pays at first: its past and a little or a lot more.

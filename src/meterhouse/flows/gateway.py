@@ -77,17 +77,22 @@ async def go(db: Database, project_id: int, gateway_id: int, at: datetime) -> No
 
 
 async def clear_lines(db: Database, at: datetime) -> None:
-    """No gateway is on the line: so a head end begins, whatever its last life left, and ends."""
+    """No gateway is on the line: so a head end begins, whatever its last life left, and ends.
+
+    Where several run, the others say within seconds which lines they hold (`see`).
+    """
     project_ids = await db.project_ids()
     async with db.transaction(project_ids) as connection:
         for project_id in await catalog.clear_lines(connection, project_ids, at):
             await readings.bump(connection, project_id)
 
 
-async def see(db: Database, seen: Sequence[tuple[int, int]], at: datetime) -> None:
-    """These gateways (project_id, id) have said something lately."""
-    async with db.transaction(sorted({project_id for project_id, _ in seen})) as connection:
-        await catalog.touch_gateways(connection, [one for _, one in seen], at)
+async def see(
+    db: Database, online: Sequence[tuple[int, int]], heard: Sequence[int], at: datetime
+) -> None:
+    """These gateways (project_id, id) have a line, and those ids have said something lately."""
+    async with db.transaction(sorted({project_id for project_id, _ in online})) as connection:
+        await catalog.touch_gateways(connection, [one for _, one in online], heard, at)
 
 
 async def meet_stranger(db: Database, registration: str, peer: str, at: datetime) -> None:

@@ -225,6 +225,9 @@ def _point_now(row: Any, amount_minor: int | None, level: int) -> PointNow:
     was_read = row["read_at"] is not None and row["read_at"] > EPOCH
     if row["meter_id"] is not None and (row["is_offline"] or not was_read):
         state = RoomState.OFFLINE
+    elif row["keeper"] == Keeper.NONE:
+        # A corridor or a main meter is watched, never opened.
+        state = RoomState.OPEN
     elif row["meter_id"] is None or row["agreement_kind"] != "tenant":
         state = RoomState.NOT_OPEN
     else:

@@ -201,14 +201,18 @@ async def _switch(
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
     due = await _within_sweep(connection, setting, due, at)
+    # A person's standing order is carried out again in that person's name.
+    ordered = [int(meters[i]) for i, _, reason in due if reason is Reason.PERSON]
+    owners = await queue.standing_orders(connection, project_id, ordered) if ordered else {}
     for i, kind, reason in due:
+        actor_id, note = owners.get(int(meters[i]), (None, ""))
         where = {
             "meter_id": int(meters[i]),
             "point_id": int(columns["point_id"][i]),
             "gateway_id": int(columns["gateway_id"][i]) or None,
         }
         await enqueue(
-            connection, project_id, where, kind, reason, "", None, at, policy.command_life_s
+            connection, project_id, where, kind, reason, note, actor_id, at, policy.command_life_s
         )
     return len(due)
 

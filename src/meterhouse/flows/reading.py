@@ -198,18 +198,16 @@ async def _put_late(
     new, conflict = await readings.insert_staged(connection, project["id"], olds)
     changed = new | conflict
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
+    doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
         await late.rerate(connection, tariffs, project, columns, one, from_at_us)
-    if conflict.any():
-        alarms = [
-            queue.NewAlarm(
-                AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
-                point_id=int(columns["point_id"][one]), facts={"why": "conflict"},
-            )
-            for one in np.unique(row[conflict]).tolist()
-        ]  # fmt: skip
-        await queue.open_alarms(connection, project["id"], alarms, at)
+    doubts = columns["suspect_count"] > 0
+    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
+    await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
+    whys = dict.fromkeys(np.flatnonzero(doubts & ~doubted).tolist(), "late")
+    whys |= dict.fromkeys(np.unique(row[conflict]).tolist(), "conflict")
+    await _open_doubts(connection, project["id"], columns, whys, at)
     return replace(
         done,
         late=int(new.sum()),
@@ -323,11 +321,22 @@ async def _note_doubts(
         },
     )  # fmt: skip
     doubts = (chain.judged.quality == Quality.DOUBTFUL) | chain.unpriced
-    keeps = columns["keeper"][row] != KeeperCode.NONE
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(doubts & keeps)
+        for i in np.flatnonzero(doubts)
     }
+    await _open_doubts(connection, project_id, columns, whys, at)
+    cleared = moved[(after.suspect_count[moved] == 0)]
+    mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
+    await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
+    return int(doubts.sum())
+
+
+async def _open_doubts(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints],
+    whys: Mapping[int, str], at: datetime,
+) -> None:  # fmt: skip
+    """Ask a person to look at these rows; nobody looks where nobody pays."""
     alarms = [
         queue.NewAlarm(
             AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
@@ -335,23 +344,21 @@ async def _note_doubts(
             facts={"why": why.lower()},
         )
         for one, why in whys.items()
+        if columns["keeper"][one] != KeeperCode.NONE
     ]  # fmt: skip
     await queue.open_alarms(connection, project_id, alarms, at)
-    cleared = moved[(after.suspect_count[moved] == 0)]
-    mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
-    await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(doubts.sum())
 
 
 def _soon(
     now: Mapping[str, Ints], available: Ints, chain: Chain, last: Ints, project: Any
 ) -> tuple[int, ...]:
     """Meters whose household runs out before the next round at the pace of its last interval."""
-    span_us = np.maximum(chain.judged.end_us[last] - chain.judged.start_us[last], 1)
+    span_us = chain.judged.end_us[last] - chain.judged.start_us[last]
     interval_us = project["reading_interval_s"] * 1_000_000
     pace_minor = chain.rated.amount_nano[last] // nano_per_minor(project["currency_exponent"]) + 1
-    next_minor = pace_minor * np.maximum(interval_us // span_us, 1)
+    next_minor = pace_minor * np.maximum(interval_us // np.maximum(span_us, 1), 1)
     watched = (now["keeper"] == KeeperCode.PLATFORM) & (now["relay"] == Relay.CLOSED)
+    watched &= span_us > 0  # a first reading tells no pace
     near = (
         watched & (available >= now["floor_minor"]) & (available - now["floor_minor"] < next_minor)
     )

@@ -283,15 +283,13 @@ class HeadEnd:
         heard: dict[Line, int] = {}
         while True:
             await asyncio.sleep(SEEN_S)
-            seen = [
-                (pump.gateway.project_id, pump.gateway.id)
-                for pump in self._pumps.values()
-                if heard.get(pump.line) != pump.line.bytes_in
-            ]
-            heard = {pump.line: pump.line.bytes_in for pump in self._pumps.values()}
-            if seen:
+            pumps = list(self._pumps.values())
+            online = [(pump.gateway.project_id, pump.gateway.id) for pump in pumps]
+            said = [one.gateway.id for one in pumps if heard.get(one.line) != one.line.bytes_in]
+            heard = {pump.line: pump.line.bytes_in for pump in pumps}
+            if online:
                 with contextlib.suppress(MeterhouseError, OSError):
-                    await gateways.see(self._db, seen, self._clock())
+                    await gateways.see(self._db, online, said, self._clock())
 
     async def _listen(self) -> None:
         """Hear of new commands the moment they are committed; look anyway if that line breaks."""

@@ -294,9 +294,13 @@ async def note_stranger(connection: Connection, registration: str, peer: str, at
     )  # fmt: skip
 
 
-async def touch_gateways(connection: Connection, gateway_ids: Sequence[int], at: datetime) -> None:
-    """Note when gateways were last heard."""
+async def touch_gateways(
+    connection: Connection, online_ids: Sequence[int], heard_ids: Sequence[int], at: datetime
+) -> None:
+    """Note which gateways have a line now, and which of them have said something."""
     await connection.execute(
-        "update gateway_state set seen_at = $2 where gateway_id = any($1::int8[])",
-        list(gateway_ids), at,
+        """update gateway_state set online = true,
+               seen_at = case when gateway_id = any($2::int8[]) then $3 else seen_at end
+           where gateway_id = any($1::int8[])""",
+        list(online_ids), list(heard_ids), at,
     )  # fmt: skip

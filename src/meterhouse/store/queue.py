@@ -100,6 +100,19 @@ async def live_commands(
     )  # fmt: skip
 
 
+async def standing_orders(
+    connection: Connection, project_id: int, meter_ids: Sequence[int]
+) -> dict[int, tuple[int | None, str]]:
+    """Who last ordered these meters off or on for good, and why: (actor_id, note) by meter."""
+    rows = await connection.fetch(
+        """select distinct on (meter_id) meter_id, actor_id, note from command
+           where project_id = $1 and meter_id = any($2::int8[]) and reason = 'person'
+           and kind in ('disconnect', 'keep_power_on') order by meter_id, id desc""",
+        project_id, list(meter_ids),
+    )  # fmt: skip
+    return {row["meter_id"]: (row["actor_id"], row["note"]) for row in rows}
+
+
 async def withdraw(
     connection: Connection, project_id: int, meter_id: int, kinds: Iterable[CommandKind],
     why: str, at: datetime,

@@ -222,7 +222,7 @@ METERS: Final = ListQuery(
         "gateway": "q.gateway", "read_at": "q.read_at", "energy": "q.good_0_milli",
         "power": "q.power_w",
     },
-    "q.id",
+    "q.room, q.id",
 )  # fmt: skip
 GATEWAYS: Final = ListQuery(
     """select g.id, g.name, g.registration, g.direction, g.address, g.protocol, s.online, s.peer,

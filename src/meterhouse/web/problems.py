@@ -23,6 +23,7 @@ from meterhouse.words import N_
 
 log = logging.getLogger(__name__)
 
+_LOG_LINE: Final = "request %s: %s failed"
 PROBLEM_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:meterhouse:error:"
 
@@ -117,7 +118,7 @@ def install(app: FastAPI) -> None:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s failed: %s", request.url.path, error.code, exc_info=error)
+        log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
     return answer(request, error)
 
 
@@ -142,7 +143,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 def on_unexpected(request: Request, error: Exception) -> Response:
     """What `shield` answers when nothing else caught an exception."""
-    log.error("%s failed", request.url.path, exc_info=error)
+    log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
     return answer(request, MeterhouseError())
 
 

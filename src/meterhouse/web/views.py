@@ -65,7 +65,7 @@ def relay_colour(row: Any) -> str:
 FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
 TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
-BUILDING: Final = Column("building", N_("Building"), cell("building"), optional=True)
+BUILDING: Final = Column("building", N_("Building"), cell("building"))
 ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)
 
 ALARMS: Final = ListView(
@@ -121,7 +121,7 @@ METERS: Final = ListView(
                    optional=True),
         ),
         (ONLINE, Filter("text", N_("Search"), hint=N_("Room, address or model"))),
-        sort="room",
+        sort="building",
         empty=N_("No meters yet."),
         empty_hint=N_("Add gateways and meters when you set up the site."),
     ),

@@ -120,7 +120,7 @@ async def test_unknown_page_and_unknown_api_address(browser):
     assert body["instance"] == f"urn:request:{problem.headers['x-request-id']}"
 
 
-async def test_unexpected_error_shows_a_request_id_and_nothing_else(app, browser, gate):
+async def test_unexpected_error_shows_a_request_id_and_nothing_else(browser, gate, caplog):
     async def broken(_):
         raise ValueError("secret detail")
 
@@ -130,6 +130,7 @@ async def test_unexpected_error_shows_a_request_id_and_nothing_else(app, browser
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "abcdef0123456789" in answer.text
+    assert "abcdef0123456789" in caplog.text
     assert answer.headers["content-security-policy"]
 
 
