@@ -22,7 +22,7 @@ PLANTED = {
         "update transfer set payment_id = null",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
-    "booked plus accrued equals rated at every point":
+    "booked plus accrued equals rated wherever the platform keeps the money":
         "update point_state set accrued_nano = accrued_nano - 1",
     "charged intervals of a chain neither overlap nor leave a gap":
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),

@@ -5,6 +5,7 @@ become arguments of the rating kernels and back, and a small cache of laid-out t
 published version never changes.
 """
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -127,7 +128,8 @@ async def rate_chain(
         _needs_bands(columns["tariff_id"], schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
-    judged = judge(state, limits, row, read_at_us, milli)
+    # The kernels let go of the interpreter: meanwhile other connections are served.
+    judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli)
     packed, place = _lay_out(tariffs, schemes, project["timezone"], judged)
     scheme = np.zeros(len(row), dtype=np.int64)
     priced = np.zeros(len(row), dtype=np.bool_)
@@ -145,7 +147,9 @@ async def rate_chain(
         np.where(bills, judged.energy_milli, 0),
         np.where(bills[:, None], judged.band_energy_milli, -1),
     )
-    rated = rate_intervals(packed, intervals, *blocks) if place else _nothing(row, blocks)
+    rated = _nothing(row, blocks)
+    if place:
+        rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
     return Chain(judged, rated, unpriced)
 

@@ -6,16 +6,15 @@ is there already changes nothing; one that comes late is put where it belongs in
 judged and rated again, and the difference is posted. What cannot be billed is kept and alarmed.
 """
 
-import json
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.control import policy as policies
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import OutOfRange
 from meterhouse.flows import late, react
@@ -24,11 +23,14 @@ from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
 from meterhouse.store import catalog, monitor, queue, readings
+from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
 
 Ints = NDArray[np.int64]
 CHUNK_MAX = 100_000
+# A batch of more readings is worth two transactions.
+ALONE_MAX = 20_000
 FUTURE_MAX = timedelta(minutes=5)
 OLDEST = "2000-01-01T00:00:00+00:00"
 
@@ -72,19 +74,50 @@ class Ingested:
     commands: int = 0
     soon: tuple[int, ...] = field(default=())
 
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            *(getattr(self, one.name) + getattr(other, one.name) for one in fields(self))
+        )
+
 
 async def ingest(
     db: Database, tariffs: Tariffs, project_id: int, batch: Batch, at: datetime
 ) -> Ingested:
     """Store, judge, rate, accrue and decide one chunk. Committed when it returns.
 
+    A large chunk goes in two transactions side by side, a half of the meters each, so that two
+    cores of the database work on it. If one fails it raises, and the other may be committed: the
+    same chunk again is harmless.
+
     Raises:
         OutOfRange: more than `CHUNK_MAX` readings.
     """
     if len(batch.meter_id) > CHUNK_MAX:
         raise OutOfRange("readings in a chunk", len(batch.meter_id), 0, CHUNK_MAX)
+    done = await asyncio.gather(
+        *(_commit(db, tariffs, project_id, part, at) for part in _halves(batch)),
+        return_exceptions=True,
+    )
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+    return sum((one for one in done if isinstance(one, Ingested)), Ingested())
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    """The batch, or where it is large its lower and upper meters, cut between two locks."""
+    if len(batch.meter_id) <= ALONE_MAX:
+        return [batch]
+    cut = int(np.median(batch.meter_id)) >> monitor.LOCK_BITS << monitor.LOCK_BITS
+    low = batch.meter_id < cut
+    return [batch.take(which) for which in (low, ~low) if which.any()]
+
+
+async def _commit(
+    db: Database, tariffs: Tariffs, project_id: int, batch: Batch, at: datetime
+) -> Ingested:
     async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+        await monitor.lock_meters(connection, project_id, batch.meter_id)
         project = await catalog.get_project(connection, project_id)
         done = await _ingest(connection, tariffs, project, batch, at)
         await readings.bump(connection, project_id)
@@ -94,8 +127,8 @@ async def ingest(
 async def _ingest(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
-    columns = await _load(connection, project["id"], batch)
-    row, placed = _places(columns["meter_id"], batch.meter_id)
+    columns = await readings.load_state(connection, project["id"], distinct(batch.meter_id))
+    row, placed = find(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
         batch.read_at_us >= to_us(datetime.fromisoformat(OLDEST))
@@ -111,7 +144,7 @@ async def _ingest(
     again = (np.diff(row, prepend=-1) == 0) & (np.diff(batch.read_at_us, prepend=0) == 0)
     torn = newer & _torn(again, batch.milli)
     fresh = newer & ~again
-    stored = _reading_rows(project["id"], columns, batch, row, at)
+    stored = reading_rows(project["id"], columns, batch, row, at)
     news = {name: values[fresh] for name, values in stored.items()}
     await readings.insert_fresh(connection, "reading", readings.READING, news)
     done = Ingested(unplaced=unplaced, fresh=int(fresh.sum()))
@@ -140,25 +173,10 @@ def _torn(again: NDArray[np.bool_], milli: Ints) -> NDArray[np.bool_]:
     return np.isin(group, group[differs])
 
 
-async def _load(connection: Connection, project_id: int, batch: Batch) -> dict[str, Ints]:
-    """The state of the batch's meters; of the whole project when that is no more work."""
-    wanted = np.unique(batch.meter_id)
-    points = await monitor.point_count(connection, project_id)
-    some = None if 4 * len(wanted) > points else wanted
-    return await readings.load_state(connection, project_id, some)
-
-
-def _places(known: Ints, meter_id: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """The row of each meter among the known ones (ascending), and whether it is there at all."""
-    if not len(known):
-        return np.zeros(len(meter_id), dtype=np.int64), np.zeros(len(meter_id), dtype=np.bool_)
-    row = np.minimum(np.searchsorted(known, meter_id), len(known) - 1)
-    return row, known[row] == meter_id
-
-
-def _reading_rows(
+def reading_rows(
     project_id: int, columns: Mapping[str, Ints], batch: Batch, row: Ints, at: datetime
 ) -> dict[str, Ints]:
+    """A batch as the store's columns; `row` is the place of each reading's meter in `columns`."""
     count = len(row)
     return {
         "project_id": np.full(count, project_id),
@@ -228,20 +246,17 @@ async def _move(
         (columns["block_milli"], columns["block_period_at"]), (row, batch.read_at_us, batch.milli),
     )  # fmt: skip
     await _store_charges(connection, project_id, columns, chain, row)
-    touched = np.unique(row)
+    touched = distinct(row)
     last = np.searchsorted(row, touched, side="right") - 1
     amount_nano = np.zeros(len(columns["point_id"]), dtype=np.int64)
     np.add.at(amount_nano, row, chain.rated.amount_nano)
-    now = {name: values[touched] for name, values in columns.items()}
-    unknown = batch.relay[last] == Relay.UNKNOWN
-    now["relay"] = np.where(unknown, now["relay"], batch.relay[last])
-    now["keep_power"] = np.where(
-        batch.keep_power[last] < 0, now["keep_power"], batch.keep_power[last]
-    )
-    now["read_at"] = batch.read_at_us[last]
-    columns["accrued_nano"] = columns["accrued_nano"] + amount_nano
-    shared = await readings.shared_accruals(connection, project_id)
-    available = _available(now, columns, touched, amount_nano, shared, project)
+    # Who keeps no money with the platform is rated beside it (a shadow), and accrues nothing here.
+    kept = columns["keeper"] == KeeperCode.PLATFORM
+    accrual_nano = np.where(kept, amount_nano, 0)
+    now = _said_last(columns, touched, batch.take(last))
+    columns["accrued_nano"] = columns["accrued_nano"] + accrual_nano
+    shared = await readings.shared_accruals(connection, project_id, now["account_id"])
+    available = _available(now, columns, touched, accrual_nano, shared, project)
     level = react.levels(now, available)
     after = chain.judged.state
     await readings.update_round(
@@ -255,23 +270,36 @@ async def _move(
             },
             "block_milli": chain.rated.block_milli[touched],
             "block_period_at": chain.rated.block_period_us[touched],
-            "amount_nano": amount_nano[touched], "relay": now["relay"],
-            "keep_power": now["keep_power"], "power_w": batch.power_w[last],
+            "amount_nano": amount_nano[touched], "accrual_nano": accrual_nano[touched],
+            "relay": now["relay"], "relay_at": now["relay_at"], "keep_power": now["keep_power"], "power_w": batch.power_w[last],
             "credit_minor": batch.credit_minor[last], "warning_level": level,
         },
     )  # fmt: skip
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
-    setting = react.Setting(
-        project_id, project["timezone"], project["currency"], project["currency_exponent"],
-        project["frozen"], policies.parse(json.loads(project["policy"])),
-    )  # fmt: skip
-    commands = await react.react(connection, setting, now, available, level, at)
+    commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     soon = _soon(now, available, chain, last, project)
     return commands, doubtful, soon
 
 
+def _said_last(columns: Mapping[str, Ints], touched: Ints, last: Batch) -> dict[str, Ints]:
+    """The touched points' columns with what each meter said last of its relay.
+
+    A read-back may have overtaken a sample on its way here; the older word is not believed.
+    """
+    now = dict(columns)
+    if len(touched) < len(columns["point_id"]):
+        now = {name: values[touched] for name, values in columns.items()}
+    newer = last.read_at_us >= now["relay_at"]
+    told = newer & (last.relay != Relay.UNKNOWN)
+    now["relay"] = np.where(told, last.relay, now["relay"])
+    now["relay_at"] = np.where(told, last.read_at_us, now["relay_at"])
+    now["keep_power"] = np.where(newer & (last.keep_power >= 0), last.keep_power, now["keep_power"])
+    now["read_at"] = last.read_at_us
+    return now
+
+
 def _available(
-    now: Mapping[str, Ints], columns: Mapping[str, Ints], touched: Ints, amount_nano: Ints,
+    now: Mapping[str, Ints], columns: Mapping[str, Ints], touched: Ints, accrual_nano: Ints,
     shared: Mapping[int, int], project: Any,
 ) -> Ints:  # fmt: skip
     """Available credit after this round; accounts of several points count all their accruals."""
@@ -281,7 +309,7 @@ def _available(
         for account_id, before_nano in shared.items():
             mine = account_of[touched] == account_id
             if mine.any():
-                accrued_nano[mine] = before_nano + amount_nano[account_of == account_id].sum()
+                accrued_nano[mine] = before_nano + accrual_nano[account_of == account_id].sum()
     return available_minor(
         now["balance_minor"], now["pending_debit_minor"], accrued_nano,
         project["currency_exponent"],

@@ -5,7 +5,7 @@ fixed-width columns and no NULL that is a NumPy record, so a hundred thousand ro
 without a Python loop. Must never know a table. Format: PostgreSQL manual, COPY, "Binary Format".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ INT2, INT4, INT8 = ">i2", ">i4", ">i8"
 # timestamptz travels as microseconds since 2000-01-01 UTC; we count from 1970.
 TIMESTAMP = ">M"
 PG_EPOCH_US = 946_684_800_000_000
+# A block that is laid out column after column stays in a small second-level cache.
+BLOCK_BYTES = 262_144
+UNPACK_BYTES = 1_048_576
 
 Columns = Mapping[str, NDArray[Any]]
 Layout = Sequence[tuple[str, str]]
@@ -37,36 +40,92 @@ def _record(layout: Layout) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-def pack(layout: Layout, columns: Columns) -> bytes:
-    """Columns of equal length as one binary COPY stream. Instants are int64 µs since 1970 UTC."""
-    count = len(columns[layout[0][0]])
-    record = _record(layout)
-    rows = np.empty(count, dtype=record)
+def _blank(layout: Layout, count: int) -> NDArray[Any]:
+    """Rows whose counts and lengths are written and whose values are not."""
+    rows = np.zeros(count, dtype=_record(layout))
     rows["#"] = len(layout)
     for name, kind in layout:
-        width = 8 if kind == TIMESTAMP else int(kind[-1])
-        rows[f"{name}#"] = width
-        rows[name] = columns[name] - PG_EPOCH_US if kind == TIMESTAMP else columns[name]
-    return b"".join((SIGNATURE, rows.tobytes(), TRAILER))
+        rows[f"{name}#"] = _width(kind)
+    return rows
 
 
-def unpack(layout: Layout, stream: bytes) -> dict[str, NDArray[Any]]:
-    """A binary COPY stream of fixed-width, never-null rows as native columns.
+def _width(kind: str) -> int:
+    return 8 if kind == TIMESTAMP else int(kind[-1])
 
-    Raises:
-        CopyLayoutMismatch: a NULL, another width or another number of fields.
+
+def _block_rows(layout: Layout) -> int:
+    return BLOCK_BYTES // _record(layout).itemsize
+
+
+async def pack(layout: Layout, columns: Columns) -> AsyncIterator[bytes]:
+    """Columns of equal length as a binary COPY stream, block by block.
+
+    The server takes a block in while the next one is made, and a block stays in the processor's
+    cache while column after column is laid into it. Instants are int64 µs since 1970 UTC.
     """
-    record = _record(layout)
-    body = len(stream) - len(SIGNATURE) - len(TRAILER)
-    if body < 0 or not stream.startswith(SIGNATURE) or body % record.itemsize:
-        raise CopyLayoutMismatch(why=f"{body} bytes are no multiple of {record.itemsize}")
-    rows = np.frombuffer(stream, dtype=record, count=body // record.itemsize, offset=19)
-    columns: dict[str, NDArray[Any]] = {}
-    for name, kind in layout:
-        width = 8 if kind == TIMESTAMP else int(kind[-1])
-        if not (rows[f"{name}#"] == width).all():
-            raise CopyLayoutMismatch(why=f"column {name} is not {width} bytes wide in every row")
-        columns[name] = rows[name].astype(np.int64)
-        if kind == TIMESTAMP:
-            columns[name] += PG_EPOCH_US
-    return columns
+    count = len(columns[layout[0][0]])
+    step = _block_rows(layout)
+    rows = _blank(layout, min(step, count))
+    yield SIGNATURE
+    for start in range(0, count, step):
+        block = rows[: count - start]
+        part = slice(start, start + step)
+        for name, kind in layout:
+            if kind == TIMESTAMP:
+                np.subtract(columns[name][part], PG_EPOCH_US, out=block[name], casting="unsafe")
+            else:
+                block[name] = columns[name][part]
+        yield block.tobytes()
+    yield TRAILER
+
+
+class Unpacker:
+    """A binary COPY stream of fixed-width, never-null rows, made native columns as it arrives.
+
+    Args:
+        layout: of the rows.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._record = _record(layout)
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = -len(SIGNATURE)
+        self._blocks: dict[str, list[NDArray[np.int64]]] = {name: [] for name, _ in layout}
+
+    async def take(self, data: bytes) -> None:
+        """Some bytes of the stream, cut anywhere. Raises `CopyLayoutMismatch`."""
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > UNPACK_BYTES:
+            self._unpack(self._waiting_bytes // self._record.itemsize)
+
+    def columns(self) -> dict[str, NDArray[np.int64]]:
+        """All rows, once the stream has ended.
+
+        Raises:
+            CopyLayoutMismatch: a NULL, another width or another number of fields.
+        """
+        count, rest = divmod(self._waiting_bytes - len(TRAILER), self._record.itemsize)
+        if rest:
+            raise CopyLayoutMismatch(why=f"a row is not {self._record.itemsize} bytes long")
+        self._unpack(count)
+        columns = {name: np.concatenate(blocks) for name, blocks in self._blocks.items()}
+        for name, kind in self._layout:
+            if kind == TIMESTAMP:
+                columns[name] += PG_EPOCH_US
+        return columns
+
+    def _unpack(self, count: int) -> None:
+        """Take so many rows off the front of what waits."""
+        stream = b"".join(self._waiting)
+        begin = len(stream) - self._waiting_bytes
+        if begin and stream[:begin] != SIGNATURE:
+            raise CopyLayoutMismatch(why="it does not begin as such an answer does")
+        rows = np.frombuffer(stream, dtype=self._record, count=count, offset=begin)
+        for name, kind in self._layout:
+            if not (rows[f"{name}#"] == _width(kind)).all():
+                raise CopyLayoutMismatch(why=f"column {name} is not {_width(kind)} bytes wide")
+            self._blocks[name].append(rows[name].astype(np.int64))
+        left = stream[begin + rows.nbytes :]
+        self._waiting, self._waiting_bytes = [left], len(left)

@@ -7,13 +7,36 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
+import numpy as np
+from numpy.typing import NDArray
 
+from meterhouse.store.columns import distinct
 from meterhouse.store.db import Connection
+
+Ints = NDArray[np.int64]
+# A lock covers 4,096 neighbouring meters.
+LOCK_BITS = 12
+LOCKS_MAX = 0x7FFF_FFFF
 
 
 async def lock_project(connection: Connection, project_id: int) -> None:
-    """Let one reading flow of a project at a time move its chains; others wait their turn."""
+    """Keep every reading flow of a project away until the transaction ends."""
     await connection.execute("select pg_advisory_xact_lock(7301, $1::int8::int4)", project_id)
+
+
+async def lock_meters(connection: Connection, project_id: int, meter_ids: Ints) -> None:
+    """Let one reading flow at a time move the chains of these meters.
+
+    Neighbouring meters share a lock, and locks are taken in ascending order, so that flows of
+    other meters go on beside this one and none waits for another in a circle.
+    """
+    await connection.execute(
+        "select pg_advisory_xact_lock_shared(7301, $1::int8::int4)", project_id
+    )
+    blocks = distinct((meter_ids >> LOCK_BITS) & LOCKS_MAX).tolist()
+    await connection.execute(
+        "select pg_advisory_xact_lock(7302, block) from unnest($1::int4[]) as block", blocks
+    )
 
 
 async def meter_place(
@@ -38,13 +61,21 @@ async def set_override(
 
 
 async def set_relay(
-    connection: Connection, project_id: int, point_id: int, relay: int, keep_power: bool | None
+    connection: Connection,
+    project_id: int,
+    point_id: int,
+    relay: int,
+    keep_power: bool | None,
+    at: datetime,
 ) -> None:
-    """Note what the meter itself said of its relay, and of keep-power where it said so."""
+    """Note what the meter itself said of its relay, and of keep-power where it said so.
+
+    An older word never overwrites a newer one: samples wait in queues, read-backs do not.
+    """
     await connection.execute(
-        """update point_state set relay = $3, keep_power = coalesce($4::int2, keep_power)
-           where project_id = $1 and point_id = $2""",
-        project_id, point_id, relay, None if keep_power is None else int(keep_power),
+        """update point_state set relay = $3, keep_power = coalesce($4::int2, keep_power),
+               relay_at = $5 where project_id = $1 and point_id = $2 and relay_at <= $5""",
+        project_id, point_id, relay, None if keep_power is None else int(keep_power), at,
     )  # fmt: skip
 
 

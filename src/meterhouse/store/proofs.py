@@ -35,8 +35,10 @@ QUESTIONS: dict[str, str] = {
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c
             group by 1, 2) c using (project_id, point_id)
         where s.rated_nano <> coalesce(c.total, 0)""",
-    "booked plus accrued equals rated at every point": """
+    "booked plus accrued equals rated wherever the platform keeps the money": """
         select count(*) from point_state s join project p on p.id = s.project_id
+        join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
+            and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
                 sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
             from transfer t join account a
