@@ -15,6 +15,12 @@ APPEND_ONLY = importlib.import_module("meterhouse.store.migrations.versions.0001
 
 
 @pytest.fixture
+async def site(new_site):
+    """A site of this test's own: the folder's is shared."""
+    return await new_site()
+
+
+@pytest.fixture
 async def written(site, clock):
     """A site with a row in every table that only grows."""
     await site.pay(1_000)

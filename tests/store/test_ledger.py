@@ -22,6 +22,12 @@ pairs = st.tuples(st.integers(0, ACCOUNTS - 1), st.integers(0, ACCOUNTS - 1)).fi
 transfers = st.lists(st.tuples(pairs, st.integers(1, 10**9)), max_size=12)
 
 
+@pytest.fixture
+async def site(new_site):
+    """A site of this test's own: the folder's is shared."""
+    return await new_site()
+
+
 async def accounts_of(site):
     rows = await site.rows("select id from account order by id limit $1", ACCOUNTS)
     return [row["id"] for row in rows]

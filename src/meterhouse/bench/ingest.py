@@ -96,7 +96,8 @@ async def _chunk(
     begin, begin_cpu = perf_counter(), process_time()
     done = await reading.ingest(site.db, tariffs, site.project_id, batch, at)
     flow_s, cpu_s = perf_counter() - begin, process_time() - begin_cpu
-    assert done.fresh == len(batch.meter_id) and not done.doubtful, done
+    assert done.fresh == len(batch.meter_id), done
+    assert not done.doubtful, done
     return Span(done.fresh, flow_s, cpu_s, copy_s)
 
 

@@ -86,7 +86,7 @@ async def request(
         policy = await load_policy(connection, project_id)
         await monitor.lock_meters(connection, project_id, np.array(meter_ids, dtype=np.int64))
         if kind is CommandKind.DISCONNECT:
-            await _one_person_may(connection, project_id, policy, len(meter_ids), actor_id, at)
+            await _one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
         ids = []
         for meter_id in sorted(set(meter_ids)):
             where = await monitor.meter_place(connection, project_id, meter_id)
@@ -103,16 +103,17 @@ async def request(
 
 
 async def _one_person_may(
-    connection: Connection, project_id: int, policy: policies.Policy, count: int,
+    connection: Connection, project_id: int, policy: policies.Policy, meter_ids: Sequence[int],
     actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
     """Many single disconnects of one person are one bulk. Raises `SecondPersonNeeded`."""
     before = await queue.recent_disconnects(
         connection, project_id, Reason.PERSON, actor_id, at - ACT_WINDOW
     )
+    count = len(before | set(meter_ids))
     points = await monitor.point_count(connection, project_id)
-    if sweep_stops(policy, before + count, points):
-        raise SecondPersonNeeded(count=before + count)
+    if sweep_stops(policy, count, points):
+        raise SecondPersonNeeded(count=count)
 
 
 async def claim(

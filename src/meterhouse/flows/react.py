@@ -249,7 +249,7 @@ async def _switch(
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
     due = [one for one in due if one[1] not in setting.besides]
-    due = await _within_sweep(connection, setting, due, at)
+    due = await _within_sweep(connection, setting, meters, due, at)
     # A person's standing order is carried out again in that person's name.
     ordered = [int(meters[i]) for i, _, reason in due if reason is Reason.PERSON]
     owners = await queue.standing_orders(connection, project_id, ordered) if ordered else {}
@@ -285,8 +285,8 @@ def _moment(
 
 
 async def _within_sweep(
-    connection: Connection, setting: Setting, due: list[tuple[int, CommandKind, Reason]],
-    at: datetime,
+    connection: Connection, setting: Setting, meters: Ints,
+    due: list[tuple[int, CommandKind, Reason]], at: datetime,
 ) -> list[tuple[int, CommandKind, Reason]]:  # fmt: skip
     """What may be done without asking: a sweep that would cut off unusually many stops.
 
@@ -301,9 +301,8 @@ async def _within_sweep(
     if await queue.is_open(connection, project_id, AlarmKind.SWEEP_STOPPED, subject):
         return others
     since = at - timedelta(seconds=setting.reading_interval_s)
-    wanted = len(arrears) + await queue.recent_disconnects(
-        connection, project_id, Reason.ARREARS, None, since
-    )
+    lately = await queue.recent_disconnects(connection, project_id, Reason.ARREARS, None, since)
+    wanted = len(lately | {int(meters[i]) for i, _, _ in arrears})
     points = await monitor.point_count(connection, project_id)
     if not sweep_stops(setting.policy, wanted, points):
         return due

@@ -271,7 +271,8 @@ async def _move(
             "block_milli": chain.rated.block_milli[touched],
             "block_period_at": chain.rated.block_period_us[touched],
             "amount_nano": amount_nano[touched], "accrual_nano": accrual_nano[touched],
-            "relay": now["relay"], "relay_at": now["relay_at"], "keep_power": now["keep_power"], "power_w": batch.power_w[last],
+            "relay": now["relay"], "relay_at": now["relay_at"],
+            "keep_power": now["keep_power"], "power_w": batch.power_w[last],
             "credit_minor": batch.credit_minor[last], "warning_level": level,
         },
     )  # fmt: skip

@@ -18,7 +18,8 @@ CLOSE = 4
 def distinct(ids: Ints) -> Ints:
     """Every id once, ascending."""
     ordered = np.sort(ids)
-    return ordered[np.diff(ordered, prepend=-1) != 0]
+    first = np.diff(ordered, prepend=-1) != 0
+    return ordered[first]
 
 
 def lie_close(ids: Ints) -> bool:

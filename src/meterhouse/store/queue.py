@@ -130,14 +130,15 @@ async def withdraw(
 
 async def recent_disconnects(
     connection: Connection, project_id: int, reason: Reason, actor_id: int | None, since: datetime
-) -> int:
-    """How many disconnects of a reason (and of one person, where named) were made since."""
-    count: int = await connection.fetchval(
-        """select count(*) from command where project_id = $1 and kind = 'disconnect'
-           and reason = $2 and created_at > $4 and ($3::int8 is null or actor_id = $3)""",
+) -> set[int]:
+    """The meters that a reason (and one person, where named) was to disconnect since, and may."""
+    rows = await connection.fetch(
+        """select distinct meter_id from command where project_id = $1 and kind = 'disconnect'
+           and reason = $2 and created_at > $4 and ($3::int8 is null or actor_id = $3)
+           and state <> 'withdrawn'""",
         project_id, reason, actor_id, since,
     )  # fmt: skip
-    return count
+    return {row["meter_id"] for row in rows}
 
 
 async def waiting_read(connection: Connection, project_id: int, meter_id: int) -> int | None:

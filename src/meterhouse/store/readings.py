@@ -101,7 +101,8 @@ ROUND: Layout = (
     ("point_id", INT8), ("read_at", TIMESTAMP), ("good_at", TIMESTAMP),
     *((name, INT8) for name in REGISTERS), ("block_milli", INT8),
     ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("accrual_nano", INT8),
-    ("relay", INT2), ("relay_at", TIMESTAMP), ("keep_power", INT2), ("power_w", INT8), ("credit_minor", INT8), ("warning_level", INT2),
+    ("relay", INT2), ("relay_at", TIMESTAMP), ("keep_power", INT2), ("power_w", INT8),
+    ("credit_minor", INT8), ("warning_level", INT2),
 )  # fmt: skip
 _ROUND_TABLE = f"""create temporary table if not exists round_state (
     point_id int8, read_at timestamptz, good_at timestamptz,

@@ -353,6 +353,7 @@ QUEUE = (
         foreign key (project_id, meter_id) references meter (project_id, id)) with (fillfactor = 70)""",
     """create index command_live on command (project_id, gateway_id, id) where state in ('queued', 'sent')""",
     "create index command_meter on command (project_id, meter_id, id)",
+    "create index command_time on command (project_id, created_at)",
     """create table alarm (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
