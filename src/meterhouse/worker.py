@@ -84,7 +84,7 @@ class Worker:
             return []
 
     async def _tend(self, project_id: int, at: datetime) -> None:
-        await command.tend(self._db, project_id, at)
+        await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)

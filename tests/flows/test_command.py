@@ -10,6 +10,7 @@ from meterhouse.flows import command
 from meterhouse.model import CommandKind, CommandState, Relay
 from meterhouse.ports import Effect, Outcome, Values
 from meterhouse.store.db import maintenance
+from meterhouse.worker import Worker
 from premises import HASTY
 
 DONE = Outcome(Effect.DONE, Values(relay=Relay.OPEN))
@@ -251,3 +252,12 @@ async def test_a_claim_tells_the_sender_when_the_frame_must_be_dead(site, clock)
     claimed = await claim(site)
     assert claimed.expires_at == clock() + timedelta(minutes=5)
     assert claimed.timezone == "Asia/Shanghai"
+
+
+async def test_on_a_fast_clock_a_meter_has_as_long_as_on_a_slow_one(site, clock):
+    await ask(site, CommandKind.DISCONNECT)
+    claimed = await claim(site)
+    clock.step(minutes=119)
+    await Worker(site.db, clock, 60, {})._tend(site.project_id, clock())
+    await command.finish(site.db, claimed, DONE, clock())
+    assert [one["state"] for one in await site.commands()] == ["confirmed"]

@@ -16,7 +16,7 @@ from meterhouse.flows import close, command
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs, queue
 from meterhouse.store.db import APP, MAINTENANCE, Address, Database, maintenance
-from meterhouse.store.migrate import migrate, revision
+from meterhouse.store.migrate import RightsMissing, migrate, revision
 from meterhouse.store.server import EmbeddedServer
 from premises import HOMES, Clock, build_site
 
@@ -81,6 +81,17 @@ async def home(engine_db):
 async def test_migrating_again_changes_nothing(engine_address):
     first = await revision(engine_address)
     assert await migrate(engine_address) == first
+
+
+async def test_who_may_not_prepare_a_database_is_told_so(tmp_path):
+    async with EmbeddedServer(tmp_path / "bare") as server:
+        admin = await asyncpg.connect(**address_of(server, "postgres").arguments(None))
+        await admin.execute("create role nobody_much login")
+        await admin.close()
+        folder = quote(str(server.socket_folder), safe="")
+        url = f"postgresql://nobody_much@{folder}:{server.port}/postgres"
+        with pytest.raises(RightsMissing, match="create role"):
+            await migrate(Address(url=url))
 
 
 async def test_every_connection_steps_down_to_its_role(engine_db, engine_address):

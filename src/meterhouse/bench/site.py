@@ -53,7 +53,7 @@ class Link:
 @asynccontextmanager
 async def open_site(
     settings: Settings, name: str, links: Sequence[Link], at: datetime,
-    credits_minor: Sequence[int] | None = None,
+    credits_minor: Sequence[int] | None = None, interval_s: int = 1800,
 ) -> AsyncIterator[Site]:  # fmt: skip
     """A fresh database with one project, its gateways, and a household for every meter.
 
@@ -64,6 +64,7 @@ async def open_site(
         at: the instant everything opens.
         credits_minor: dealt out to the households in turn; without it a spread of a few days'
             to some months' worth, so that each round a few cross a warning.
+        interval_s: seconds between two rounds.
     """
     folder = settings.data / "bench"
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ async def open_site(
             if credits_minor is None:
                 random = np.random.default_rng(7)
                 credits_minor = random.integers(*CREDITS_MINOR, 10_007).tolist()
-            project_id, meter_ids = await _found(db, address, links, at, credits_minor)
+            project_id, meter_ids = await _found(db, address, links, at, credits_minor, interval_s)
             yield Site(address, db, project_id, meter_ids)
         finally:
             await db.close()
@@ -91,12 +92,11 @@ async def open_site(
 
 async def _found(
     db: Database, address: Address, links: Sequence[Link], at: datetime,
-    credits_minor: Sequence[int],
+    credits_minor: Sequence[int], interval_s: int,
 ) -> tuple[int, list[int]]:  # fmt: skip
     group_id = await onboard.open_group(db, "Bench")
-    project_id = await onboard.open_project(
-        db, onboard.NewProject("Bench", group_id, policy=POLICY), at
-    )
+    new = onboard.NewProject("Bench", group_id, reading_interval_s=interval_s, policy=POLICY)
+    project_id = await onboard.open_project(db, new, at)
     tariff_id = await onboard.publish_tariff(db, project_id, SCHEME, None, at)
     meters = []
     for link in links:

@@ -179,11 +179,16 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
     return state
 
 
-async def tend(db: Database, project_id: int, at: datetime) -> int:
-    """Expire what was not sent in time, and look again at what a dead sender left behind."""
+async def tend(
+    db: Database, project_id: int, at: datetime, sent_life: timedelta = SENT_LIFE
+) -> int:
+    """Expire what was not sent in time, and look again at what a dead sender left behind.
+
+    `sent_life` is in the platform's time: a meter answers no sooner because that clock runs fast.
+    """
     async with db.transaction([project_id]) as connection:
         expired = await queue.expire_commands(connection, project_id, at)
-        lost = await queue.lost_commands(connection, project_id, at - SENT_LIFE)
+        lost = await queue.lost_commands(connection, project_id, at - sent_life)
         for row in expired:
             await _alarm(connection, project_id, row, CommandState.EXPIRED, "expired", at)
         for row in lost:

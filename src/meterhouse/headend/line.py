@@ -19,6 +19,8 @@ REGISTRATION_TIMEOUT_S = 20
 # Nobody has that much to say unasked: a heartbeat is some twenty bytes a minute.
 UNASKED_BYTES_MAX = 16_384
 UNASKED_WINDOW_S = 10
+# The loop's clock advances in steps of a millisecond.
+TICK_S = 0.001
 
 
 class LineBusy(MeterhouseError):
@@ -80,8 +82,7 @@ class Line(asyncio.Protocol):
         """Accept the line as this gateway's; from here on its bytes are frames."""
         self.name = name
         self._decoder = decoder
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
 
     def data_received(self, data: bytes) -> None:
         """Bytes in: a registration, a frame of the conversation, or something unasked."""
@@ -98,8 +99,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The socket is gone: whoever was talking learns that nothing is proven."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._transport = None
         self._end(LOST)
         self.closed.set()
@@ -144,14 +144,36 @@ class Line(asyncio.Protocol):
                 self._transport.write(ask.frame)
         elif self._deadline is not None:
             until = min(until, self._deadline)
+        self._deadline = until
+        self._ring_at(until)
+
+    def _ring_at(self, until: float) -> None:
+        """Look at the deadline then.
+
+        Making a timer costs more than handling a frame, so one that rings earlier is left alone:
+        it will see that there is time left.
+        """
+        if self._timer is not None and self._timer.when() > until:
+            self._stop_timer()
+        if self._timer is None:
+            self._timer = self._loop.call_at(until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._talk is None or self._deadline is None:
+            return
+        if self._deadline - self._loop.time() > TICK_S:
+            self._ring_at(self._deadline)
+        else:
+            self._silence()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._deadline = until
-        self._timer = self._loop.call_at(until, self._silence)
+            self._timer = None
 
     def _silence(self) -> None:
         """The time is over: what hid behind a false length is heard first, then silence."""
-        self._timer = None
         hidden = self._decoder.flush() if self._decoder is not None else []
         for frame in hidden:
             self._step(frame)
@@ -160,9 +182,6 @@ class Line(asyncio.Protocol):
             self._step(None)
 
     def _end(self, outcome: Outcome) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._talk is not None:
             self._talk.close()
             self._talk = None

@@ -131,6 +131,18 @@ async def settle(address: Address) -> None:
         await connection.execute("checkpoint")
 
 
+async def decided_on(address: Address) -> dict[int, datetime]:
+    """By disconnect command: the instant of the last reading known when it was decided."""
+    async with superuser(address) as connection:
+        rows = await connection.fetch(
+            """select c.id, max(r.read_at) as read_at from command c
+               join reading r on (r.project_id, r.meter_id) = (c.project_id, c.meter_id)
+                   and r.read_at <= c.created_at
+               where c.kind = 'disconnect' group by c.id"""
+        )
+    return {row["id"]: row["read_at"] for row in rows}
+
+
 class BareTable:
     """A table like `reading`, partitions and primary key included, that rows are copied into."""
 

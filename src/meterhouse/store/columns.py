@@ -16,10 +16,10 @@ CLOSE = 4
 
 
 def distinct(ids: Ints) -> Ints:
-    """Every id once, ascending."""
-    ordered = np.sort(ids)
-    first = np.diff(ordered, prepend=-1) != 0
-    return ordered[first]
+    """Every id once, ascending; ids are never negative."""
+    ordered: Ints = np.sort(ids)
+    kept: Ints = ordered[np.diff(ordered, prepend=-1) != 0]
+    return kept
 
 
 def lie_close(ids: Ints) -> bool:

@@ -29,10 +29,12 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
-# How asyncpg says that the server, or the way to it, is gone.
+# How asyncpg says that the server, or the way to it, is gone; an internal error is what it raises
+# when it would reset a session whose server died in the middle of an answer (seen under kills).
 LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
