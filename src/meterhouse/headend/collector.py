@@ -31,6 +31,8 @@ RETRY_MAX_S = 30.0
 SOURCE_LIVE = 0
 
 STOP_S = 10
+# What is refused this often is refused for good.
+REFUSED_MAX = 3
 
 Ingest = Callable[[int, Batch], Awaitable[Ingested]]
 Aside = Callable[[int, Batch], Awaitable[None]]
@@ -147,17 +149,18 @@ class Collector:
 
     async def _commit(self, project_id: int, batch: Batch) -> Ingested:
         """Try until it is committed; what the flow refuses for good is halved, then laid aside."""
-        wait_s = RETRY_S
-        while True:
+        wait_s, refused = RETRY_S, 0
+        while refused < REFUSED_MAX:
             try:
                 return await self._ingest(project_id, batch)
             except (DatabaseUnreachable, DatabaseBusy, OSError) as error:
                 log.warning("readings of project %d wait: %s", project_id, error)
             except Exception:
                 log.exception("readings of project %d are refused", project_id)
-                return await self._divide(project_id, batch)
+                refused += 1
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MAX_S)
+        return await self._divide(project_id, batch)
 
     async def _divide(self, project_id: int, batch: Batch) -> Ingested:
         count = len(batch.meter_id)
