@@ -172,7 +172,8 @@ def scoped_functions() -> Iterator[tuple[str, Any]]:
     for room in ROOMS_OF_STORE:
         for name, function in inspect.getmembers(room, inspect.iscoroutinefunction):
             taken = inspect.signature(function).parameters
-            if function.__module__ == room.__name__ and {"project_id", "project_ids"} & set(taken):
+            ours = function.__module__ == room.__name__ and not name.startswith("_")
+            if ours and {"project_id", "project_ids"} & set(taken):
                 yield f"{room.__name__.rpartition('.')[2]}.{name}", function
 
 
@@ -183,6 +184,7 @@ def columns_for(theirs) -> Columns:
     """Every column that any bulk function takes, one row of the other project's."""
     names = {name for layout in (readings.ROUND, readings.STATE, readings.READING,
                                  readings.CHARGE) for name, _ in layout}  # fmt: skip
+    names |= {*readings.INSTANTS, *readings.SUSPECTS}
     one = dict.fromkeys(names, 1) | {
         "project_id": theirs.project_id, "point_id": theirs.points[0],
         "meter_id": theirs.meters[0], "read_at": to_us(theirs.clock()) + 1,
@@ -209,7 +211,8 @@ async def foreign(theirs) -> dict[str, Any]:
         "tariff_ids": [theirs.tariff_id], "place_id": first["room"], "parent_id": theirs.floor_id,
         "room_id": first["room"], "building_id": None, "command_id": sent["id"],
         "notice_id": notice["id"], "alarm_id": alarm["id"],
-        "subject": f"point:{first['point']}", "customer_id": None, "register_epoch": 1, "at": now,
+        "reasons": list(Reason), "subject": f"point:{first['point']}", "customer_id": None,
+        "register_epoch": 1, "at": now,
         "expires_at": now, "next_at": now, "sent_before": now, "read_before": now,
         "read_since": EPOCH, "seen_before": now, "installed_before": now, "since": EPOCH,
         "valid_from": now, "from_at_us": 1, "after_us": 1, "before_us": to_us(now) + 10**9,
@@ -242,6 +245,7 @@ async def foreign(theirs) -> dict[str, Any]:
 SPECIAL = {
     "monitor.lock_meters": ("meter_ids", np.array),
     "readings.load_state": ("meter_ids", np.array),
+    "readings.shared_accruals": ("account_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
 }
 

@@ -104,6 +104,13 @@ async def ingest(
     return sum((one for one in done if isinstance(one, Ingested)), Ingested())
 
 
+async def set_aside(db: Database, project_id: int, batch: Batch, why: str, at: datetime) -> None:
+    """Keep readings that the flow refuses for a reason of their own, so that the rest goes on."""
+    async with db.transaction([project_id]) as connection:
+        await _lay_aside(connection, project_id, batch, np.full(len(batch.meter_id), why), at)
+        await readings.bump(connection, project_id)
+
+
 def _halves(batch: Batch) -> list[Batch]:
     """The batch, or where it is large its lower and upper meters, cut between two locks."""
     if len(batch.meter_id) <= ALONE_MAX:
@@ -136,7 +143,8 @@ async def _ingest(
     usable = placed & sane
     unplaced = len(row) - int(usable.sum())
     if unplaced:
-        await _lay_aside(connection, project["id"], batch.take(~usable), placed[~usable], at)
+        whys = np.where(placed, "instant", "meter")[~usable]
+        await _lay_aside(connection, project["id"], batch.take(~usable), whys, at)
         batch, row = batch.take(usable), row[usable]
     order = np.lexsort((batch.read_at_us, row))
     batch, row = batch.take(order), row[order]
@@ -194,10 +202,9 @@ def reading_rows(
 
 
 async def _lay_aside(
-    connection: Connection, project_id: int, batch: Batch, placed: NDArray[np.bool_], at: datetime
+    connection: Connection, project_id: int, batch: Batch, whys: NDArray[np.str_], at: datetime
 ) -> None:
-    """Keep what no meter in service can have said, or not at that time; say so aloud."""
-    whys = np.where(placed, "instant", "meter")
+    """Keep what cannot be placed, and say so aloud: `instant` or `meter` unknown, or `refused`."""
     for i in range(len(batch.meter_id)):
         key = (project_id, int(batch.meter_id[i]), 0, from_us(batch.read_at_us[i]), at)
         await readings.lay_aside(connection, project_id, key, batch.milli[i].tolist(), whys[i])

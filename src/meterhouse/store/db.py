@@ -40,6 +40,15 @@ LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
+# How the server says "not now": a deadlock, a lock or statement that took too long, no room left,
+# or a standby. Nothing was changed, and trying again is right.
+BUSY = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 STATEMENT_TIMEOUT_MS = 120_000
 LOCK_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
@@ -49,6 +58,13 @@ class DatabaseUnreachable(MeterhouseError):
     """The database does not answer: {why}. Check that it runs and that database_url is right."""
 
     code = "database_unreachable"
+    http_status = 503
+
+
+class DatabaseBusy(MeterhouseError):
+    """The database cannot do this now: {why}. Nothing was changed; try again."""
+
+    code = "database_busy"
     http_status = 503
 
 
@@ -135,6 +151,8 @@ class Database:
             if isinstance(error, ValueError):
                 raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
+        except BUSY as error:
+            raise DatabaseBusy(why=str(error)) from error
 
     @asynccontextmanager
     async def listener(
