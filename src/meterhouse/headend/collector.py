@@ -78,9 +78,7 @@ class Collector:
         aside: keeps a reading that the flow refuses.
     """
 
-    def __init__(
-        self, ingest: Ingest, told: Callable[[int, Ingested], None], aside: Aside
-    ) -> None:
+    def __init__(self, ingest: Ingest, told: Callable[[int, Ingested], None], aside: Aside) -> None:
         self._ingest = ingest
         self._told = told
         self._aside = aside
