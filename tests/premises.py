@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from meterhouse.flows import onboard, reading, recharge
+from meterhouse.flows import onboard, outbox, reading, recharge
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import Keeper, Relay
+from meterhouse.ports import Notice
 from meterhouse.store.db import Database
 from meterhouse.units import Minor, to_us
 
@@ -62,6 +63,18 @@ class Clock:
         """Move on by a `timedelta` of these words, and say what it is then."""
         self.at += timedelta(**much)
         return self.at
+
+
+class Taker:
+    """A channel that takes whatever it is given."""
+
+    channel = "email"
+
+    def __init__(self) -> None:
+        self.taken: list[Notice] = []
+
+    async def send(self, notice: Notice) -> None:
+        self.taken.append(notice)
 
 
 Said = tuple[Any, ...]
@@ -131,6 +144,11 @@ class Site:
             self.db, self.project_id, self.points[room], Minor(amount_minor), "cash", key,
             "at the desk", None, self.clock(),
         )  # fmt: skip
+
+    async def deliver(self) -> int:
+        """Every notice that is due reaches its recipient."""
+        takers = {"email": Taker(), "console": Taker()}
+        return await outbox.deliver(self.db, takers, self.project_id, self.clock())
 
     async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What a query finds within the project's scope."""

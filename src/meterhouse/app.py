@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from meterhouse.config import Settings
-from meterhouse.errors import MeterhouseError
+from meterhouse.errors import Conflict, MeterhouseError
 from meterhouse.flows import access
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
@@ -197,9 +197,12 @@ async def first_administrator(db: Database, at: datetime) -> str | None:
     if await access.has_staff(db):
         return None
     password = access.new_password()
-    await access.add_person(
-        db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at
-    )
+    try:
+        await access.add_person(
+            db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at
+        )
+    except Conflict:
+        return None  # another part of the house, started in the same moment, was first
     return password
 
 

@@ -67,17 +67,24 @@ class Worker:
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
         while True:
-            try:
-                for project_id in await self._db.project_ids():
+            for project_id in await self._projects():
+                try:
                     await work(project_id, self._clock())
-            except (MeterhouseError, OSError) as error:
-                log.warning("%s waits: %s", work.__name__, error)
-            except Exception:
-                log.exception("%s failed", work.__name__)
+                except (MeterhouseError, OSError) as error:
+                    log.warning("%s of project %d waits: %s", work.__name__, project_id, error)
+                except Exception:
+                    log.exception("%s of project %d failed", work.__name__, project_id)
             await asyncio.sleep(pause_s)
 
+    async def _projects(self) -> list[int]:
+        try:
+            return await self._db.project_ids()
+        except Exception as error:
+            log.warning("the worker waits: %s", error)
+            return []
+
     async def _tend(self, project_id: int, at: datetime) -> None:
-        await command.tend(self._db, project_id, at)
+        await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)

@@ -10,6 +10,7 @@ from meterhouse.flows import command
 from meterhouse.model import CommandKind, CommandState, Relay
 from meterhouse.ports import Effect, Outcome, Values
 from meterhouse.store.db import maintenance
+from meterhouse.worker import Worker
 from premises import HASTY
 
 DONE = Outcome(Effect.DONE, Values(relay=Relay.OPEN))
@@ -61,7 +62,7 @@ async def test_a_command_is_sent_then_confirmed_and_its_relay_is_noted(site, clo
 async def test_what_did_not_happen_is_alarmed_until_a_command_succeeds(site, outcome, state):
     await ask(site, CommandKind.DISCONNECT)
     await command.finish(site.db, await claim(site), outcome, site.clock())
-    one = await last(site)
+    one = (await site.commands())[0]
     assert (one["state"], one["why"]) == (state, outcome.why)
     failed = ("command_failed", f"meter:{site.meters[0]}")
     assert failed in await site.alarms()
@@ -87,22 +88,23 @@ async def test_a_failed_reading_is_no_alarm(site):
     assert await site.alarms() == []
 
 
-async def test_an_ended_command_never_changes_again(site, clock):
+async def test_a_sender_thought_dead_may_still_say_what_came_of_it_and_nobody_else(site, clock):
     await ask(site, CommandKind.DISCONNECT)
     claimed = await claim(site)
-    clock.step(minutes=3)
+    clock.step(minutes=11)
     assert await command.tend(site.db, site.project_id, clock()) == 1
-    before = (await site.commands())[0]
+    assert (await site.commands())[0]["state"] == "unknown"
     await command.finish(site.db, claimed, DONE, clock())
+    before = (await site.commands())[0]
+    assert before["state"] == "confirmed"
+    await command.finish(site.db, claimed, Outcome(Effect.NOT_DONE, why="late"), clock())
     assert (await site.commands())[0] == before
-    # What the late sender saw is the truth all the same.
-    assert (await site.state())["relay"] == Relay.OPEN
 
 
 async def test_a_dead_senders_command_is_unknown_and_looked_at_again(site, clock):
     await ask(site, CommandKind.DISCONNECT)
     await claim(site)
-    clock.step(minutes=2)
+    clock.step(minutes=10)
     assert await command.tend(site.db, site.project_id, clock()) == 0
     clock.step(seconds=1)
     assert await command.tend(site.db, site.project_id, clock()) == 1
@@ -134,7 +136,7 @@ async def test_a_gateway_that_is_off_the_line_gets_nothing_sent(site):
 
 async def test_generations_count_up_per_meter(site):
     await ask(site, CommandKind.READ, 0, 1)
-    await ask(site, CommandKind.READ, 0)
+    await ask(site, CommandKind.CONNECT, 0)
     found = await site.commands()
     assert [(one["meter_id"], one["generation"]) for one in found] == [
         (site.meters[0], 1), (site.meters[1], 1), (site.meters[0], 2),
@@ -250,3 +252,12 @@ async def test_a_claim_tells_the_sender_when_the_frame_must_be_dead(site, clock)
     claimed = await claim(site)
     assert claimed.expires_at == clock() + timedelta(minutes=5)
     assert claimed.timezone == "Asia/Shanghai"
+
+
+async def test_on_a_fast_clock_a_meter_has_as_long_as_on_a_slow_one(site, clock):
+    await ask(site, CommandKind.DISCONNECT)
+    claimed = await claim(site)
+    clock.step(minutes=119)
+    await Worker(site.db, clock, 60, {})._tend(site.project_id, clock())
+    await command.finish(site.db, claimed, DONE, clock())
+    assert [one["state"] for one in await site.commands()] == ["confirmed"]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from meterhouse.flows import command
-from meterhouse.model import CommandKind, Override, Relay
-from meterhouse.store import monitor
+from meterhouse.model import AlarmKind, CommandKind, Override, Relay
+from meterhouse.store import monitor, queue
 from meterhouse.store.db import maintenance
 from premises import HASTY, MORNING
 
@@ -100,6 +100,9 @@ async def test_a_household_is_cut_off_only_a_while_after_it_was_told(new_site):
     site = await new_site(policy={"notice_age_s": 3_600}, email="tenant@example.org")
     await begin(site, 6)
     assert (await spend(site, 60)).commands == 0
+    assert await site.deliver() == 4
+    # Queued is not told: the hour begins when the message was taken.
+    assert (await spend(site, 6)).commands == 0
     assert (await spend(site, 6)).commands == 1
 
 
@@ -154,7 +157,9 @@ async def test_keep_power_stands_above_the_balance(site):
 async def test_a_meter_that_reports_keep_power_is_left_alone(site):
     await begin(site, 6)
     async with site.db.transaction([site.project_id]) as connection:
-        await monitor.set_relay(connection, site.project_id, site.points[0], Relay.CLOSED, True)
+        await monitor.set_relay(
+            connection, site.project_id, site.points[0], Relay.CLOSED, True, site.clock()
+        )
     assert (await spend(site, 600)).commands == 0
 
 
@@ -182,10 +187,25 @@ async def test_a_sweep_that_would_cut_off_unusually_many_stops_and_asks(new_site
     done = await site.read(*((one, at, FIRST_MILLI + 1_000) for one in site.meters[:3]))
     assert done.commands == 0
     assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
-    # Two at once are few enough.
+    # It stays stopped until a person has looked and closed the alarm.
+    at = site.clock.step(hours=1)
+    assert (await site.read((site.meters[0], at, FIRST_MILLI + 2_000))).commands == 0
+    async with site.db.transaction([site.project_id]) as connection:
+        await queue.close_alarms(
+            connection, site.project_id, AlarmKind.SWEEP_STOPPED, [f"project:{site.project_id}"], at
+        )
     at = site.clock.step(minutes=30)
-    done = await site.read(*((one, at, FIRST_MILLI + 2_000) for one in site.meters[:2]))
-    assert done.commands == 2
+    assert (await site.read((site.meters[0], at, FIRST_MILLI + 3_000))).commands == 1
+
+
+async def test_a_sweep_is_counted_over_the_batches_it_comes_in(new_site):
+    site = await new_site(rooms=4, policy=HASTY | {"sweep_count_max": 2, "sweep_percent_max": 0})
+    for room in range(4):
+        await site.say(FIRST_MILLI, room)
+    site.clock.step(minutes=30)
+    asked = [(await site.say(FIRST_MILLI + 1_000, room)).commands for room in range(4)]
+    assert asked == [1, 1, 0, 0]
+    assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
 
 
 async def test_a_late_correction_counts_at_the_next_reading(site):

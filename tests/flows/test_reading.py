@@ -151,6 +151,23 @@ async def test_doubtful_energy_is_not_billed_and_waits(site, totals_milli, bille
     assert (doubt in await site.alarms(is_open=False)) == (suspects == 0)
 
 
+async def test_a_late_reading_that_explains_a_doubt_closes_its_alarm(site, clock):
+    await tell(site, 900_000, 50_000)
+    doubt = ("reading_doubtful", f"point:{site.points[0]}")
+    assert doubt in await site.alarms()
+    # It was the first reading that was wrong.
+    await site.read((site.meters[0], MORNING - HALF_HOUR, 49_000))
+    assert [one["energy_milli"] for one in await charges(site)] == [1_000]
+    assert doubt not in await site.alarms()
+
+
+async def test_a_late_reading_that_brings_a_doubt_opens_an_alarm(site):
+    await tell(site, 50_000)
+    await site.read((site.meters[0], MORNING - HALF_HOUR, 900_000))
+    assert (await site.state())["suspect_count"] == 1
+    assert ("reading_doubtful", f"point:{site.points[0]}") in await site.alarms()
+
+
 async def test_energy_without_a_price_is_kept_alarmed_and_free(new_site):
     later = FLAT | {
         "versions": [FLAT["versions"][0] | {"effective_from": "2030-01-01T00:00:00+08:00"}]

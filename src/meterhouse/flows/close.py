@@ -14,22 +14,32 @@ from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor, Nano, nano_per_minor
 
+CHUNK = 5_000
+
 
 async def book_day(db: Database, project_id: int, at: datetime) -> int:
-    """Book every accrual of a project; answers how many transfers were written."""
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
-        project = await catalog.get_project(connection, project_id)
-        count = await book(connection, project, None, at)
-        await readings.bump(connection, project_id)
-        return count
+    """Book every accrual of a project; answers how many transfers were written.
+
+    A large project goes in chunks, a transaction each, so that payments and readings pass between
+    them; booking is the same in one piece or in many.
+    """
+    count = 0
+    while True:
+        async with db.transaction([project_id]) as connection:
+            await monitor.lock_project(connection, project_id)
+            project = await catalog.get_project(connection, project_id)
+            written = await book(connection, project, None, at)
+            await readings.bump(connection, project_id)
+        count += written
+        if not written:
+            return count
 
 
 async def book(connection: Connection, project: Any, account_id: int | None, at: datetime) -> int:
-    """Book the accruals of one account's points, or of all, inside a flow."""
+    """Book the accruals of one account's points, or of up to `CHUNK` points, inside a flow."""
     project_id, exponent = project["id"], project["currency_exponent"]
     due = await ledger.accruals_to_book(
-        connection, project_id, account_id, nano_per_minor(exponent)
+        connection, project_id, account_id, nano_per_minor(exponent), CHUNK
     )
     if not due:
         return 0

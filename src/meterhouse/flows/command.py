@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from meterhouse.control import policy as policies
 from meterhouse.control.decide import NO_FLOOR_MINOR, Moment, blocked_by, sweep_stops
 from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.flows import react
+from meterhouse.flows.enqueue import AUTOMATIC, enqueue
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
     AlarmKind,
@@ -28,17 +32,13 @@ from meterhouse.store import catalog, ledger, monitor, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import EPOCH
 
-# A sender that died leaves its command `sent`; after this long somebody else looks at it.
-SENT_LIFE = timedelta(minutes=2)
-# Which queued commands a new one makes pointless. Never the reverse: a disconnect waits its turn.
-SUPERSEDES: dict[CommandKind, tuple[CommandKind, ...]] = {
-    CommandKind.CONNECT: (CommandKind.DISCONNECT, CommandKind.ALLOW_CONNECT),
-    CommandKind.ALLOW_CONNECT: (CommandKind.DISCONNECT,),
-    CommandKind.KEEP_POWER_ON: (CommandKind.DISCONNECT, CommandKind.KEEP_POWER_OFF),
-    CommandKind.KEEP_POWER_OFF: (CommandKind.KEEP_POWER_ON,),
-    CommandKind.DISCONNECT: (),
-    CommandKind.READ: (),
-}
+# A sender that died leaves its command `sent`; after this long somebody else looks at it. Longer
+# than the longest conversation: three sends and the read-back over LoRa.
+SENT_LIFE = timedelta(minutes=10)
+# After an unknown outcome the meter is read again, once the frame can no longer take effect.
+LOOK_AGAIN_S, LOOK_LIFE_S = 60, 300
+# How far back one person's disconnects count as one act.
+ACT_WINDOW = timedelta(minutes=10)
 ENDS: dict[Effect, CommandState] = {
     Effect.DONE: CommandState.CONFIRMED,
     Effect.NOT_DONE: CommandState.REFUSED,
@@ -84,11 +84,11 @@ async def request(
     """
     async with db.transaction([project_id]) as connection:
         policy = await load_policy(connection, project_id)
-        points = await monitor.point_count(connection, project_id)
-        if kind is CommandKind.DISCONNECT and sweep_stops(policy, len(meter_ids), points):
-            raise SecondPersonNeeded(count=len(meter_ids))
+        await monitor.lock_meters(connection, project_id, np.array(meter_ids, dtype=np.int64))
+        if kind is CommandKind.DISCONNECT:
+            await _one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
         ids = []
-        for meter_id in meter_ids:
+        for meter_id in sorted(set(meter_ids)):
             where = await monitor.meter_place(connection, project_id, meter_id)
             if where is None:
                 raise NotFound("meter", meter_id)
@@ -102,28 +102,18 @@ async def request(
         return ids
 
 
-async def enqueue(
-    connection: Connection, project_id: int, where: Any, kind: CommandKind, reason: Reason,
-    note: str, actor_id: int | None, at: datetime, life_s: int,
-) -> int:  # fmt: skip
-    """Queue one command inside a flow; what it supersedes is withdrawn first.
-
-    `where` is a row or mapping with meter_id, point_id and gateway_id.
-    """
-    await queue.withdraw(
-        connection, project_id, where["meter_id"], SUPERSEDES[kind], "superseded", at
+async def _one_person_may(
+    connection: Connection, project_id: int, policy: policies.Policy, meter_ids: Sequence[int],
+    actor_id: int | None, at: datetime,
+) -> None:  # fmt: skip
+    """Many single disconnects of one person are one bulk. Raises `SecondPersonNeeded`."""
+    before = await queue.recent_disconnects(
+        connection, project_id, Reason.PERSON, actor_id, at - ACT_WINDOW
     )
-    new = queue.NewCommand(
-        meter_id=where["meter_id"],
-        point_id=where["point_id"],
-        gateway_id=where["gateway_id"],
-        kind=kind,
-        reason=reason,
-        note=note,
-        not_before=at,
-        expires_at=at + timedelta(seconds=life_s),
-    )
-    return await queue.insert_command(connection, project_id, new, actor_id, None, at)
+    count = len(before | set(meter_ids))
+    points = await monitor.point_count(connection, project_id)
+    if sweep_stops(policy, count, points):
+        raise SecondPersonNeeded(count=count)
 
 
 async def claim(
@@ -158,28 +148,47 @@ async def claim(
 
 
 async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime) -> CommandState:
-    """Note what came of a command, and what the meter said of its relay."""
-    state = ENDS[outcome.effect]
-    async with db.transaction([claimed.project_id]) as connection:
-        row = await queue.set_command(
-            connection, claimed.project_id, claimed.id, state, outcome.why, at
+    """Note what came of a command, what the meter said of its relay, and what follows from that.
+
+    A payment may have arrived while a disconnect was on the wire, so the relay table is asked
+    again; and what is still unknown is read again a little later.
+    """
+    state, project_id = ENDS[outcome.effect], claimed.project_id
+    async with db.transaction([project_id]) as connection:
+        await monitor.lock_meters(
+            connection, project_id, np.array([claimed.meter_id], dtype=np.int64)
         )
+        project = await catalog.get_project(connection, project_id)
+        row = await queue.set_command(connection, project_id, claimed.id, state, outcome.why, at)
         if claimed.point_id is not None and outcome.values.relay is not Relay.UNKNOWN:
             await monitor.set_relay(
-                connection, claimed.project_id, claimed.point_id, int(outcome.values.relay),
-                outcome.values.keep_power,
+                connection, project_id, claimed.point_id, int(outcome.values.relay),
+                outcome.values.keep_power, at,
             )  # fmt: skip
+            await react.look_again(
+                connection, project, [claimed.meter_id], at, frozenset({claimed.kind})
+            )
         if row is not None:
-            await _alarm(connection, claimed.project_id, row, state, outcome.why, at)
-        await readings.bump(connection, claimed.project_id)
+            await _alarm(connection, project_id, row, state, outcome.why, at)
+            if state is CommandState.UNKNOWN and claimed.kind is not CommandKind.READ:
+                await enqueue(
+                    connection, project_id, row, CommandKind.READ, Reason.SAFETY,
+                    "", None, at, LOOK_LIFE_S, LOOK_AGAIN_S,
+                )  # fmt: skip
+        await readings.bump(connection, project_id)
     return state
 
 
-async def tend(db: Database, project_id: int, at: datetime) -> int:
-    """Expire what was not sent in time, and look again at what a dead sender left behind."""
+async def tend(
+    db: Database, project_id: int, at: datetime, sent_life: timedelta = SENT_LIFE
+) -> int:
+    """Expire what was not sent in time, and look again at what a dead sender left behind.
+
+    `sent_life` is in the platform's time: a meter answers no sooner because that clock runs fast.
+    """
     async with db.transaction([project_id]) as connection:
         expired = await queue.expire_commands(connection, project_id, at)
-        lost = await queue.lost_commands(connection, project_id, at - SENT_LIFE)
+        lost = await queue.lost_commands(connection, project_id, at - sent_life)
         for row in expired:
             await _alarm(connection, project_id, row, CommandState.EXPIRED, "expired", at)
         for row in lost:
@@ -188,8 +197,8 @@ async def tend(db: Database, project_id: int, at: datetime) -> int:
             )
             await _alarm(connection, project_id, row, CommandState.UNKNOWN, "interrupted", at)
             await enqueue(
-                connection, project_id, row, CommandKind.READ, Reason.SAFETY,
-                "look again after an interrupted command", None, at, 300,
+                connection, project_id, row, CommandKind.READ, Reason.SAFETY, "", None, at,
+                LOOK_LIFE_S,
             )  # fmt: skip
         if expired or lost:
             await readings.bump(connection, project_id)
@@ -223,7 +232,10 @@ async def _forbidden(connection: Connection, project: Any, row: Any, at: datetim
     if row["expires_at"] <= at:
         return "expired"
     if row["kind"] != CommandKind.DISCONNECT:
-        return None
+        closes = row["kind"] in (CommandKind.CONNECT, CommandKind.ALLOW_CONNECT)
+        automatic = row["reason"] in AUTOMATIC
+        # Somebody may be working on that line.
+        return "forced_off" if closes and automatic and row["override"] == Override.OFF else None
     policy = policies.parse(json.loads(project["policy"]))
     moment = await moment_of(connection, project, policy, row, at)
     guard = blocked_by(Reason(row["reason"]), moment, policy)

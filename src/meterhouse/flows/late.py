@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.control.decide import KeeperCode
 from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
 from meterhouse.rating.delta import ChainState
 from meterhouse.store import points, readings
@@ -65,8 +66,9 @@ async def rerate(
     )
     stood = await readings.load_charges(*key, since_us)
     difference_nano = await _post(connection, project["id"], one, rated, stood, until_us)
-    await readings.add_accrual(connection, project["id"], key[2], difference_nano, difference_nano)
-    await _set_chain(connection, project["id"], columns, row, rated, difference_nano)
+    accrued_nano = difference_nano if one["keeper"][0] == KeeperCode.PLATFORM else 0
+    await readings.add_accrual(connection, project["id"], key[2], accrued_nano, difference_nano)
+    await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
     return difference_nano
 
 

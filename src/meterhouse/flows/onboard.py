@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import available_timezones
 
 from meterhouse import meter_models
 from meterhouse.control import policy as policies
+from meterhouse.errors import Unreadable
 from meterhouse.ledger.chart import DRAW_ORDER, HOUSE_ACCOUNTS
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper
 from meterhouse.rating import tariff as tariffs
@@ -75,6 +77,8 @@ async def open_group(db: Database, name: str) -> int:
 async def open_project(db: Database, new: NewProject, at: datetime) -> int:
     """A project with its house accounts and the house agreement that vacancy falls to."""
     policies.parse(new.policy)
+    if new.timezone not in available_timezones():
+        raise Unreadable("time zone", new.timezone, "a name such as Asia/Shanghai")
     async with db.transaction(()) as connection:
         project_id = await catalog.insert_project(
             connection, new.group_id, new.name, new.currency, new.currency_exponent,

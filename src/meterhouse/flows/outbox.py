@@ -1,18 +1,25 @@
 """The outbox: notices wait here until their channel has taken them.
 
-Owns the retry rule. A notice is claimed, sent and marked in one transaction, so that a crash in
-between sends it again rather than never.
+Owns the retry rule. Each notice is sent and marked in a transaction of its own, so that a crash in
+between sends that one again rather than never, and one that cannot be sent holds up no other. A
+household counts as told only when a channel that reaches it has taken the notice.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.ports import Notice, Notifier
 from meterhouse.store import queue
-from meterhouse.store.db import Database
+from meterhouse.store.db import Connection, Database
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
+# Staff see this one; it reaches no household.
+STAFF_CHANNEL = "console"
 TRIES_MAX = 8
 FIRST_WAIT = timedelta(seconds=30)
 
@@ -26,28 +33,36 @@ async def deliver(
     channel nobody has set up fails at once, and the console shows it.
     """
     sent = 0
-    async with db.transaction([project_id]) as connection:
-        for row in await queue.due_notices(connection, project_id, at, BATCH):
-            notice = Notice(
-                project_id, row["id"], row["channel"], row["recipient"], row["subject"],
-                row["text"],
-            )  # fmt: skip
-            notifier = notifiers.get(notice.channel)
-            if notifier is None:
-                await queue.set_notice(
-                    connection, project_id, notice.id, "failed", "no_channel", at
-                )
-                continue
-            try:
-                await notifier.send(notice)
-            except MeterhouseError as error:
-                tries = row["tries"] + 1
-                state = "failed" if tries >= TRIES_MAX else "queued"
-                wait = FIRST_WAIT * 2 ** row["tries"]
-                await queue.set_notice(
-                    connection, project_id, notice.id, state, error.code, at + wait
-                )
-                continue
-            await queue.set_notice(connection, project_id, notice.id, "sent", "", at)
-            sent += 1
+    for _ in range(BATCH):
+        async with db.transaction([project_id]) as connection:
+            due = await queue.due_notices(connection, project_id, at, 1)
+            if not due:
+                break
+            sent += await _deliver_one(connection, notifiers, project_id, due[0], at)
     return sent
+
+
+async def _deliver_one(
+    connection: Connection, notifiers: Mapping[str, Notifier], project_id: int, row: Any,
+    at: datetime,
+) -> bool:  # fmt: skip
+    notice = Notice(
+        project_id, row["id"], row["channel"], row["recipient"], row["subject"], row["text"]
+    )
+    notifier = notifiers.get(notice.channel)
+    if notifier is None:
+        await queue.set_notice(connection, project_id, notice.id, "failed", "no_channel", at)
+        return False
+    try:
+        await notifier.send(notice)
+    except Exception as error:
+        why = error.code if isinstance(error, MeterhouseError) else type(error).__name__
+        log.warning("notice %d is not taken: %s", notice.id, why)
+        state = "failed" if row["tries"] + 1 >= TRIES_MAX else "queued"
+        wait = FIRST_WAIT * 2 ** row["tries"]
+        await queue.set_notice(connection, project_id, notice.id, state, why, at + wait)
+        return False
+    await queue.set_notice(connection, project_id, notice.id, "sent", "", at)
+    if row["tells_cutoff"] and notice.channel != STAFF_CHANNEL:
+        await queue.set_noticed(connection, project_id, [row["point_id"]], at)
+    return True

@@ -4,9 +4,10 @@ Owns the step from decisions to rows. Called inside the transaction of whatever 
 balance (a reading, a payment), so that the change and its consequences are committed together.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,13 @@ from meterhouse.control.decide import (
     sweep_stops,
     warning_level,
 )
-from meterhouse.control.policy import Policy, is_quiet
-from meterhouse.flows.command import enqueue
+from meterhouse.control.policy import Policy, is_quiet, parse
+from meterhouse.flows.enqueue import enqueue
+from meterhouse.ledger import book
 from meterhouse.model import AlarmKind, CommandKind, Reason
-from meterhouse.store import monitor, queue
+from meterhouse.store import monitor, points, queue, readings
 from meterhouse.store.db import Connection
-from meterhouse.units import Minor, to_decimal, to_us
+from meterhouse.units import EPOCH, Minor, to_decimal, to_us
 from meterhouse.words import N_, words
 
 Ints = NDArray[np.int64]
@@ -49,14 +51,55 @@ OUT_TEXT = N_(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The project a reaction happens in."""
+    """The project a reaction happens in.
+
+    `besides`: kinds of command that are not to be queued now, because one has just failed and
+    asking again at once would only wear the relay out; the next reading asks again.
+    """
 
     project_id: int
     timezone: str
     currency: str
     currency_exponent: int
+    reading_interval_s: int
     frozen: bool
     policy: Policy
+    besides: frozenset[CommandKind] = frozenset()
+
+    @classmethod
+    def of(cls, project: Any, besides: frozenset[CommandKind] = frozenset()) -> "Setting":
+        """The setting of a project's row."""
+        return cls(
+            project["id"], project["timezone"], project["currency"],
+            project["currency_exponent"], project["reading_interval_s"], project["frozen"],
+            parse(json.loads(project["policy"])), besides,
+        )  # fmt: skip
+
+
+async def look_again(
+    connection: Connection, project: Any, meter_ids: Sequence[int], at: datetime,
+    besides: frozenset[CommandKind] = frozenset(),
+) -> int:  # fmt: skip
+    """Decide anew for a few meters of one account or one point; answers the commands queued."""
+    if not meter_ids:
+        return 0
+    columns = await points.load(
+        connection, project["id"], np.array(sorted(meter_ids), dtype=np.int64)
+    )
+    shared = await readings.shared_accruals(connection, project["id"], columns["account_id"])
+    accrued_nano = columns["accrued_nano"].copy()
+    for account_id, total_nano in shared.items():
+        accrued_nano[columns["account_id"] == account_id] = total_nano
+    available = book.available_minor(
+        columns["balance_minor"], columns["pending_debit_minor"], accrued_nano,
+        project["currency_exponent"],
+    )  # fmt: skip
+    level = levels(columns, available)
+    commands = await react(connection, Setting.of(project, besides), columns, available, level, at)
+    await monitor.set_levels(
+        connection, project["id"], columns["point_id"].tolist(), level.tolist()
+    )
+    return commands
 
 
 def levels(columns: Mapping[str, Ints], available_minor: Ints) -> NDArray[np.int8]:
@@ -92,19 +135,16 @@ async def react(
     Returns:
         How many commands were queued.
     """
-    noticed_at = columns["noticed_at"].copy()
     changed = np.flatnonzero(level != columns["warning_level"])
     if len(changed):
-        await _warn(connection, setting, columns, available_minor, level, changed, noticed_at, at)
+        await _warn(connection, setting, columns, available_minor, level, changed, at)
     decision = decide(_facts(columns, available_minor, is_quiet(
         setting.policy, setting.timezone, at
     ), setting.policy))  # fmt: skip
     acting = np.flatnonzero(decision.act)
     if not len(acting):
         return 0
-    return await _switch(
-        connection, setting, columns, available_minor, decision, acting, noticed_at, at
-    )
+    return await _switch(connection, setting, columns, available_minor, decision, acting, at)
 
 
 def _facts(
@@ -127,29 +167,29 @@ def _facts(
 
 async def _warn(
     connection: Connection, setting: Setting, columns: Mapping[str, Ints], available_minor: Ints,
-    level: NDArray[np.int8], changed: Ints, noticed_at: Ints, at: datetime,
+    level: NDArray[np.int8], changed: Ints, at: datetime,
 ) -> None:  # fmt: skip
     project_id = setting.project_id
-    points = columns["point_id"]
+    point_ids = columns["point_id"]
     alarms, notices = [], []
     worse = [int(i) for i in changed if level[i] > columns["warning_level"][i]]
-    who = await monitor.contacts(connection, project_id, [int(points[i]) for i in worse])
+    who = await monitor.contacts(connection, project_id, [int(point_ids[i]) for i in worse])
     for i in worse:
-        point_id, balance_minor = int(points[i]), int(available_minor[i])
+        point_id, balance_minor = int(point_ids[i]), int(available_minor[i])
         kind = AlarmKind.CREDIT_OUT if level[i] == OWING else AlarmKind.CREDIT_LOW
         facts = {"available_minor": balance_minor}
         alarms.append(
             queue.NewAlarm(kind, f"point:{point_id}", int(level[i]), point_id, facts=facts)
         )
         notices += _notices(setting, who[point_id], kind, Minor(balance_minor), int(level[i]), at)
-    told = [i for i in worse if level[i] >= LAST_WARNING > columns["warning_level"][i]]
-    noticed_at[told] = to_us(at)
     await queue.open_alarms(connection, project_id, alarms, at)
     await queue.insert_notices(connection, project_id, notices, at)
-    await queue.set_noticed(connection, project_id, [int(points[i]) for i in told], at)
-    paid_up = [f"point:{points[i]}" for i in changed if level[i] < OWING]
+    # Whoever has paid must be told anew before the next cut-off.
+    safe = [int(point_ids[i]) for i in changed if level[i] < LAST_WARNING]
+    await queue.set_noticed(connection, project_id, safe, EPOCH)
+    paid_up = [f"point:{point_ids[i]}" for i in changed if level[i] < OWING]
     await queue.close_alarms(connection, project_id, AlarmKind.CREDIT_OUT, paid_up, at)
-    quiet = [f"point:{points[i]}" for i in changed if level[i] in (0, OWING)]
+    quiet = [f"point:{point_ids[i]}" for i in changed if level[i] in (0, OWING)]
     await queue.close_alarms(connection, project_id, AlarmKind.CREDIT_LOW, quiet, at)
 
 
@@ -171,14 +211,22 @@ def _notices(
     if who["email"]:
         channels.append(("email", who["email"]))
     return [
-        queue.NewNotice(channel, recipient, subject, text, f"{key}:{channel}", who["point_id"])
+        queue.NewNotice(
+            channel,
+            recipient,
+            subject,
+            text,
+            f"{key}:{channel}",
+            who["point_id"],
+            tells_cutoff=level >= LAST_WARNING,
+        )
         for channel, recipient in channels
     ]
 
 
 async def _switch(
     connection: Connection, setting: Setting, columns: Mapping[str, Ints], available_minor: Ints,
-    decision: Decision, acting: Ints, noticed_at: Ints, at: datetime,
+    decision: Decision, acting: Ints, at: datetime,
 ) -> int:  # fmt: skip
     project_id, policy = setting.project_id, setting.policy
     meters = columns["meter_id"]
@@ -197,10 +245,11 @@ async def _switch(
                 due.append((int(i), kind, reason))
         elif not waiting & {CommandKind.DISCONNECT, CommandKind.CONNECT}:
             email = who[int(columns["point_id"][i])]["email"]
-            moment = _moment(setting, columns, available_minor, int(i), noticed_at, email, at)
+            moment = _moment(setting, columns, available_minor, int(i), email, at)
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
-    due = await _within_sweep(connection, setting, due, at)
+    due = [one for one in due if one[1] not in setting.besides]
+    due = await _within_sweep(connection, setting, meters, due, at)
     # A person's standing order is carried out again in that person's name.
     ordered = [int(meters[i]) for i, _, reason in due if reason is Reason.PERSON]
     owners = await queue.standing_orders(connection, project_id, ordered) if ordered else {}
@@ -219,10 +268,10 @@ async def _switch(
 
 def _moment(
     setting: Setting, columns: Mapping[str, Ints], available_minor: Ints, i: int,
-    noticed_at: Ints, email: str | None, at: datetime,
+    email: str | None, at: datetime,
 ) -> Moment:  # fmt: skip
     now_us = to_us(at)
-    noticed = int(noticed_at[i])
+    noticed = int(columns["noticed_at"][i])
     return Moment(
         available_minor=int(available_minor[i]),
         floor_minor=int(columns["floor_minor"][i]),
@@ -236,18 +285,31 @@ def _moment(
 
 
 async def _within_sweep(
-    connection: Connection, setting: Setting, due: list[tuple[int, CommandKind, Reason]],
-    at: datetime,
+    connection: Connection, setting: Setting, meters: Ints,
+    due: list[tuple[int, CommandKind, Reason]], at: datetime,
 ) -> list[tuple[int, CommandKind, Reason]]:  # fmt: skip
-    """What may be done without asking: a sweep that would cut off unusually many stops."""
+    """What may be done without asking: a sweep that would cut off unusually many stops.
+
+    A sweep is a whole reading interval, however many batches it comes in. Once stopped it stays
+    so until a person has closed the alarm.
+    """
     arrears = [one for one in due if one[2] is Reason.ARREARS]
-    points = await monitor.point_count(connection, setting.project_id) if arrears else 0
-    if not arrears or not sweep_stops(setting.policy, len(arrears), points):
+    if not arrears:
+        return due
+    project_id, subject = setting.project_id, f"project:{setting.project_id}"
+    others = [one for one in due if one[2] is not Reason.ARREARS]
+    if await queue.is_open(connection, project_id, AlarmKind.SWEEP_STOPPED, subject):
+        return others
+    since = at - timedelta(seconds=setting.reading_interval_s)
+    lately = await queue.recent_disconnects(connection, project_id, Reason.ARREARS, None, since)
+    wanted = len(lately | {int(meters[i]) for i, _, _ in arrears})
+    count = await monitor.point_count(connection, project_id)
+    if not sweep_stops(setting.policy, wanted, count):
         return due
     alarm = queue.NewAlarm(
         AlarmKind.SWEEP_STOPPED,
-        f"project:{setting.project_id}",
-        facts={"wanted_count": len(arrears), "point_count": points},
+        subject,
+        facts={"wanted_count": wanted, "point_count": count},
     )
-    await queue.open_alarms(connection, setting.project_id, [alarm], at)
-    return [one for one in due if one[2] is not Reason.ARREARS]
+    await queue.open_alarms(connection, project_id, [alarm], at)
+    return others

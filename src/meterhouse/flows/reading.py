@@ -7,7 +7,6 @@ judged and rated again, and the difference is posted. What cannot be billed is k
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.control import policy as policies
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import OutOfRange
 from meterhouse.flows import late, react
@@ -106,6 +104,13 @@ async def ingest(
     return sum((one for one in done if isinstance(one, Ingested)), Ingested())
 
 
+async def set_aside(db: Database, project_id: int, batch: Batch, why: str, at: datetime) -> None:
+    """Keep readings that the flow refuses for a reason of their own, so that the rest goes on."""
+    async with db.transaction([project_id]) as connection:
+        await _lay_aside(connection, project_id, batch, np.full(len(batch.meter_id), why), at)
+        await readings.bump(connection, project_id)
+
+
 def _halves(batch: Batch) -> list[Batch]:
     """The batch, or where it is large its lower and upper meters, cut between two locks."""
     if len(batch.meter_id) <= ALONE_MAX:
@@ -138,7 +143,8 @@ async def _ingest(
     usable = placed & sane
     unplaced = len(row) - int(usable.sum())
     if unplaced:
-        await _lay_aside(connection, project["id"], batch.take(~usable), placed[~usable], at)
+        whys = np.where(placed, "instant", "meter")[~usable]
+        await _lay_aside(connection, project["id"], batch.take(~usable), whys, at)
         batch, row = batch.take(usable), row[usable]
     order = np.lexsort((batch.read_at_us, row))
     batch, row = batch.take(order), row[order]
@@ -196,10 +202,9 @@ def reading_rows(
 
 
 async def _lay_aside(
-    connection: Connection, project_id: int, batch: Batch, placed: NDArray[np.bool_], at: datetime
+    connection: Connection, project_id: int, batch: Batch, whys: NDArray[np.str_], at: datetime
 ) -> None:
-    """Keep what no meter in service can have said, or not at that time; say so aloud."""
-    whys = np.where(placed, "instant", "meter")
+    """Keep what cannot be placed, and say so aloud: `instant` or `meter` unknown, or `refused`."""
     for i in range(len(batch.meter_id)):
         key = (project_id, int(batch.meter_id[i]), 0, from_us(batch.read_at_us[i]), at)
         await readings.lay_aside(connection, project_id, key, batch.milli[i].tolist(), whys[i])
@@ -218,18 +223,16 @@ async def _put_late(
     new, conflict = await readings.insert_staged(connection, project["id"], olds)
     changed = new | conflict
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
+    doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
         await late.rerate(connection, tariffs, project, columns, one, from_at_us)
-    if conflict.any():
-        alarms = [
-            queue.NewAlarm(
-                AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
-                point_id=int(columns["point_id"][one]), facts={"why": "conflict"},
-            )
-            for one in np.unique(row[conflict]).tolist()
-        ]  # fmt: skip
-        await queue.open_alarms(connection, project["id"], alarms, at)
+    doubts = columns["suspect_count"] > 0
+    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
+    await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
+    whys = dict.fromkeys(np.flatnonzero(doubts & ~doubted).tolist(), "late")
+    whys |= dict.fromkeys(np.unique(row[conflict]).tolist(), "conflict")
+    await _open_doubts(connection, project["id"], columns, whys, at)
     return replace(
         done,
         late=int(new.sum()),
@@ -254,18 +257,13 @@ async def _move(
     last = np.searchsorted(row, touched, side="right") - 1
     amount_nano = np.zeros(len(columns["point_id"]), dtype=np.int64)
     np.add.at(amount_nano, row, chain.rated.amount_nano)
-    now = dict(columns)
-    if len(touched) < len(columns["point_id"]):
-        now = {name: values[touched] for name, values in columns.items()}
-    unknown = batch.relay[last] == Relay.UNKNOWN
-    now["relay"] = np.where(unknown, now["relay"], batch.relay[last])
-    now["keep_power"] = np.where(
-        batch.keep_power[last] < 0, now["keep_power"], batch.keep_power[last]
-    )
-    now["read_at"] = batch.read_at_us[last]
-    columns["accrued_nano"] = columns["accrued_nano"] + amount_nano
+    # Who keeps no money with the platform is rated beside it (a shadow), and accrues nothing here.
+    kept = columns["keeper"] == KeeperCode.PLATFORM
+    accrual_nano = np.where(kept, amount_nano, 0)
+    now = _said_last(columns, touched, batch.take(last))
+    columns["accrued_nano"] = columns["accrued_nano"] + accrual_nano
     shared = await readings.shared_accruals(connection, project_id, now["account_id"])
-    available = _available(now, columns, touched, amount_nano, shared, project)
+    available = _available(now, columns, touched, accrual_nano, shared, project)
     level = react.levels(now, available)
     after = chain.judged.state
     await readings.update_round(
@@ -279,23 +277,37 @@ async def _move(
             },
             "block_milli": chain.rated.block_milli[touched],
             "block_period_at": chain.rated.block_period_us[touched],
-            "amount_nano": amount_nano[touched], "relay": now["relay"],
+            "amount_nano": amount_nano[touched], "accrual_nano": accrual_nano[touched],
+            "relay": now["relay"], "relay_at": now["relay_at"],
             "keep_power": now["keep_power"], "power_w": batch.power_w[last],
             "credit_minor": batch.credit_minor[last], "warning_level": level,
         },
     )  # fmt: skip
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
-    setting = react.Setting(
-        project_id, project["timezone"], project["currency"], project["currency_exponent"],
-        project["frozen"], policies.parse(json.loads(project["policy"])),
-    )  # fmt: skip
-    commands = await react.react(connection, setting, now, available, level, at)
+    commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     soon = _soon(now, available, chain, last, project)
     return commands, doubtful, soon
 
 
+def _said_last(columns: Mapping[str, Ints], touched: Ints, last: Batch) -> dict[str, Ints]:
+    """The touched points' columns with what each meter said last of its relay.
+
+    A read-back may have overtaken a sample on its way here; the older word is not believed.
+    """
+    now = dict(columns)
+    if len(touched) < len(columns["point_id"]):
+        now = {name: values[touched] for name, values in columns.items()}
+    newer = last.read_at_us >= now["relay_at"]
+    told = newer & (last.relay != Relay.UNKNOWN)
+    now["relay"] = np.where(told, last.relay, now["relay"])
+    now["relay_at"] = np.where(told, last.read_at_us, now["relay_at"])
+    now["keep_power"] = np.where(newer & (last.keep_power >= 0), last.keep_power, now["keep_power"])
+    now["read_at"] = last.read_at_us
+    return now
+
+
 def _available(
-    now: Mapping[str, Ints], columns: Mapping[str, Ints], touched: Ints, amount_nano: Ints,
+    now: Mapping[str, Ints], columns: Mapping[str, Ints], touched: Ints, accrual_nano: Ints,
     shared: Mapping[int, int], project: Any,
 ) -> Ints:  # fmt: skip
     """Available credit after this round; accounts of several points count all their accruals."""
@@ -305,7 +317,7 @@ def _available(
         for account_id, before_nano in shared.items():
             mine = account_of[touched] == account_id
             if mine.any():
-                accrued_nano[mine] = before_nano + amount_nano[account_of == account_id].sum()
+                accrued_nano[mine] = before_nano + accrual_nano[account_of == account_id].sum()
     return available_minor(
         now["balance_minor"], now["pending_debit_minor"], accrued_nano,
         project["currency_exponent"],
@@ -345,11 +357,22 @@ async def _note_doubts(
         },
     )  # fmt: skip
     doubts = (chain.judged.quality == Quality.DOUBTFUL) | chain.unpriced
-    keeps = columns["keeper"][row] != KeeperCode.NONE
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(doubts & keeps)
+        for i in np.flatnonzero(doubts)
     }
+    await _open_doubts(connection, project_id, columns, whys, at)
+    cleared = moved[(after.suspect_count[moved] == 0)]
+    mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
+    await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
+    return int(doubts.sum())
+
+
+async def _open_doubts(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints],
+    whys: Mapping[int, str], at: datetime,
+) -> None:  # fmt: skip
+    """Ask a person to look at these rows; nobody looks where nobody pays."""
     alarms = [
         queue.NewAlarm(
             AlarmKind.READING_DOUBTFUL, f"point:{columns['point_id'][one]}",
@@ -357,12 +380,9 @@ async def _note_doubts(
             facts={"why": why.lower()},
         )
         for one, why in whys.items()
+        if columns["keeper"][one] != KeeperCode.NONE
     ]  # fmt: skip
     await queue.open_alarms(connection, project_id, alarms, at)
-    cleared = moved[(after.suspect_count[moved] == 0)]
-    mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
-    await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(doubts.sum())
 
 
 def _soon(

@@ -4,20 +4,15 @@ Owns *add credit*: payment, transfer, booking of what has accrued, warnings and 
 transaction, exactly once per key. The recharge that travels to a meter's own purse is not here.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import numpy as np
-
-from meterhouse.control import policy as policies
 from meterhouse.errors import Conflict, NotFound, OutOfRange
 from meterhouse.flows import close, react
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, Keeper
-from meterhouse.store import catalog, ledger, monitor, points, readings
-from meterhouse.store.db import Connection, Database
+from meterhouse.store import catalog, ledger, monitor, readings
+from meterhouse.store.db import Database
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor
 
@@ -81,29 +76,12 @@ async def add_credit(
             )  # fmt: skip
             await ledger.post(connection, project_id, [transfer], actor_id, at)
             await close.book(connection, project, payer["account_id"], at)
-        available, commands = await _react(connection, project, payer["account_id"], at)
+        meters = await monitor.meters_of_account(connection, project_id, payer["account_id"])
+        commands = await react.look_again(connection, project, meters, at)
+        purse = await ledger.read_purse(connection, project_id, point_id)
         await readings.bump(connection, project_id)
-        return Recharged(payment_id, is_new, available, commands)
-
-
-async def _react(
-    connection: Connection, project: Any, account_id: int, at: datetime
-) -> tuple[int, int]:
-    """Warn, clear and switch what draws on one account; answers available and commands."""
-    meters = await monitor.meters_of_account(connection, project["id"], account_id)
-    columns = await points.load(connection, project["id"], np.array(meters, dtype=np.int64))
-    accrued_nano = np.full(len(meters), columns["accrued_nano"].sum(), dtype=np.int64)
-    available = available_minor(
-        columns["balance_minor"], columns["pending_debit_minor"], accrued_nano,
-        project["currency_exponent"],
-    )  # fmt: skip
-    level = react.levels(columns, available)
-    setting = react.Setting(
-        project["id"], project["timezone"], project["currency"], project["currency_exponent"],
-        project["frozen"], policies.parse(json.loads(project["policy"])),
-    )  # fmt: skip
-    commands = await react.react(connection, setting, columns, available, level, at)
-    await monitor.set_levels(
-        connection, project["id"], columns["point_id"].tolist(), level.tolist()
-    )
-    return int(available[0]), commands
+        spendable_minor = available_minor(
+            sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
+            project["currency_exponent"],
+        )  # fmt: skip
+        return Recharged(payment_id, is_new, spendable_minor, commands)

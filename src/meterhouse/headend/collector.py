@@ -2,7 +2,9 @@
 
 Owns the waiting room between thousands of buses and one database. Whoever brings a sample waits
 when the room is full, so a slow database slows the buses and nothing is dropped. A batch that
-could not be committed is tried again: the flow is replay-safe.
+could not be committed is tried again: the flow is replay-safe. Every project is fed on its own, so
+that one which cannot be stored never keeps another waiting; a reading that the flow itself refuses
+is found by halving and laid aside.
 """
 
 import asyncio
@@ -16,17 +18,24 @@ import numpy as np
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows.reading import CHUNK_MAX, Batch, Ingested
 from meterhouse.ports import Values
+from meterhouse.store.db import DatabaseBusy, DatabaseUnreachable
 from meterhouse.units import to_us
 
 log = logging.getLogger(__name__)
 
 WAITING_MAX = 200_000
+PROJECT_WAITING_MAX = 50_000
 GATHER_S = 0.1
 RETRY_S = 1.0
 RETRY_MAX_S = 30.0
 SOURCE_LIVE = 0
 
+STOP_S = 10
+# What is refused this often is refused for good.
+REFUSED_MAX = 3
+
 Ingest = Callable[[int, Batch], Awaitable[Ingested]]
+Aside = Callable[[int, Batch], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +72,23 @@ def to_batch(samples: list[Sample]) -> Batch:
 
 
 class Collector:
-    """Gathers samples by project and feeds them to `ingest`, one project at a time."""
+    """Gathers samples by project and feeds them to `ingest`.
 
-    def __init__(self, ingest: Ingest, told: Callable[[int, Ingested], None]) -> None:
+    Args:
+        ingest: the reading flow; commits, or raises and has changed nothing.
+        told: hears what became of each batch.
+        aside: keeps a reading that the flow refuses.
+    """
+
+    def __init__(self, ingest: Ingest, told: Callable[[int, Ingested], None], aside: Aside) -> None:
         self._ingest = ingest
         self._told = told
+        self._aside = aside
         self._waiting: dict[int, list[Sample]] = {}
+        self._feeding: dict[int, asyncio.Task[None]] = {}
         self._count = 0
         self._filled = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._moved = asyncio.Condition()
 
     @property
     def waiting(self) -> int:
@@ -80,42 +96,83 @@ class Collector:
         return self._count
 
     async def put(self, project_id: int, sample: Sample) -> None:
-        """Take a sample; waits while the room is full."""
-        while self._count >= WAITING_MAX:
-            self._room.clear()
-            await self._room.wait()
+        """Take a sample; waits while the room, or this project's share of it, is full."""
+        if self._is_full(project_id):
+            async with self._moved:
+                await self._moved.wait_for(lambda: not self._is_full(project_id))
         self._waiting.setdefault(project_id, []).append(sample)
         self._count += 1
         self._filled.set()
 
-    async def run(self) -> None:
-        """Feed what waits, for ever."""
-        while True:
-            await self._filled.wait()
-            await asyncio.sleep(GATHER_S)
-            await self.flush()
+    def _is_full(self, project_id: int) -> bool:
+        mine = len(self._waiting.get(project_id, ()))
+        return self._count >= WAITING_MAX or mine >= PROJECT_WAITING_MAX
 
-    async def flush(self) -> None:
-        """Commit everything that waits now; what is not committed yet when cancelled waits on."""
-        self._filled.clear()
-        for project_id, samples in list(self._waiting.items()):
-            for _ in range(0, len(samples), CHUNK_MAX):
+    async def run(self) -> None:
+        """Feed what waits, for ever; projects side by side, each in its own order."""
+        try:
+            while True:
+                await self._filled.wait()
+                await asyncio.sleep(GATHER_S)
+                self._filled.clear()
+                for project_id in list(self._waiting):
+                    if project_id not in self._feeding:
+                        self._feeding[project_id] = asyncio.create_task(self._feed(project_id))
+        finally:
+            feeding = list(self._feeding.values())
+            for task in feeding:
+                task.cancel()
+            await asyncio.gather(*feeding, return_exceptions=True)
+
+    async def flush(self, within_s: float = STOP_S) -> None:
+        """Commit what waits now, as far as time allows; what is left stays waiting."""
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(self._feed(one) for one in list(self._waiting)))
+        except TimeoutError:
+            log.error("%d readings could not be stored before the end", self._count)
+
+    async def _feed(self, project_id: int) -> None:
+        """Commit one project's samples until none waits."""
+        try:
+            while samples := self._waiting.get(project_id):
                 part = samples[:CHUNK_MAX]
                 done = await self._commit(project_id, to_batch(part))
                 del samples[: len(part)]
                 self._count -= len(part)
-                if self._count < WAITING_MAX:
-                    self._room.set()
+                async with self._moved:
+                    self._moved.notify_all()
                 self._told(project_id, done)
+            self._waiting.pop(project_id, None)
+        finally:
+            self._feeding.pop(project_id, None)
 
     async def _commit(self, project_id: int, batch: Batch) -> Ingested:
+        """Try until it is committed; what the flow refuses for good is halved, then laid aside."""
+        wait_s, refused = RETRY_S, 0
+        while refused < REFUSED_MAX:
+            try:
+                return await self._ingest(project_id, batch)
+            except (DatabaseUnreachable, DatabaseBusy, OSError) as error:
+                log.warning("readings of project %d wait: %s", project_id, error)
+            except Exception:
+                log.exception("readings of project %d are refused", project_id)
+                refused += 1
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RETRY_MAX_S)
+        return await self._divide(project_id, batch)
+
+    async def _divide(self, project_id: int, batch: Batch) -> Ingested:
+        count = len(batch.meter_id)
+        if count > 1:
+            first = await self._commit(project_id, batch.take(slice(None, count // 2)))
+            return first + await self._commit(project_id, batch.take(slice(count // 2, None)))
         wait_s = RETRY_S
         while True:
             try:
-                return await self._ingest(project_id, batch)
+                await self._aside(project_id, batch)
+                return Ingested(unplaced=1)
             except (MeterhouseError, OSError) as error:
-                log.warning("readings of project %d wait: %s", project_id, error)
-            except Exception:
-                log.exception("readings of project %d wait", project_id)
+                log.warning("a refused reading of project %d waits: %s", project_id, error)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MAX_S)

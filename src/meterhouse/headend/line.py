@@ -7,12 +7,15 @@ once. Whatever is no frame (heartbeats, noise, late answers) is counted and drop
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.ports import Conversation, Decoder, Effect, Outcome
+
+log = logging.getLogger(__name__)
 
 REGISTRATION_BYTES_MAX = 128
 REGISTRATION_TIMEOUT_S = 20
@@ -31,6 +34,7 @@ class LineBusy(MeterhouseError):
 
 
 LOST = Outcome(Effect.UNKNOWN, why="line_lost")
+FAILED = Outcome(Effect.UNKNOWN, why="driver_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,11 @@ class Line(asyncio.Protocol):
             ask = next(self._talk) if first else self._talk.send(answer)
         except StopIteration as stop:
             self._end(stop.value)
+            return
+        except Exception:
+            # A defect of a driver costs one conversation, never the bus.
+            log.exception("a driver failed on line %s", self.name)
+            self._end(FAILED)
             return
         until = self._loop.time() + ask.timeout_ms / 1000
         if ask.frame:

@@ -33,7 +33,8 @@ LINES_MAX = 10_000
 # More than the backlog, or a fleet that returns in one instant would be refused.
 NAMELESS_MAX = 5_000
 BACKLOG = 4_096
-TASKS_MAX = 10_000
+# A pump a line, and a few short notes to the books beside them.
+TASKS_MAX = 2 * LINES_MAX
 ROSTER_S = 30
 SEEN_S = 20
 RETRY_S = 1
@@ -63,7 +64,7 @@ class HeadEnd:
         sent: Callable[[Claimed], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.settings = settings
-        self.collector = Collector(self._ingest, self._told)
+        self.collector = Collector(self._ingest, self._told, self._set_aside)
         self._db = db
         self._clock = clock
         self._tariffs = Tariffs()
@@ -116,7 +117,7 @@ class HeadEnd:
             self._tell_moved,
             self._tell_seen,
         ):
-            self._spawn(endless())
+            self._spawn(self._forever(endless))
 
     async def stop(self) -> None:
         """Hang up, and commit what has been read."""
@@ -146,6 +147,9 @@ class HeadEnd:
 
     async def _ingest(self, project_id: int, batch: reading.Batch) -> reading.Ingested:
         return await reading.ingest(self._db, self._tariffs, project_id, batch, self._clock())
+
+    async def _set_aside(self, project_id: int, batch: reading.Batch) -> None:
+        await reading.set_aside(self._db, project_id, batch, "refused", self._clock())
 
     def _told(self, project_id: int, done: reading.Ingested) -> None:  # noqa: ARG002
         for meter_id in done.soon:
@@ -219,6 +223,15 @@ class HeadEnd:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run what must never end, and begin it again should it fail all the same."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s begins again", work.__name__)
+            await asyncio.sleep(RETRY_S)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

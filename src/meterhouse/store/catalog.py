@@ -15,6 +15,8 @@ import asyncpg
 from meterhouse.errors import Conflict, NotFound
 from meterhouse.store.db import Connection, set_scope
 
+STRANGERS_MAX = 1_000
+
 
 async def insert_group(connection: Connection, name: str) -> int:
     """A new group of projects."""
@@ -285,12 +287,17 @@ async def clear_lines(
 
 
 async def note_stranger(connection: Connection, registration: str, peer: str, at: datetime) -> None:
-    """Remember a connection that named itself with an unknown registration text."""
+    """Remember a connection that named itself with an unknown registration text.
+
+    Anybody can connect, so only so many names are kept.
+    """
     await connection.execute(
-        """insert into stranger (registration, peer, first_at, last_at) values ($1, $2, $3, $3)
+        """insert into stranger (registration, peer, first_at, last_at)
+           select $1, $2, $3, $3 where (select count(*) from stranger) < $4
+               or exists (select from stranger where registration = $1)
            on conflict (registration) do update
            set peer = excluded.peer, last_at = excluded.last_at, tries = stranger.tries + 1""",
-        registration, peer, at,
+        registration, peer, at, STRANGERS_MAX,
     )  # fmt: skip
 
 

@@ -29,14 +29,25 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
-# How asyncpg says that the server, or the way to it, is gone.
+# How asyncpg says that the server, or the way to it, is gone; an internal error is what it raises
+# when it would reset a session whose server died in the middle of an answer (seen under kills).
 LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+)
+# How the server says "not now": a deadlock, a lock or statement that took too long, no room left,
+# or a standby. Nothing was changed, and trying again is right.
+BUSY = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 STATEMENT_TIMEOUT_MS = 120_000
 LOCK_TIMEOUT_MS = 30_000
@@ -47,6 +58,13 @@ class DatabaseUnreachable(MeterhouseError):
     """The database does not answer: {why}. Check that it runs and that database_url is right."""
 
     code = "database_unreachable"
+    http_status = 503
+
+
+class DatabaseBusy(MeterhouseError):
+    """The database cannot do this now: {why}. Nothing was changed; try again."""
+
+    code = "database_busy"
     http_status = 503
 
 
@@ -133,6 +151,8 @@ class Database:
             if isinstance(error, ValueError):
                 raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
+        except BUSY as error:
+            raise DatabaseBusy(why=str(error)) from error
 
     @asynccontextmanager
     async def listener(

@@ -204,7 +204,7 @@ async def read_purse(connection: Connection, project_id: int, point_id: int) -> 
 
 
 async def accruals_to_book(
-    connection: Connection, project_id: int, account_id: int | None, least_nano: int
+    connection: Connection, project_id: int, account_id: int | None, least_nano: int, count: int
 ) -> list[asyncpg.Record]:
     """Points (locked) whose accrual holds at least one whole coin; of one account, or of all."""
     return await connection.fetch(
@@ -212,8 +212,8 @@ async def accruals_to_book(
            from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
            where ps.project_id = $1 and abs(ps.accrued_nano) >= $3 and p.account_id is not null
            and ($2::int8 is null or p.account_id = $2)
-           order by ps.point_id for update of ps""",
-        project_id, account_id, least_nano,
+           order by ps.point_id limit $4 for update of ps""",
+        project_id, account_id, least_nano, count,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from meterhouse.errors import MeterhouseError
 from meterhouse.store.db import (
     APP,
     MAINTENANCE,
@@ -25,15 +26,25 @@ from meterhouse.store.db import (
 LOCK = 7_301_645
 
 
+class RightsMissing(MeterhouseError):
+    """The database's user may not prepare it: {why}. The operator's guide has the lines to run."""
+
+    code = "rights_missing"
+
+
 async def migrate(address: Address) -> str:
     """Create what is missing and answer the revision the database now has.
 
     Raises:
-        DatabaseUnreachable: no connection as a user who may create roles.
+        DatabaseUnreachable: no connection.
+        RightsMissing: the user may not create the roles that are missing.
     """
     if not address.url:
         await _create_database(address)
-    await _create_roles(address)
+    try:
+        await _create_roles(address)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RightsMissing(why=str(error)) from error
 
     async def connect() -> RawConnection:
         return await asyncpg.connect(**address.arguments(None))

@@ -61,13 +61,21 @@ async def set_override(
 
 
 async def set_relay(
-    connection: Connection, project_id: int, point_id: int, relay: int, keep_power: bool | None
+    connection: Connection,
+    project_id: int,
+    point_id: int,
+    relay: int,
+    keep_power: bool | None,
+    at: datetime,
 ) -> None:
-    """Note what the meter itself said of its relay, and of keep-power where it said so."""
+    """Note what the meter itself said of its relay, and of keep-power where it said so.
+
+    An older word never overwrites a newer one: samples wait in queues, read-backs do not.
+    """
     await connection.execute(
-        """update point_state set relay = $3, keep_power = coalesce($4::int2, keep_power)
-           where project_id = $1 and point_id = $2""",
-        project_id, point_id, relay, None if keep_power is None else int(keep_power),
+        """update point_state set relay = $3, keep_power = coalesce($4::int2, keep_power),
+               relay_at = $5 where project_id = $1 and point_id = $2 and relay_at <= $5""",
+        project_id, point_id, relay, None if keep_power is None else int(keep_power), at,
     )  # fmt: skip
 
 

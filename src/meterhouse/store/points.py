@@ -21,7 +21,9 @@ Columns = dict[str, Ints]
 NO_FLOOR_MINOR = -(10**17)
 REGISTERS = tuple(f"good_{index}_milli" for index in range(5))
 SUSPECTS = tuple(f"suspect_{index}_milli" for index in range(5))
-INSTANTS = frozenset({"read_at", "good_at", "suspect_at", "block_period_at", "noticed_at"})
+INSTANTS = frozenset(
+    {"read_at", "good_at", "suspect_at", "block_period_at", "relay_at", "noticed_at"}
+)
 # Few points have a suspect; their tracks are asked for apart.
 TRACK = ("suspect_at", *SUSPECTS)
 
@@ -45,6 +47,7 @@ STATE = {
     "block_period_at": "block_period_at",
     "accrued_nano": "accrued_nano",
     "relay": "relay",
+    "relay_at": "relay_at",
     "keep_power": "keep_power",
     "warning_level": "warning_level",
     "noticed_at": "noticed_at",

@@ -35,13 +35,16 @@ QUESTIONS: dict[str, str] = {
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c
             group by 1, 2) c using (project_id, point_id)
         where s.rated_nano <> coalesce(c.total, 0)""",
-    "booked plus accrued equals rated at every point": """
+    "booked plus accrued equals rated wherever the platform keeps the money": """
         select count(*) from point_state s join project p on p.id = s.project_id
+        join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
+            and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
                 sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
-            where t.kind = 'booking' group by 1, 2) b using (project_id, point_id)
+            where t.kind = 'booking' group by 1, 2) b
+            on (b.project_id, b.point_id) = (s.project_id, s.point_id)
         where s.rated_nano <> s.accrued_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
     "charged intervals of a chain neither overlap nor leave a gap": f"""

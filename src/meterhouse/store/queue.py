@@ -56,6 +56,7 @@ class NewNotice:
     text: str
     key: str
     point_id: int | None = None
+    tells_cutoff: bool = False
 
 
 async def insert_command(
@@ -115,16 +116,62 @@ async def standing_orders(
 
 async def withdraw(
     connection: Connection, project_id: int, meter_id: int, kinds: Iterable[CommandKind],
-    why: str, at: datetime,
+    reasons: Iterable[Reason], why: str, at: datetime,
 ) -> int:  # fmt: skip
-    """Withdraw the queued commands of these kinds of one meter; answers how many."""
+    """Withdraw one meter's queued commands of these kinds and reasons; answers how many."""
     rows = await connection.fetch(
-        """update command set state = 'withdrawn', why = $4, ended_at = $5
-           where project_id = $1 and meter_id = $2 and kind = any($3::text[]) and state = 'queued'
-           returning id""",
-        project_id, meter_id, list(kinds), why, at,
+        """update command set state = 'withdrawn', why = $5, ended_at = $6
+           where project_id = $1 and meter_id = $2 and kind = any($3::text[])
+           and reason = any($4::text[]) and state = 'queued' returning id""",
+        project_id, meter_id, list(kinds), list(reasons), why, at,
     )  # fmt: skip
     return len(rows)
+
+
+async def recent_disconnects(
+    connection: Connection, project_id: int, reason: Reason, actor_id: int | None, since: datetime
+) -> set[int]:
+    """The meters that a reason (and one person, where named) was to disconnect since, and may."""
+    rows = await connection.fetch(
+        """select distinct meter_id from command where project_id = $1 and kind = 'disconnect'
+           and reason = $2 and created_at > $4 and ($3::int8 is null or actor_id = $3)
+           and state <> 'withdrawn'""",
+        project_id, reason, actor_id, since,
+    )  # fmt: skip
+    return {row["meter_id"] for row in rows}
+
+
+async def waiting_read(connection: Connection, project_id: int, meter_id: int) -> int | None:
+    """A read of this meter that waits already; asking twice brings nothing."""
+    found: int | None = await connection.fetchval(
+        """select id from command where project_id = $1 and meter_id = $2 and kind = 'read'
+           and state = 'queued' order by id limit 1""",
+        project_id, meter_id,
+    )  # fmt: skip
+    return found
+
+
+async def is_open(connection: Connection, project_id: int, kind: AlarmKind, subject: str) -> bool:
+    """Whether this alarm is open."""
+    return bool(
+        await connection.fetchval(
+            """select exists (select from alarm where project_id = $1 and kind = $2
+               and subject = $3 and closed_at is null)""",
+            project_id, kind, subject,
+        )
+    )  # fmt: skip
+
+
+async def close_alarm(
+    connection: Connection, project_id: int, alarm_id: int, kinds: Iterable[AlarmKind], at: datetime
+) -> bool:
+    """Close one open alarm by hand, if its kind is one of these."""
+    done = await connection.fetchval(
+        """update alarm set closed_at = $4 where project_id = $1 and id = $2
+           and kind = any($3::text[]) and closed_at is null returning id""",
+        project_id, alarm_id, list(kinds), at,
+    )  # fmt: skip
+    return done is not None
 
 
 async def next_command(
@@ -151,11 +198,16 @@ async def set_command(
     connection: Connection, project_id: int, command_id: int, state: CommandState, why: str,
     at: datetime,
 ) -> asyncpg.Record | None:  # fmt: skip
-    """Move a command on; a state that has ended never changes again (answers None then)."""
+    """Move a command on; a state that has ended never changes again (answers None then).
+
+    But for one: whoever was thought dead may still say what came of its command.
+    """
     column = "sent_at" if state is CommandState.SENT else "ended_at"
     return await connection.fetchrow(
         f"""update command set state = $3, why = $4, {column} = $5
-        where project_id = $1 and id = $2 and state in ('queued', 'sent') returning *""",
+        where project_id = $1 and id = $2
+        and (state in ('queued', 'sent') or (state = 'unknown' and why = 'interrupted'))
+        returning *""",
         project_id, command_id, state, why, at,
     )  # fmt: skip
 
@@ -221,12 +273,12 @@ async def insert_notices(
     """Queue notices; a key that is there already is left alone."""
     await connection.executemany(
         """insert into notice (project_id, channel, recipient, subject, text, key, point_id,
-               next_at, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+               tells_cutoff, next_at, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
            on conflict (project_id, key) do nothing""",
         [
             (
                 project_id, one.channel, one.recipient, one.subject, one.text, one.key,
-                one.point_id, at,
+                one.point_id, one.tells_cutoff, at,
             )
             for one in notices
         ],

@@ -42,20 +42,22 @@ BANDS = tuple(f"band_{index}_milli" for index in range(1, 5))
 ROUND: Layout = (
     ("point_id", INT8), ("read_at", TIMESTAMP), ("good_at", TIMESTAMP),
     *((name, INT8) for name in REGISTERS), ("block_milli", INT8),
-    ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("relay", INT2), ("keep_power", INT2),
-    ("power_w", INT8), ("credit_minor", INT8), ("warning_level", INT2),
+    ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("accrual_nano", INT8),
+    ("relay", INT2), ("relay_at", TIMESTAMP), ("keep_power", INT2), ("power_w", INT8),
+    ("credit_minor", INT8), ("warning_level", INT2),
 )  # fmt: skip
 _ROUND_TABLE = f"""create temporary table if not exists round_state (
     point_id int8, read_at timestamptz, good_at timestamptz,
     {", ".join(f"{name} int8" for name in REGISTERS)}, block_milli int8,
-    block_period_at timestamptz, amount_nano int8, relay int2, keep_power int2, power_w int8,
-    credit_minor int8, warning_level int2) on commit delete rows"""
+    block_period_at timestamptz, amount_nano int8, accrual_nano int8, relay int2,
+    relay_at timestamptz, keep_power int2, power_w int8, credit_minor int8, warning_level int2)
+    on commit delete rows"""
 _ROUND_UPDATE = f"""update point_state ps set
     read_at = greatest(ps.read_at, r.read_at), good_at = r.good_at,
     {", ".join(f"{name} = r.{name}" for name in REGISTERS)},
     block_milli = r.block_milli, block_period_at = r.block_period_at,
-    rated_nano = ps.rated_nano + r.amount_nano, accrued_nano = ps.accrued_nano + r.amount_nano,
-    relay = r.relay, keep_power = r.keep_power, power_w = r.power_w,
+    rated_nano = ps.rated_nano + r.amount_nano, accrued_nano = ps.accrued_nano + r.accrual_nano,
+    relay = r.relay, relay_at = r.relay_at, keep_power = r.keep_power, power_w = r.power_w,
     reported_credit_minor = r.credit_minor, warning_level = r.warning_level
     from round_state r where ps.project_id = $1 and ps.point_id = r.point_id
     and ps.point_id between $2 and $3"""

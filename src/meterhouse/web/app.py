@@ -16,7 +16,7 @@ from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.console import alarms, lists, room, rooms, session
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
@@ -76,7 +76,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    for page in (session, rooms, room, lists):
+    for page in (session, rooms, room, alarms, lists):
         app.include_router(page.router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)

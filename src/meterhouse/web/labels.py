@@ -183,6 +183,11 @@ CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 WHY: Final = {
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
+    "line_lost": N_("The connection to the gateway was lost"),
+    "driver_error": N_("The driver failed; see the log"),
+    "forced_off": N_("A person has switched it off"),
+    "keep_power_unchanged": N_("The meter did not change keep-power"),
+    "status_unreadable": N_("The meter's state could not be read"),
     "no_such_data": N_("The meter does not know this data"),
     "wrong_password": N_("Wrong meter password"),
     "keep_power": N_("Power is kept on"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
@@ -56,6 +57,12 @@ def room_link(row: Any) -> str | None:
     return None if row["room_id"] is None else f"rooms/{row['room_id']}"
 
 
+def close_link(row: Any) -> str | None:
+    """Where an alarm that nothing else closes can be closed by hand."""
+    by_hand = row["closed_at"] is None and row["kind"] in alarm.BY_HAND
+    return f"alarms/{row['id']}/close" if by_hand else None
+
+
 def relay_colour(row: Any) -> str:
     """The colour of a relay's word."""
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
@@ -82,6 +89,8 @@ ALARMS: Final = ListView(
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
             Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
             Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("close", N_("By hand"), lambda row: close_link(row) and N_("Close"), Kind.WORD,
+                   link=close_link),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),

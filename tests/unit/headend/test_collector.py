@@ -10,7 +10,7 @@ from meterhouse.headend import collector as collector_module
 from meterhouse.headend.collector import Collector, Sample, to_batch
 from meterhouse.model import Relay
 from meterhouse.ports import Values
-from meterhouse.store.db import DatabaseUnreachable
+from meterhouse.store.db import DatabaseBusy, DatabaseUnreachable
 from meterhouse.units import to_us
 
 NOON = datetime(2026, 3, 4, 4, tzinfo=UTC)
@@ -23,16 +23,26 @@ class Books:
         self.batches = []
         self.failing = []
         self.tried = 0
+        self.aside = []
+        self.poison = None
+        self.is_stuck = None
         self.is_open = asyncio.Event()
         self.is_open.set()
 
     async def ingest(self, project_id, batch):
         self.tried += 1
         await self.is_open.wait()
+        if project_id == self.is_stuck:
+            raise DatabaseBusy(why="locked")
+        if self.poison in batch.meter_id.tolist():
+            raise ZeroDivisionError
         if self.failing:
             raise self.failing.pop(0)
         self.batches.append((project_id, batch.meter_id.tolist()))
         return Ingested(fresh=len(batch.meter_id))
+
+    async def keep(self, project_id, batch):
+        self.aside.append((project_id, batch.meter_id.tolist()))
 
     def meters(self, project_id=1):
         return [one for project, meters in self.batches if project == project_id for one in meters]
@@ -52,7 +62,9 @@ async def told():
 async def collector(books, told, monkeypatch):
     monkeypatch.setattr(collector_module, "GATHER_S", 0)
     monkeypatch.setattr(collector_module, "RETRY_S", 0)
-    return Collector(books.ingest, lambda project_id, done: told.append((project_id, done.fresh)))
+    return Collector(
+        books.ingest, lambda project_id, done: told.append((project_id, done.fresh)), books.keep
+    )
 
 
 def sample(meter_id, **values):
@@ -171,3 +183,43 @@ async def test_what_was_under_way_when_the_house_stopped_is_committed_after_all(
     await collector.flush()
     assert books.meters() == [1]
     assert collector.waiting == 0
+
+
+async def test_one_reading_that_is_refused_for_good_is_laid_aside_and_the_rest_goes_on(
+    collector, books, told
+):
+    books.poison = 6
+    for meter_id in range(10):
+        await collector.put(1, sample(meter_id))
+    await collector.flush()
+    assert books.aside == [(1, [6])]
+    assert sorted(books.meters()) == [0, 1, 2, 3, 4, 5, 7, 8, 9]
+    assert told == [(1, 9)]
+
+
+async def test_a_project_that_cannot_be_stored_keeps_no_other_waiting(
+    collector, books, monkeypatch
+):
+    monkeypatch.setattr(collector_module, "PROJECT_WAITING_MAX", 3)
+    books.is_stuck = 1
+    running = asyncio.create_task(collector.run())
+    stuck = [asyncio.create_task(collector.put(1, sample(one))) for one in range(5)]
+    await turns()
+    for meter_id in range(5):
+        await collector.put(2, sample(meter_id))
+        await turns()
+    assert books.meters(2) == list(range(5))
+    assert sum(bus.done() for bus in stuck) == 3
+    books.is_stuck = None
+    await asyncio.gather(*stuck)
+    while collector.waiting:
+        await turns()
+    assert books.meters(1) == list(range(5))
+    running.cancel()
+
+
+async def test_stopping_ends_even_when_nothing_can_be_stored(collector, books):
+    books.is_stuck = 1
+    await collector.put(1, sample(1))
+    await collector.flush(within_s=0.01)
+    assert collector.waiting == 1

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from meterhouse.errors import Unreadable
-from meterhouse.flows import command, monitor, recharge
+from meterhouse.flows import alarm, command, monitor, recharge
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
@@ -224,6 +224,19 @@ async def list_alarms(
         request, project_id, "alarms", paging, sort, **filters, **_span(opened_from, opened_to)
     )
     return schemas.Page[schemas.Alarm](**_shaped(page, shapes.alarm))
+
+
+@router.post(
+    "/projects/{project_id}/alarms/{alarm_id}/close",
+    dependencies=_may(Verb.ALARM_CLOSE),
+    tags=["alarms"],
+    status_code=204,
+)
+async def close_alarm(request: Request, project_id: int, alarm_id: int) -> Response:
+    """Close an alarm that nothing else closes; a stopped sweep then goes on."""
+    services = request.app.state.services
+    await alarm.close(services.database, project_id, alarm_id, services.clock())
+    return Response(status_code=204)
 
 
 @router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])

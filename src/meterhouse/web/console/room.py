@@ -5,7 +5,7 @@ never know what a command does to a meter or a payment to a purse: each operatio
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from meterhouse.web.views import READINGS
 from meterhouse.words import N_
 
 router = APIRouter()
+
+DESK_KEY_CHARS_MIN: Final = 16
 
 REASON_MIN_CHARS: Final = 2
 REASON_MAX_CHARS: Final = 200
@@ -109,6 +111,20 @@ def read_amount_minor(text: str, fmt: Formats) -> Minor:
         low, high = fmt.money(1), fmt.money(recharge.PAYMENT_MINOR_MAX)
         raise AmountUnusable(low=low, high=high, decimals=exponent)
     return Minor(amount_minor)
+
+
+class FormKeyMissing(BadInput):
+    """This form is not complete; load it again."""
+
+    code = "form_key_missing"
+
+
+def _desk_key(typed: Mapping[str, str]) -> str:
+    """What makes this payment this one; without it a second equal one could not be told apart."""
+    key = typed.get("key", "")
+    if not key.isalnum() or len(key) < DESK_KEY_CHARS_MIN:
+        raise FormKeyMissing
+    return f"desk:{key}"
 
 
 def check_reason(text: str) -> str:
@@ -234,7 +250,7 @@ async def credit(request: Request, project_id: int, room_id: int, point_id: int)
         done = await recharge.add_credit(
             services.database, project_id, point_id, amount_minor,
             typed["channel"] if typed.get("channel") in CHANNELS else "cash",
-            f"desk:{typed.get('key', '')}", typed.get("reason", "")[:REASON_MAX_CHARS],
+            _desk_key(typed), typed.get("reason", "")[:REASON_MAX_CHARS],
             request.state.caller.person_id, services.clock(),
         )  # fmt: skip
     except BadInput as error:

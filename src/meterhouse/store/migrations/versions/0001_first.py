@@ -227,6 +227,7 @@ RIVER = (
         rated_nano bigint not null default 0,
         accrued_nano bigint not null default 0,
         relay smallint not null default 0,
+        relay_at timestamptz not null default {NEVER},
         keep_power smallint not null default -1,
         power_w bigint not null default -1,
         reported_credit_minor bigint not null default -1,
@@ -352,6 +353,7 @@ QUEUE = (
         foreign key (project_id, meter_id) references meter (project_id, id)) with (fillfactor = 70)""",
     """create index command_live on command (project_id, gateway_id, id) where state in ('queued', 'sent')""",
     "create index command_meter on command (project_id, meter_id, id)",
+    "create index command_time on command (project_id, created_at)",
     """create table alarm (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
@@ -376,6 +378,7 @@ QUEUE = (
         text text not null,
         point_id bigint,
         key text not null,
+        tells_cutoff boolean not null default false,
         state text not null default 'queued' check (state in ('queued', 'sent', 'failed')),
         tries integer not null default 0,
         next_at timestamptz not null,
@@ -438,7 +441,8 @@ def upgrade() -> None:
     op.execute("grant select, insert, update on all tables in schema meterhouse to meterhouse_app")
     op.execute("grant delete on session to meterhouse_app")
     op.execute("revoke all on alembic_version from meterhouse_app")
-    op.execute("revoke execute on function ensure_partition(timestamptz) from public")
+    op.execute("revoke execute on all functions in schema meterhouse from public")
+    op.execute("grant execute on function scope_ids() to meterhouse_app, meterhouse_maintenance")
     op.execute(
         "grant execute on function ensure_partition(timestamptz), all_project_ids() to meterhouse_app"
     )
