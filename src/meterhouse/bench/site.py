@@ -25,7 +25,8 @@ from meterhouse.store.server import EmbeddedServer
 ROOMS_A_FLOOR = 20
 FLOORS_A_BUILDING = 25
 CREDITS_MINOR = (2_000, 62_000)
-# A household may be cut off at once, at any hour, however many there are.
+# A household may be cut off at once, at any hour, however many there are; none has an e-mail
+# address, so that no delivery has to be waited for.
 POLICY = {
     "quiet_start_minute": 0, "quiet_end_minute": 0, "quiet_weekdays": [], "notice_age_s": 0,
     "disconnect_without_channel": True, "sweep_count_max": 100_000, "sweep_percent_max": 100,

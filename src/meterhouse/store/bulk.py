@@ -27,8 +27,8 @@ _PLACES = f"""insert into place (project_id, id, parent_id, kind, name, sort, ar
     overriding system value
     select project_id, id, ($4::int8[])[1 + n / $5], 'room', 'R' || n, n % $5, 6000
     from {_ROOMS}"""
-_CUSTOMERS = f"""insert into customer (project_id, id, name, email) overriding system value
-    select project_id, id, 'Household ' || n, 'h' || n || '@example.org' from {_ROOMS}"""
+_CUSTOMERS = f"""insert into customer (project_id, id, name) overriding system value
+    select project_id, id, 'Household ' || n from {_ROOMS}"""
 _AGREEMENTS = f"""insert into agreement (project_id, id, kind, customer_id, valid_from)
     overriding system value select project_id, id, 'tenant', id, opened_at from {_ROOMS}"""
 _ACCOUNTS = f"""insert into account (project_id, id, kind, compartment, agreement_id, unit,
