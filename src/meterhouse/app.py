@@ -8,6 +8,7 @@ committed before the database goes.
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -49,6 +50,15 @@ class SchemaOld(MeterhouseError):
 def utc_now() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
+
+
+class PortTaken(MeterhouseError):
+    """{what} cannot listen on {host}:{port}: {why}. Stop what uses it, or choose another port."""
+
+    code = "port_taken"
+
+    def __init__(self, what: str, host: str, port: int, error: OSError) -> None:
+        super().__init__(what=what, host=host, port=port, why=error.strerror or str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,10 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
         )
         db = await _database(stack, house.address, HEADEND_CONNECTIONS)
         house.headend = HeadEnd(db, plan.clock, chosen)
-        await house.headend.start()
+        try:
+            await house.headend.start()
+        except OSError as error:
+            raise PortTaken("head end", chosen.host, chosen.port, error) from error
         stack.push_async_callback(house.headend.stop)
     if "web" in plan.parts:
         await _start_web(stack, house)
@@ -224,7 +237,11 @@ async def _start_web(stack: AsyncExitStack, house: House) -> None:
         create_app(services), host=settings.host, port=settings.port, log_config=None,
         access_log=False, lifespan="off", timeout_graceful_shutdown=3,
     )  # fmt: skip
-    listening = config.bind_socket()
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise PortTaken("console", settings.host, settings.port, error) from error
     house.web_port = listening.getsockname()[1]
     server = _Quiet(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

@@ -29,7 +29,7 @@ from meterhouse.sim.meter import SimMeter
 from meterhouse.sim.plan import plan_town
 from meterhouse.sim.spec import RoomSpec, TownSpec
 from meterhouse.sim.town import Town
-from meterhouse.units import Minor, to_us
+from meterhouse.units import Minor, to_decimal, to_us
 
 METERS, GATEWAYS = 203, 8
 BOOKS = Path(__file__).with_name("demo_town.toml")
@@ -202,7 +202,7 @@ class Story:
                     clock = self._present.now().astimezone(ZONE)
                     typer.echo(
                         f"{clock:%m-%d %H:%M}  {point.building} {point.room}  "
-                        f"relay {point.relay.name.lower()}  balance {point.available_minor}"
+                        f"relay {point.relay.name.lower()}  balance {shown(point)}"
                     )
                     if point.relay is Relay.OPEN and not self._paid:
                         self._paid = True
@@ -216,6 +216,11 @@ class Story:
             f"demo-{point_id}", "the demo's tenant pays", None, self._present.now(),
         )  # fmt: skip
         typer.echo("             a tenant has paid 50.00")
+
+
+def shown(point: monitor.PointNow) -> str:
+    """What a household can still spend, in yuan."""
+    return "-" if point.available_minor is None else to_decimal(point.available_minor, 2)
 
 
 def total_wh(meter: SimMeter) -> int:

@@ -33,7 +33,7 @@ PEOPLE = (
         name text not null,
         password_hash text,
         key_hash bytea unique,
-        language text not null default 'zh-Hans',
+        language text not null default '',
         failed_count integer not null default 0,
         failed_at timestamptz,
         disabled_at timestamptz,
