@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meterhouse.flows import command
+from meterhouse.flows import command, reading
 from meterhouse.model import AlarmKind, CommandKind, Override, Relay
 from meterhouse.store import monitor, queue
 from meterhouse.store.db import maintenance
@@ -205,6 +205,18 @@ async def test_a_sweep_is_counted_over_the_batches_it_comes_in(new_site):
     site.clock.step(minutes=30)
     asked = [(await site.say(FIRST_MILLI + 1_000, room)).commands for room in range(4)]
     assert asked == [1, 1, 0, 0]
+    assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
+
+
+async def test_two_halves_of_a_round_side_by_side_are_one_sweep(new_site, monkeypatch):
+    monkeypatch.setattr(reading, "ALONE_MAX", 1)
+    monkeypatch.setattr(monitor, "LOCK_BITS", 0)
+    site = await new_site(rooms=5, policy=HASTY | {"sweep_count_max": 3, "sweep_percent_max": 0})
+    await site.read(*((meter_id, MORNING, FIRST_MILLI) for meter_id in site.meters))
+    at = site.clock.step(minutes=30)
+    done = await site.read(*((one, at, FIRST_MILLI + 1_000) for one in site.meters))
+    # Two and three meters: either half alone may be done, both together may not.
+    assert done.commands in (2, 3)
     assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
 
 

@@ -298,6 +298,7 @@ async def _within_sweep(
         return due
     project_id, subject = setting.project_id, f"project:{setting.project_id}"
     others = [one for one in due if one[2] is not Reason.ARREARS]
+    await monitor.lock_sweep(connection, project_id)
     if await queue.is_open(connection, project_id, AlarmKind.SWEEP_STOPPED, subject):
         return others
     since = at - timedelta(seconds=setting.reading_interval_s)
