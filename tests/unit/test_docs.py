@@ -7,8 +7,6 @@ from meterhouse.config import PREFIX, Settings
 from meterhouse.meter_models.schema import MeterModel
 from meterhouse.rating.delta import Verdict
 from meterhouse.store.proofs import QUESTIONS
-from meterhouse.web.access import verb_of
-from meterhouse.web.api import v1
 from tidy import ROOT
 
 DOCS = ROOT / "docs"
