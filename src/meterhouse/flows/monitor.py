@@ -161,6 +161,21 @@ async def room(db: Database, project_id: int, room_id: int, timezone: str, at: d
     return RoomNow(points, days, commands)
 
 
+async def point(
+    db: Database, project_id: int, *, point_id: int | None = None, meter_id: int | None = None
+) -> PointNow:
+    """One point, by its id or by that of its meter.
+
+    Raises:
+        NotFound: there is none in this project.
+    """
+    async with db.transaction([project_id]) as connection:
+        row = await reports.one_point(connection, project_id, point_id, meter_id)
+    if row is None:
+        raise NotFound(*(("Point", point_id) if point_id else ("Meter", meter_id)))
+    return points_now([row])[0]
+
+
 async def command(db: Database, project_id: int, command_id: int) -> Any:
     """One command's row with its room. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:

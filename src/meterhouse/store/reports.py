@@ -99,6 +99,15 @@ async def room_points(
     return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
 
 
+async def one_point(
+    connection: Connection, project_id: int, point_id: int | None, meter_id: int | None
+) -> asyncpg.Record | None:
+    """The point of an id, or the one a meter in service hangs at."""
+    return await connection.fetchrow(
+        f"{_POINTS} and (p.id = $2 or m.id = $3)", project_id, point_id, meter_id
+    )
+
+
 async def days(
     connection: Connection, project_id: int, point_id: int, timezone: str, since: datetime
 ) -> list[asyncpg.Record]:
