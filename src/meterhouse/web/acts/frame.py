@@ -32,7 +32,8 @@ class Ask:
         title: its label, a message id.
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
-        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag` or `file`.
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or
+            `hidden` for what the page itself knows.
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
     """
@@ -127,6 +128,7 @@ class Act(Generic[Input]):
             anew.
         then: the page to go to instead of staying.
         watch: whether `then` is a part that shows progress in the dialog.
+        preview: what it would do, as (message id, text), shown while its fields are filled in.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Act(Generic[Input]):
     told: Callable[[Doing, Any], Choices] | None = None
     then: Callable[[Doing, Any], str] | None = None
     watch: bool = False
+    preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
 
     @property
     def slug(self) -> str:

@@ -66,6 +66,11 @@ def add_forms(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
         router.add_api_route(
             act.page, _doer(act), methods=["POST"], dependencies=may, name=f"{name}_do"
         )
+        if act.preview is not None:
+            router.add_api_route(
+                f"{act.page}/preview", _previewer(act), methods=["GET"], dependencies=may,
+                name=f"{name}_preview",
+            )  # fmt: skip
 
 
 def doing_of(request: Request, via: Via, key: str = "") -> Doing:
@@ -175,6 +180,26 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
         return await _after(request, act, doing, answered.answer)
 
     return post
+
+
+def _previewer(act: Act[Any]) -> Callable[..., Any]:
+    """What the act would do with the fields as they are; nothing while they cannot be used."""
+
+    async def preview(request: Request) -> Response:
+        doing = doing_of(request, Via.CONSOLE)
+        typed = {name: text for name, text in request.query_params.items()
+                 if name in act.form.model_fields and text.strip()}  # fmt: skip
+        facts: dict[str, Any] = {"told": (), "why": ""}
+        try:
+            assert act.preview is not None
+            facts["told"] = await act.preview(doing, act.form.model_validate(typed))
+        except ValidationError:
+            pass
+        except BadInput as error:
+            facts["why"] = doing.words.error(error)
+        return render(request, "act_preview.html", facts)
+
+    return preview
 
 
 async def read_form(act: Act[Any], sent: FormData) -> dict[str, Any]:
