@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.web.access import NotSignedIn
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
@@ -25,6 +25,7 @@ from meterhouse.words import N_, Words
 log = logging.getLogger(__name__)
 
 _LOG_LINE: Final = "request %s: %s failed"
+FIELDS_TOLD_MAX: Final = 200
 PROBLEM_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:meterhouse:error:"
 
@@ -46,7 +47,8 @@ class Problem(BaseModel):
     detail: str = Field(description="What happened, in the language asked for.")
     instance: str = Field(description="Request id, as in the `X-Request-ID` header and our log.")
     fields: list[FieldProblem] | None = Field(
-        default=None, description="For code `fields_invalid`: each part that cannot be used."
+        default=None,
+        description="For `fields_invalid` and `rows_refused`: what cannot be used.",
     )
 
 
@@ -120,7 +122,21 @@ async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
-    return answer(request, error)
+    return answer(request, error, fields=_row_fields(request, error))
+
+
+def _row_fields(request: Request, error: MeterhouseError) -> list[FieldProblem] | None:
+    """Which rows of a request cannot be used, where the error says so."""
+    if not isinstance(error, RowsRefused):
+        return None
+    words = words_of(request)
+    return [
+        FieldProblem(
+            field=f"body.rows.{one.row}{'.' if one.field else ''}{one.field}",
+            detail=words.error(one.error),
+        )
+        for one in error.faults[:FIELDS_TOLD_MAX]
+    ]
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

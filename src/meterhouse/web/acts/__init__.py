@@ -1,11 +1,15 @@
 """Everything that can be done, as declarations; the API and the console are made from this list.
 
-Owns the list alone. A further act is declared in its noun's room and named there in `ACTS`.
+Owns the lists alone. A further act is declared in its noun's room and named there in `ACTS`; a
+spreadsheet that people bring is named in `SHEETS`.
 """
 
 from typing import Any, Final
 
 from meterhouse.web.acts import alarm, meter, money
 from meterhouse.web.acts.frame import Act
+from meterhouse.web.acts.sheets import Sheet
 
 ACTS: Final[tuple[Act[Any], ...]] = (*alarm.ACTS, *meter.ACTS, *money.ACTS)
+
+SHEETS: Final[tuple[Sheet[Any], ...]] = ()

@@ -6,7 +6,7 @@ with its audit entry, and know a repeated request by its key. Must never know a 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -44,6 +44,12 @@ class Ask:
     kind: str = "text"
     words: Mapping[str, str] | None = None
     choices: "Callable[[Doing], Awaitable[Choices]] | None" = None
+
+    async def offered(self, doing: "Doing") -> Choices:
+        """What a choice offers, in the reader's language."""
+        if self.choices is not None:
+            return await self.choices(doing)
+        return [(key, doing.words(word)) for key, word in (self.words or {}).items()]
 
 
 class Form(BaseModel):
@@ -91,6 +97,10 @@ class Doing:
     fmt: Formats | None
     words: Words
     services: Services
+
+    def within(self, db: Database) -> "Doing":
+        """The same, inside a transaction already begun."""
+        return replace(self, db=db)
 
     @property
     def project_id(self) -> int:

@@ -7,7 +7,6 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Request
@@ -20,7 +19,7 @@ from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, number_of
-from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 from meterhouse.web.problems import field_text
 
@@ -94,7 +93,7 @@ async def do(act: Act[Any], doing: Doing, form: Form) -> Answered:
     """Run an act's flow in the one transaction with its entry and its answer."""
 
     async def work(db: Database) -> Done:
-        return await act.run(replace(doing, db=db), form)
+        return await act.run(doing.within(db), form)
 
     asked = {"ids": dict(doing.ids), "form": form.model_dump(mode="json")}
     project_ids = [doing.scope.project_id] if doing.scope else []
@@ -157,9 +156,7 @@ def _shower(act: Act[Any]) -> Callable[..., Any]:
 def _doer(act: Act[Any]) -> Callable[..., Any]:
     async def post(request: Request) -> Response:
         sent = await request.form()
-        key = str(sent.get(_KEY_FIELD, ""))
-        if not key.isalnum() or not _KEY_CHARS_MIN <= len(key) <= _KEY_CHARS_MAX:
-            raise FormKeyMissing
+        key = form_key(sent)
         doing = doing_of(request, Via.CONSOLE, f"form:{key}")
         typed = await read_form(act, sent)
         try:
@@ -202,6 +199,14 @@ def _previewer(act: Act[Any]) -> Callable[..., Any]:
     return preview
 
 
+def form_key(sent: FormData) -> str:
+    """What makes a form this one and no other. Raises `FormKeyMissing`."""
+    key = str(sent.get(_KEY_FIELD, ""))
+    if not key.isalnum() or not _KEY_CHARS_MIN <= len(key) <= _KEY_CHARS_MAX:
+        raise FormKeyMissing
+    return key
+
+
 async def read_form(act: Act[Any], sent: FormData) -> dict[str, Any]:
     """What was typed, by field; an empty optional field counts as not typed."""
     typed: dict[str, Any] = {}
@@ -227,7 +232,7 @@ async def _form(
 ) -> Response:  # fmt: skip
     choices: dict[str, Choices] = {}
     for name, (_, ask) in act.asks.items():
-        choices[name] = await _choices(ask, doing)
+        choices[name] = await ask.offered(doing)
     initial = {name: _initial(info.default) for name, (info, _) in act.asks.items()}
     facts = {
         "act": act,
@@ -244,12 +249,6 @@ async def _form(
     }
     template = "act.html" if is_fragment(request) else "act_page.html"
     return render(request, template, facts, status if wrong else 200)
-
-
-async def _choices(ask: Ask, doing: Doing) -> Choices:
-    if ask.choices is not None:
-        return await ask.choices(doing)
-    return [(key, doing.words(word)) for key, word in (ask.words or {}).items()]
 
 
 def _initial(default: Any) -> Any:
