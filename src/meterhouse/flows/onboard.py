@@ -12,7 +12,8 @@ from zoneinfo import available_timezones
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import Unreadable
-from meterhouse.flows import opening
+from meterhouse.flows import opening, sheet
+from meterhouse.flows.sheet import SiteRow, Taken
 from meterhouse.ledger.chart import HOUSE_ACCOUNTS
 from meterhouse.model import Commodity, Keeper
 from meterhouse.rating import tariff as tariffs
@@ -187,6 +188,17 @@ async def add_rooms(db: Database, project_id: int, rooms: Sequence[NewRoom]) -> 
 def _household(new: NewRoom) -> opening.Household:
     facts = Facts(new.customer_name, new.phone, new.email)
     return opening.Household(facts, new.opened_at, new.floor_minor)
+
+
+async def import_rows(
+    db: Database, project_id: int, rows: Sequence[SiteRow], at: datetime
+) -> Taken:
+    """A site from a sheet: rooms, meters, tariffs, households; all rows or none.
+
+    Raises:
+        RowsRefused: with every fault of every row.
+    """
+    return await sheet.take(db, project_id, rows, at)
 
 
 async def add_meters(

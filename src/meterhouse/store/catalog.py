@@ -125,6 +125,55 @@ async def insert_tariff(
     return made
 
 
+async def insert_version(
+    connection: Connection, project_id: int, tariff_id: int, number: int,
+    effective_from: datetime, body: Mapping[str, Any], actor_id: int | None, at: datetime,
+) -> None:  # fmt: skip
+    """A further version of a tariff. Raises `Conflict` when somebody published that number."""
+    try:
+        await connection.execute(
+            """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
+                   published_at, published_by) values ($1, $2, $3, $4, $5::jsonb, $6, $7)""",
+            project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("tariff", "somebody published a version meanwhile") from error
+
+
+async def get_tariff(connection: Connection, project_id: int, tariff_id: int) -> asyncpg.Record:
+    """id, name, commodity, version_count of a tariff. Raises `NotFound`."""
+    row = await connection.fetchrow(
+        """select t.id, t.name, t.commodity,
+               (select count(*) from tariff_version v
+                where (v.project_id, v.tariff_id) = (t.project_id, t.id)) as version_count
+           from tariff t where t.project_id = $1 and t.id = $2""",
+        project_id, tariff_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("Tariff", tariff_id)
+    return row
+
+
+async def tariff_names(
+    connection: Connection, project_id: int, commodity: str | None
+) -> list[asyncpg.Record]:
+    """id, name, commodity of the tariffs of a commodity, or of all."""
+    return await connection.fetch(
+        """select id, name, commodity from tariff
+           where project_id = $1 and ($2::text is null or commodity = $2) order by name, id""",
+        project_id, commodity,
+    )  # fmt: skip
+
+
+async def points_of_tariff(connection: Connection, project_id: int, tariff_id: int) -> int:
+    """How many points are rated by a tariff."""
+    count: int = await connection.fetchval(
+        "select count(*) from point where project_id = $1 and tariff_id = $2",
+        project_id, tariff_id,
+    )  # fmt: skip
+    return count
+
+
 async def tariff_bodies(
     connection: Connection, project_id: int, tariff_ids: Sequence[int]
 ) -> dict[int, list[dict[str, Any]]]:
@@ -199,6 +248,11 @@ async def note_stranger(connection: Connection, registration: str, peer: str, at
            set peer = excluded.peer, last_at = excluded.last_at, tries = stranger.tries + 1""",
         registration, peer, at, STRANGERS_MAX,
     )  # fmt: skip
+
+
+async def forget_stranger(connection: Connection, registration: str) -> None:
+    """Somebody refused has become a gateway of ours."""
+    await connection.execute("delete from stranger where registration = $1", registration)
 
 
 async def touch_gateways(

@@ -130,6 +130,31 @@ async def attach_points(
     )  # fmt: skip
 
 
+async def change_customer(
+    connection: Connection, project_id: int, customer_id: int, version: int, language: str
+) -> bool:
+    """The language a customer reads; False when the customer was changed meanwhile."""
+    done = await connection.fetchval(
+        """update customer set language = $4, version = version + 1
+           where project_id = $1 and id = $2 and version = $3 returning id""",
+        project_id, customer_id, version, language,
+    )  # fmt: skip
+    return done is not None
+
+
+async def set_warnings(
+    connection: Connection, project_id: int, point_ids: Sequence[int],
+    warnings_minor: Sequence[int],
+) -> None:  # fmt: skip
+    """The three levels at which the payer of points is warned."""
+    await connection.execute(
+        """update point set warning_1_minor = $3, warning_2_minor = $4, warning_3_minor = $5,
+               version = version + 1
+           where project_id = $1 and id = any($2::int8[])""",
+        project_id, list(point_ids), *warnings_minor,
+    )  # fmt: skip
+
+
 async def end_agreement(
     connection: Connection, project_id: int, agreement_id: int, at: datetime
 ) -> bool:
@@ -172,7 +197,7 @@ async def get_customer(connection: Connection, project_id: int, customer_id: int
 async def agreements_of(
     connection: Connection, project_id: int, customer_id: int
 ) -> list[asyncpg.Record]:
-    """A customer's agreements, newest first, with the places they pay for and what is in the purse."""
+    """A customer's agreements, newest first, with places and what is in the purse."""
     return await connection.fetch(
         """select g.id, g.valid_from, g.valid_to, x.places, x.place_id,
                (select coalesce(sum(a.credit_minor - a.debit_minor), 0)::int8 from account a

@@ -4,7 +4,7 @@ Owns changing them and their history. Must never know a reading or a sum of mone
 point only by removal; the point's next meter then begins with registers of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -370,3 +370,71 @@ async def meters_of_gateway(
             order by m.address""",
         project_id, gateway_id,
     )  # fmt: skip
+
+
+async def point_names(
+    connection: Connection, project_id: int, metered: bool | None
+) -> list[asyncpg.Record]:
+    """id, commodity, place of points in the order of their places; with or without a meter."""
+    return await connection.fetch(
+        """select p.id, p.commodity, concat_ws(' ', b.name, r.name) as place
+           from point p join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+           left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+           left join place b on (b.project_id, b.id)
+               = (f.project_id, coalesce(f.parent_id, f.id))
+           left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+               and m.removed_at is null
+           where p.project_id = $1 and ($2::bool is null or (m.id is not null) = $2)
+           order by b.sort, b.name, f.sort, r.sort, r.name, p.id""",
+        project_id, metered,
+    )  # fmt: skip
+
+
+async def point_holders(connection: Connection, project_id: int) -> list[asyncpg.Record]:
+    """id, place_id, commodity, meter_id, agreement_kind of every point."""
+    return await connection.fetch(
+        """select p.id, p.place_id, p.commodity, m.id as meter_id, g.kind as agreement_kind
+           from point p
+           left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+               and m.removed_at is null
+           left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+           where p.project_id = $1 order by p.id""",
+        project_id,
+    )
+
+
+async def line_addresses(connection: Connection, project_id: int) -> list[asyncpg.Record]:
+    """gateway_id, address of every meter in service."""
+    return await connection.fetch(
+        "select gateway_id, address from meter where project_id = $1 and removed_at is null",
+        project_id,
+    )
+
+
+async def price_points(
+    connection: Connection, project_id: int, tariffs: Mapping[int, int]
+) -> None:
+    """Tariffs of points, by id."""
+    await connection.execute(
+        """update point p set tariff_id = u.tariff_id, version = version + 1
+           from unnest($2::int8[], $3::int8[]) as u (id, tariff_id)
+           where p.project_id = $1 and p.id = u.id and p.tariff_id is distinct from u.tariff_id""",
+        project_id, list(tariffs), list(tariffs.values()),
+    )  # fmt: skip
+
+
+async def vacant_places(connection: Connection, project_id: int) -> list[asyncpg.Record]:
+    """id and full name of places with a point that nobody but the house pays for."""
+    return await connection.fetch(
+        """select distinct r.id, concat_ws(' ', b.name, r.name) as name
+           from point p join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+           left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+           left join place b on (b.project_id, b.id)
+               = (f.project_id, coalesce(f.parent_id, f.id))
+           join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+           where p.project_id = $1 and g.kind = 'house' and p.keeper <> 'none'
+           order by 2, 1""",
+        project_id,
+    )

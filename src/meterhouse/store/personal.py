@@ -73,6 +73,22 @@ async def of_customer(
     )  # fmt: skip
 
 
+async def change(
+    connection: Connection, project_id: int, customer_id: int, facts: Facts
+) -> bool:
+    """What is said anew of a customer; None stays as it is. False when it was erased."""
+    done = await connection.fetchval(
+        """update personal h set name = coalesce($3, h.name), phone = coalesce($4, h.phone),
+               email = coalesce($5, h.email), id_number = coalesce($6, h.id_number),
+               version = h.version + 1
+           from customer c where c.project_id = $1 and c.id = $2
+           and (h.project_id, h.id) = (c.project_id, c.personal_id) and h.erased_at is null
+           returning h.id""",
+        project_id, customer_id, facts.name, facts.phone, facts.email, facts.id_number,
+    )  # fmt: skip
+    return done is not None
+
+
 async def erase(connection: Connection, project_id: int, customer_id: int, at: datetime) -> bool:
     """Overwrite all that is known of a customer, and what was written to them.
 

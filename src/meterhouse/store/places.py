@@ -4,7 +4,7 @@ Owns reading, growing and pruning the tree. Must never know who rents a room or 
 who change one project's tree at once wait for each other, so that a name stays its siblings' only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,17 +75,34 @@ async def children(
     )  # fmt: skip
 
 
-async def rooms_by_name(connection: Connection, project_id: int) -> list[asyncpg.Record]:
-    """id, kind, name of every place with the names above it: building and floor."""
+async def all_places(connection: Connection, project_id: int) -> list[asyncpg.Record]:
+    """id, parent_id, kind, name, sort of the whole tree, parents before children."""
     return await connection.fetch(
-        """select p.id, p.kind, p.name, p.parent_id, p.sort from place p
-           where p.project_id = $1 order by p.id""",
+        """with recursive tree as (
+               select id, parent_id, kind, name, sort, 0 as level from place
+               where project_id = $1 and parent_id is null
+               union all
+               select p.id, p.parent_id, p.kind, p.name, p.sort, t.level + 1
+               from place p join tree t on p.parent_id = t.id where p.project_id = $1)
+           select id, parent_id, kind, name, sort from tree order by level, id""",
         project_id,
     )
 
 
+async def measure(
+    connection: Connection, project_id: int, areas_dm2: Mapping[int, int | None]
+) -> None:
+    """The areas of places, by id."""
+    await connection.execute(
+        """update place p set area_dm2 = u.area_dm2, version = version + 1
+           from unnest($2::int8[], $3::int8[]) as u (id, area_dm2)
+           where p.project_id = $1 and p.id = u.id and p.area_dm2 is distinct from u.area_dm2""",
+        project_id, list(areas_dm2), list(areas_dm2.values()),
+    )  # fmt: skip
+
+
 async def building_counts(connection: Connection, project_id: int) -> list[asyncpg.Record]:
-    """A row a building: id, name, version, area_dm2, floor_count, room_count, area_count, meter_count.
+    """A row a building: id, name, version, and what it counts: floors, rooms, areas, meters.
 
     `area_dm2` is the sum over the building's places.
     """

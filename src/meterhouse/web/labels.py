@@ -159,6 +159,30 @@ ALARM_KIND: Final = {
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
 }
+PLACE_KIND: Final = {
+    "building": N_("Building"),
+    "floor": N_("Floor"),
+    "room": N_("Room"),
+    "area": N_("Public area"),
+}
+PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
+CHARGE_CLASS: Final = {
+    "electricity": N_("Electricity"),
+    "water": N_("Water"),
+    "heat": N_("Heat"),
+    "cooling": N_("Cooling"),
+    "fee": N_("Fees"),
+}
+TEMPLATE: Final = {
+    "residential": N_("Flats"),
+    "dormitory": N_("Dormitory"),
+    "shops": N_("Shops and offices"),
+}
+DAY_KIND: Final = {
+    "holiday": N_("Holiday"),
+    "workday": N_("Make-up workday"),
+    "special": N_("Special day"),
+}
 ONLINE: Final = {Online.ONLINE: N_("Online"), Online.OFFLINE: N_("Offline")}
 DIRECTION: Final = {
     Direction.DIAL_IN: N_("Gateway calls in"),

@@ -6,10 +6,25 @@ spreadsheet that people bring is named in `SHEETS`.
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, meter, money
+from meterhouse.web.acts import (
+    alarm,
+    customer,
+    gateway,
+    install,
+    meter,
+    money,
+    place,
+    policy,
+    project,
+    site_sheet,
+    tariff,
+)
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
-ACTS: Final[tuple[Act[Any], ...]] = (*alarm.ACTS, *meter.ACTS, *money.ACTS)
+ACTS: Final[tuple[Act[Any], ...]] = (
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *place.ACTS, *gateway.ACTS, *install.ACTS,
+    *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
+)  # fmt: skip
 
-SHEETS: Final[tuple[Sheet[Any], ...]] = ()
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)

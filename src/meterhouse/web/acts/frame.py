@@ -33,9 +33,10 @@ class Ask:
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
         kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or
-            `hidden` for what the page itself knows.
+            `hidden` for what the page itself knows; `search` is a text with choices to pick from.
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
+        half: whether it shares its line with its neighbour where there is room.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Ask:
     kind: str = "text"
     words: Mapping[str, str] | None = None
     choices: "Callable[[Doing], Awaitable[Choices]] | None" = None
+    half: bool = False
 
     async def offered(self, doing: "Doing") -> Choices:
         """What a choice offers, in the reader's language."""

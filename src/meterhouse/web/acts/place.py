@@ -35,6 +35,17 @@ class SkippedUnusable(BadInput):
     code = "skipped_unusable"
 
 
+async def _parents(doing: Doing) -> Choices:
+    found = await place.parents(doing.db, doing.project_id, "room")
+    return [(str(number), name) for number, name in found]
+
+
+async def _others(doing: Doing) -> Choices:
+    now = await place.look(doing.db, doing.project_id, doing.ids["place_id"])
+    found = await place.parents(doing.db, doing.project_id, now.row["kind"])
+    return [(str(number), name) for number, name in found]
+
+
 class FloorPattern(Form):
     """Floors and rooms that are named by a rule."""
 
@@ -80,7 +91,7 @@ class NewPlace(Form):
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
     parent_id: Annotated[
-        int | None, Ask(N_("Within"), kind="choice", choices=lambda doing: _parents(doing))
+        int | None, Ask(N_("Within"), kind="choice", choices=_parents)
     ] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
@@ -97,7 +108,7 @@ class PlaceChange(Form):
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
     parent_id: Annotated[
-        int | None, Ask(N_("Within"), kind="choice", choices=lambda doing: _others(doing))
+        int | None, Ask(N_("Within"), kind="choice", choices=_others)
     ] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
@@ -106,21 +117,10 @@ class PlaceChange(Form):
     """Area in m², at most two decimals; empty if unknown."""
 
 
-async def _parents(doing: Doing) -> Choices:
-    found = await place.parents(doing.db, doing.project_id, "room")
-    return [(str(number), name) for number, name in found]
-
-
-async def _others(doing: Doing) -> Choices:
-    now = await place.look(doing.db, doing.project_id, doing.ids["place_id"])
-    found = await place.parents(doing.db, doing.project_id, now.row["kind"])
-    return [(str(number), name) for number, name in found]
-
-
 def _skipped(text: str) -> frozenset[int]:
     if not text:
         return frozenset()
-    parts = re.split(r"[,，、;\s]+", text.strip(" ,，、;"))  # noqa: RUF001
+    parts = [part for part in re.split(r"\W+", text) if part]
     if not all(part.isdecimal() and len(part) <= 4 for part in parts):
         raise typed.beside(SkippedUnusable(), "skipped")
     return frozenset(int(part) for part in parts)
@@ -188,13 +188,12 @@ async def _add(doing: Doing, form: NewPlace) -> Done:
 async def _edit(doing: Doing, form: PlaceChange) -> Done:
     """Rename a place, measure it or move it to another building or floor."""
     place_id = doing.ids["place_id"]
-    after = {
-        "name": form.name, "area_dm2": typed.area_dm2(form.area), "parent_id": form.parent_id
-    }  # fmt: skip
+    measured_dm2 = typed.area_dm2(form.area)
     was = await place.edit(
-        doing.db, doing.project_id, place_id, form.version, form.name, after["area_dm2"],
+        doing.db, doing.project_id, place_id, form.version, form.name, measured_dm2,
         form.parent_id,
     )  # fmt: skip
+    after = {"name": form.name, "area_dm2": measured_dm2, "parent_id": form.parent_id}
     before = {key: was[key] for key in after}
     return Done(f"place:{place_id}", {"id": place_id}, before, after)
 

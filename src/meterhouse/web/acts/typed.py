@@ -10,7 +10,15 @@ from typing import Annotated, Final
 from pydantic import StringConstraints
 
 from meterhouse.errors import BadInput, Unreadable
-from meterhouse.units import PRICE_MICRO_MAX, Micro, Minor, from_decimal, to_decimal
+from meterhouse.units import (
+    INTERVAL_MILLI_MAX,
+    PRICE_MICRO_MAX,
+    Micro,
+    Milli,
+    Minor,
+    from_decimal,
+    to_decimal,
+)
 from meterhouse.web.acts.frame import Ask
 from meterhouse.web.formats import Formats
 from meterhouse.words import N_
@@ -18,6 +26,7 @@ from meterhouse.words import N_
 AREA_DM2_MAX: Final = 10**9
 _AREA_EXPONENT: Final = 2
 _MICRO_EXPONENT: Final = 6
+_MILLI_EXPONENT: Final = 3
 _MONEY_MINOR_MAX: Final = 10**12
 
 Short = StringConstraints(max_length=60)
@@ -38,6 +47,12 @@ class PriceUnusable(BadInput):
     """Enter a price from 0 to 1000 with at most six decimals."""
 
     code = "price_unusable"
+
+
+class EnergyUnusable(BadInput):
+    """Enter an amount above zero with at most three decimals."""
+
+    code = "energy_unusable"
 
 
 class InstantUnusable(BadInput):
@@ -85,6 +100,17 @@ def price_micro(text: str, field: str) -> Micro:
     if not 0 <= found <= PRICE_MICRO_MAX:
         raise beside(PriceUnusable(), field)
     return Micro(found)
+
+
+def energy_milli(text: str, field: str) -> Milli:
+    """An amount in billing units as typed, in thousandths. Raises `EnergyUnusable`."""
+    try:
+        found = from_decimal(text, _MILLI_EXPONENT)
+    except Unreadable:
+        found = 0
+    if not 1 <= found <= INTERVAL_MILLI_MAX:
+        raise beside(EnergyUnusable(), field)
+    return Milli(found)
 
 
 def money_minor(text: str, exponent: int, field: str) -> Minor:

@@ -42,6 +42,11 @@ PEOPLE = (
         created_at timestamptz not null,
         expires_at timestamptz not null,
         used_at timestamptz)""",
+    # The way into an installation that nobody can sign in to yet.
+    """create table welcome_link (
+        token_hash bytea primary key,
+        created_at timestamptz not null,
+        expires_at timestamptz not null)""",
     """create table client_key (
         id bigint generated always as identity primary key,
         person_id bigint not null references person (id),
@@ -294,11 +299,13 @@ def upgrade() -> None:
     """Add the tables, then put scope and rights over them as in the first schema."""
     for statement in (*PEOPLE, *AUDIT, *TASKS, *PREMISES, *SEARCH, *PERSONAL, PARTITION):
         op.execute(statement)
-    new = "role, recovery_code, one_time_link, client_key, " + ", ".join(SCOPED)
+    new = "role, recovery_code, one_time_link, welcome_link, client_key, " + ", ".join(SCOPED)
     op.execute(f"grant all on {new} to meterhouse_maintenance")
     op.execute(f"grant select, insert, update on {new} to meterhouse_app")
     op.execute("grant delete on role, role_grant, recovery_code, saved_filter to meterhouse_app")
     op.execute("grant delete on calendar_day, task_file, answer to meterhouse_app")
+    op.execute("grant delete on place, point, agreement_point, stranger to meterhouse_app")
+    op.execute("grant delete on welcome_link to meterhouse_app")
     op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
     op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
     masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))
