@@ -1,8 +1,8 @@
 """The worker: what happens by the clock.
 
-Owns four loops: commands that expired or were orphaned, silence, the outbox, and the daily
-booking. Each loop goes over all projects, one transaction each; a failure of one project is
-logged and does not stop the others. Several workers may run: rows are claimed, days are booked by
+Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily booking,
+and the seals of the audit. Each loop goes over all projects, one transaction each; a failure of one
+project is logged and does not stop the others. Several workers may run: rows are claimed, days are booked by
 whoever comes first.
 """
 
@@ -13,9 +13,9 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import close, command, gateway, outbox, upkeep
+from meterhouse.flows import audit, close, command, gateway, outbox, upkeep
 from meterhouse.ports import Clock, Notifier
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+SEAL_S = 2
 STEP_MIN_S = 0.5
 
 
@@ -53,6 +54,8 @@ class Worker:
             (SILENCE_S, self._silence),
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
+            # The audit is sealed in real time, however fast the platform's clock runs.
+            (SEAL_S * self._speed, self._seal),
         )
         self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
 
@@ -67,7 +70,7 @@ class Worker:
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
         while True:
-            for project_id in await self._projects():
+            for project_id in await self._projects(work):
                 try:
                     await work(project_id, self._clock())
                 except (MeterhouseError, OSError) as error:
@@ -76,9 +79,11 @@ class Worker:
                     log.exception("%s of project %d failed", work.__name__, project_id)
             await asyncio.sleep(pause_s)
 
-    async def _projects(self) -> list[int]:
+    async def _projects(self, work: Callable[[int, datetime], Awaitable[object]]) -> list[int]:
+        """Every project, and for the audit the platform itself."""
         try:
-            return await self._db.project_ids()
+            projects = await self._db.project_ids()
+            return [PLATFORM, *projects] if work == self._seal else projects
         except Exception as error:
             log.warning("the worker waits: %s", error)
             return []
@@ -101,3 +106,8 @@ class Worker:
         await close.book_day(self._db, project_id, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
+
+    async def _seal(self, project_id: int, at: datetime) -> None:
+        """Seal the audit, and let go of answers nobody will ask for again."""
+        await audit.seal(self._db, project_id, at)
+        await audit.forget_answers(self._db, project_id, at)

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from meterhouse.errors import MeterhouseError
 
 if TYPE_CHECKING:
     from meterhouse.app import House
+    from meterhouse.store.audit import Chain
 
 app = typer.Typer(
     help="meterhouse: meters read, money exact, relays switched.",
@@ -186,8 +187,15 @@ def verify(
     data: Data = None,
     database_url: Url = None,
     database: Name = "meterhouse",
+    head: Annotated[
+        list[str] | None, typer.Option(help="A head printed earlier, that must still be there.")
+    ] = None,
 ) -> None:
-    """Prove the ledger over the whole database: a line a proof, status 1 if one fails."""
+    """Prove ledger and audit over the whole database: a line a proof, status 1 if one fails.
+
+    Each audit line ends with the head of its chain. Whoever could rewrite the whole database could
+    make a new chain, but not one that has a head you keep somewhere else.
+    """
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.store import proofs
@@ -201,10 +209,28 @@ def verify(
             for proof in await proofs.prove(address):
                 failed += not proof.holds
                 typer.echo(f"{'ok    ' if proof.holds else 'FAILED'}  {proof.says}")
+            for holds, line in audit_lines(await proofs.prove_audit(address, head or ()), head):
+                failed += not holds
+                typer.echo(f"{'ok    ' if holds else 'FAILED'}  {line}")
 
     run(work)
     if failed:
         raise typer.Exit(1)
+
+
+def audit_lines(
+    chains: "list[Chain]", heads: list[str] | None = None
+) -> Iterator[tuple[bool, str]]:
+    """A line for each chain of the audit, and one for each head that was kept."""
+    for chain in chains:
+        of = f"project {chain.project_id}" if chain.project_id else "the platform"
+        where = f"; seals {', '.join(map(str, chain.broken))} do not fit" if chain.broken else ""
+        counts = f"{chain.sealed} sealed, {chain.open} not yet"
+        yield not chain.broken, f"the audit of {of} is as it was sealed ({counts}){where}"
+        if chain.head:
+            yield True, f"  head {chain.head}"
+    for head in heads or ():
+        yield any(head in chain.knows for chain in chains), f"kept head {head} is still there"
 
 
 @app.command()
