@@ -2,8 +2,8 @@
 
 Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily booking,
 and the seals of the audit. Each loop goes over all projects, one transaction each; a failure of one
-project is logged and does not stop the others. Several workers may run: rows are claimed, days are booked by
-whoever comes first.
+project is logged and does not stop the others. Several workers may run: rows are claimed, days are
+booked by whoever comes first.
 """
 
 import asyncio

@@ -48,7 +48,8 @@ async def written(site):
     """How many payments, entries and answers there are."""
     row = await site.row(
         """select (select count(*) from payment) as payments,
-            (select count(*) from audit_entry) as entries, (select count(*) from answer) as answers"""
+               (select count(*) from audit_entry) as entries,
+               (select count(*) from answer) as answers"""
     )
     return tuple(row.values())
 

@@ -138,7 +138,9 @@ TAMPERINGS = {
         (3,),
     ),
     "a seal removed": (["delete from audit_seal where project_id = 7 and number = 2"], (3,)),
-    "the first seal removed": (["delete from audit_seal where project_id = 7 and number = 1"], (2,)),
+    "the first seal removed": (
+        ["delete from audit_seal where project_id = 7 and number = 1"], (2,),
+    ),
     "a seal with its entries removed": (
         [
             "delete from audit_seal where project_id = 7 and number = 2",

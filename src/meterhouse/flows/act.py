@@ -16,7 +16,7 @@ from typing import Any, Final
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows.access import Verb
 from meterhouse.store import audit
-from meterhouse.store.db import PLATFORM, Database, Joined
+from meterhouse.store.db import PLATFORM, Database, Joined, set_scope
 
 ANSWER_LIFE: Final = timedelta(days=7)
 
@@ -59,6 +59,7 @@ class Done:
         after: the same facts, as they are now.
         reason: why, in the person's words.
         is_kept: whether the answer is kept for its key; one that says who somebody is never is.
+        project_id: the project that was made by it, whose first entry this is.
     """
 
     subject: str
@@ -67,6 +68,7 @@ class Done:
     after: Mapping[str, Any] | None = None
     reason: str = ""
     is_kept: bool = True
+    project_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,10 @@ async def perform(
                     raise KeyReused
                 return Answered(json.loads(kept["body"]), is_new=False)
         done = await work(Joined(db, connection, scope))
+        if done.project_id is not None:
+            await set_scope(connection, [*scope, done.project_id])
         await audit.write(
-            connection, project_id,
+            connection, done.project_id or project_id,
             audit.Entry(
                 doer.at, doer.actor_id, doer.via, act, verb, done.subject, done.before,
                 done.after, done.reason, doer.request_id,
