@@ -250,18 +250,27 @@ def client(
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     if role not in access.ROLES:
         raise typer.BadParameter(f"choose one of {', '.join(access.ROLES)}", param_hint="role")
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
+        doer = Doer(None, Via.CLI, composition.utc_now())
+        scope = ("project", project) if project else ("platform", 0)
+        verb = access.Verb.CLIENT_EDIT
+
+        async def make(inner: Database) -> Done:
+            made = await access.add_client(inner, login, login, role, *scope, doer.at)
+            facts = {"role": role, "scope": ":".join(map(str, scope))}
+            return Done(f"person:{made[0]}", made[1], after=facts)
+
         async with composition.open_database(settings, plan) as db:
-            made = await access.add_client(
-                db, login, login, role, "project" if project else "platform", project or 0,
-                composition.utc_now(),
-            )  # fmt: skip
-        typer.echo(made[1])
+            where = [project] if project else []
+            answered = await perform(db, doer, where, "client.add", verb, None, make)
+        typer.echo(answered.answer)
 
     run(work)
 
@@ -276,15 +285,22 @@ def password(
     """Replace a person's password by a random one and print it, once; their sessions end."""
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.errors import NotFound
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
         new = access.new_password()
+        doer = Doer(None, Via.CLI, composition.utc_now())
+
+        async def replace(inner: Database) -> Done:
+            person_id = await access.id_of_login(inner, login)
+            await access.reset_password(inner, login, new)
+            return Done(f"person:{person_id}")
+
         async with composition.open_database(settings, plan) as db:
-            if not await access.reset_password(db, login, new):
-                raise NotFound("person", login)
+            await perform(db, doer, [], "password.replace", access.Verb.STAFF_EDIT, None, replace)
         typer.echo(new)
 
     run(work)
