@@ -135,8 +135,7 @@ async def test_no_page_list_or_file_says_who_a_customer_is(manager, erp, site):
     ]  # fmt: skip
     answers = [await manager.get(f"{base}/{page}") for page in pages]
     answers += [
-        await erp.get(f"{API}{base}/{page}")
-        for page in ("rooms", f"rooms/{room.place_id}", *lists)
+        await erp.get(f"{API}{base}/{page}") for page in ("rooms", f"rooms/{room.place_id}", *lists)
     ]
     for answer in answers:
         assert answer.status_code == 200, answer.url

@@ -58,10 +58,16 @@ async def write(connection: Connection, project_id: int, entry: Entry) -> None:
 async def settled(connection: Connection, project_id: int) -> int | None:
     """The last entry below which none can come any more, or None while that cannot be said.
 
-    Every entry is numbered and committed under the shared lock; whoever holds the lock alone for
+    None too when every entry that can be seen is sealed already. Every entry is numbered and committed under the shared lock; whoever holds the lock alone for
     a moment knows that none is under way. That moment is not waited for long, and ends with the
     transaction, which is to do nothing else: writers stand behind whoever waits.
     """
+    if not await connection.fetchval(
+        """select exists (select from audit_entry where project_id = $1 and id > coalesce(
+               (select max(last_id) from audit_seal where project_id = $1), $2))""",
+        project_id, _BEFORE_ALL,
+    ):  # fmt: skip
+        return None
     await connection.execute("select set_config('lock_timeout', $1, true)", str(SETTLE_TIMEOUT_MS))
     try:
         async with connection.transaction():
