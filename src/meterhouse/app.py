@@ -7,7 +7,6 @@ committed before the database goes.
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -29,8 +28,6 @@ from meterhouse.store.migrate import drop_database, migrate, revision
 from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.worker import Worker
-
-log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
 HEAD_REVISION = "0001"

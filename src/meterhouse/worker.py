@@ -7,17 +7,18 @@ whoever comes first.
 """
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import close, command, gateway, outbox, upkeep
+from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 TEND_S = 5
 SILENCE_S = 30
@@ -45,6 +46,9 @@ class Worker:
         self._notifiers = notifiers
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending = asyncio.Event()
+        # When each loop last came round, by the event loop's clock.
+        self._rounds: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin all loops."""
@@ -54,10 +58,20 @@ class Worker:
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
         )
+        for _, work in loops:
+            self._came_round(work)
         self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
 
-    async def stop(self) -> None:
-        """End all loops; a transaction under way is rolled back."""
+    def ages_s(self) -> dict[str, float]:
+        """Seconds since each loop last came round; one that grows is stuck."""
+        now = asyncio.get_running_loop().time()
+        return {name: now - at for name, at in self._rounds.items()}
+
+    async def stop(self, within_s: float = 0) -> None:
+        """End all loops, each after the project it is at; what takes longer is rolled back."""
+        self._ending.set()
+        if within_s and self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -66,21 +80,30 @@ class Worker:
         self, period_s: int, work: Callable[[int, datetime], Awaitable[object]]
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
-        while True:
+        while not self._ending.is_set():
             for project_id in await self._projects():
+                if self._ending.is_set():
+                    return
                 try:
                     await work(project_id, self._clock())
                 except (MeterhouseError, OSError) as error:
-                    log.warning("%s of project %d waits: %s", work.__name__, project_id, error)
-                except Exception:
-                    log.exception("%s of project %d failed", work.__name__, project_id)
-            await asyncio.sleep(pause_s)
+                    name = _name(work)
+                    log.warning("work_waits", error=error, work=name, project_id=project_id)
+                except Exception as error:
+                    name = _name(work)
+                    log.error("work_failed", error=error, work=name, project_id=project_id)
+            self._came_round(work)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause_s)
+
+    def _came_round(self, work: Callable[[int, datetime], Awaitable[object]]) -> None:
+        self._rounds[_name(work)] = asyncio.get_running_loop().time()
 
     async def _projects(self) -> list[int]:
         try:
             return await self._db.project_ids()
         except Exception as error:
-            log.warning("the worker waits: %s", error)
+            log.warning("work_waits", error=error)
             return []
 
     async def _tend(self, project_id: int, at: datetime) -> None:
@@ -101,3 +124,8 @@ class Worker:
         await close.book_day(self._db, project_id, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
+
+
+def _name(work: Callable[[int, datetime], Awaitable[object]]) -> str:
+    name: str = getattr(work, "__name__", "work")
+    return name.lstrip("_")

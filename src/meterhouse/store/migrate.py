@@ -67,8 +67,15 @@ async def drop_database(address: Address) -> None:
 
 
 async def revision(address: Address) -> str | None:
-    """The revision a database has, or None before the first step."""
-    connection = await asyncpg.connect(**address.arguments(None))
+    """The revision a database has, or None before the first step.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+    """
+    try:
+        connection = await asyncpg.connect(**address.arguments(None))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable(why=str(error)) from error
     try:
         there = await connection.fetchval(f"select to_regclass('{SCHEMA}.alembic_version')::text")
         if there is None:
