@@ -22,7 +22,7 @@ PURE_ROOMS = frozenset(
     {"units", "errors", "model", "ports", "wire", "rating", "ledger", "control", "drivers"}
 )
 CLOCK_ROOMS = frozenset({"app", "worker", "cli", "bench"})
-LOOP_TIME_ROOMS = CLOCK_ROOMS | {"headend", "sim"}
+LOOP_TIME_ROOMS = CLOCK_ROOMS | {"headend", "sim", "web"}
 CLOCK_OF_MODULE = {
     "time": {
         *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
@@ -189,7 +189,7 @@ def no_clock(source: Source) -> Iterator[str]:
                 yield f"{node.lineno}: `{owner}.{node.attr}`: take the time as an argument"
             asks_loop = node.attr == "time" and re.search(r"loop(\(\))?$", owner)
             if asks_loop and source.room not in LOOP_TIME_ROOMS:
-                yield f"{node.lineno}: the loop's time: only headend and sim may, for timeouts"
+                yield f"{node.lineno}: only headend, sim and web may ask the loop's time"
 
 
 def _docstrings(tree: ast.Module) -> set[int]:

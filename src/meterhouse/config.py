@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from meterhouse import logs
 from meterhouse.errors import MeterhouseError, SettingInvalid
 
 PREFIX: Final = "METERHOUSE_"
@@ -35,8 +36,8 @@ SECRETS: Final = ("database_url", "smtp_url", "secret_key")
 _WORDS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _CHOICES: Final = {
     "transport": ("rs485", "tcp", "lora"),
-    "log_format": ("text", "json"),
-    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": logs.FORMS,
+    "log_level": logs.LEVELS,
 }
 # Scheme, host and port alone: it becomes part of links, headers and e-mails.
 _PUBLIC_URL: Final = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -128,9 +129,7 @@ def load(chosen: Mapping[str, Any], environment: Mapping[str, str] | None = None
 
 def masked(settings: Settings) -> dict[str, str]:
     """Every setting as text for people; secrets keep their shape and lose their content."""
-    return {
-        one.name: mask(one.name, str(getattr(settings, one.name))) for one in fields(Settings)
-    }
+    return {one.name: mask(one.name, str(getattr(settings, one.name))) for one in fields(Settings)}
 
 
 def mask(name: str, text: str) -> str:
@@ -226,9 +225,7 @@ def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingInvalid(str(path), "unreadable", error.strerror or "unreadable") from error
     for name in said:
         if name not in known:
-            raise SettingInvalid(
-                name, "***", f"not a setting; {path} may name {sorted(known)}"
-            )
+            raise SettingInvalid(name, "***", f"not a setting; {path} may name {sorted(known)}")
     return said
 
 

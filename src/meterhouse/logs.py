@@ -24,7 +24,7 @@ from typing import Any, Final, TextIO, TypedDict, Unpack
 from meterhouse.errors import MeterhouseError
 
 FORMS: Final = ("text", "json")
-LEVELS: Final = ("debug", "info", "warning", "error")
+LEVELS: Final = ("info", "warning", "error")
 
 _PACKAGE: Final = Path(__file__).parent
 _FRAMES_MAX: Final = 20

@@ -242,7 +242,7 @@ class HeadEnd:
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
         if len(self._tasks) >= TASKS_MAX:
-            log.error("tasks_too_many", work=work.__name__)
+            log.error("tasks_too_many", work=getattr(work, "__name__", ""))
             work.close()
             return None
         task = asyncio.create_task(work)
@@ -256,7 +256,7 @@ class HeadEnd:
             try:
                 await work()
             except Exception as error:
-                log.error("task_begins_again", error=error, work=work.__name__)
+                log.error("task_begins_again", error=error, work=getattr(work, "__name__", ""))
             await asyncio.sleep(RETRY_S)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

@@ -73,7 +73,6 @@ max_worker_processes = 8
 max_parallel_workers_per_gather = 0
 synchronous_commit = on
 wal_buffers = 32MB
-wal_compression = off
 min_wal_size = 256MB
 max_wal_size = 2GB
 checkpoint_timeout = 15min

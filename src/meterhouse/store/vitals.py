@@ -1,10 +1,12 @@
-"""A few counts over all projects, for the machine that watches the house.
+"""How the installation stands: for the machine that watches it, and for whoever examines it.
 
-Owns three questions. Must never answer with anything but counts by a closed set of words.
+Owns a few counts over all projects, and what the server says of itself. Must never answer with a
+row's content.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from meterhouse.store.db import Connection
 
@@ -44,3 +46,32 @@ async def standing(connection: Connection, project_ids: Sequence[int]) -> Standi
         {row["kind"]: row["open"] for row in alarms}, gateways["online"], gateways["offline"],
         waiting,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself to the application's role.
+
+    `owned_tables` must be none, or row-level security does not hold; `now` is its clock.
+    """
+
+    version: str
+    role: str
+    owned_tables: int
+    is_fsync: bool
+    is_full_page: bool
+    now: datetime
+
+
+async def server_facts(connection: Connection) -> ServerFacts:
+    """The server as the application meets it."""
+    row = await connection.fetchrow(
+        """select current_setting('server_version') as version, current_user::text as role,
+               (select count(*) from pg_tables where tableowner = current_user
+                   and schemaname not like 'pg_temp%') as owned_tables,
+               current_setting('fsync')::bool as is_fsync,
+               current_setting('full_page_writes')::bool as is_full_page,
+               clock_timestamp() as now"""  # every ingest has some temporary tables
+    )
+    assert row is not None, "a query without a table always has a row"
+    return ServerFacts(**dict(row))

@@ -42,7 +42,11 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
     code: str = Field(description="Stable name of the error.", examples=["not_found"])
     detail: str = Field(description="What happened, in the language asked for.")
-    instance: str = Field(description="Request id, as in the `X-Request-ID` header and our log.")
+    instance: str = Field(description="The request as a URI.")
+    request_id: str = Field(
+        description="Its id, as in the `X-Request-ID` header and our log; name it when you ask us.",
+        examples=["b7d2c0f19a3e4c55"],
+    )
     fields: list[FieldProblem] | None = Field(
         default=None, description="For code `fields_invalid`: each part that cannot be used."
     )
@@ -164,6 +168,7 @@ def answer(
             code=error.code,
             detail=words.error(error),
             instance=f"urn:request:{request_id}",
+            request_id=request_id,
             fields=fields,
         )
         headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
