@@ -79,7 +79,7 @@ class Settings:
         stop_timeout_s: how long requests, exports and conversations may take to end.
     """
 
-    database_url: str = EMBEDDED
+    database_url: str = field(default=EMBEDDED, repr=False)
     database_url_file: str = ""
     data: Path = field(default_factory=lambda: Path("data"))
     host: str = "127.0.0.1"
@@ -89,7 +89,7 @@ class Settings:
     headend_host: str = "127.0.0.1"
     headend_port: int = 7645
     transport: str = "tcp"
-    smtp_url: str = ""
+    smtp_url: str = field(default="", repr=False)
     smtp_url_file: str = ""
     mail_from: str = "meterhouse@localhost"
     secret_key: str = field(default="", repr=False)

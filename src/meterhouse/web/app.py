@@ -23,7 +23,7 @@ from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
-from meterhouse.web.shield import Shield
+from meterhouse.web.shield import BodyLimit, Shield
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -76,13 +76,13 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
+    app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1024,
