@@ -6,6 +6,7 @@ carry names, amounts and keys.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +18,8 @@ log = Log(__name__)
 
 STATIC: Final = "/static/{file}"
 NO_ROUTE: Final = "none"
-_BROKEN: Final = 500
+# Asked every few seconds, and worth a line only when something is wrong.
+QUIET: Final = ("/health/live", "/health/ready")
 
 
 class Observer:
@@ -32,7 +34,7 @@ class Observer:
             await self.app(scope, receive, send)
             return
         now = asyncio.get_running_loop().time
-        began, status = now(), _BROKEN
+        began, status = now(), int(HTTPStatus.INTERNAL_SERVER_ERROR)
         said = 0
 
         async def send_and_see(message: Message) -> None:
@@ -53,6 +55,8 @@ class Observer:
 def _note(scope: Scope, status: int, duration_s: float) -> None:
     route = route_of(scope)
     metrics.answered(scope["method"], route, status, duration_s)
+    if route in QUIET and status < HTTPStatus.BAD_REQUEST:
+        return
     state = scope.get("state", {})
     caller, reach = state.get("caller"), state.get("scope")
     log.info(
