@@ -50,6 +50,7 @@ class Fields(TypedDict, total=False):
     meter_id: int
     command_id: int
     notice_id: int
+    task_id: int
     code: str
     """The stable code of an error or outcome, as in `docs/errors.md`."""
     state: str

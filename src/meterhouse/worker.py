@@ -1,19 +1,20 @@
 """The worker: what happens by the clock.
 
-Owns four loops: commands that expired or were orphaned, silence, the outbox, and the daily
-booking. Each loop goes over all projects, one transaction each; a failure of one project is
-logged and does not stop the others. Several workers may run: rows are claimed, days are booked by
-whoever comes first.
+Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily
+booking, and the long tasks that need no gateway. Each loop goes over all projects, one transaction
+each; a failure of one project is logged and does not stop the others. Several workers may run:
+rows are claimed, days are booked by whoever comes first.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import close, command, gateway, outbox, upkeep
+from meterhouse.flows import close, command, gateway, outbox, task, upkeep
 from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import Database
@@ -24,6 +25,9 @@ TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+TASK_S = 2
+WORKS: Mapping[str, task.Work] = MappingProxyType({})
+"""Which flow carries out a task of which kind; those of a gateway are the head end's."""
 STEP_MIN_S = 0.5
 
 
@@ -35,15 +39,18 @@ class Worker:
         clock: the platform's clock.
         speed: seconds of that clock per real second.
         notifiers: channels by name.
+        works: kinds of long tasks.
     """
 
     def __init__(
-        self, db: Database, clock: Clock, speed: int, notifiers: Mapping[str, Notifier]
-    ) -> None:
+        self, db: Database, clock: Clock, speed: int, notifiers: Mapping[str, Notifier],
+        works: Mapping[str, task.Work] = WORKS,
+    ) -> None:  # fmt: skip
         self._db = db
         self._clock = clock
         self._speed = speed
         self._notifiers = notifiers
+        self._works = works
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ending = asyncio.Event()
@@ -57,23 +64,33 @@ class Worker:
             (SILENCE_S, self._silence),
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
+            (TASK_S, self._long_tasks),
         )
         for _, work in loops:
             self._came_round(work)
-        self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
+        self._tasks = [
+            asyncio.create_task(self._every(period_s, work), name=_name(work))
+            for period_s, work in loops
+        ]
 
     def ages_s(self) -> dict[str, float]:
-        """Seconds since each loop last came round; one that grows is stuck."""
+        """Seconds since each loop last came round; one that grows is stuck, or at a long task."""
         now = asyncio.get_running_loop().time()
         return {name: now - at for name, at in self._rounds.items()}
 
     async def stop(self, within_s: float = 0) -> None:
-        """End all loops, each after the project it is at; what takes longer is rolled back."""
+        """End all loops, each after the project it is at; what takes longer is rolled back.
+
+        A long task is handed back at once: another worker goes on from what was last told.
+        """
         self._ending.set()
+        for loop in self._tasks:
+            if loop.get_name() == _name(self._long_tasks):
+                loop.cancel()
         if within_s and self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
-        for task in self._tasks:
-            task.cancel()
+        for loop in self._tasks:
+            loop.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _every(
@@ -114,6 +131,11 @@ class Worker:
 
     async def _outbox(self, project_id: int, at: datetime) -> None:
         await outbox.deliver(self._db, self._notifiers, project_id, at)
+
+    async def _long_tasks(self, project_id: int, at: datetime) -> None:  # noqa: ARG002
+        orphan = task.ORPHAN * self._speed
+        while await task.run_next(self._db, project_id, self._works, self._clock, orphan):
+            pass
 
     async def _day(self, project_id: int, at: datetime) -> None:
         """Book once a local day, and keep next week's partitions ready."""
