@@ -57,12 +57,12 @@ def create_vitals(db: Database, signs: Signs) -> Starlette:
         facts = {"status": "ready"} if unfit is None else {"status": "not ready", "failed": unfit}
         return JSONResponse(facts, 200 if unfit is None else 503)
 
-    async def figures(_: Request) -> Response:
+    async def metrics(_: Request) -> Response:
         return Response(await scrape(db, signs), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(
         routes=[
-            Route("/metrics", figures),
+            Route("/metrics", metrics),
             Route("/health/live", live),
             Route("/health/ready", ready),
         ]
@@ -83,43 +83,46 @@ async def scrape(db: Database, signs: Signs) -> bytes:
 
 
 class _Now(Collector):
-    """The figures of this instant."""
+    """The figures of this instant, as the library asks for them."""
 
     def __init__(self, signs: Signs, standing: Standing | None) -> None:
         self._signs = signs
         self._standing = standing
 
     def collect(self) -> Iterable[Metric]:
-        """Every family once; those that cannot be known are left out."""
-        signs = self._signs
-        ready = int(signs.readiness.unfit is None)
-        yield _gauge("meterhouse_ready", "1 if this process is ready", ready)
-        yield self._connections()
-        ages = signs.loop_ages_s()
-        if ages:
-            yield _by(
-                "meterhouse_worker_loop_age_seconds",
-                "Seconds since a loop of the worker came round", "loop", ages,
-            )  # fmt: skip
-        if signs.headend is not None:
-            lines, waiting = signs.headend()
-            yield _gauge("meterhouse_headend_lines", "Gateways on the line here", lines)
-            yield _gauge(
-                "meterhouse_headend_readings_waiting", "Readings not committed yet", waiting
-            )
-        if self._standing is not None:
-            yield from _standing(self._standing)
+        """Every family once."""
+        return figures(self._signs, self._standing)
 
-    def _connections(self) -> Metric:
-        family = GaugeMetricFamily(
-            "meterhouse_database_connections",
-            "Connections to the database, and how many there may be",
-            labels=("part", "state"),
-        )
-        for part, pool in self._signs.pools.items():
-            for state, count in zip(("busy", "idle", "limit"), pool.connections, strict=True):
-                family.add_metric((part, state), count)
-        return family
+
+def figures(signs: Signs, standing: Standing | None) -> Iterable[Metric]:
+    """How things stand now; what cannot be known, or is not in this process, is left out."""
+    ready = int(signs.readiness.unfit is None)
+    yield _gauge("meterhouse_ready", "1 if this process is ready", ready)
+    yield _connections(signs.pools)
+    ages = signs.loop_ages_s()
+    if ages:
+        yield _by(
+            "meterhouse_worker_loop_age_seconds",
+            "Seconds since a loop of the worker came round", "loop", ages,
+        )  # fmt: skip
+    if signs.headend is not None:
+        lines, waiting = signs.headend()
+        yield _gauge("meterhouse_headend_lines", "Gateways on the line here", lines)
+        yield _gauge("meterhouse_headend_readings_waiting", "Readings not committed yet", waiting)
+    if standing is not None:
+        yield from _standing(standing)
+
+
+def _connections(pools: Mapping[str, Database]) -> Metric:
+    family = GaugeMetricFamily(
+        "meterhouse_database_connections",
+        "Connections to the database, and how many there may be",
+        labels=("part", "state"),
+    )
+    for part, pool in pools.items():
+        for state, count in zip(("busy", "idle", "limit"), pool.connections, strict=True):
+            family.add_metric((part, state), count)
+    return family
 
 
 def _standing(standing: Standing) -> Iterable[Metric]:

@@ -83,7 +83,7 @@ async def test_no_canary_of_people_and_programs_sings(db, new_site, clock, heard
         page = await browser.get(f"{rooms}?q={PHONE}")
         token = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
         assert (await browser.get(f"/{NAME}/{PHONE}?key={KEY}")).status_code == 404
-        where = f"{rooms}/{site.rooms[0].place_id}/points/{site.points[0]}/credit"
+        where = f"/projects/{site.project_id}/points/{site.points[0]}/credits/add"
         form = {"csrf": token, "amount": NAME, "note": PHONE, "key": KEY}
         assert (await browser.post(where, data=form)).status_code == 422
         for key in (KEY, made[1]):
@@ -154,7 +154,8 @@ async def _refusing_mail_server(db, site, clock):
 
     server = await asyncio.start_server(refuse, HOST, 0)
     port = server.sockets[0].getsockname()[1]
-    notice = queue.NewNotice("email", ADDRESS, NAME, f"{NAME}, call {PHONE}", "canary")
+    customer = await site.row("select min(customer_id) as id from agreement")
+    notice = queue.NewNotice("email", customer["id"], NAME, f"{NAME}, call {PHONE}", "canary")
     async with db.transaction([site.project_id]) as connection:
         await queue.insert_notices(connection, site.project_id, [notice], clock())
     channels = {"email": EmailNotifier(f"smtp://{NAME}:{SECRET}@{HOST}:{port}", "us@house.example")}

@@ -83,7 +83,7 @@ async def test_a_scrape_tells_how_the_installation_stands(db, new_site, clock):
     site = await new_site(email="somebody@house.example")
     await new_site(name="other")
     alarm = queue.NewAlarm(AlarmKind.GATEWAY_FLOOD, "gateway:1")
-    notice = queue.NewNotice("email", "somebody@house.example", "Hello", "Hello", "one")
+    notice = queue.NewNotice("email", None, "Hello", "Hello", "one")
     async with db.transaction([site.project_id]) as connection:
         await queue.open_alarms(connection, site.project_id, [alarm], clock())
         await queue.insert_notices(
