@@ -3,11 +3,17 @@
 import re
 from dataclasses import fields
 
+from meterhouse import metrics
 from meterhouse.config import PREFIX, Settings
+from meterhouse.flows.health import Readiness
+from meterhouse.logs import ALLOWED
 from meterhouse.meter_models.schema import MeterModel
 from meterhouse.rating.delta import Verdict
+from meterhouse.store.db import Address, Database
 from meterhouse.store.proofs import QUESTIONS
-from tidy import ROOT
+from meterhouse.store.vitals import Standing
+from meterhouse.vitals import Signs, figures
+from tidy import PACKAGE, ROOT, log_calls, python_files
 
 DOCS = ROOT / "docs"
 
@@ -38,6 +44,35 @@ def test_every_setting_is_explained_with_its_variable():
         r"^\| `(\w+)` \| `(\w+)` \|", between("guides/operator.md", "settings"), re.MULTILINE
     )
     assert told == [(one.name, PREFIX + one.name.upper()) for one in fields(Settings)]
+
+
+def test_every_event_that_warns_is_explained():
+    first = re.findall(r"^\| (`[^|]+) \|", between("guides/operator.md", "events"), re.MULTILINE)
+    told = re.findall(r"`(\w+)`", " ".join(first))
+    said = {
+        event.value
+        for source in python_files(PACKAGE)
+        for _, level, event in log_calls(source)
+        if level != "info"
+    }
+    assert sorted(told) == sorted(said)
+
+
+def test_every_metric_is_explained():
+    signs = Signs(Readiness(Database(Address()), ""), loop_ages_s=lambda: {"day": 1.0})
+    signs.headend = lambda: (0, 0)
+    families = [*metrics.REGISTRY.collect(), *figures(signs, Standing({}, 0, 0, 0))]
+    names = {
+        family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        for family in families
+    }
+    ours = {name for name in names if name.startswith("meterhouse_")}
+    assert sorted(first_cells("guides/operator.md", "metrics")) == sorted(ours)
+
+
+def test_every_field_of_the_log_is_named():
+    page = (DOCS / "guides/operator.md").read_text()
+    assert [name for name in sorted(ALLOWED) if f"`{name}`" not in page] == []
 
 
 def test_every_key_of_a_meter_model_is_explained():
