@@ -1,16 +1,22 @@
 """The pages that list what the program holds list all of it, and nothing else."""
 
 import re
+import tomllib
+from configparser import ConfigParser
 from dataclasses import fields
+
+import pytest
 
 from meterhouse import metrics
 from meterhouse.config import PREFIX, Settings
 from meterhouse.flows.health import Readiness
+from meterhouse.headend.collector import STOP_S
 from meterhouse.logs import ALLOWED
 from meterhouse.meter_models.schema import MeterModel
 from meterhouse.rating.delta import Verdict
 from meterhouse.store.db import Address, Database
 from meterhouse.store.proofs import QUESTIONS
+from meterhouse.store.server import STOP_TIMEOUT_S
 from meterhouse.store.vitals import Standing
 from meterhouse.vitals import Signs, figures
 from tidy import PACKAGE, ROOT, log_calls, python_files
@@ -78,3 +84,26 @@ def test_every_field_of_the_log_is_named():
 def test_every_key_of_a_meter_model_is_explained():
     told = first_cells("guides/driver-author.md", "keys")
     assert sorted(told) == sorted(one.name for one in fields(MeterModel))
+
+
+@pytest.mark.parametrize("name", ["meterhouse.service", "meterhouse@.service"])
+def test_a_unit_waits_until_the_program_has_ended_in_order(name):
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(DOCS / "guides" / "deploy" / name)
+    service = unit["Service"]
+    longest_s = Settings().stop_timeout_s + STOP_S
+    if "--only" not in service["ExecStart"]:
+        longest_s += STOP_TIMEOUT_S
+    assert int(service["TimeoutStopSec"]) > longest_s
+    assert service["KillMode"] == "mixed"
+    assert "MemoryDenyWriteExecute" not in service
+
+
+def test_the_guides_settings_are_settings():
+    page = (DOCS / "guides" / "deploy.md").read_text()
+    (toml,) = re.findall(r"<<'TOML'\n(.*?)TOML", page, re.DOTALL)
+    variables = re.findall(r"^METERHOUSE_(\w+)=", page, re.MULTILINE)
+    names = {*tomllib.loads(toml), *(one.lower() for one in variables)}
+    assert names <= {one.name for one in fields(Settings)}
+    assert {"public_url", "secure_cookies"} <= names

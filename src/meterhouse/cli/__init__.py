@@ -109,7 +109,11 @@ def serve(
     headend_host: Annotated[str | None, typer.Option(help="Where gateways dial in.")] = None,
     headend_port: Annotated[int | None, typer.Option(help="Their port.")] = None,
 ) -> None:
-    """Run the platform: console, API, head end and worker, or one of them alone."""
+    """Run the platform: console, API, head end and worker, or one of them alone.
+
+    SIGTERM ends it in order. Settings for logs, metrics, secrets and the public address stand in
+    meterhouse.toml or the environment; `meterhouse doctor` prints them all.
+    """
     settings = settle(
         host=host, port=port, data=data, database_url=database_url, headend_host=headend_host,
         headend_port=headend_port,
