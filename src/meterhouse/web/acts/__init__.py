@@ -13,6 +13,7 @@ from meterhouse.web.acts import (
     install,
     meter,
     money,
+    personal,
     place,
     policy,
     project,
@@ -23,7 +24,7 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 ACTS: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *place.ACTS, *gateway.ACTS, *install.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS, *install.ACTS,
     *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
 )  # fmt: skip
 
