@@ -124,7 +124,22 @@ def install(app: FastAPI) -> None:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-FIELDS_TOLD_MAX: Final = 200
+        log.error("request_failed", error=error)
+    return answer(request, error, fields=_row_fields(request, error))
+
+
+def _row_fields(request: Request, error: MeterhouseError) -> list[FieldProblem] | None:
+    """Which rows of a request cannot be used, where the error says so."""
+    if not isinstance(error, RowsRefused):
+        return None
+    words = words_of(request)
+    return [
+        FieldProblem(
+            field=f"body.rows.{one.row}{'.' if one.field else ''}{one.field}",
+            detail=words.error(one.error),
+        )
+        for one in error.faults[:FIELDS_TOLD_MAX]
+    ]
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
