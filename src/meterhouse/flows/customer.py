@@ -178,9 +178,7 @@ async def _hand_over(
     await readings.bump(connection, project["id"])
 
 
-async def _insert(
-    connection: Connection, project_id: int, facts: Facts, language: str
-) -> int:
+async def _insert(connection: Connection, project_id: int, facts: Facts, language: str) -> int:
     personal_ids = await personal.insert_many(connection, project_id, [facts])
     (made,) = await customers.insert_customers(connection, project_id, personal_ids, [language])
     return made

@@ -38,6 +38,8 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
+    "tariffs": reports.TARIFFS,
+    "customers": reports.CUSTOMERS,
     "audit": reports.AUDIT,
 }
 _BY_LEVEL: Final = (

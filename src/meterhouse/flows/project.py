@@ -239,9 +239,7 @@ async def add_payee(db: Database, project_id: int, new: Payee) -> int:
         return await projects.insert_payee(connection, project_id, new)
 
 
-async def edit_payee(
-    db: Database, project_id: int, payee_id: int, version: int, new: Payee
-) -> Any:
+async def edit_payee(db: Database, project_id: int, payee_id: int, version: int, new: Payee) -> Any:
     """Change a payee, whose class stays; answers it as it was. Raises `ChangedMeanwhile`."""
     async with db.transaction([project_id]) as connection:
         was = await projects.get_payee(connection, project_id, payee_id)
@@ -260,3 +258,24 @@ async def _standing(connection: Connection, project_id: int) -> Standing:
     return Standing(**dict(await projects.standing(connection, project_id)))
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of setting a site up: how many there are, and how many are missing."""
+
+    name: str
+    done: bool
+    have: int
+    missing: int = 0
+
+
+def steps(now: Standing) -> list[Step]:
+    """The set-up checklist. A vacant room is no fault, a meter without a price is."""
+    placed = now.meters - now.unplaced
+    return [
+        Step("rooms", now.rooms > 0, now.rooms),
+        Step("gateways", 0 < now.gateways <= now.online, now.gateways, now.gateways - now.online),
+        Step("meters", now.meters > 0 and not now.unplaced, now.meters, now.unplaced),
+        Step("price", now.tariffs > 0 and not now.unpriced, now.tariffs, now.unpriced),
+        Step("people", now.agreements > 0, now.agreements),
+        Step("reading", 0 < placed <= now.read, now.read, max(placed - now.read, 0)),
+    ]

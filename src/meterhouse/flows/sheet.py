@@ -273,9 +273,7 @@ async def _make_places(
         for path, kind in wanted.items():
             parent_id = known.places[path[:-1]] if level > 1 else None
             known.sorts[parent_id] = known.sorts.get(parent_id, -1) + 1
-            new.append(
-                NewPlace(parent_id, kind, path[-1], known.sorts[parent_id], areas.get(path))
-            )
+            new.append(NewPlace(parent_id, kind, path[-1], known.sorts[parent_id], areas.get(path)))
         made = await places.insert_places(connection, project_id, new)
         known.places |= dict(zip(wanted, made, strict=True))
         room_count += sum(kind == "room" for kind in wanted.values())

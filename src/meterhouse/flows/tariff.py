@@ -76,9 +76,7 @@ async def names(db: Database, project_id: int, commodity: str | None = None) -> 
         return await catalog.tariff_names(connection, project_id, commodity)
 
 
-async def assign(
-    db: Database, project_id: int, tariff_id: int, place_id: int | None
-) -> int:
+async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | None) -> int:
     """Give a tariff to all points of its commodity in a building or in the whole project.
 
     What nobody pays for (keeper none) is left out. Answers how many points there were.

@@ -412,9 +412,7 @@ async def line_addresses(connection: Connection, project_id: int) -> list[asyncp
     )
 
 
-async def price_points(
-    connection: Connection, project_id: int, tariffs: Mapping[int, int]
-) -> None:
+async def price_points(connection: Connection, project_id: int, tariffs: Mapping[int, int]) -> None:
     """Tariffs of points, by id."""
     await connection.execute(
         """update point p set tariff_id = u.tariff_id, version = version + 1

@@ -129,3 +129,33 @@ async def count_staff(connection: Connection) -> int:
     """How many people of staff there are; none on a new installation."""
     count: int = await connection.fetchval("select count(*) from person where kind = 'staff'")
     return count
+
+
+async def insert_welcome(
+    connection: Connection, token_hash: bytes, at: datetime, expires_at: datetime
+) -> None:
+    """A way into an empty installation; those that are over are swept away."""
+    await connection.execute("delete from welcome_link where expires_at <= $1", at)
+    await connection.execute(
+        "insert into welcome_link (token_hash, created_at, expires_at) values ($1, $2, $3)",
+        token_hash, at, expires_at,
+    )  # fmt: skip
+
+
+async def lock_welcome(connection: Connection) -> None:
+    """Let one at a time begin an installation."""
+    await connection.execute("select pg_advisory_xact_lock(7308, 0)")
+
+
+async def welcome_opens(connection: Connection, token_hash: bytes, at: datetime) -> bool:
+    """Whether this way is open now."""
+    found: bool = await connection.fetchval(
+        "select exists (select from welcome_link where token_hash = $1 and expires_at > $2)",
+        token_hash, at,
+    )  # fmt: skip
+    return found
+
+
+async def end_welcome(connection: Connection) -> None:
+    """Close every way in."""
+    await connection.execute("delete from welcome_link")

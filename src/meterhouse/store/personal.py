@@ -73,9 +73,7 @@ async def of_customer(
     )  # fmt: skip
 
 
-async def change(
-    connection: Connection, project_id: int, customer_id: int, facts: Facts
-) -> bool:
+async def change(connection: Connection, project_id: int, customer_id: int, facts: Facts) -> bool:
     """What is said anew of a customer; None stays as it is. False when it was erased."""
     done = await connection.fetchval(
         """update personal h set name = coalesce($3, h.name), phone = coalesce($4, h.phone),

@@ -86,9 +86,7 @@ async def has_moved_money(connection: Connection, project_id: int) -> bool:
     return found
 
 
-async def change_units(
-    connection: Connection, project_id: int, currency: str
-) -> None:
+async def change_units(connection: Connection, project_id: int, currency: str) -> None:
     """The accounts of a project in which no money has moved are in this currency from now on."""
     await connection.execute(
         "update account set unit = $2 where project_id = $1", project_id, currency

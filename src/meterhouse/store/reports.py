@@ -247,7 +247,7 @@ GATEWAYS: Final = ListQuery(
                and o.kind = 'meter_offline' and o.closed_at is null
            where m.project_id = $1 and m.removed_at is null group by m.gateway_id) n
            on n.gateway_id = g.id
-       where g.project_id = $1""",
+       where g.project_id = $1 and g.removed_at is null""",
     {
         "online": "coalesce(q.online, false) = {}::bool",
         "text": "(q.name ilike {0} or q.registration ilike {0} or q.peer ilike {0})",
@@ -324,6 +324,51 @@ AUDIT: Final = ListQuery(
     {"at": "q.at", "actor": "q.actor", "act": "q.act", "object": "q.object"},
     "q.id desc",
 )  # fmt: skip
+TARIFFS: Final = ListQuery(
+    """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
+           coalesce(n.point_count, 0) as point_count
+       from tariff t
+       join (select tariff_id, max(effective_from) as effective_from, count(*) as version_count
+             from tariff_version where project_id = $1 group by tariff_id) v on v.tariff_id = t.id
+       left join (select tariff_id, count(*) as point_count from point
+                  where project_id = $1 group by tariff_id) n on n.tariff_id = t.id
+       where t.project_id = $1""",
+    {"text": "q.name ilike {}"},
+    {
+        "name": "q.name", "commodity": "q.commodity", "effective_from": "q.effective_from",
+        "versions": "q.version_count", "points": "q.point_count",
+    },
+    "q.name, q.id",
+)  # fmt: skip
+# Of several agreements in force the list shows the rooms of all, and since when the last one runs.
+CUSTOMERS: Final = ListQuery(
+    """select c.id, c.language, h.name as customer, h.phone, h.email,
+           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
+           g.balance_minor
+       from customer c
+       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+       left join lateral (
+           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor
+           from agreement a left join lateral (
+               select r.id as place_id, concat_ws(' ', b.name, r.name) as room,
+                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
+                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
+                       as balance_minor
+               from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+               left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+               left join place b on (b.project_id, b.id)
+                   = (f.project_id, coalesce(f.parent_id, f.id))
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
+               on true
+           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
+       where c.project_id = $1""",
+    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
+    {"since": "q.valid_from", "balance": "q.balance_minor"},
+    "q.id desc",
+)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
            g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source,

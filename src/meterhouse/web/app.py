@@ -15,7 +15,7 @@ from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import imports, lists, platform, room, rooms, session
+from meterhouse.web.console import imports, lists, platform, room, rooms, session, site, welcome
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
@@ -75,6 +75,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         forms,
         lists.router,
         platform.router,
+        site.router,
+        welcome.router,
     )
     for router in pages:
         app.include_router(router, include_in_schema=False)

@@ -175,6 +175,12 @@ PLACE_KIND: Final = {
     "area": N_("Public area"),
 }
 PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
+BAND: Final = {
+    "sharp": N_("Sharp"),
+    "peak": N_("Peak"),
+    "flat": N_("Flat"),
+    "valley": N_("Valley"),
+}
 CHARGE_CLASS: Final = {
     "electricity": N_("Electricity"),
     "water": N_("Water"),
@@ -341,6 +347,10 @@ MENU: Final = (
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+    MenuEntry(N_("Places"), "places", "places", "room.read"),
+    MenuEntry(N_("Customers"), "customers", "person", "customer.read"),
+    MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read"),
+    MenuEntry(N_("Set-up"), "setup", "setup", "place.edit"),
     MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 

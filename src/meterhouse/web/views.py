@@ -13,7 +13,7 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.web import labels
 from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
 from meterhouse.web.acts.frame import Act
@@ -82,6 +82,11 @@ def close_link(row: Any) -> str | None:
 def relay_colour(row: Any) -> str:
     """The colour of a relay's word."""
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
+
+
+def masked_name(row: Any) -> str:
+    """A customer's masked name, or that it was erased."""
+    return N_("Erased") if row["is_erased"] else row["customer"] or ABSENT
 
 
 def act_title(name: str) -> str:
@@ -363,7 +368,7 @@ CUSTOMERS: Final = ListView(
     Table(
         "customers",
         (
-            Column("name", N_("Customer"), labels.customer_of, sortable=False,
+            Column("name", N_("Customer"), masked_name, Kind.WORD,
                    link=lambda row: f"customers/{row['id']}"),
             Column("rooms", N_("Rooms"), cell("rooms")),
             Column("phone", N_("Phone"), cell("phone")),
@@ -387,5 +392,6 @@ CUSTOMERS: Final = ListView(
 )  # fmt: skip
 
 LISTS: Final = {
-    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, AUDIT)
+    view.table.name: view
+    for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, AUDIT, TARIFFS, CUSTOMERS)
 }

@@ -24,8 +24,8 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 ACTS: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS, *install.ACTS,
-    *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
+    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
 )  # fmt: skip
 
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)

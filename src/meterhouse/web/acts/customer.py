@@ -130,9 +130,7 @@ async def _edit(doing: Doing, form: CustomerChange) -> Done:
     """Say anew who a customer is or how to reach them; what is left empty stays."""
     customer_id = doing.ids["customer_id"]
     facts = _facts(form)
-    await customer.edit(
-        doing.db, doing.project_id, customer_id, form.version, facts, form.language
-    )
+    await customer.edit(doing.db, doing.project_id, customer_id, form.version, facts, form.language)
     changed = [name for name in ("name", "phone", "email") if getattr(facts, name)]
     after = {"changed": changed, "language": form.language}
     return Done(f"customer:{customer_id}", {"id": customer_id}, after=after)

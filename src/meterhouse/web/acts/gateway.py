@@ -41,9 +41,9 @@ class NewGateway(Form):
             words={one.value: word for one, word in labels.DIRECTION.items()}),
     ] = labels.Direction.DIAL_IN  # fmt: skip
     """dial_in: it calls us; dial_out: we call it."""
-    address: Annotated[
-        str, Short, Ask(N_("Address"), hint=N_("host:port, only if we call it"))
-    ] = Field(default="", examples=["10.0.0.7:4001"])
+    address: Annotated[str, Short, Ask(N_("Address"), hint=N_("host:port, only if we call it"))] = (
+        Field(default="", examples=["10.0.0.7:4001"])
+    )
     """host:port of one that we call; empty for one that calls us."""
     protocol: Protocol = "dlt645-2007"
     """What the meters on its line speak."""

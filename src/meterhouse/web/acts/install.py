@@ -27,6 +27,7 @@ _METER: Final = f"{_METERS}/{{meter_id}}"
 
 MODELS: Final = {name: name for name in meter_models.names()}
 
+
 async def _tariffs(doing: Doing) -> Choices:
     rows = await tariff.names(doing.db, doing.project_id)
     return [(str(row["id"]), row["name"]) for row in rows]
@@ -53,17 +54,13 @@ Address = Annotated[
 Multiplier = Annotated[
     int, Field(ge=1, le=100_000), Ask(N_("Multiplier"), hint=N_("Ratio of the transformers"))
 ]
-TariffChoice = Annotated[
-    int | None, Ask(N_("Tariff"), kind="choice", choices=_tariffs)
-]
+TariffChoice = Annotated[int | None, Ask(N_("Tariff"), kind="choice", choices=_tariffs)]
 KeeperChoice = Annotated[
     Keeper,
     Ask(N_("Who keeps the money"), kind="choice",
         words={one.value: word for one, word in labels.KEEPER.items()}),
 ]  # fmt: skip
-GatewayChoice = Annotated[
-    int | None, Ask(N_("Gateway"), kind="choice", choices=_gateways)
-]
+GatewayChoice = Annotated[int | None, Ask(N_("Gateway"), kind="choice", choices=_gateways)]
 
 
 class NewPoint(Form):
@@ -101,9 +98,7 @@ class NewMeter(Form):
     """Its address; a short one is filled with zeros on the left."""
     gateway_id: GatewayChoice = None
     """Id of the gateway on whose line it hangs."""
-    point_id: Annotated[
-        int | None, Ask(N_("Room"), kind="choice", choices=_free_points)
-    ] = None
+    point_id: Annotated[int | None, Ask(N_("Room"), kind="choice", choices=_free_points)] = None
     """Id of the point it serves; none: it waits."""
     multiplier: Multiplier = 1
     """What its registers are multiplied by."""
@@ -135,9 +130,7 @@ class Found(Form):
 class Hang(Form):
     """Which point a meter serves from now on."""
 
-    point_id: Annotated[
-        int, Ask(N_("Room"), kind="choice", choices=_free_points)
-    ]
+    point_id: Annotated[int, Ask(N_("Room"), kind="choice", choices=_free_points)]
     """Id of the point; it has no meter."""
 
 

@@ -90,9 +90,7 @@ class NewPlace(Form):
     """What it is: building, floor, room or public area."""
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
-    parent_id: Annotated[
-        int | None, Ask(N_("Within"), kind="choice", choices=_parents)
-    ] = None
+    parent_id: Annotated[int | None, Ask(N_("Within"), kind="choice", choices=_parents)] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
         default="", examples=["86.50"]
@@ -107,9 +105,7 @@ class PlaceChange(Form):
     """The version it was read at."""
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
-    parent_id: Annotated[
-        int | None, Ask(N_("Within"), kind="choice", choices=_others)
-    ] = None
+    parent_id: Annotated[int | None, Ask(N_("Within"), kind="choice", choices=_others)] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
         default="", examples=["86.50"]

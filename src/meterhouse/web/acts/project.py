@@ -25,6 +25,7 @@ _PROJECT: Final = "/projects/{project_id}"
 _PAYEES: Final = f"{_PROJECT}/payees"
 _CALENDAR: Final = f"{_PROJECT}/calendar"
 
+
 async def _timezones(_: Doing) -> Choices:
     return [(name, name) for name in project.timezones()]
 
@@ -233,9 +234,7 @@ async def _add_payee(doing: Doing, form: NewPayee) -> Done:
 async def _edit_payee(doing: Doing, form: PayeeChange) -> Done:
     """Change who receives the money of a charge class."""
     payee_id = doing.ids["payee_id"]
-    was = await project.edit_payee(
-        doing.db, doing.project_id, payee_id, form.version, _payee(form)
-    )
+    was = await project.edit_payee(doing.db, doing.project_id, payee_id, form.version, _payee(form))
     after = form.model_dump(mode="json", exclude={"version"})
     return Done(f"payee:{payee_id}", {"id": payee_id}, {name: was[name] for name in after}, after)
 
@@ -247,9 +246,7 @@ async def _payee_typed(doing: Doing) -> Mapping[str, Any]:
 
 async def _add_day(doing: Doing, form: NewDay) -> Done:
     """Enter a special day; one that is there is overwritten."""
-    count = await project.put_days(
-        doing.db, doing.project_id, [(form.day, form.kind, form.name)]
-    )
+    count = await project.put_days(doing.db, doing.project_id, [(form.day, form.kind, form.name)])
     after = form.model_dump(mode="json")
     return Done(f"project:{doing.project_id}", {"count": count}, after=after)
 

@@ -69,9 +69,7 @@ class SiteLine(Form):
         str, Optional, Ask(N_("Customer"), hint=N_("Pays from now on; empty: nobody has moved in"))
     ] = Field(default="", examples=["Wang Jing"])
     """Name of the household; it pays from now on."""
-    phone: Annotated[str, Optional, Ask(N_("Phone"))] = Field(
-        default="", examples=["13800000000"]
-    )
+    phone: Annotated[str, Optional, Ask(N_("Phone"))] = Field(default="", examples=["13800000000"])
     """Their phone."""
     email: Annotated[str, StringConstraints(max_length=120), Ask(N_("E-mail"))] = Field(
         default="", examples=["wang@example.org"]

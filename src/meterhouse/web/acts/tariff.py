@@ -143,17 +143,13 @@ class BlockPrices(Form):
     """Where the first block ends, in billing units."""
     price_2: Annotated[Price, Ask(N_("Price of block 2"), kind="money")] = Field(examples=["0.57"])
     """Price of a unit in the second block."""
-    limit_2: Annotated[str, Limit, Ask(N_("Block 2 ends at"))] = Field(
-        default="", examples=["400"]
-    )
+    limit_2: Annotated[str, Limit, Ask(N_("Block 2 ends at"))] = Field(default="", examples=["400"])
     """Where the second block ends; empty: never."""
     price_3: Annotated[str, Limit, Ask(N_("Price of block 3"), kind="money")] = Field(
         default="", examples=["0.82"]
     )
     """Price of a unit in the third block."""
-    limit_3: Annotated[str, Limit, Ask(N_("Block 3 ends at"))] = Field(
-        default="", examples=["600"]
-    )
+    limit_3: Annotated[str, Limit, Ask(N_("Block 3 ends at"))] = Field(default="", examples=["600"])
     """Where the third block ends; empty: never."""
     price_4: Annotated[str, Limit, Ask(N_("Price of block 4"), kind="money")] = Field(
         default="", examples=["1.10"]

@@ -84,11 +84,15 @@ async def language(request: Request) -> Response:
 
 
 def _sign_in_form(request: Request, facts: dict[str, Any], status: int = 200) -> Response:
+    return seeded(request, "sign_in.html", {"login": "", "error": "", **facts}, status)
+
+
+def seeded(request: Request, template: str, facts: dict[str, Any], status: int = 200) -> Response:
+    """A page for somebody who is not signed in, with a seed cookie to bind its form."""
     known = request.cookies.get(SEED_COOKIE) or request.cookies.get(SESSION_COOKIE)
     if not known:
         request.state.fresh_seed = secrets.token_urlsafe(32)
-    shown = {"login": "", "error": "", **facts}
-    response = render(request, "sign_in.html", shown, status)
+    response = render(request, template, facts, status)
     if not known:
         _set_cookie(request, response, SEED_COOKIE, request.state.fresh_seed)
     return response
