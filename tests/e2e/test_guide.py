@@ -36,6 +36,7 @@ HABITS = LinkHabits(heartbeat_s=0.2, backoff_s=0.05, backoff_max_s=0.2)
 # A pump that rests looks at the clock again after an interval divided by this: a few milliseconds.
 SPEED = 3_600
 STEP_TIMEOUT_MS = 15_000
+STEP_TRIES, TRY_S = 60, 0.25
 VERBS = {"press", "type", "choose", "see", "see less", "upload", "wait"}
 HEADS = {"do", "for every room"}
 
@@ -93,36 +94,42 @@ class Newcomer:
         self.clock = clock
         self.pictures = pictures
 
-    @property
-    def here(self):
-        """What is in front: the dialog while one is open, else the page."""
-        return self.page.locator("dialog[open]").or_(self.page.locator("body")).last
+    async def found(self, make, what):
+        """The first visible thing of what is in front: the dialog while one is open, or the page.
 
-    async def front(self):
-        is_open = await self.page.locator("dialog[open]").count()
-        return self.page.locator("dialog[open]" if is_open else "body")
+        A dialog closes by itself a moment after its deed, so the front is looked up each time.
+        """
+        for _ in range(STEP_TRIES):
+            is_open = await self.page.locator("dialog[open]").count()
+            front = self.page.locator("dialog[open]" if is_open else "body")
+            target = make(front).locator("visible=true")
+            if await target.count():
+                return target.first
+            await asyncio.sleep(TRY_S)
+        raise AssertionError(f"no {what} on {self.page.url}")
 
     async def do(self, verb, on, what):
         await getattr(self, verb.replace(" ", "_"))(on, what)
         await self.page.wait_for_load_state("networkidle")
 
     async def press(self, name, _):
-        front = await self.front()
-        exact = re.compile(rf"^{re.escape(name)}(?!\S)")
-        button = front.get_by_role("button", name=name, exact=True)
-        link = front.get_by_role("link", name=exact)
-        target = button.or_(link).locator("visible=true").first
-        await target.click()
-        # A dialog that closes by itself is gone before the next step looks.
-        await self.page.wait_for_load_state("networkidle")
+        begins = re.compile(rf"^{re.escape(name)}(?!\S)")
+
+        def make(front):
+            button = front.get_by_role("button", name=name, exact=True)
+            return button.or_(front.get_by_role("link", name=begins))
+
+        await (await self.found(make, f"button {name!r}")).click()
 
     async def type(self, label, text):
-        front = await self.front()
-        await front.get_by_label(re.compile(rf"^{re.escape(label)}( \(optional\))?$")).fill(text)
+        await (await self.field(label)).fill(text)
 
     async def choose(self, label, option):
-        front = await self.front()
-        await front.get_by_label(label).select_option(label=option)
+        await (await self.field(label)).select_option(label=option)
+
+    async def field(self, label):
+        said = re.compile(rf"^{re.escape(label)}( \(optional\))?$")
+        return await self.found(lambda front: front.get_by_label(said), f"field {label!r}")
 
     async def see(self, text, times):
         found = self.page.locator("body").get_by_text(text).locator("visible=true")
@@ -142,10 +149,10 @@ class Newcomer:
 
     async def until(self, condition, what):
         """Wait for what comes by itself; the page is loaded anew, as the reader would."""
-        for _ in range(60):
+        for _ in range(STEP_TRIES):
             if await condition():
                 return
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(TRY_S)
             if not await self.page.locator("dialog[open]").count():
                 await self.page.reload()
         raise AssertionError(f"waited in vain for {what} on {self.page.url}")

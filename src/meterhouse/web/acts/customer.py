@@ -26,9 +26,13 @@ _ALL: Final = "/projects/{project_id}/customers"
 _ONE: Final = f"{_ALL}/{{customer_id}}"
 _PLACE: Final = "/projects/{project_id}/places/{place_id}"
 
-Phone = Annotated[str, StringConstraints(pattern=r"^(\+?[\d -]{3,20})?$"), Ask(N_("Phone"))]
+Phone = Annotated[
+    str, StringConstraints(pattern=r"^(\+?[\d -]{3,20})?$"), Ask(N_("Phone"), half=True)
+]
 Email = Annotated[
-    str, StringConstraints(max_length=120, pattern=r"^([^@\s]+@[^@\s]+)?$"), Ask(N_("E-mail"))
+    str,
+    StringConstraints(max_length=120, pattern=r"^([^@\s]+@[^@\s]+)?$"),
+    Ask(N_("E-mail"), half=True),
 ]
 Language = Annotated[
     str, StringConstraints(pattern="^(zh-Hans|en)$"),
@@ -75,32 +79,38 @@ class TermsForm(Form):
     """On what terms an account is opened."""
 
     overdraft: Annotated[
-        str, Short, Ask(N_("Overdraft"), kind="money", hint=N_("How far below zero it may fall"))
+        str,
+        Short,
+        Ask(N_("Overdraft"), kind="money", hint=N_("How far below zero it may fall"), half=True),
     ] = Field(default="0", examples=["0.00"])
     """How far below zero the purse may fall, decimal, zero or above."""
-    warning_1: Annotated[str, Short, Ask(N_("Warning 1 at"), kind="money")] = Field(
+    warning_1: Annotated[str, Short, Ask(N_("Warning 1 at"), kind="money", half=True)] = Field(
         default="30", examples=["30.00"]
     )
     """The household is warned first when this is left."""
-    warning_2: Annotated[str, Short, Ask(N_("Warning 2 at"), kind="money")] = Field(
+    warning_2: Annotated[str, Short, Ask(N_("Warning 2 at"), kind="money", half=True)] = Field(
         default="15", examples=["15.00"]
     )
     """And again, lower."""
-    warning_3: Annotated[str, Short, Ask(N_("Warning 3 at"), kind="money")] = Field(
+    warning_3: Annotated[str, Short, Ask(N_("Warning 3 at"), kind="money", half=True)] = Field(
         default="5", examples=["5.00"]
     )
     """And for the last time, lower still."""
 
 
-class NewAccount(NewCustomer, TermsForm):
+class NewAccount(TermsForm, NewCustomer):
     """A new household opens an account for a place."""
 
 
-class KnownAccount(TermsForm):
-    """A customer who is known opens an account for a further place."""
+class WhichRoom(Form):
+    """Which place somebody opens an account for."""
 
     place_id: Annotated[int, Ask(N_("Room"), kind="choice", choices=_vacant)]
     """Id of the place; nobody but the house pays for it."""
+
+
+class KnownAccount(TermsForm, WhichRoom):
+    """A customer who is known opens an account for a further place."""
 
 
 def _facts(form: NewCustomer | CustomerChange) -> Facts:

@@ -49,17 +49,17 @@ async def _others(doing: Doing) -> Choices:
 class FloorPattern(Form):
     """Floors and rooms that are named by a rule."""
 
-    floor_count: Annotated[Count, Ask(N_("Floors"))] = 1
+    floor_count: Annotated[Count, Ask(N_("Floors"), half=True)] = 1
     """Floors a building."""
-    floor_first: Annotated[First, Ask(N_("First floor number"))] = 1
+    floor_first: Annotated[First, Ask(N_("First floor number"), half=True)] = 1
     """The lowest floor's number."""
     floor_rule: Annotated[
         Rule, Ask(N_("Floor names"), hint=N_("May use {building} and {floor}"))
     ] = "{floor}F"
     """Rule of a floor's name."""
-    room_count: Annotated[Count, Ask(N_("Rooms a floor"))] = 1
+    room_count: Annotated[Count, Ask(N_("Rooms a floor"), half=True)] = 1
     """Rooms a floor."""
-    room_first: Annotated[First, Ask(N_("First room number"))] = 1
+    room_first: Annotated[First, Ask(N_("First room number"), half=True)] = 1
     """The first room's number on each floor."""
     room_rule: Annotated[
         Rule, Ask(N_("Room names"), hint=N_("May use {building}, {floor} and {room:02}"))
@@ -69,17 +69,21 @@ class FloorPattern(Form):
     """Numbers left out of floors and rooms."""
 
 
-class BuildingPattern(FloorPattern):
-    """Buildings that are all alike, with floors and rooms."""
+class BuildingCount(Form):
+    """How many buildings, and how they are called."""
 
-    building_count: Annotated[Count, Ask(N_("Buildings"))] = 1
+    building_count: Annotated[Count, Ask(N_("Buildings"), half=True)] = 1
     """Buildings that are made."""
-    building_first: Annotated[First, Ask(N_("First building number"))] = 1
+    building_first: Annotated[First, Ask(N_("First building number"), half=True)] = 1
     """The first building's number."""
     building_rule: Annotated[
         Rule, Ask(N_("Building names"), hint=N_("{building} is the number, {building:A} a letter"))
     ] = "{building}"
     """Rule of a building's name."""
+
+
+class BuildingPattern(FloorPattern, BuildingCount):
+    """Buildings that are all alike, with floors and rooms."""
 
 
 class NewPlace(Form):

@@ -46,11 +46,13 @@ class PolicyChange(Form):
     """The version the project was read at."""
     quiet_start: Annotated[
         str, Clock,
-        Ask(N_("Quiet from"), hint=N_("Nobody is cut off for arrears in quiet hours")),
+        Ask(N_("Quiet from"), hint=N_("Nobody is cut off for arrears in quiet hours"), half=True),
     ] = Field(examples=["22:00"])  # fmt: skip
     """Local time from which nobody is cut off for arrears."""
     quiet_end: Annotated[
-        str, Clock, Ask(N_("Quiet until"), hint=N_("The same as the start: no quiet hours"))
+        str,
+        Clock,
+        Ask(N_("Quiet until"), hint=N_("The same as the start: no quiet hours"), half=True),
     ] = Field(examples=["07:00"])
     """Local time at which the quiet ends; equal to the start: no quiet hours."""
     quiet_weekdays: Annotated[
@@ -94,13 +96,13 @@ class PolicyChange(Form):
     """A command not sent within this time expires, 30 to 300 seconds."""
     sweep_count: Annotated[
         int, Field(ge=1, le=100_000),
-        Ask(N_("Disconnects always allowed at once"), unit=N_("rooms")),
+        Ask(N_("Disconnects always allowed at once"), unit=N_("rooms"), half=True),
     ] = Field(examples=[20])  # fmt: skip
     """This many arrears disconnects in one sweep are always allowed."""
     sweep_percent: Annotated[
         int, Field(ge=0, le=100),
         Ask(N_("And this share of the project"), unit="%",
-            hint=N_("More than both at once stops and asks a person")),
+            hint=N_("More than both at once stops and asks a person"), half=True),
     ] = Field(examples=[5])  # fmt: skip
     """And this share of the project's points; beyond both the sweep stops."""
     close_direct: Annotated[

@@ -120,14 +120,18 @@ class PayeeFacts(Form):
     """What the numbers of their documents begin with."""
 
 
-class NewPayee(PayeeFacts):
-    """Who receives the money of a charge class."""
+class PayeeClass(Form):
+    """Which charges' money is received."""
 
     charge_class: Annotated[
         str, StringConstraints(pattern="^(electricity|water|heat|cooling|fee)$"),
         Ask(N_("For"), kind="choice", words=labels.CHARGE_CLASS),
     ]  # fmt: skip
     """electricity, water, heat, cooling or fee; one payee each."""
+
+
+class NewPayee(PayeeFacts, PayeeClass):
+    """Who receives the money of a charge class."""
 
 
 class PayeeChange(PayeeFacts):

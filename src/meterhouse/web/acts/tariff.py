@@ -91,34 +91,34 @@ class BandPrices(Form):
     """Prices by the time of day; the price without times holds for the rest of it."""
 
     flat_price: Annotated[str, StringConstraints(max_length=20),
-                          Ask(N_("Flat price"), kind="money")] = Field(
+                          Ask(N_("Flat price"), kind="money", half=True)] = Field(
         default="", examples=["0.62"])  # fmt: skip
     """Price in the flat band."""
     flat_times: Annotated[str, Times, Ask(
-        N_("Flat times"), hint=N_("As 08:00-11:00, 18:00-21:00; empty: the rest of the day"))
+        N_("Flat times"), hint=N_("As 08:00-11:00, 18:00-21:00; empty: the rest"), half=True)
     ] = Field(default="", examples=[""])  # fmt: skip
     """When it holds."""
     peak_price: Annotated[str, StringConstraints(max_length=20),
-                          Ask(N_("Peak price"), kind="money")] = Field(
+                          Ask(N_("Peak price"), kind="money", half=True)] = Field(
         default="", examples=["0.92"])  # fmt: skip
     """Price in the peak band."""
-    peak_times: Annotated[str, Times, Ask(N_("Peak times"))] = Field(
+    peak_times: Annotated[str, Times, Ask(N_("Peak times"), half=True)] = Field(
         default="", examples=["08:00-11:00, 18:00-21:00"]
     )
     """When it holds."""
     valley_price: Annotated[str, StringConstraints(max_length=20),
-                            Ask(N_("Valley price"), kind="money")] = Field(
+                            Ask(N_("Valley price"), kind="money", half=True)] = Field(
         default="", examples=["0.32"])  # fmt: skip
     """Price in the valley band."""
-    valley_times: Annotated[str, Times, Ask(N_("Valley times"))] = Field(
+    valley_times: Annotated[str, Times, Ask(N_("Valley times"), half=True)] = Field(
         default="", examples=["23:00-07:00"]
     )
     """When it holds."""
     sharp_price: Annotated[str, StringConstraints(max_length=20),
-                           Ask(N_("Sharp price"), kind="money")] = Field(
+                           Ask(N_("Sharp price"), kind="money", half=True)] = Field(
         default="", examples=["1.20"])  # fmt: skip
     """Price in the sharp band."""
-    sharp_times: Annotated[str, Times, Ask(N_("Sharp times"))] = Field(
+    sharp_times: Annotated[str, Times, Ask(N_("Sharp times"), half=True)] = Field(
         default="", examples=["19:00-21:00"]
     )
     """When it holds."""
@@ -134,24 +134,32 @@ class BlockPrices(Form):
         Ask(N_("Counted by"), kind="choice", words={"month": N_("Month"), "year": N_("Year")}),
     ] = "month"  # fmt: skip
     """After how long the blocks begin again."""
-    price_1: Annotated[Price, Ask(N_("Price of block 1"), kind="money")] = Field(examples=["0.52"])
+    price_1: Annotated[Price, Ask(N_("Price of block 1"), kind="money", half=True)] = Field(
+        examples=["0.52"]
+    )
     """Price of a unit in the first block."""
     limit_1: Annotated[
         str, StringConstraints(min_length=1, max_length=20),
-        Ask(N_("Block 1 ends at"), hint=N_("In kWh or m³")),
+        Ask(N_("Block 1 ends at"), hint=N_("In kWh or m³"), half=True),
     ] = Field(examples=["200"])  # fmt: skip
     """Where the first block ends, in billing units."""
-    price_2: Annotated[Price, Ask(N_("Price of block 2"), kind="money")] = Field(examples=["0.57"])
+    price_2: Annotated[Price, Ask(N_("Price of block 2"), kind="money", half=True)] = Field(
+        examples=["0.57"]
+    )
     """Price of a unit in the second block."""
-    limit_2: Annotated[str, Limit, Ask(N_("Block 2 ends at"))] = Field(default="", examples=["400"])
+    limit_2: Annotated[str, Limit, Ask(N_("Block 2 ends at"), half=True)] = Field(
+        default="", examples=["400"]
+    )
     """Where the second block ends; empty: never."""
-    price_3: Annotated[str, Limit, Ask(N_("Price of block 3"), kind="money")] = Field(
+    price_3: Annotated[str, Limit, Ask(N_("Price of block 3"), kind="money", half=True)] = Field(
         default="", examples=["0.82"]
     )
     """Price of a unit in the third block."""
-    limit_3: Annotated[str, Limit, Ask(N_("Block 3 ends at"))] = Field(default="", examples=["600"])
+    limit_3: Annotated[str, Limit, Ask(N_("Block 3 ends at"), half=True)] = Field(
+        default="", examples=["600"]
+    )
     """Where the third block ends; empty: never."""
-    price_4: Annotated[str, Limit, Ask(N_("Price of block 4"), kind="money")] = Field(
+    price_4: Annotated[str, Limit, Ask(N_("Price of block 4"), kind="money", half=True)] = Field(
         default="", examples=["1.10"]
     )
     """Price of a unit in the fourth block."""
@@ -159,15 +167,15 @@ class BlockPrices(Form):
     """In force from this instant; the project's own time, or RFC 3339. Empty: now."""
 
 
-class NewFlat(Heading, FlatPrice):
+class NewFlat(FlatPrice, Heading):
     """A tariff of one price."""
 
 
-class NewBands(Heading, BandPrices):
+class NewBands(BandPrices, Heading):
     """A tariff of prices by the time of day."""
 
 
-class NewBlocks(Heading, BlockPrices):
+class NewBlocks(BlockPrices, Heading):
     """A tariff of prices by blocks."""
 
 
