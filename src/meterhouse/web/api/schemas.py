@@ -6,7 +6,7 @@ fraction cannot hold a fen; instants are RFC 3339 in UTC.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,8 @@ from meterhouse.model import (
 Item = TypeVar("Item")
 
 Id = Annotated[int, Field(ge=1, examples=[12])]
-DECIMAL = r"^-?\d+(\.\d+)?$"
+DECIMAL: Final = r"^-?\d+(\.\d+)?$"
+Decimals = Annotated[str, Field(pattern=DECIMAL, json_schema_extra={"format": "decimal"})]
 
 
 class Shape(BaseModel):
@@ -36,7 +37,7 @@ class Shape(BaseModel):
 class Money(Shape):
     """An amount of money."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["43.33", "-0.37"])
+    amount: Decimals = Field(examples=["43.33", "-0.37"])
     """Decimal string in the currency's unit, with all its decimals."""
     currency: str = Field(min_length=3, max_length=3, examples=["CNY"])
     """ISO 4217 code."""
@@ -45,7 +46,7 @@ class Money(Shape):
 class Quantity(Shape):
     """An amount of energy, volume or power."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["3741.000"])
+    amount: Decimals = Field(examples=["3741.000"])
     """Decimal string with three decimals."""
     unit: str = Field(examples=["kWh", "m³", "kW"])
     """The unit the amount is in."""
