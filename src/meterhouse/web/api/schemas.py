@@ -26,13 +26,15 @@ Item = TypeVar("Item")
 
 Id = Annotated[int, Field(ge=1, examples=[12])]
 DECIMAL = r"^-?\d+(\.\d+)?$"
-Decimals = Annotated[str, Field(pattern=DECIMAL, json_schema_extra={"format": "decimal"})]
 
 
 class Shape(BaseModel):
     """What all shapes share: unknown fields are refused, docstrings are descriptions."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+Decimals = Annotated[str, Field(pattern=DECIMAL, json_schema_extra={"format": "decimal"})]
 
 
 class Money(Shape):
