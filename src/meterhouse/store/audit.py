@@ -58,7 +58,9 @@ async def write(connection: Connection, project_id: int, entry: Entry) -> None:
 async def settled(connection: Connection, project_id: int) -> int | None:
     """The last entry below which none can come any more, or None while that cannot be said.
 
-    None too when every entry that can be seen is sealed already. Every entry is numbered and committed under the shared lock; whoever holds the lock alone for
+    None too when every entry that can be seen is sealed already.
+
+    Every entry is numbered and committed under the shared lock; whoever holds the lock alone for
     a moment knows that none is under way. That moment is not waited for long, and ends with the
     transaction, which is to do nothing else: writers stand behind whoever waits.
     """
