@@ -220,9 +220,9 @@ def personal_alone(source: Source) -> Iterator[str]:
     if source.path in PERSONAL_ROOMS or source.path.startswith("store/migrations/"):
         return
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if BEHIND_THE_MASK.search(node.value):
-                yield f"{node.lineno}: read `personal_masked`, or ask `store.personal`"
+        said = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(said, str) and BEHIND_THE_MASK.search(said):
+            yield f"{node.lineno}: read `personal_masked`, or ask `store.personal`"
 
 
 def honest_tests(source: Source) -> Iterator[str]:
