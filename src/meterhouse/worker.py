@@ -14,7 +14,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import audit, close, command, gateway, outbox, task, upkeep
+from meterhouse.flows import audit, checklist, close, command, gateway, outbox, task, upkeep
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import PLATFORM, Database
 
@@ -98,6 +98,7 @@ class Worker:
 
     async def _tend(self, project_id: int, at: datetime) -> None:
         await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
+        await checklist.tend(self._db, project_id, at)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)
