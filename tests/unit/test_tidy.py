@@ -57,6 +57,11 @@ BAD_SAMPLES: dict[Law, list[tuple[str, str]]] = {
         ("web/a.py", "label = f'{count} 间'\n"),
         ("web/a.py", "房间 = 1\n"),
     ],
+    tidy.personal_alone: [
+        ("store/reports.py", "sql = 'select name from personal'\n"),
+        ("store/reports.py", "sql = f'{a} left join personal h on true'\n"),
+        ("flows/a.py", "sql = 'update personal set name = null'\n"),
+    ],
     tidy.honest_tests: [
         ("unit/a.py", "assert True\n"),
         ("unit/a.py", "@pytest.mark.skip\ndef test_a(): ...\n"),
@@ -77,6 +82,11 @@ GOOD_SAMPLES: dict[Law, list[tuple[str, str]]] = {
     ],
     tidy.logs_words_alone: [("web/a.py", 'log.warning("reading_waits", error=error, count=3)\n')],
     tidy.english_code: [("web/a.py", '"""Rooms (房间)."""\n\na = 1  # 房间\n')],
+    tidy.personal_alone: [
+        ("store/personal.py", "sql = 'select name from personal'\n"),
+        ("store/reports.py", "sql = 'select name from personal_masked'\n"),
+        ("store/reports.py", "# Nothing comes from personal here.\n"),
+    ],
     tidy.honest_tests: [("unit/a.py", "pytest.skip('needs a clock')\nassert found\n")],
 }
 
@@ -128,6 +138,10 @@ def test_time_is_an_argument():
 def test_code_is_english():
     code = [source for source in SOURCES + SDK if not source.path.startswith(CATALOGUES)]
     assert breaches(tidy.english_code, code) == []
+
+
+def test_who_somebody_is_is_read_in_one_room():
+    assert breaches(tidy.personal_alone, SOURCES) == []
 
 
 def test_tests_can_fail():
