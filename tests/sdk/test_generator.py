@@ -19,7 +19,8 @@ KEY = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"
 
 
 def answers(schema, code="200"):
-    return {code: {"content": {"application/json": {"schema": schema}}}}
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    return {code: {"headers": headers, "content": {"application/json": {"schema": schema}}}}
 
 
 def ref(name):
