@@ -22,9 +22,9 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import reports
+from meterhouse.store import lists, reports
 from meterhouse.store.db import Database
-from meterhouse.store.reports import Listing, ListQuery, Wanted, contains
+from meterhouse.store.lists import Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
 
 DAYS_SHOWN: Final = 14
@@ -171,7 +171,7 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await reports.fetch_list(connection, LISTS[name], project_id, wanted)
+        return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
 
 
 async def stream(
@@ -179,7 +179,7 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, `EXPORT_MAX_ROWS` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = reports.stream_list(connection, LISTS[name], project_id, wanted, EXPORT_MAX_ROWS)
+        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, EXPORT_MAX_ROWS)
         async for rows in chunks:
             yield rows
 
