@@ -8,8 +8,8 @@ nobody's business, and an unknown login takes as long as a wrong password.
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -40,37 +40,75 @@ class Verb(StrEnum):
     DEVICE_READ = "device.read"
     NOTICE_READ = "notice.read"
     COMMAND_READ = "command.read"
-    STRANGER_READ = "stranger.read"
+    CUSTOMER_READ = "customer.read"
+    TARIFF_READ = "tariff.read"
+    MONEY_READ = "money.read"
+    TASK_READ = "task.read"
+    AUDIT_READ = "audit.read"
+    STAFF_READ = "staff.read"
     METER_READ = "meter.read"
     METER_SWITCH = "meter.switch"
     CREDIT_ADD = "credit.add"
     ALARM_CLOSE = "alarm.close"
+    PLACE_EDIT = "place.edit"
+    CUSTOMER_EDIT = "customer.edit"
+    PERSONAL_SHOW = "personal.show"
+    PERSONAL_ERASE = "personal.erase"
+    DEVICE_EDIT = "device.edit"
+    DEVICE_COMMISSION = "device.commission"
+    TARIFF_EDIT = "tariff.edit"
+    PROJECT_EDIT = "project.edit"
+    PROJECT_OPEN = "project.open"
+    STAFF_EDIT = "staff.edit"
+    CLIENT_EDIT = "client.edit"
+    GROUP_EDIT = "group.edit"
+    ROLE_EDIT = "role.edit"
+    STRANGER_READ = "stranger.read"
 
+
+STEP_UP: frozenset[Verb] = frozenset(
+    {
+        Verb.PERSONAL_ERASE, Verb.PROJECT_OPEN, Verb.STAFF_EDIT, Verb.CLIENT_EDIT,
+        Verb.GROUP_EDIT, Verb.ROLE_EDIT,
+    }
+)  # fmt: skip
+"""Verbs for which a person at the console proves anew who they are, unless they just did."""
 
 _LOOK = frozenset(
     {
-        Verb.SESSION_OWN,
-        Verb.ROOM_READ,
-        Verb.ALARM_READ,
-        Verb.DEVICE_READ,
-        Verb.NOTICE_READ,
-        Verb.COMMAND_READ,
+        Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
+        Verb.COMMAND_READ, Verb.CUSTOMER_READ, Verb.TARIFF_READ, Verb.TASK_READ,
     }
-)
+)  # fmt: skip
+_MANAGE = _LOOK | {
+    Verb.MONEY_READ, Verb.AUDIT_READ, Verb.STAFF_READ, Verb.METER_READ, Verb.METER_SWITCH,
+    Verb.CREDIT_ADD, Verb.ALARM_CLOSE, Verb.PLACE_EDIT, Verb.CUSTOMER_EDIT, Verb.PERSONAL_SHOW,
+    Verb.PERSONAL_ERASE, Verb.DEVICE_EDIT, Verb.DEVICE_COMMISSION, Verb.TARIFF_EDIT,
+    Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT,
+}  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
-    "project_manager": _LOOK
-    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD, Verb.ALARM_CLOSE},
-    "cashier": _LOOK | {Verb.CREDIT_ADD},
-    "field_engineer": _LOOK
-    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.STRANGER_READ, Verb.ALARM_CLOSE},
+    "group_head_office": _MANAGE | {Verb.PROJECT_OPEN},
+    "project_manager": _MANAGE,
+    "cashier": _LOOK | {Verb.MONEY_READ, Verb.CREDIT_ADD, Verb.CUSTOMER_EDIT, Verb.PERSONAL_SHOW},
+    "finance": _LOOK | {Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW},
+    "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
+    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.PERSONAL_SHOW},
+    "field_engineer": _LOOK - {Verb.CUSTOMER_READ}
+    | {
+        Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PLACE_EDIT,
+        Verb.DEVICE_EDIT, Verb.DEVICE_COMMISSION, Verb.STRANGER_READ,
+    },
     "read_only": _LOOK,
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """One project a person reaches, how its values are written, and the verbs granted there."""
+    """One project a person reaches, how its values are written, and the verbs granted there.
+
+    `building_ids`: None for the whole project, else the only buildings that are seen.
+    """
 
     project_id: int
     name: str
@@ -78,16 +116,23 @@ class Reach:
     currency: str
     currency_exponent: int
     verbs: frozenset[str]
+    group_id: int = 0
+    building_ids: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A person who has proved who they are."""
+    """A person who has proved who they are.
+
+    `groups`: verbs granted for a whole group, by its id; `platform`: those granted everywhere.
+    """
 
     person_id: int
     name: str
     language: str
     reaches: tuple[Reach, ...]
+    groups: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    platform: frozenset[str] = frozenset()
 
 
 def new_password() -> str:
@@ -193,24 +238,34 @@ async def known_by_key(db: Database, key: str) -> Known | None:
 
 
 async def _known(connection: Connection, person: Any) -> Known:
-    """What a person reaches by their grants now."""
-    given = await people.grants(connection, person["id"])
-    projects = await people.project_facts(connection)
+    """What a person reaches by their grants now; a verb granted wider is granted narrower."""
+    given = [(row, ROLES.get(row["role"], frozenset()))
+             for row in await people.grants(connection, person["id"])]  # fmt: skip
+    platform = _verbs(given, "platform", 0)
+    group_ids = {row["scope_id"] for row, _ in given if row["scope_kind"] == "group"}
+    groups = {one: platform | _verbs(given, "group", one) for one in group_ids}
     reaches = []
-    for project in projects:
-        verbs: set[str] = set()
-        for row in given:
-            where = {"platform": 0, "group": project["group_id"], "project": project["id"]}
-            if row["scope_id"] == where[row["scope_kind"]]:
-                verbs |= ROLES.get(row["role"], frozenset())
-        if verbs:
+    for project in await people.project_facts(connection):
+        whole = platform | groups.get(project["group_id"], frozenset())
+        whole |= _verbs(given, "project", project["id"])
+        if whole:
             reaches.append(
                 Reach(
                     project["id"], project["name"], project["timezone"], project["currency"],
-                    project["currency_exponent"], frozenset(verbs),
+                    project["currency_exponent"], frozenset(whole), project["group_id"],
                 )
             )  # fmt: skip
-    return Known(person["id"], person["name"], person["language"], tuple(reaches))
+    return Known(person["id"], person["name"], person["language"], tuple(reaches), groups, platform)
+
+
+def _verbs(
+    given: Sequence[tuple[Any, frozenset[Verb]]], kind: str, scope_id: int
+) -> frozenset[str]:
+    found: set[str] = set()
+    for row, verbs in given:
+        if row["scope_kind"] == kind and row["scope_id"] == scope_id:
+            found |= verbs
+    return frozenset(found)
 
 
 def _check_password(password: str) -> None:

@@ -68,6 +68,12 @@ class DatabaseBusy(MeterhouseError):
     http_status = 503
 
 
+class ScopeWidened(MeterhouseError):
+    """A part of a transaction asked for projects {asked}, which the whole may not see."""
+
+    code = "scope_widened"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the database is: a URL, or a socket folder with a port and a name.
@@ -180,6 +186,29 @@ class Database:
         async with self.transaction(()) as connection:
             rows = await connection.fetch("select all_project_ids() as id")
         return [row["id"] for row in rows]
+
+
+class Joined(Database):
+    """A transaction already begun, offered to flows as if it were theirs to begin.
+
+    What several flows do through it is committed together, or not at all. Not for two at once:
+    it is one connection.
+    """
+
+    def __init__(self, outer: Database, connection: Connection, project_ids: Sequence[int]) -> None:
+        super().__init__(outer.address)
+        self._connection = connection
+        self._project_ids = tuple(project_ids)
+
+    @asynccontextmanager
+    async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
+        """A part of the outer transaction that sees these of its projects and nothing else."""
+        if not set(project_ids) <= set(self._project_ids):
+            raise ScopeWidened(asked=sorted(set(project_ids) - set(self._project_ids)))
+        async with self._connection.transaction():
+            await set_scope(self._connection, project_ids)
+            yield self._connection
+        await set_scope(self._connection, self._project_ids)
 
 
 async def set_scope(connection: Connection, project_ids: Sequence[int]) -> None:

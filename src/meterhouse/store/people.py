@@ -68,8 +68,9 @@ async def insert_session(
     """A new session; sessions that are over are swept away."""
     await connection.execute("delete from session where expires_at < $1", at)
     await connection.execute(
-        """insert into session (token_hash, person_id, agent, created_at, seen_at, expires_at)
-           values ($1, $2, $3, $4, $4, $5)""",
+        """insert into session
+               (token_hash, person_id, agent, created_at, seen_at, proved_at, expires_at)
+           values ($1, $2, $3, $4, $4, $4, $5)""",
         token_hash, person_id, agent, at, expires_at,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
@@ -29,6 +29,7 @@ TOKEN_FIELD: Final = "csrf"  # noqa: S105  # a field's name
 TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
 
 _NONCE_CHARS: Final = 16
+_ID_DIGITS_MAX: Final = 18
 _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -73,6 +74,23 @@ class Caller:
     name: str
     language: str
     scopes: Mapping[int, Reach]
+    groups: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    platform: frozenset[str] = frozenset()
+
+    def granted(self, path_params: Mapping[str, Any]) -> frozenset[str]:
+        """The verbs that count for an address: its project's, its group's, else the platform's.
+
+        Raises:
+            NotFound: the project or group does not exist, or is another's.
+        """
+        if (project_id := path_params.get("project_id")) is not None:
+            return self.scope(_number(project_id, N_("Project"))).verbs
+        if (group_id := path_params.get("group_id")) is not None:
+            number = _number(group_id, N_("Group"))
+            if number not in self.groups and not self.platform:
+                raise NotFound(N_("Group"), group_id)
+            return self.groups.get(number, frozenset()) | self.platform
+        return self.platform
 
     def scope(self, project_id: int) -> Reach:
         """The scope of one project.
@@ -123,18 +141,18 @@ class Permission:
             return None
         caller = await (_key_caller(request) if is_api else _session_caller(request))
         request.state.caller = caller
-        project_id = request.path_params.get("project_id")
-        if project_id is None:
-            granted = {verb for scope in caller.scopes.values() for verb in scope.verbs}
-        elif str(project_id).isdecimal():
-            scope = caller.scope(int(project_id))
-            granted = set(scope.verbs)
-            request.state.scope = scope
-        else:
-            raise NotFound(N_("Project"), project_id)
+        granted = caller.granted(request.path_params)
+        if "project_id" in request.path_params:
+            request.state.scope = caller.scope(int(request.path_params["project_id"]))
         if self.verb is not Verb.SESSION_OWN and self.verb not in granted:
             raise NotAllowed(self.verb)
         return caller
+
+
+def _number(text: object, what: str) -> int:
+    if not str(text).isdecimal() or len(str(text)) > _ID_DIGITS_MAX:
+        raise NotFound(what, text)
+    return int(str(text))
 
 
 PUBLIC: Final = Permission(None)

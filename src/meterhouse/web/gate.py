@@ -39,4 +39,4 @@ def _caller(known: Known | None) -> Caller | None:
         return None
     language = known.language.replace("_", "-")
     reaches = {reach.project_id: reach for reach in known.reaches}
-    return Caller(known.person_id, known.name, language, reaches)
+    return Caller(known.person_id, known.name, language, reaches, known.groups, known.platform)

@@ -415,11 +415,12 @@ FUNCTIONS = (
             foreach parent in array array['reading', 'charge'] loop
                 if to_regclass(format('meterhouse.%I', parent || '_' || suffix)) is null then
                     perform pg_advisory_xact_lock(hashtext('meterhouse.partition'));
-                    -- Asked again here, to_regclass would answer from what this backend knew before the lock.
-                    execute format('create table if not exists meterhouse.%I partition of meterhouse.%I
-                        for values from (%L) to (%L)', parent || '_' || suffix, parent,
-                        monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
-                    execute format('grant insert on meterhouse.%I to meterhouse_app', parent || '_' || suffix);
+                    if to_regclass(format('meterhouse.%I', parent || '_' || suffix)) is null then
+                        execute format('create table meterhouse.%I partition of meterhouse.%I
+                            for values from (%L) to (%L)', parent || '_' || suffix, parent,
+                            monday::text || ' 00:00:00+00', (monday + 7)::text || ' 00:00:00+00');
+                        execute format('grant insert on meterhouse.%I to meterhouse_app', parent || '_' || suffix);
+                    end if;
                 end if;
             end loop;
             return suffix;
