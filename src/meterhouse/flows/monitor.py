@@ -5,7 +5,7 @@ the room has. Must never know how it is shown. The same functions serve the cons
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from meterhouse.model import (
 )
 from meterhouse.store import lists, reports
 from meterhouse.store.db import Database
-from meterhouse.store.lists import Listing, ListQuery, Position, Wanted, contains
+from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
 
 DAYS_SHOWN: Final = 14
@@ -47,7 +47,10 @@ _BY_LEVEL: Final = (
     RoomState.OWING,
 )
 
-__all__ = ["LISTS", "Board", "Day", "Listing", "PointNow", "RoomNow", "Wanted", "contains"]
+__all__ = [
+    "COUNT_MAX_ROWS", "LISTS", "Board", "Day", "Following", "Listing", "PointNow", "Position",
+    "RoomNow", "Wanted", "contains",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,15 @@ class Day:
     day: date
     energy_milli: int
     amount_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Rows of a list, where they end (None: the list ends there), and a count if asked for."""
+
+    rows: Sequence[Any]
+    end: Position | None
+    row_count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,28 @@ async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> L
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
         return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
+
+
+async def following(
+    db: Database, project_id: int, name: str, wanted: Wanted, after: Position | None,
+    *, counted: bool,
+) -> Following:  # fmt: skip
+    """The rows of one of `LISTS` after a position, and where the next ones begin.
+
+    Raises:
+        PositionUnfit: the position is none of this list in this order.
+    """
+    query = LISTS[name]
+    one_more = replace(wanted, limit=wanted.limit + 1)
+    async with db.transaction([project_id]) as connection:
+        rows = await lists.fetch_after(connection, query, project_id, one_more, after)
+        row_count = (
+            await lists.count_list(connection, query, project_id, wanted) if counted else None
+        )
+    is_last = len(rows) <= wanted.limit
+    rows = rows[: wanted.limit]
+    end = None if is_last else lists.position(query, wanted, rows[-1])
+    return Following(rows, end, row_count)
 
 
 async def stream(

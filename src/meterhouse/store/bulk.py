@@ -70,7 +70,8 @@ _COMMANDS = f"""insert into command (project_id, meter_id, point_id, kind, reaso
         (array['arrears', 'credit', 'person'])[1 + n % 3], 'Note ' || n, n,
         (array['confirmed', 'confirmed', 'refused', 'unknown', 'expired'])[1 + n % 5], at, at,
         at + interval '1 hour', at, at + interval '1 minute' from {_MOMENTS}"""
-_ALARMS = f"""insert into alarm (project_id, kind, subject, point_id, meter_id, opened_at, closed_at)
+_ALARMS = f"""insert into alarm (project_id, kind, subject, point_id, meter_id, opened_at,
+        closed_at)
     select $1, (array['meter_offline', 'credit_low', 'command_failed'])[1 + n % 3], 'meter:' || id,
         id, id, at, case when n <= $3 * 99 / 100 then at + interval '1 hour' end
     from {_MOMENTS}"""

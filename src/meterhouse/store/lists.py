@@ -1,13 +1,12 @@
 """Lists of anything, a page at a time: by number for people, by position for programs.
 
 Owns how a list's declaration becomes SQL: filters, order, the rows after a position, a count that
-stops. Must never know what is listed (`reports` declares that). Pages by position ask for what comes
-after the last row seen, so they cost the same everywhere in the list and lose or repeat no row
-while others are added.
+stops. Must never know what is listed (`reports` declares that). Pages by position ask for what
+comes after the last row seen, so they cost the same everywhere in the list and lose or repeat no
+row while others are added.
 
 A column that may be null is paged in two pieces, rows that have it and then rows that have not:
-each piece has one comparison, one index serves it in both directions, and the database drops outer
-joins where a value is demanded.
+each piece has one comparison, and one index serves it in both directions.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,11 +15,19 @@ from typing import Any, Final
 
 import asyncpg
 
+from meterhouse.errors import BadInput
 from meterhouse.store.db import Connection
 
 EXPORT_CHUNK_ROWS: Final = 2_000
 # Beyond this nobody needs the figure, and counting would cost more than the page.
 COUNT_MAX_ROWS: Final = 10_000
+
+
+class PositionUnfit(BadInput):
+    """This is no place in this list."""
+
+    code = "position_unfit"
+
 
 Position = Sequence[Any]
 """Where a row stands in an order: its value there (None where it has none), then its key."""
@@ -31,7 +38,8 @@ class ListQuery:
     """A list: a SELECT named `q` of one project ($1), and all it can be filtered and sorted by.
 
     Attributes:
-        source: the SELECT. Its outer joins add no rows, so that those nobody asks for cost nothing.
+        source: the SELECT. Its outer joins add no rows, so that those nobody asks for cost nothing;
+            more than seven tables would be joined in the order written, not in the best one.
         filters: key to a condition in which `{}` stands for the given value; or to one condition
             for each value there is.
         orders: key to a column of `q`.
@@ -85,11 +93,22 @@ async def fetch_after(
     connection: Connection, query: ListQuery, project_id: int, wanted: Wanted,
     after: Position | None,
 ) -> list[asyncpg.Record]:  # fmt: skip
-    """The rows that follow a position, or the first of them; `wanted.offset` counts for nothing."""
+    """The rows that follow a position, or the first of them; `wanted.offset` counts for nothing.
+
+    Raises:
+        PositionUnfit: the position's values are not of the columns' types.
+    """
     rows: list[asyncpg.Record] = []
-    for piece in _pieces(query, project_id, wanted, after):
-        if len(rows) < wanted.limit:
-            rows += await piece.fetch(connection, wanted.limit - len(rows), 0)
+    if after is not None and len(after) != len(_columns(query, wanted)):
+        raise PositionUnfit
+    try:
+        for piece in _pieces(query, project_id, wanted, after):
+            if len(rows) < wanted.limit:
+                rows += await piece.fetch(connection, wanted.limit - len(rows), 0)
+    except (asyncpg.DataError, ValueError) as error:
+        if after is None:
+            raise
+        raise PositionUnfit from error
     return rows
 
 
@@ -204,9 +223,7 @@ def _order_by(columns: Sequence[str], way: str) -> str:
     return "order by " + ", ".join(column + way for column in columns)
 
 
-def _filtered(
-    query: ListQuery, project_id: int, wanted: Wanted
-) -> tuple[list[str], list[Any]]:
+def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     arguments: list[Any] = [project_id]
     for key, given in wanted.filters.items():

@@ -150,6 +150,14 @@ async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Rec
 # join many rows (an open alarm, a count of meters) is asked for row by row of a page.
 _OPEN: Final = "project_id = $1 and kind = 'meter_offline' and closed_at is null"
 _NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
+# Points whose room or meter has a text in its name or address; points of a building.
+_FOUND: Final = "(select found_points($1, {}))"
+_IN_BUILDING: Final = """(select p.id from point p where p.project_id = $1 and p.place_id in (
+    with recursive inside as (
+        select id from place where project_id = $1 and id = {}
+        union all select l.id from place l join inside i on l.parent_id = i.id
+        where l.project_id = $1)
+    select id from inside))"""
 _IS_OFFLINE: Final = f"exists (select from alarm where {_OPEN} and meter_id = {{}})"
 
 ALARMS: Final = ListQuery(
@@ -162,8 +170,8 @@ ALARMS: Final = ListQuery(
     {
         "open": {True: "q.closed_at is null", False: "q.closed_at is not null"},
         "kind": "q.kind = {}",
-        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
-        " or q.gateway ilike {0})",
+        "building": f"q.point_id in {_IN_BUILDING}",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.opened_at >= {}",
         "to": "q.opened_at < {}",
     },
@@ -172,7 +180,8 @@ ALARMS: Final = ListQuery(
     solid=frozenset({"opened_at", "kind"}),
 )
 METERS: Final = ListQuery(
-    f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, {_PLACE_COLUMNS},
+    f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
+            {_PLACE_COLUMNS},
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
             p.commodity,
             (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
@@ -187,8 +196,9 @@ METERS: Final = ListQuery(
             False: f"(coalesce(q.read_at, {_NEVER}) = {_NEVER} or {_IS_OFFLINE.format('q.id')})",
         },
         "gateway": "q.gateway_id = {}",
-        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
-        " or q.model ilike {0})",
+        "model": "q.model = {}",
+        "building": f"q.point_id in {_IN_BUILDING}",
+        "text": f"q.point_id in {_FOUND}",
     },
     {
         "address": "address", "room": "room", "building": "building", "model": "model",
@@ -225,14 +235,14 @@ GATEWAYS: Final = ListQuery(
 )  # fmt: skip
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.recipient, n.subject, n.text, n.state, n.tries, n.why,
-            n.created_at, n.sent_at, {_PLACE_COLUMNS}
+            n.created_at, n.sent_at, n.point_id, {_PLACE_COLUMNS}
         from notice n
         left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
         where n.project_id = $1""",
     {
         "state": "q.state = {}",
         "channel": "q.channel = {}",
-        "text": "(q.room ilike {0} or q.subject ilike {0} or q.text ilike {0})",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
@@ -242,7 +252,7 @@ NOTICES: Final = ListQuery(
 )
 COMMANDS: Final = ListQuery(
     f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
-            c.meter_id, m.address, coalesce(n.name, '') as actor, {_PLACE_COLUMNS}
+            c.meter_id, c.point_id, m.address, coalesce(n.name, '') as actor, {_PLACE_COLUMNS}
         from command c left join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
         left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
         left join person n on n.id = c.actor_id
@@ -250,8 +260,8 @@ COMMANDS: Final = ListQuery(
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
-        "text": "(q.room ilike {0} or q.address ilike {0} or q.note ilike {0}"
-        " or q.actor ilike {0})",
+        "meter": "q.meter_id = {}",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },

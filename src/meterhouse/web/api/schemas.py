@@ -170,12 +170,12 @@ class Page(Shape, Generic[Item]):
 
     items: list[Item]
     """The rows of this page."""
-    total: int = Field(ge=0)
-    """How many rows match in all."""
-    page: int = Field(ge=1)
-    """This page."""
-    page_size: int = Field(ge=1, le=200)
-    """Rows a page."""
+    next_cursor: str | None = Field(max_length=1000, examples=["WzEsIjA0ZjJlNWM3Il0", None])
+    """Give it as `cursor` for the next page; null on the last."""
+    total: int | None = Field(ge=0, le=10_000, examples=[203, None])
+    """How many rows match, up to 10,000; null unless `count` was asked for."""
+    total_is_more: bool = Field(examples=[False])
+    """Whether more match than `total` says."""
 
 
 class Meter(Shape):

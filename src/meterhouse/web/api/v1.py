@@ -7,18 +7,17 @@ shows or does is here too, through the same flows.
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Security
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.responses import JSONResponse, Response
 
-from meterhouse.errors import Unreadable
 from meterhouse.flows import alarm, command, monitor, recharge
 from meterhouse.flows.access import Verb
-from meterhouse.flows.monitor import Wanted
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.units import Minor, from_decimal
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
+from meterhouse.web.api.paging import ID_MAX, Instant, Paging, SortOf, page, paging, refuse_unknown
 from meterhouse.web.live import tiles_of
 from meterhouse.web.problems import Problem
 
@@ -34,28 +33,47 @@ _PROBLEMS: Final = {
 router = APIRouter(
     prefix=PREFIX,
     responses={code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()},
-    dependencies=[Security(HTTPBearer(auto_error=False, description="The key of an API client."))],
+    dependencies=[
+        Security(HTTPBearer(auto_error=False, description="The key of an API client.")),
+        Depends(refuse_unknown),
+    ],
 )
 public = APIRouter(prefix=PREFIX)
 
-Sort = Annotated[
-    str, Query(description="Key to sort by, with a leading - for descending.", max_length=40)
-]
-Text = Annotated[str, Query(description="Text that must occur.", max_length=100)]
-From = Annotated[datetime | None, Query(description="From this instant on (RFC 3339).")]
-To = Annotated[datetime | None, Query(description="Before this instant (RFC 3339).")]
+Text = Annotated[
+    str,
+    Query(
+        description="Text that must occur in the name of the room or the meter's address.",
+        max_length=100, pattern=r"^[^\x00]*$", examples=["302"],
+    ),
+]  # fmt: skip
+From = Annotated[Instant | None, Query(description="From this instant on (RFC 3339).")]
+To = Annotated[Instant | None, Query(description="Before this instant (RFC 3339).")]
+Pages = Annotated[Paging, Depends(paging)]
 
 
-class Paging:
-    """Which page of a list, and how many rows it has."""
+def _path_id(what: str) -> Any:
+    return Path(ge=1, le=ID_MAX, description=f"Id of the {what}.", examples=[12])
 
-    def __init__(
-        self,
-        page: Annotated[int, Query(ge=1, le=10_000, description="Page, from 1.")] = 1,
-        page_size: Annotated[int, Query(ge=1, le=200, description="Rows a page.")] = 50,
-    ) -> None:
-        self.page = page
-        self.page_size = page_size
+
+ProjectId = Annotated[int, _path_id("project")]
+RoomId = Annotated[int, _path_id("room")]
+MeterId = Annotated[int, _path_id("meter")]
+PointId = Annotated[int, _path_id("point")]
+AlarmId = Annotated[int, _path_id("alarm")]
+CommandId = Annotated[int, _path_id("command")]
+
+
+def _id_filter(what: str) -> Any:
+    return Query(ge=1, le=ID_MAX, description=f"Only those of this {what}.", examples=[12])
+
+
+def _sort(name: str) -> Any:
+    first = monitor.LISTS[name].first
+    return Query(
+        description=f"What to sort by, a leading - for descending; {first} unless said otherwise.",
+        examples=[first],
+    )
 
 
 def _may(verb: Verb) -> list[Any]:
@@ -64,30 +82,6 @@ def _may(verb: Verb) -> list[Any]:
 
 def _database(request: Request) -> Any:
     return request.app.state.services.database
-
-
-async def _list(
-    request: Request, project_id: int, name: str, paging: Paging, sort: str, **filters: Any
-) -> dict[str, Any]:
-    """A page of one of the flow's lists, its rows still raw."""
-    key = sort.removeprefix("-")
-    orders = monitor.LISTS[name].orders
-    if key and key not in orders:
-        raise Unreadable(what="sort", text=sort, wanted=", ".join(sorted(orders)))
-    wanted = Wanted(
-        filters, key, sort.startswith("-"), paging.page_size, (paging.page - 1) * paging.page_size
-    )
-    found = await monitor.listing(_database(request), project_id, name, wanted)
-    return {
-        "items": found.rows,
-        "total": found.row_count,
-        "page": paging.page,
-        "page_size": paging.page_size,
-    }
-
-
-def _shaped(page: dict[str, Any], shape: Any) -> Any:
-    return page | {"items": [shape(row) for row in page["items"]]}
 
 
 @public.get("/openapi.json", dependencies=[Depends(PUBLIC)], include_in_schema=False)
@@ -105,8 +99,8 @@ async def list_projects(request: Request) -> list[schemas.Project]:
 @router.get("/projects/{project_id}/rooms", dependencies=_may(Verb.ROOM_READ), tags=["rooms"])
 async def list_rooms(
     request: Request,
-    project_id: int,
-    building: Annotated[int | None, Query(description="Id of a building.")] = None,
+    project_id: ProjectId,
+    building: Annotated[int | None, _id_filter("building")] = None,
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
@@ -121,9 +115,9 @@ async def list_rooms(
 )
 async def list_room_changes(
     request: Request,
-    project_id: int,
+    project_id: ProjectId,
     since: Annotated[int, Query(ge=0, description="The version known.")],
-    building: Annotated[int | None, Query(description="Id of a building.")] = None,
+    building: Annotated[int | None, _id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
     snapshot = await request.app.state.boards.look(project_id, building, since)
@@ -137,7 +131,9 @@ async def list_room_changes(
 @router.get(
     "/projects/{project_id}/rooms/{room_id}", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
 )
-async def get_room(request: Request, project_id: int, room_id: int) -> schemas.RoomDetail:
+async def get_room(
+    request: Request, project_id: ProjectId, room_id: RoomId
+) -> schemas.RoomDetail:
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
@@ -149,19 +145,28 @@ async def get_room(request: Request, project_id: int, room_id: int) -> schemas.R
 @router.get("/projects/{project_id}/meters", dependencies=_may(Verb.DEVICE_READ), tags=["devices"])
 async def list_meters(
     request: Request,
-    project_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    pages: Pages,
     online: Annotated[bool | None, Query(description="Whether it answers.")] = None,
-    gateway: Annotated[int | None, Query(description="Id of a gateway.")] = None,
+    gateway: Annotated[int | None, _id_filter("gateway")] = None,
+    building: Annotated[int | None, _id_filter("building")] = None,
+    model: Annotated[
+        str | None,
+        Query(
+            max_length=40, pattern=r"^[^\x00]*$", description="Only this model.",
+            examples=["DDSY1352-NK"],
+        ),
+    ] = None,
     text: Text = "",
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("meters"), _sort("meters")] = "room",
 ) -> schemas.Page[schemas.Meter]:
     """Meters in service with their online state."""
-    page = await _list(
-        request, project_id, "meters", paging, sort, online=online, gateway=gateway,
+    found = await page(
+        request, project_id, "meters", pages, sort, shapes.meter, online=online, gateway=gateway,
+        building=building, model=model,
         text=monitor.contains(text),
     )  # fmt: skip
-    return schemas.Page[schemas.Meter](**_shaped(page, shapes.meter))
+    return schemas.Page[schemas.Meter](**found)
 
 
 @router.get(
@@ -171,19 +176,19 @@ async def list_meters(
 )
 async def list_readings(
     request: Request,
-    project_id: int,
-    meter_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    meter_id: MeterId,
+    pages: Pages,
     read_from: From = None,
     read_to: To = None,
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("readings"), _sort("readings")] = "-read_at",
 ) -> schemas.Page[schemas.Reading]:
     """A meter's history, newest first unless sorted otherwise."""
-    page = await _list(
-        request, project_id, "readings", paging, sort, meter=meter_id,
+    found = await page(
+        request, project_id, "readings", pages, sort, shapes.reading, meter=meter_id,
         **_span(read_from, read_to),
     )  # fmt: skip
-    return schemas.Page[schemas.Reading](**_shaped(page, shapes.reading))
+    return schemas.Page[schemas.Reading](**found)
 
 
 @router.get(
@@ -191,24 +196,31 @@ async def list_readings(
 )
 async def list_gateways(
     request: Request,
-    project_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    pages: Pages,
     online: Annotated[bool | None, Query(description="Whether it is connected.")] = None,
     text: Text = "",
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("gateways"), _sort("gateways")] = "name",
 ) -> schemas.Page[schemas.Gateway]:
     """Gateways with their online state."""
-    page = await _list(
-        request, project_id, "gateways", paging, sort, online=online, text=monitor.contains(text)
+    found = await page(
+        request,
+        project_id,
+        "gateways",
+        pages,
+        sort,
+        shapes.gateway,
+        online=online,
+        text=monitor.contains(text),
     )
-    return schemas.Page[schemas.Gateway](**_shaped(page, shapes.gateway))
+    return schemas.Page[schemas.Gateway](**found)
 
 
 @router.get("/projects/{project_id}/alarms", dependencies=_may(Verb.ALARM_READ), tags=["alarms"])
 async def list_alarms(
     request: Request,
-    project_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    pages: Pages,
     is_open: Annotated[
         bool | None, Query(alias="open", description="Whether it is open now.")
     ] = None,
@@ -216,14 +228,21 @@ async def list_alarms(
     opened_from: From = None,
     opened_to: To = None,
     text: Text = "",
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("alarms"), _sort("alarms")] = "-opened_at",
 ) -> schemas.Page[schemas.Alarm]:
     """Alarms now and past."""
     filters = {"open": is_open, "kind": kind, "text": monitor.contains(text)}
-    page = await _list(
-        request, project_id, "alarms", paging, sort, **filters, **_span(opened_from, opened_to)
+    found = await page(
+        request,
+        project_id,
+        "alarms",
+        pages,
+        sort,
+        shapes.alarm,
+        **filters,
+        **_span(opened_from, opened_to),
     )
-    return schemas.Page[schemas.Alarm](**_shaped(page, shapes.alarm))
+    return schemas.Page[schemas.Alarm](**found)
 
 
 @router.post(
@@ -232,7 +251,9 @@ async def list_alarms(
     tags=["alarms"],
     status_code=204,
 )
-async def close_alarm(request: Request, project_id: int, alarm_id: int) -> Response:
+async def close_alarm(
+    request: Request, project_id: ProjectId, alarm_id: AlarmId
+) -> Response:
     """Close an alarm that nothing else closes; a stopped sweep then goes on."""
     services = request.app.state.services
     await alarm.close(services.database, project_id, alarm_id, services.clock())
@@ -242,17 +263,24 @@ async def close_alarm(request: Request, project_id: int, alarm_id: int) -> Respo
 @router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
 async def list_notices(
     request: Request,
-    project_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    pages: Pages,
     state: Annotated[str | None, Query(description="queued, sent or failed.")] = None,
     text: Text = "",
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("notices"), _sort("notices")] = "-created_at",
 ) -> schemas.Page[schemas.Notice]:
     """Messages to customers and staff."""
-    page = await _list(
-        request, project_id, "notices", paging, sort, state=state, text=monitor.contains(text)
+    found = await page(
+        request,
+        project_id,
+        "notices",
+        pages,
+        sort,
+        shapes.notice,
+        state=state,
+        text=monitor.contains(text),
     )
-    return schemas.Page[schemas.Notice](**_shaped(page, shapes.notice))
+    return schemas.Page[schemas.Notice](**found)
 
 
 @router.get(
@@ -260,21 +288,28 @@ async def list_notices(
 )
 async def list_commands(
     request: Request,
-    project_id: int,
-    paging: Annotated[Paging, Depends()],
+    project_id: ProjectId,
+    pages: Pages,
     state: Annotated[CommandState | None, Query(description="Only in this state.")] = None,
     kind: Annotated[CommandKind | None, Query(description="Only this kind.")] = None,
     asked_from: From = None,
     asked_to: To = None,
     text: Text = "",
-    sort: Sort = "",
+    sort: Annotated[str, SortOf("commands"), _sort("commands")] = "-created_at",
 ) -> schemas.Page[schemas.Command]:
     """Commands, newest first unless sorted otherwise."""
     filters = {"state": state, "kind": kind, "text": monitor.contains(text)}
-    page = await _list(
-        request, project_id, "commands", paging, sort, **filters, **_span(asked_from, asked_to)
+    found = await page(
+        request,
+        project_id,
+        "commands",
+        pages,
+        sort,
+        shapes.command,
+        **filters,
+        **_span(asked_from, asked_to),
     )
-    return schemas.Page[schemas.Command](**_shaped(page, shapes.command))
+    return schemas.Page[schemas.Command](**found)
 
 
 @router.get(
@@ -282,7 +317,9 @@ async def list_commands(
     dependencies=_may(Verb.COMMAND_READ),
     tags=["commands"],
 )
-async def get_command(request: Request, project_id: int, command_id: int) -> schemas.Command:
+async def get_command(
+    request: Request, project_id: ProjectId, command_id: CommandId
+) -> schemas.Command:
     """How far a command has come."""
     return shapes.command(await monitor.command(_database(request), project_id, command_id))
 
@@ -293,7 +330,9 @@ async def get_command(request: Request, project_id: int, command_id: int) -> sch
     tags=["commands"],
     status_code=202,
 )
-async def read_meter(request: Request, project_id: int, meter_id: int) -> schemas.Command:
+async def read_meter(
+    request: Request, project_id: ProjectId, meter_id: MeterId
+) -> schemas.Command:
     """Read one meter now; ask for the command until it has ended."""
     return await _ask(request, project_id, meter_id, CommandKind.READ, "")
 
@@ -305,7 +344,10 @@ async def read_meter(request: Request, project_id: int, meter_id: int) -> schema
     status_code=202,
 )
 async def switch_meter(
-    request: Request, project_id: int, meter_id: int, body: schemas.NewCommand
+    request: Request,
+    project_id: ProjectId,
+    meter_id: MeterId,
+    body: schemas.NewCommand,
 ) -> schemas.Command:
     """Disconnect, connect, keep power or restore prepay; ask for the command until it has ended."""
     return await _ask(request, project_id, meter_id, body.kind, body.reason)
@@ -319,8 +361,8 @@ async def switch_meter(
 )
 async def add_credit(
     request: Request,
-    project_id: int,
-    point_id: int,
+    project_id: ProjectId,
+    point_id: PointId,
     body: schemas.NewCredit,
     idempotency_key: Annotated[
         str, Header(min_length=8, max_length=80, description="Chosen once a payment.")
@@ -342,7 +384,11 @@ async def add_credit(
 
 
 async def _ask(
-    request: Request, project_id: int, meter_id: int, kind: CommandKind, reason: str
+    request: Request,
+    project_id: ProjectId,
+    meter_id: MeterId,
+    kind: CommandKind,
+    reason: str,
 ) -> schemas.Command:
     services = request.app.state.services
     ids = await command.request(
@@ -353,9 +399,6 @@ async def _ask(
 
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
-    for instant in (begin, end):
-        if instant is not None and instant.tzinfo is None:
-            raise Unreadable(what="instant", text=str(instant), wanted="RFC 3339 with an offset")
     return {"from": begin, "to": end}
 
 

@@ -105,7 +105,7 @@ async def load_page(request: Request, project_id: int, view: ListView, **fixed: 
         request.app.state.services.database, project_id, view.table.name,
         wanted(state, formats_of(request), **fixed),
     )  # fmt: skip
-    return ListPage(state, listing.rows, listing.row_count)
+    return ListPage(state, listing.rows, listing.row_count, listing.is_more)
 
 
 def _add(view: ListView) -> None:
