@@ -33,7 +33,7 @@ from meterhouse.worker import Worker
 log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 PARTS = ("web", "headend", "worker")
 WEB_CONNECTIONS, HEADEND_CONNECTIONS, WORKER_CONNECTIONS = 10, 8, 4
 

@@ -19,7 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from meterhouse.errors import OutOfRange
 from meterhouse.store import people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 SESSION_LIFE = timedelta(hours=12)
 TRIES_FREE = 5
@@ -152,7 +152,7 @@ async def add_person(
     """
     _check_password(password)
     hashed = await asyncio.to_thread(_hasher.hash, password)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person_id = await people.insert_person(connection, "staff", login, name, hashed, None, at)
         await people.grant(connection, person_id, role, scope_kind, scope_id)
         return person_id
@@ -163,7 +163,7 @@ async def add_client(
 ) -> tuple[int, str]:
     """An API client with one role; answers its id and its key, which is shown this once."""
     key = f"mh_{secrets.token_urlsafe(32)}"
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person_id = await people.insert_person(
             connection, "client", login, name, None, _digest(key), at
         )
@@ -225,14 +225,14 @@ async def sign_out(db: Database, token: str) -> None:
 
 async def known_by_session(db: Database, token: str, at: datetime) -> Known | None:
     """The person of a live session, with what they reach now."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_session(connection, _digest(token), at)
         return None if person is None else await _known(connection, person)
 
 
 async def known_by_key(db: Database, key: str) -> Known | None:
     """The API client of a key, with what it reaches now."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_key(connection, _digest(key))
         return None if person is None else await _known(connection, person)
 

@@ -29,6 +29,9 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
+PLATFORM = 0
+"""The project id of what belongs to no project: the platform's audit, who staff and clients are."""
+
 # How asyncpg says that the server, or the way to it, is gone; an internal error is what it raises
 # when it would reset a session whose server died in the middle of an answer (seen under kills).
 LOST = (
@@ -106,6 +109,8 @@ class Address:
             "application_name": "meterhouse",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
             "lock_timeout": str(LOCK_TIMEOUT_MS),
+            # A list and what it names; beyond it tables are joined in the order written.
+            "join_collapse_limit": "12",
         }
         if role is not None and not self.login_roles:
             settings["role"] = role

@@ -39,7 +39,7 @@ class ListQuery:
 
     Attributes:
         source: the SELECT. Its outer joins add no rows, so that those nobody asks for cost nothing;
-            more than seven tables would be joined in the order written, not in the best one.
+            more than eleven tables would be joined in the order written, not in the best one.
         filters: key to a condition in which `{}` stands for the given value; or to one condition
             for each value there is.
         orders: key to a column of `q`.

@@ -9,7 +9,8 @@ from datetime import datetime
 import asyncpg
 
 from meterhouse.errors import Conflict
-from meterhouse.store.db import Connection, set_scope
+from meterhouse.store import personal
+from meterhouse.store.db import PLATFORM, Connection, set_scope
 
 
 async def insert_person(
@@ -17,11 +18,12 @@ async def insert_person(
     key_hash: bytes | None, at: datetime,
 ) -> int:  # fmt: skip
     """A person of staff, a tenant, or an API client. Raises `Conflict` when the login is taken."""
+    personal_id = await personal.insert(connection, PLATFORM, personal.Facts(name))
     try:
         made: int = await connection.fetchval(
-            """insert into person (kind, login, name, password_hash, key_hash, created_at)
+            """insert into person (kind, login, personal_id, password_hash, key_hash, created_at)
                values ($1, $2, $3, $4, $5, $6) returning id""",
-            kind, login, name, password_hash, key_hash, at,
+            kind, login, personal_id, password_hash, key_hash, at,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         raise Conflict(f"login {login}", "it is taken") from error
@@ -80,7 +82,8 @@ async def person_of_session(
 ) -> asyncpg.Record | None:
     """The person of a live session."""
     return await connection.fetchrow(
-        """select p.* from session s join person p on p.id = s.person_id
+        f"""select p.*, {personal.STAFF_NAME} as name
+           from session s join person p on p.id = s.person_id {personal.staff("p.id")}
            where s.token_hash = $1 and s.expires_at > $2 and p.disabled_at is null""",
         token_hash, at,
     )  # fmt: skip
@@ -89,7 +92,9 @@ async def person_of_session(
 async def person_of_key(connection: Connection, key_hash: bytes) -> asyncpg.Record | None:
     """The API client of a key."""
     return await connection.fetchrow(
-        "select * from person where key_hash = $1 and disabled_at is null", key_hash
+        f"""select p.*, {personal.STAFF_NAME} as name from person p {personal.staff("p.id")}
+            where p.key_hash = $1 and p.disabled_at is null""",
+        key_hash,
     )
 
 

@@ -84,9 +84,9 @@ class Caller:
             NotFound: the project or group does not exist, or is another's.
         """
         if (project_id := path_params.get("project_id")) is not None:
-            return self.scope(_number(project_id, N_("Project"))).verbs
+            return self.scope(number_of(project_id, N_("Project"))).verbs
         if (group_id := path_params.get("group_id")) is not None:
-            number = _number(group_id, N_("Group"))
+            number = number_of(group_id, N_("Group"))
             if number not in self.groups and not self.platform:
                 raise NotFound(N_("Group"), group_id)
             return self.groups.get(number, frozenset()) | self.platform
@@ -149,7 +149,8 @@ class Permission:
         return caller
 
 
-def _number(text: object, what: str) -> int:
+def number_of(text: object, what: str) -> int:
+    """An id in an address. Raises `NotFound` for what cannot be one."""
     if not str(text).isdecimal() or len(str(text)) > _ID_DIGITS_MAX:
         raise NotFound(what, text)
     return int(str(text))

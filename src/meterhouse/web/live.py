@@ -32,6 +32,7 @@ class Tile:
     building_id: int
     building: str
     customer: str | None
+    is_erased: bool
     state: RoomState
     relay: Relay
     override: Override
@@ -114,5 +115,5 @@ def _tile(points: Sequence[PointNow]) -> Tile:
     main = next((p for p in points if p.commodity is Commodity.ELECTRICITY), points[0])
     return Tile(
         main.room_id, main.room, main.floor, main.building_id, main.building, main.customer,
-        worst.state, main.relay, main.override, main.available_minor,
+        main.is_erased, worst.state, main.relay, main.override, main.available_minor,
     )  # fmt: skip

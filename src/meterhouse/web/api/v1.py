@@ -1,20 +1,19 @@
-"""The operations of `/api/v1`: each names its verb, calls one flow and answers a shape.
+"""What `/api/v1` shows: each operation names its verb, calls one flow and answers a shape.
 
 Owns addresses, parameters and the OpenAPI document. Must never know a page. Whatever the console
-shows or does is here too, through the same flows.
+shows is here too, through the same flows; what it does are acts (`web.acts`).
 """
 
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Security
+from fastapi import APIRouter, Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
-from meterhouse.flows import alarm, command, monitor, recharge
+from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
-from meterhouse.units import Minor, from_decimal
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.paging import ID_MAX, Instant, Paging, SortOf, page, paging, refuse_unknown
@@ -30,14 +29,18 @@ _PROBLEMS: Final = {
     422: "Some fields cannot be used.",
 }
 
-router = APIRouter(
-    prefix=PREFIX,
-    responses={code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()},
-    dependencies=[
+KEYED: Final[dict[str, Any]] = {
+    "prefix": PREFIX,
+    "responses": {
+        code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()
+    },
+    "dependencies": [
         Security(HTTPBearer(auto_error=False, description="The key of an API client.")),
         Depends(refuse_unknown),
     ],
-)
+}
+
+router = APIRouter(**KEYED)
 public = APIRouter(prefix=PREFIX)
 
 Text = Annotated[
@@ -131,9 +134,7 @@ async def list_room_changes(
 @router.get(
     "/projects/{project_id}/rooms/{room_id}", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
 )
-async def get_room(
-    request: Request, project_id: ProjectId, room_id: RoomId
-) -> schemas.RoomDetail:
+async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> schemas.RoomDetail:
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
@@ -153,7 +154,9 @@ async def list_meters(
     model: Annotated[
         str | None,
         Query(
-            max_length=40, pattern=r"^[^\x00]*$", description="Only this model.",
+            max_length=40,
+            pattern=r"^[^\x00]*$",
+            description="Only this model.",
             examples=["DDSY1352-NK"],
         ),
     ] = None,
@@ -245,21 +248,6 @@ async def list_alarms(
     return schemas.Page[schemas.Alarm](**found)
 
 
-@router.post(
-    "/projects/{project_id}/alarms/{alarm_id}/close",
-    dependencies=_may(Verb.ALARM_CLOSE),
-    tags=["alarms"],
-    status_code=204,
-)
-async def close_alarm(
-    request: Request, project_id: ProjectId, alarm_id: AlarmId
-) -> Response:
-    """Close an alarm that nothing else closes; a stopped sweep then goes on."""
-    services = request.app.state.services
-    await alarm.close(services.database, project_id, alarm_id, services.clock())
-    return Response(status_code=204)
-
-
 @router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
 async def list_notices(
     request: Request,
@@ -322,80 +310,6 @@ async def get_command(
 ) -> schemas.Command:
     """How far a command has come."""
     return shapes.command(await monitor.command(_database(request), project_id, command_id))
-
-
-@router.post(
-    "/projects/{project_id}/meters/{meter_id}/reads",
-    dependencies=_may(Verb.METER_READ),
-    tags=["commands"],
-    status_code=202,
-)
-async def read_meter(
-    request: Request, project_id: ProjectId, meter_id: MeterId
-) -> schemas.Command:
-    """Read one meter now; ask for the command until it has ended."""
-    return await _ask(request, project_id, meter_id, CommandKind.READ, "")
-
-
-@router.post(
-    "/projects/{project_id}/meters/{meter_id}/commands",
-    dependencies=_may(Verb.METER_SWITCH),
-    tags=["commands"],
-    status_code=202,
-)
-async def switch_meter(
-    request: Request,
-    project_id: ProjectId,
-    meter_id: MeterId,
-    body: schemas.NewCommand,
-) -> schemas.Command:
-    """Disconnect, connect, keep power or restore prepay; ask for the command until it has ended."""
-    return await _ask(request, project_id, meter_id, body.kind, body.reason)
-
-
-@router.post(
-    "/projects/{project_id}/points/{point_id}/credits",
-    dependencies=_may(Verb.CREDIT_ADD),
-    tags=["money"],
-    status_code=201,
-)
-async def add_credit(
-    request: Request,
-    project_id: ProjectId,
-    point_id: PointId,
-    body: schemas.NewCredit,
-    idempotency_key: Annotated[
-        str, Header(min_length=8, max_length=80, description="Chosen once a payment.")
-    ],
-) -> schemas.Credit:
-    """Pay money into the purse a point draws on; the same key pays once."""
-    services, scope = request.app.state.services, request.state.scope
-    person_id = request.state.caller.person_id
-    done = await recharge.add_credit(
-        services.database, project_id, point_id,
-        Minor(from_decimal(body.amount, scope.currency_exponent)), body.channel,
-        f"api:{person_id}:{idempotency_key}", body.reason, person_id, services.clock(),
-    )  # fmt: skip
-    return schemas.Credit(
-        payment_id=done.payment_id,
-        is_new=done.is_new,
-        available=shapes.money(done.available_minor, scope),
-    )
-
-
-async def _ask(
-    request: Request,
-    project_id: ProjectId,
-    meter_id: MeterId,
-    kind: CommandKind,
-    reason: str,
-) -> schemas.Command:
-    services = request.app.state.services
-    ids = await command.request(
-        services.database, project_id, [meter_id], kind, reason,
-        request.state.caller.person_id, services.clock(),
-    )  # fmt: skip
-    return shapes.command(await monitor.command(services.database, project_id, ids[0]))
 
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:

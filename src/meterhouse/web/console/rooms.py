@@ -18,7 +18,7 @@ from meterhouse.model import Override, Relay, RoomState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission
 from meterhouse.web.exports import Sheet, export
-from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.formats import Formats
 from meterhouse.web.live import Snapshot, Tile, tiles_of
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.tables import Column, Kind
@@ -141,8 +141,7 @@ def _chosen(request: Request) -> tuple[str, str]:
 
 
 def _matches(tile: Tile, state: str, text: str) -> bool:
-    words = f"{tile.room} {tile.customer or ABSENT}".lower()
-    return (not state or tile.state == state) and text.lower() in words
+    return (not state or tile.state == state) and text.lower() in tile.room.lower()
 
 
 def _grid(tiles: Sequence[Tile], shown: set[int], fmt: Formats) -> list[Any]:
@@ -155,8 +154,8 @@ def _grid(tiles: Sequence[Tile], shown: set[int], fmt: Formats) -> list[Any]:
             (floor, [
                 (
                     tile.room_id, labels.ROOM_CLASS[tile.state], tile.room,
-                    tile.customer or ABSENT, fmt.money(tile.available_minor), word(tile),
-                    "" if tile.room_id in shown else " hidden",
+                    labels.customer_of(tile, fmt.words), fmt.money(tile.available_minor),
+                    word(tile), "" if tile.room_id in shown else " hidden",
                 )
                 for tile in on_floor
             ])
@@ -175,7 +174,7 @@ def _changes(snapshot: Snapshot, fmt: Formats) -> dict[str, Any]:
         | {labels.ROOM_CLASS[state]: counts[state] for state in _CHIPS},
         "rooms": [
             (
-                tile.room_id, labels.ROOM_CLASS[tile.state], tile.customer or ABSENT,
+                tile.room_id, labels.ROOM_CLASS[tile.state], labels.customer_of(tile, fmt.words),
                 fmt.money(tile.available_minor), word(tile),
             )
             for tile in snapshot.changed

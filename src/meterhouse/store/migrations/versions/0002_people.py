@@ -219,8 +219,83 @@ LISTS = (
     "create index notice_point on notice (project_id, point_id, id)",
 )
 
+# Whatever tells who somebody is stands in this one table and can be erased from it; everything else
+# knows ids. What is not erased is read through the view, which masks it by itself: customers' data
+# (a project's) always, the names of staff and clients (project 0) never.
+PERSONAL = (
+    """create table personal (
+        project_id bigint not null,
+        id bigint generated always as identity,
+        name text,
+        phone text,
+        email text,
+        id_number text,
+        erased_at timestamptz,
+        version integer not null default 1,
+        grams text[] generated always as (array_cat(grams(project_id, name), grams(project_id, phone))) stored,
+        primary key (project_id, id),
+        check (erased_at is null or coalesce(name, phone, email, id_number) is null))""",
+    "create index personal_grams on personal using gin (grams)",
+    "alter table customer add column personal_id bigint",
+    "alter table person add column personal_id bigint",
+    "alter table notice add column customer_id bigint",
+    "create index audit_entry_actor on audit_entry (project_id, actor_id)",
+    "create index command_actor on command (project_id, actor_id) where actor_id is not null",
+    # A name keeps its first character, or that of each of its words: 张**, J*** S***.
+    r"""create function mask_name(name text) returns text language sql immutable parallel safe as $$
+        select regexp_replace(name, '(\S)\S*', case when ascii(name) >= 11904 then '\1**' else '\1***' end, 'g') $$""",
+    """create function mask_phone(phone text) returns text language sql immutable parallel safe as $$
+        select case when length(phone) >= 11 then left(phone, 3) || '****' || right(phone, 4)
+            when length(phone) > 4 then '****' || right(phone, 2) else left('****', length(phone)) end $$""",
+    """create function mask_email(email text) returns text language sql immutable parallel safe as $$
+        select left(email, 1) || left('***', length(email)) || coalesce(substring(email from '@[^@]*$'), '') $$""",
+    """create function mask_id_number(id_number text) returns text language sql immutable parallel safe as $$
+        select case when length(id_number) < 3 then repeat('*', length(id_number))
+            else left(id_number, 1) || repeat('*', length(id_number) - 2) || right(id_number, 1) end $$""",
+    """create view personal_masked with (security_invoker = true) as
+        select project_id, id, case project_id when 0 then name else mask_name(name) end as name,
+            mask_phone(phone) as phone, mask_email(email) as email, mask_id_number(id_number) as id_number,
+            erased_at, version
+        from personal""",
+)
+# As the maintenance role: the owner is bound by the policies too.
+PERSONAL_MOVED = (
+    "update customer set personal_id = nextval('personal_id_seq')",
+    """insert into personal (project_id, id, name, phone, email) overriding system value
+        select project_id, personal_id, name, phone, email from customer""",
+    "update person set personal_id = nextval('personal_id_seq')",
+    """insert into personal (project_id, id, name) overriding system value
+        select 0, personal_id, name from person""",
+    # A notice finds its recipient when it is sent; what was written before named them.
+    """update notice n set customer_id = c.id, text = replace(n.text, c.name, '***')
+        from agreement_point ap
+        join agreement a on (a.project_id, a.id) = (ap.project_id, ap.agreement_id)
+        join customer c on (c.project_id, c.id) = (a.project_id, a.customer_id)
+        where (ap.project_id, ap.point_id) = (n.project_id, n.point_id)
+        and ap.valid_from <= n.created_at and (ap.valid_to is null or ap.valid_to > n.created_at)""",
+)
+PERSONAL_ALONE = (
+    "alter table customer alter column personal_id set not null",
+    """alter table customer add constraint customer_personal foreign key (project_id, personal_id)
+        references personal (project_id, id)""",
+    "alter table customer drop column name, drop column phone, drop column email",
+    "alter table person alter column personal_id set not null",
+    "create unique index person_personal on person (personal_id)",
+    "alter table person drop column name",
+    """alter table notice add constraint notice_customer foreign key (project_id, customer_id)
+        references customer (project_id, id)""",
+    "alter table notice drop column recipient",
+    # A project sees the names of those who acted in it, and of no other staff.
+    """create policy staff on personal for select using (project_id = 0 and exists (
+        select from person n where n.personal_id = personal.id and (
+            exists (select from audit_entry e where e.project_id = any ((select scope_ids())::bigint[])
+                and e.actor_id = n.id)
+            or exists (select from command c where c.project_id = any ((select scope_ids())::bigint[])
+                and c.actor_id = n.id))))""",
+)
+
 SCOPED = (
-    "saved_filter", "audit_entry", "audit_seal", "answer", "task", "task_file", "commissioning",
+    "personal", "saved_filter", "audit_entry", "audit_seal", "answer", "task", "task_file", "commissioning",
     "calendar_day",
 )  # fmt: skip
 APPEND_ONLY = ("audit_entry", "audit_seal", "answer")
@@ -248,20 +323,38 @@ PARTITION = """create or replace function ensure_partition(instant timestamptz) 
 
 def upgrade() -> None:
     """Add the tables, then put scope and rights over them as in the first schema."""
-    for statement in (*PEOPLE, *AUDIT, *TASKS, *PREMISES, *SEARCH, FIND, *LISTS, PARTITION):
+    for statement in (
+        *PEOPLE,
+        *AUDIT,
+        *TASKS,
+        *PREMISES,
+        *SEARCH,
+        *PERSONAL,
+        FIND,
+        *LISTS,
+        PARTITION,
+    ):
         op.execute(statement)
     new = "role, recovery_code, one_time_link, client_key, " + ", ".join(SCOPED)
     op.execute(f"grant all on {new} to meterhouse_maintenance")
     op.execute(f"grant select, insert, update on {new} to meterhouse_app")
     op.execute("grant delete on role, role_grant, recovery_code, saved_filter to meterhouse_app")
     op.execute("grant delete on calendar_day, task_file, answer to meterhouse_app")
-    op.execute("revoke execute on function grams(bigint, text) from public")
-    op.execute(
-        "grant execute on function grams(bigint, text) to meterhouse_app, meterhouse_maintenance"
-    )
+    op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
+    op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
+    masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))
+    for function in ("grams(bigint, text)", *masks):
+        op.execute(f"revoke execute on function {function} from public")
+        op.execute(
+            f"grant execute on function {function} to meterhouse_app, meterhouse_maintenance"
+        )
     op.execute("revoke execute on function found_points(bigint, text) from public")
     op.execute("grant execute on function found_points(bigint, text) to meterhouse_app")
     op.execute("alter function found_points(bigint, text) owner to meterhouse_maintenance")
+    op.execute("set local role meterhouse_maintenance")
+    for statement in PERSONAL_MOVED:
+        op.execute(statement)
+    op.execute("set local role meterhouse_owner")
     for table in APPEND_ONLY:
         op.execute(f"revoke update on {table} from meterhouse_app")
     for table in ("audit_entry", "audit_seal"):
@@ -274,3 +367,5 @@ def upgrade() -> None:
         op.execute(
             f"create policy scope on {table} using (project_id = any ((select scope_ids())::bigint[]))"
         )
+    for statement in PERSONAL_ALONE:
+        op.execute(statement)

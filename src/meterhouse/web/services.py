@@ -1,0 +1,26 @@
+"""What the composition root hands to the web application.
+
+Owns the shape of it alone. Must never know who uses it.
+"""
+
+from dataclasses import dataclass, field
+
+from meterhouse.ports import Clock
+from meterhouse.store.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk."""
+
+    title: str = "meterhouse"
+    secure_cookies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the composition root hands in; the clock is that of the town where time runs faster."""
+
+    database: Database
+    clock: Clock
+    settings: WebSettings = field(default_factory=WebSettings)
