@@ -38,7 +38,8 @@ async def add_rows(connection, site, count, seed):
         await connection.execute(
             """insert into command (project_id, meter_id, point_id, kind, reason, generation, state,
                    created_at, not_before, expires_at, ended_at)
-               values ($1, $2, $3, $4, 'person', $5, $6, $7, $7, $7::timestamptz + interval '1 hour', $8)""",
+               values ($1, $2, $3, $4, 'person', $5, $6, $7, $7,
+                   $7::timestamptz + interval '1 hour', $8)""",
             project_id, meter_id, point_id, dice.choice(["read", "connect"]), 1000 * seed + n,
             dice.choice(["confirmed", "refused"]), at, dice.choice([None, at]),
         )  # fmt: skip

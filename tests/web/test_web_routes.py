@@ -218,20 +218,6 @@ async def test_api_tells_the_same_as_the_console(erp, site):
     assert today["cost"] == {"amount": "2.000000000", "currency": "CNY"}
 
 
-@pytest.mark.parametrize("name", ["meters", "gateways", "alarms", "notices", "commands"])
-async def test_api_lists_page_and_refuse_unknown_orders(erp, site, name):
-    address = f"{API}/projects/{site.project_id}/{name}"
-    page = (await erp.get(address, params={"page_size": 1})).json()
-    assert page["page_size"] == 1
-    assert len(page["items"]) <= 1
-    problem = await erp.get(address, params={"sort": "secret"})
-    assert (problem.status_code, problem.json()["code"]) == (422, "unreadable")
-    problem = (await erp.get(address, params={"page_size": 1000})).json()
-    assert problem["fields"] == [
-        {"field": "query.page_size", "detail": "This must be at most 200."}
-    ]
-
-
 async def test_api_readings_of_a_span(erp, site):
     meter_id = site.rooms["A101"].meter_id
     address = f"{API}/projects/{site.project_id}/meters/{meter_id}/readings"
@@ -239,7 +225,7 @@ async def test_api_readings_of_a_span(erp, site):
     assert [row["total"]["amount"] for row in page["items"]] == ["112.000", "108.000"]
     assert page["items"][0]["bands"] == [None] * 4
     naive = await erp.get(address, params={"read_from": "2026-11-20T00:00:00"})
-    assert naive.json()["code"] == "unreadable"
+    assert naive.json()["code"] == "fields_invalid"
 
 
 async def test_api_command_and_credit(erp, site):
