@@ -231,7 +231,13 @@ async def _start_web(stack: AsyncExitStack, house: House) -> None:
     settings, plan = house.settings, house.plan
     services = Services(
         house.db, plan.clock,
-        WebSettings(secure_cookies=settings.secure_cookies),
+        WebSettings(
+            secure_cookies=settings.secure_cookies,
+            requests_a_minute=settings.requests_a_minute,
+            changes_a_minute=settings.changes_a_minute,
+            stranger_requests_a_minute=settings.stranger_requests_a_minute,
+            sign_ins_a_minute=settings.sign_ins_a_minute,
+        ),
     )  # fmt: skip
     config = uvicorn.Config(
         create_app(services), host=settings.host, port=settings.port, log_config=None,

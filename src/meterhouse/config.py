@@ -16,6 +16,7 @@ from meterhouse.errors import SettingInvalid
 PREFIX = "METERHOUSE_"
 FILE_NAME = "meterhouse.toml"
 PORT_MAX = 65_535
+A_MINUTE_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Settings:
         smtp_url: `smtp://host:port` or `smtps://user:password@host:port`; empty sends no e-mail.
         mail_from: the sender of e-mail.
         secure_cookies: cookies travel over HTTPS only; set it behind a TLS proxy.
+        requests_a_minute: what an API client may ask in a minute.
+        changes_a_minute: how many of these may change something.
+        stranger_requests_a_minute: what an address may ask without a live key.
+        sign_ins_a_minute: how often an address may try to sign in.
     """
 
     database_url: str = "embedded"
@@ -45,6 +50,10 @@ class Settings:
     smtp_url: str = ""
     mail_from: str = "meterhouse@localhost"
     secure_cookies: bool = False
+    requests_a_minute: int = 3_000
+    changes_a_minute: int = 600
+    stranger_requests_a_minute: int = 120
+    sign_ins_a_minute: int = 30
 
 
 SECRETS = frozenset({"database_url", "smtp_url"})
@@ -112,6 +121,10 @@ def _checked(name: str, given: Any) -> Any:
         if not 0 <= port <= PORT_MAX:
             raise SettingInvalid(name, given, f"give a port from 0 to {PORT_MAX}")
         return port
+    if name.endswith("_a_minute"):
+        if not str(given).isdecimal() or not 1 <= int(given) <= A_MINUTE_MAX:
+            raise SettingInvalid(name, given, f"give a number from 1 to {A_MINUTE_MAX}")
+        return int(given)
     if name == "secure_cookies":
         word = given if isinstance(given, bool) else _WORDS.get(str(given).lower())
         if word is None:

@@ -253,7 +253,8 @@ async def foreign(theirs) -> dict[str, Any]:
             modulus_milli=10, max_power_w=1,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
-        "row_max": 100, "wanted": lists.Wanted(), "after": None, "facts": personal.Facts("N"), "before": now,
+        "row_max": 100, "wanted": lists.Wanted(), "after": None,
+        "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
         "body": None,
     }  # fmt: skip

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from meterhouse.errors import MeterhouseError
+from meterhouse.errors import BadInput, MeterhouseError
 
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -69,6 +69,12 @@ class DatabaseBusy(MeterhouseError):
 
     code = "database_busy"
     http_status = 503
+
+
+class Unstorable(BadInput):
+    """A text holds a character that cannot be kept."""
+
+    code = "unstorable"
 
 
 class ScopeWidened(MeterhouseError):
@@ -162,6 +168,8 @@ class Database:
             if isinstance(error, ValueError):
                 raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
+        except asyncpg.CharacterNotInRepertoireError as error:
+            raise Unstorable from error
         except BUSY as error:
             raise DatabaseBusy(why=str(error)) from error
 

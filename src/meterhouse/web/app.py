@@ -18,6 +18,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import lists, room, rooms, session
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
+from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
@@ -47,6 +48,11 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
+    settings = services.settings
+    app.state.limits = Limits(
+        settings.requests_a_minute, settings.changes_a_minute,
+        settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
+    )  # fmt: skip
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)

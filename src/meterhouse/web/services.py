@@ -11,10 +11,18 @@ from meterhouse.store.db import Database
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk."""
+    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk.
+
+    The rest is how often one may ask within a minute: an API client, the same when it changes
+    something, an address that shows no live key, and an address that tries to sign in.
+    """
 
     title: str = "meterhouse"
     secure_cookies: bool = True
+    requests_a_minute: int = 3_000
+    changes_a_minute: int = 600
+    stranger_requests_a_minute: int = 120
+    sign_ins_a_minute: int = 30
 
 
 @dataclass(frozen=True, slots=True)

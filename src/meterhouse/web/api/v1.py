@@ -16,24 +16,16 @@ from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
+from meterhouse.web.api.contract import contract
+from meterhouse.web.problems import Problem
 from meterhouse.web.api.paging import ID_MAX, Instant, Paging, SortOf, page, paging, refuse_unknown
 from meterhouse.web.live import tiles_of
-from meterhouse.web.problems import Problem
 
 PREFIX: Final = "/api/v1"
-_PROBLEMS: Final = {
-    401: "No key, or not a live one.",
-    403: "The key's roles do not include the verb.",
-    404: "It does not exist, or is not yours to see.",
-    409: "It contradicts what is there.",
-    422: "Some fields cannot be used.",
-}
-
 KEYED: Final[dict[str, Any]] = {
     "prefix": PREFIX,
-    "responses": {
-        code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()
-    },
+    # Names the shape once; `contract` says which problems each operation may answer with.
+    "responses": {422: {"model": Problem, "description": "It cannot be used."}},
     "dependencies": [
         Security(HTTPBearer(auto_error=False, description="The key of an API client.")),
         Depends(refuse_unknown),
@@ -314,15 +306,3 @@ async def get_command(
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
     return {"from": begin, "to": end}
-
-
-def contract(app: Any) -> dict[str, Any]:
-    """The OpenAPI document; errors are declared as what they are, `application/problem+json`."""
-    document: dict[str, Any] = app.openapi()
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for status, answer in operation["responses"].items():
-                content = answer.get("content", {})
-                if status >= "400" and "application/json" in content:
-                    content["application/problem+json"] = content.pop("application/json")
-    return document
