@@ -175,7 +175,6 @@ async def _key_caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate
     limits: Limits = request.app.state.limits
     at, address = request.app.state.services.clock(), address_of(request)
-    limits.check_stranger(address, at)
     known = kind.lower() == "bearer" and key
     caller = await gate.caller_of_key(key.strip()) if known else None
     if caller is None:

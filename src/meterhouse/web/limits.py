@@ -69,10 +69,6 @@ class Buckets:
             self._kept.popitem(last=False)
         return self._allowance(tokens - 1)
 
-    def look(self, who: Hashable, at: datetime) -> Allowance:
-        """What is left, nothing taken."""
-        return self._allowance(self._tokens(who, at))
-
     def _tokens(self, who: Hashable, at: datetime) -> float:
         left, since = self._kept.get(who, (float(self.a_minute), at))
         come_back = max((at - since).total_seconds(), 0) * self.a_minute / MINUTE_S
@@ -107,11 +103,6 @@ class Limits:
     def stranger(self, address: str, at: datetime) -> Allowance:
         """A request without a live key, from an address. Raises `TooManyRequests`."""
         return self._strangers.take(address, at)
-
-    def check_stranger(self, address: str, at: datetime) -> None:
-        """Refuse to look at a key from an address that has shown too many dead ones."""
-        if self._strangers.look(address, at).left < 1:
-            self._strangers.take(address, at)
 
     def sign_in(self, address: str, at: datetime) -> Allowance:
         """A try to sign in from an address, whoever as. Raises `TooManyRequests`."""

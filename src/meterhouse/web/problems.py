@@ -65,7 +65,7 @@ class Problem(BaseModel):
     """What happened, in the language asked for."""
     request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", examples=["1176f77fd3d6eb3d"])
     """As in the `X-Request-ID` header and in our log."""
-    errors: list[FieldProblem] | None = Field(default=None, examples=[None])
+    errors: list[FieldProblem] | None = Field(default=None, max_length=FIELD_PROBLEMS_MAX)
     """With code `fields_invalid`: each part of the request that cannot be used."""
 
 

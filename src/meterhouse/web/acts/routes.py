@@ -22,6 +22,7 @@ from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, number_of
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form, NoFields
 from meterhouse.web.api.etags import seen_version
+from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 from meterhouse.web.problems import field_text
 
@@ -29,7 +30,6 @@ _KEY_FIELD: Final = "key"
 _VERSION_FIELD: Final = "version"
 _KEY_CHARS_MIN: Final = 8
 _KEY_CHARS_MAX: Final = 80
-_ID_MAX: Final = 2**63 - 1
 _NUMBERS: Final = re.compile(r"{(\w+)}")
 _TEXT_CHARS_MAX: Final = 20_000
 
@@ -128,7 +128,7 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
     parameters = [_parameter("request", Request)]
     for name in _NUMBERS.findall(act.address):
         what = name.removesuffix("_id").replace("_", " ")
-        about = Path(ge=1, le=_ID_MAX, description=f"Id of the {what}.", examples=[12])
+        about = Path(ge=1, le=ID_MAX, description=f"Id of the {what}.", examples=[12])
         parameters.append(_parameter(name, Annotated[int, about]))
     if act.form is not NoFields:
         parameters.append(_parameter("body", body))

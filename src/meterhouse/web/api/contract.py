@@ -13,6 +13,7 @@ from meterhouse.errors import Conflict, MeterhouseError, NotFound
 from meterhouse.store.db import DatabaseBusy
 from meterhouse.web.access import NotAllowed, NotSignedIn
 from meterhouse.web.api.etags import VersionMissing
+from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.problems import PROBLEM_TYPE, URN, InvalidFields, TooLarge
 
@@ -81,7 +82,19 @@ def _made(app: FastAPI) -> dict[str, Any]:
     # What FastAPI says of bodies it refuses is ours to say.
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
-    return document
+    whole: dict[str, Any] = _whole(document)
+    return whole
+
+
+def _whole(part: Any) -> Any:
+    """The document with whole numbers where it means such; a float cannot hold the largest id."""
+    if isinstance(part, dict):
+        return {key: _whole(inner) for key, inner in part.items()}
+    if isinstance(part, list):
+        return [_whole(inner) for inner in part]
+    if isinstance(part, float) and part.is_integer():
+        return min(int(part), ID_MAX)
+    return part
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:

@@ -29,7 +29,6 @@ from meterhouse.units import from_us, to_us
 LIMIT_MAX: Final = 200
 LIMIT_DEFAULT: Final = 50
 CURSOR_MAX_CHARS: Final = 1_000
-ID_MAX: Final = 2**63 - 1
 _VERSION: Final = 1
 _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII

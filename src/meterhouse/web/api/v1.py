@@ -17,9 +17,11 @@ from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
-from meterhouse.web.problems import Problem
-from meterhouse.web.api.paging import ID_MAX, Instant, Paging, SortOf, page, paging, refuse_unknown
+from meterhouse.web.api.paging import Instant, Paging, SortOf, page, paging, refuse_unknown
+from meterhouse.web.api.schemas import ID_MAX
+from meterhouse.web.labels import NoticeState
 from meterhouse.web.live import tiles_of
+from meterhouse.web.problems import Problem
 
 PREFIX: Final = "/api/v1"
 KEYED: Final[dict[str, Any]] = {
@@ -111,7 +113,7 @@ async def list_rooms(
 async def list_room_changes(
     request: Request,
     project_id: ProjectId,
-    since: Annotated[int, Query(ge=0, description="The version known.")],
+    since: Annotated[int, Query(ge=0, le=ID_MAX, description="The version known.", examples=[266])],
     building: Annotated[int | None, _id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
@@ -140,7 +142,9 @@ async def list_meters(
     request: Request,
     project_id: ProjectId,
     pages: Pages,
-    online: Annotated[bool | None, Query(description="Whether it answers.")] = None,
+    online: Annotated[
+        bool | None, Query(description="Whether it answers.", examples=[True])
+    ] = None,
     gateway: Annotated[int | None, _id_filter("gateway")] = None,
     building: Annotated[int | None, _id_filter("building")] = None,
     model: Annotated[
@@ -193,7 +197,9 @@ async def list_gateways(
     request: Request,
     project_id: ProjectId,
     pages: Pages,
-    online: Annotated[bool | None, Query(description="Whether it is connected.")] = None,
+    online: Annotated[
+        bool | None, Query(description="Whether it is connected.", examples=[True])
+    ] = None,
     text: Text = "",
     sort: Annotated[str, SortOf("gateways"), _sort("gateways")] = "name",
 ) -> schemas.Page[schemas.Gateway]:
@@ -217,7 +223,7 @@ async def list_alarms(
     project_id: ProjectId,
     pages: Pages,
     is_open: Annotated[
-        bool | None, Query(alias="open", description="Whether it is open now.")
+        bool | None, Query(alias="open", description="Whether it is open now.", examples=[True])
     ] = None,
     kind: Annotated[AlarmKind | None, Query(description="Only this kind.")] = None,
     opened_from: From = None,
@@ -245,7 +251,7 @@ async def list_notices(
     request: Request,
     project_id: ProjectId,
     pages: Pages,
-    state: Annotated[str | None, Query(description="queued, sent or failed.")] = None,
+    state: Annotated[NoticeState | None, Query(description="Only in this state.")] = None,
     text: Text = "",
     sort: Annotated[str, SortOf("notices"), _sort("notices")] = "-created_at",
 ) -> schemas.Page[schemas.Notice]:
