@@ -77,9 +77,9 @@ _ALARMS = f"""insert into alarm (project_id, kind, subject, point_id, meter_id, 
     select $1, (array['meter_offline', 'credit_low', 'command_failed'])[1 + n % 3], 'meter:' || id,
         id, id, at, case when n <= $3 * 99 / 100 then at + interval '1 hour' end
     from {_MOMENTS}"""
-_NOTICES = f"""insert into notice (project_id, channel, recipient, subject, text, point_id, key,
-        state, next_at, sent_at, created_at)
-    select $1, 'console', '', 'Credit is low', 'Text ' || n, id, 'past ' || n, 'sent', at, at, at
+_NOTICES = f"""insert into notice (project_id, channel, subject, text, point_id, key, state,
+        next_at, sent_at, created_at)
+    select $1, 'console', 'Credit is low', 'Text ' || n, id, 'past ' || n, 'sent', at, at, at
     from {_MOMENTS}"""
 
 

@@ -176,8 +176,15 @@ async def _on_ours(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # So the framework calls a body that is not even text; it is one more that is no JSON.
+        unread = {"type": "json_invalid", "loc": ("body",)}
+        return answer(request, InvalidFields(), fields=[_field_problem(words_of(request), unread)])
     ours = _BY_STATUS.get(error.status_code, MeterhouseError)()
-    return answer(request, ours, status=error.status_code)
+    response = answer(request, ours, status=error.status_code)
+    if allowed := (error.headers or {}).get("Allow"):
+        response.headers["Allow"] = allowed
+    return response
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
