@@ -1,9 +1,9 @@
 """The worker: what happens by the clock.
 
-Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily
-booking, and the long tasks that need no gateway. Each loop goes over all projects, one transaction
-each; a failure of one project is logged and does not stop the others. Several workers may run:
-rows are claimed, days are booked by whoever comes first.
+Owns six loops: commands that expired or were orphaned, silence, the outbox, the daily booking, the
+long tasks that need no gateway, and the seals of the audit. Each loop goes over all projects, one
+transaction each; a failure of one project is logged and does not stop the others. Several workers
+may run: rows are claimed, days are booked by whoever comes first.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import close, command, gateway, outbox, task, upkeep
+from meterhouse.flows import audit, checklist, close, command, gateway, outbox, task, upkeep
 from meterhouse.ports import Clock, Notifier
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+SEAL_S = 2
 TASK_S = 2
 WORKS: Mapping[str, task.Work] = MappingProxyType({})
 """Which flow carries out a task of which kind; those of a gateway are the head end's."""
@@ -61,6 +62,8 @@ class Worker:
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
             (TASK_S, self._long_tasks),
+            # The audit is sealed in real time, however fast the platform's clock runs.
+            (SEAL_S * self._speed, self._seal),
         )
         self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
 
@@ -75,7 +78,7 @@ class Worker:
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
         while True:
-            for project_id in await self._projects():
+            for project_id in await self._projects(work):
                 try:
                     await work(project_id, self._clock())
                 except (MeterhouseError, OSError) as error:
@@ -84,15 +87,18 @@ class Worker:
                     log.exception("%s of project %d failed", work.__name__, project_id)
             await asyncio.sleep(pause_s)
 
-    async def _projects(self) -> list[int]:
+    async def _projects(self, work: Callable[[int, datetime], Awaitable[object]]) -> list[int]:
+        """Every project, and for the audit the platform itself."""
         try:
-            return await self._db.project_ids()
+            projects = await self._db.project_ids()
+            return [PLATFORM, *projects] if work == self._seal else projects
         except Exception as error:
             log.warning("the worker waits: %s", error)
             return []
 
     async def _tend(self, project_id: int, at: datetime) -> None:
         await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
+        await checklist.tend(self._db, project_id, at)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)
@@ -114,3 +120,8 @@ class Worker:
         await close.book_day(self._db, project_id, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
+
+    async def _seal(self, project_id: int, at: datetime) -> None:
+        """Seal the audit; where there are new answers, old ones are let go."""
+        if await audit.seal(self._db, project_id, at):
+            await audit.forget_answers(self._db, project_id, at)

@@ -18,6 +18,7 @@ FILTERS = {
     "commands": [{"state": "confirmed"}, {"kind": "read"}, {"from": MORNING}],
     "notices": [{"state": "sent"}, {"channel": "email"}, {"to": MORNING}],
     "gateways": [{"online": False}, {"text": "%g%"}],
+    "audit": [{"act": "meter.read"}, {"object": "%meter%", "to": MORNING}],
     "readings": [{"meter": None}, {"to": MORNING}],
 }
 
@@ -49,6 +50,11 @@ async def add_rows(connection, site, count, seed):
                values ($1, $2, 's', 't', $3, $4, 'sent', $5, $6, $5)""",
             project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
             dice.choice([None, at]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into audit_entry (project_id, at, via, act, verb, object)
+               values ($1, $2, 'api', $3, 'meter.read', $4)""",
+            project_id, at, dice.choice(["meter.read", "alarm.close"]), f"meter:{meter_id}",
         )  # fmt: skip
         if n % 4 == 0:
             await connection.execute(

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from meterhouse.errors import MeterhouseError
 
 if TYPE_CHECKING:
     from meterhouse.app import House
+    from meterhouse.store.audit import Chain
 
 app = typer.Typer(
     help="meterhouse: meters read, money exact, relays switched.",
@@ -186,8 +187,15 @@ def verify(
     data: Data = None,
     database_url: Url = None,
     database: Name = "meterhouse",
+    head: Annotated[
+        list[str] | None, typer.Option(help="A head printed earlier, that must still be there.")
+    ] = None,
 ) -> None:
-    """Prove the ledger over the whole database: a line a proof, status 1 if one fails."""
+    """Prove ledger and audit over the whole database: a line a proof, status 1 if one fails.
+
+    Each audit line ends with the head of its chain. Whoever could rewrite the whole database could
+    make a new chain, but not one that has a head you keep somewhere else.
+    """
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.store import proofs
@@ -201,10 +209,28 @@ def verify(
             for proof in await proofs.prove(address):
                 failed += not proof.holds
                 typer.echo(f"{'ok    ' if proof.holds else 'FAILED'}  {proof.says}")
+            for holds, line in audit_lines(await proofs.prove_audit(address, head or ()), head):
+                failed += not holds
+                typer.echo(f"{'ok    ' if holds else 'FAILED'}  {line}")
 
     run(work)
     if failed:
         raise typer.Exit(1)
+
+
+def audit_lines(
+    chains: "list[Chain]", heads: list[str] | None = None
+) -> Iterator[tuple[bool, str]]:
+    """A line for each chain of the audit, and one for each head that was kept."""
+    for chain in chains:
+        of = f"project {chain.project_id}" if chain.project_id else "the platform"
+        where = f"; seals {', '.join(map(str, chain.broken))} do not fit" if chain.broken else ""
+        counts = f"{chain.sealed} sealed, {chain.open} not yet"
+        yield not chain.broken, f"the audit of {of} is as it was sealed ({counts}){where}"
+        if chain.head:
+            yield True, f"  head {chain.head}"
+    for head in heads or ():
+        yield any(head in chain.knows for chain in chains), f"kept head {head} is still there"
 
 
 @app.command()
@@ -224,18 +250,27 @@ def client(
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     if role not in access.ROLES:
         raise typer.BadParameter(f"choose one of {', '.join(access.ROLES)}", param_hint="role")
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
+        doer = Doer(None, Via.CLI, composition.utc_now())
+        scope = ("project", project) if project else ("platform", 0)
+        verb = access.Verb.CLIENT_EDIT
+
+        async def make(inner: Database) -> Done:
+            made = await access.add_client(inner, login, login, role, *scope, doer.at)
+            facts = {"role": role, "scope": ":".join(map(str, scope))}
+            return Done(f"person:{made[0]}", made[1], after=facts)
+
         async with composition.open_database(settings, plan) as db:
-            made = await access.add_client(
-                db, login, login, role, "project" if project else "platform", project or 0,
-                composition.utc_now(),
-            )  # fmt: skip
-        typer.echo(made[1])
+            where = [project] if project else []
+            answered = await perform(db, doer, where, "client.add", verb, None, make)
+        typer.echo(answered.answer)
 
     run(work)
 
@@ -250,15 +285,22 @@ def password(
     """Replace a person's password by a random one and print it, once; their sessions end."""
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.errors import NotFound
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
         new = access.new_password()
+        doer = Doer(None, Via.CLI, composition.utc_now())
+
+        async def replace(inner: Database) -> Done:
+            person_id = await access.id_of_login(inner, login)
+            await access.reset_password(inner, login, new)
+            return Done(f"person:{person_id}")
+
         async with composition.open_database(settings, plan) as db:
-            if not await access.reset_password(db, login, new):
-                raise NotFound("person", login)
+            await perform(db, doer, [], "password.replace", access.Verb.STAFF_EDIT, None, replace)
         typer.echo(new)
 
     run(work)

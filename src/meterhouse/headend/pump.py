@@ -1,6 +1,7 @@
 """One gateway's worker: what its bus does next.
 
-Owns the order on one bus: commands first, then meters about to run out, then the round. One
+Owns the order on one bus: commands first, then meters about to run out, then the round, and a
+search for strangers in what time is left. One
 conversation at a time, because RS-485 carries no more. A meter that does not answer is asked less
 often and last, so that it never slows its neighbours.
 """
@@ -16,9 +17,12 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import command as commands
+from meterhouse.flows import scan as scans
+from meterhouse.flows import task
 from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
+from meterhouse.headend.scan import Scan
 from meterhouse.model import CommandKind
 from meterhouse.ports import (
     Action,
@@ -70,6 +74,8 @@ class Pump:
         self._bench = bench
         self._wake = asyncio.Event()
         self._has_commands = True
+        self._has_tasks = True
+        self._scan: Scan | None = None
         self._soon: list[tuple[datetime, int]] = []
         self._round: deque[RosterMeter] = deque()
         self._next_round_at = bench.clock()
@@ -77,8 +83,8 @@ class Pump:
         self.readings = 0
 
     def wake(self) -> None:
-        """There may be a command."""
-        self._has_commands = True
+        """There may be a command, or a search to begin."""
+        self._has_commands = self._has_tasks = True
         self._wake.set()
 
     def read_soon(self, meter_id: int) -> None:
@@ -90,6 +96,13 @@ class Pump:
 
     async def run(self) -> None:
         """Work until the line is lost."""
+        try:
+            await self._work()
+        finally:
+            if self._scan is not None:
+                await self._scan.release()
+
+    async def _work(self) -> None:
         while self.line.is_open:
             now = self._bench.clock()
             if self._has_commands:
@@ -100,11 +113,36 @@ class Pump:
                 await self._read(self._round.popleft())
             elif self._next_round_at <= now:
                 self._begin_round(now)
-            else:
+            elif not await self._search():
                 await self._rest(now)
 
+    async def _search(self) -> bool:
+        """One step of a search, if one is wanted; False when there is none."""
+        bench = self._bench
+        try:
+            if self._scan is None and self._has_tasks:
+                self._has_tasks = False
+                claimed = await task.claim(
+                    bench.db, self.gateway.project_id, (scans.KIND,), self.gateway.id,
+                    bench.clock(), task.ORPHAN * bench.speed,
+                )  # fmt: skip
+                if claimed is not None:
+                    self._scan = Scan(
+                        claimed, self.gateway.protocol, self.gateway.timezone, bench.db,
+                        bench.clock, bench.speed,
+                    )  # fmt: skip
+            if self._scan is None:
+                return False
+            if not await self._scan.step(self._talk):
+                self._scan = None
+                self._has_tasks = True
+        except (MeterhouseError, OSError) as error:
+            log.warning("the search of gateway %d waits: %s", self.gateway.id, error)
+            return False
+        return True
+
     def _begin_round(self, now: datetime) -> None:
-        self._has_commands = True
+        self._has_commands = self._has_tasks = True
         interval = timedelta(seconds=self.gateway.reading_interval_s)
         while self._next_round_at <= now:
             self._next_round_at += interval
@@ -128,6 +166,7 @@ class Pump:
                 await self._wake.wait()
         except TimeoutError:
             self._has_commands |= wait_s >= LOOK_S
+            self._has_tasks |= wait_s >= LOOK_S
 
     async def _read_id(self, meter_id: int) -> None:
         for meter in self.gateway.meters:

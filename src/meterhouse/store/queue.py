@@ -199,19 +199,21 @@ async def next_command(
 
 async def set_command(
     connection: Connection, project_id: int, command_id: int, state: CommandState, why: str,
-    at: datetime,
+    at: datetime, said: Mapping[str, Any] | None = None,
 ) -> asyncpg.Record | None:  # fmt: skip
     """Move a command on; a state that has ended never changes again (answers None then).
 
-    But for one: whoever was thought dead may still say what came of its command.
+    But for one: whoever was thought dead may still say what came of its command. `said` is what
+    the meter said on that occasion.
     """
     column = "sent_at" if state is CommandState.SENT else "ended_at"
     return await connection.fetchrow(
-        f"""update command set state = $3, why = $4, {column} = $5
+        f"""update command set state = $3, why = $4, {column} = $5,
+            said = coalesce($6::jsonb, said)
         where project_id = $1 and id = $2
         and (state in ('queued', 'sent') or (state = 'unknown' and why = 'interrupted'))
         returning *""",
-        project_id, command_id, state, why, at,
+        project_id, command_id, state, why, at, None if said is None else json.dumps(dict(said)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.console import lists, platform, room, rooms, session
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.limits import Limits
@@ -70,7 +70,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
     add_operations(operations, ACTS)
-    for router in (session.router, rooms.router, room.router, forms, lists.router):
+    for router in (session.router, rooms.router, room.router, forms, lists.router, platform.router):
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from meterhouse.flows.act import Via
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -307,6 +308,52 @@ class Notice(Shape):
     """When it was written."""
     sent_at: At | None
     """When it was sent."""
+
+
+class Personal(Shape):
+    """Who a customer is, unmasked."""
+
+    name: str | None = _text("Zhang San")
+    """Name; null when not asked for or not known."""
+    phone: str | None = _text("13812345678")
+    """Phone; null when not asked for or not known."""
+    email: str | None = _text("zhang@example.org")
+    """E-mail; null when not asked for or not known."""
+    id_number: str | None = _text("110101199003070000")
+    """Identity number; null when not asked for or not known."""
+    is_erased: bool = Field(examples=[False])
+    """Whether it was erased; then nothing is known any more."""
+
+
+class AuditEntry(Shape):
+    """One thing that was done."""
+
+    id: Id
+    """Id of the entry; grows with time within a project."""
+    at: At
+    """When it was done."""
+    actor_id: Id | None
+    """Id of the person or API client; null for the command line and the platform itself."""
+    actor: str = _text("Li Na", "")
+    """Their name, empty where there is none."""
+    via: Via
+    """Through what it was done."""
+    act: str = _text("meter.disconnect")
+    """What was done, as a stable word."""
+    verb: str = _text("meter.switch")
+    """The verb that allowed it."""
+    object: str = _text("meter:12")
+    """What it was done to."""
+    before: dict[str, Any] | None = Field(examples=[{"open": True}])
+    """The facts that changed, as they were."""
+    after: dict[str, Any] | None = Field(examples=[{"open": False}])
+    """The same facts afterwards."""
+    reason: str = _text("repair of the wiring", "", most=2_000)
+    """Why, in the person's words."""
+    request_id: str = _text("1176f77fd3d6eb3d", "")
+    """The request it came with, as in the log."""
+    is_sealed: bool = Field(examples=[True])
+    """Whether it is under a seal; that takes a few seconds."""
 
 
 class Command(Shape):

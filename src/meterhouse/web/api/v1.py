@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
@@ -24,6 +25,7 @@ from meterhouse.web.live import tiles_of
 from meterhouse.web.problems import Problem
 
 PREFIX: Final = "/api/v1"
+_PLAIN: Final = r"^[^\x00]*$"
 KEYED: Final[dict[str, Any]] = {
     "prefix": PREFIX,
     # Names the shape once; `contract` says which problems each operation may answer with.
@@ -41,7 +43,7 @@ Text = Annotated[
     str,
     Query(
         description="Text that must occur in the name of the room or the meter's address.",
-        max_length=100, pattern=r"^[^\x00]*$", examples=["302"],
+        max_length=100, pattern=_PLAIN, examples=["302"],
     ),
 ]  # fmt: skip
 From = Annotated[Instant | None, Query(description="From this instant on (RFC 3339).")]
@@ -151,7 +153,7 @@ async def list_meters(
         str | None,
         Query(
             max_length=40,
-            pattern=r"^[^\x00]*$",
+            pattern=_PLAIN,
             description="Only this model.",
             examples=["DDSY1352-NK"],
         ),
@@ -308,6 +310,56 @@ async def get_command(
 ) -> schemas.Command:
     """How far a command has come."""
     return shapes.command(await monitor.command(_database(request), project_id, command_id))
+
+
+Actor = Annotated[int | None, _id_filter("person or API client")]
+ActName = Annotated[
+    str | None,
+    Query(max_length=60, pattern=_PLAIN, description="Only this act.", examples=["alarm.close"]),
+]
+ObjectName = Annotated[
+    str,
+    Query(max_length=100, pattern=_PLAIN, description="Text of the object.", examples=["meter:12"]),
+]
+
+
+@router.get("/projects/{project_id}/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+async def list_audit(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    actor_id: Actor = None,
+    act: ActName = None,
+    object_text: ObjectName = "",
+    done_from: From = None,
+    done_to: To = None,
+    sort: Annotated[str, SortOf("audit"), _sort("audit")] = "-at",
+) -> schemas.Page[schemas.AuditEntry]:
+    """Who did what in a project, newest first unless sorted otherwise."""
+    found = await page(
+        request, project_id, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
+        object=monitor.contains(object_text), **_span(done_from, done_to),
+    )  # fmt: skip
+    return schemas.Page[schemas.AuditEntry](**found)
+
+
+@router.get("/platform/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+async def list_platform_audit(
+    request: Request,
+    pages: Pages,
+    actor_id: Actor = None,
+    act: ActName = None,
+    object_text: ObjectName = "",
+    done_from: From = None,
+    done_to: To = None,
+    sort: Annotated[str, SortOf("audit"), _sort("audit")] = "-at",
+) -> schemas.Page[schemas.AuditEntry]:
+    """Who did what for the platform as a whole, newest first unless sorted otherwise."""
+    found = await page(
+        request, PLATFORM, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
+        object=monitor.contains(object_text), **_span(done_from, done_to),
+    )  # fmt: skip
+    return schemas.Page[schemas.AuditEntry](**found)
 
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:

@@ -77,7 +77,7 @@ AUDIT = (
         reason text not null default '',
         request_id text not null default '',
         primary key (project_id, id))""",
-    "create index audit_entry_time on audit_entry (project_id, at)",
+    "create index audit_entry_time on audit_entry (project_id, at, id)",
     "create index audit_entry_object on audit_entry (project_id, object, id)",
     """create table audit_seal (
         project_id bigint not null,
@@ -365,7 +365,8 @@ def upgrade() -> None:
         op.execute(f"revoke update on {table} from meterhouse_app")
     for table in ("audit_entry", "audit_seal"):
         op.execute(
-            f"create trigger keep before update or delete on {table} execute function refuse_change()"
+            f"create trigger keep before update or delete or truncate on {table}"
+            " execute function refuse_change()"
         )
     for table in SCOPED:
         op.execute(f"alter table {table} enable row level security")
