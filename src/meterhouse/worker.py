@@ -7,7 +7,7 @@ may run: rows are claimed, days are booked by whoever comes first.
 """
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import audit, checklist, close, command, gateway, outbox, task, upkeep
+from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import PLATFORM, Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 TEND_S = 5
 SILENCE_S = 30
@@ -53,6 +54,9 @@ class Worker:
         self._works = works
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending = asyncio.Event()
+        # When each loop last came round, by the event loop's clock.
+        self._rounds: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin all loops."""
@@ -65,10 +69,29 @@ class Worker:
             # The audit is sealed in real time, however fast the platform's clock runs.
             (SEAL_S * self._speed, self._seal),
         )
-        self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
+        for _, work in loops:
+            self._came_round(work)
+        self._tasks = [
+            asyncio.create_task(self._every(period_s, work), name=_name(work))
+            for period_s, work in loops
+        ]
 
-    async def stop(self) -> None:
-        """End all loops; a transaction under way is rolled back."""
+    def ages_s(self) -> dict[str, float]:
+        """Seconds since each loop last came round; one that grows is stuck, or at a long task."""
+        now = asyncio.get_running_loop().time()
+        return {name: now - at for name, at in self._rounds.items()}
+
+    async def stop(self, within_s: float = 0) -> None:
+        """End all loops, each after the project it is at; what takes longer is rolled back.
+
+        A long task is handed back at once: another worker goes on from what was last told.
+        """
+        self._ending.set()
+        for loop in self._tasks:
+            if loop.get_name() == _name(self._long_tasks):
+                loop.cancel()
+        if within_s and self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
         for loop in self._tasks:
             loop.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -77,15 +100,24 @@ class Worker:
         self, period_s: int, work: Callable[[int, datetime], Awaitable[object]]
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
-        while True:
+        while not self._ending.is_set():
             for project_id in await self._projects(work):
+                if self._ending.is_set():
+                    return
                 try:
                     await work(project_id, self._clock())
                 except (MeterhouseError, OSError) as error:
-                    log.warning("%s of project %d waits: %s", work.__name__, project_id, error)
-                except Exception:
-                    log.exception("%s of project %d failed", work.__name__, project_id)
-            await asyncio.sleep(pause_s)
+                    name = _name(work)
+                    log.warning("work_waits", error=error, work=name, project_id=project_id)
+                except Exception as error:
+                    name = _name(work)
+                    log.error("work_failed", error=error, work=name, project_id=project_id)
+            self._came_round(work)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause_s)
+
+    def _came_round(self, work: Callable[[int, datetime], Awaitable[object]]) -> None:
+        self._rounds[_name(work)] = asyncio.get_running_loop().time()
 
     async def _projects(self, work: Callable[[int, datetime], Awaitable[object]]) -> list[int]:
         """Every project, and for the audit the platform itself."""
@@ -93,7 +125,7 @@ class Worker:
             projects = await self._db.project_ids()
             return [PLATFORM, *projects] if work == self._seal else projects
         except Exception as error:
-            log.warning("the worker waits: %s", error)
+            log.warning("work_waits", error=error)
             return []
 
     async def _tend(self, project_id: int, at: datetime) -> None:
@@ -125,3 +157,8 @@ class Worker:
         """Seal the audit; where there are new answers, old ones are let go."""
         if await audit.seal(self._db, project_id, at):
             await audit.forget_answers(self._db, project_id, at)
+
+
+def _name(work: Callable[[int, datetime], Awaitable[object]]) -> str:
+    name: str = getattr(work, "__name__", "work")
+    return name.lstrip("_")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from meterhouse.web.api.v1 import contract
+from meterhouse.web.api.contract import contract
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.web.problems import FIELD_CODES
 from small_site import NOW

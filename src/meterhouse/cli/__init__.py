@@ -6,7 +6,6 @@ imported inside the commands: `--help` stays quick, and numba learns its cache f
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meterhouse.config import Settings, load
+from meterhouse import logs
+from meterhouse.config import EMBEDDED, Settings, load
 from meterhouse.errors import MeterhouseError
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ Url = Annotated[
 
 def main() -> None:
     """Run the command line; an expected error ends it with its message and status 1."""
-    logging.basicConfig(
-        level=os.environ.get("METERHOUSE_LOG", "WARNING").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.configure("text", "warning")
     try:
         app()
     except MeterhouseError as error:
@@ -58,8 +54,9 @@ def main() -> None:
 
 
 def settle(**chosen: Any) -> Settings:
-    """Settings in force, and the folder compiled kernels are kept in."""
+    """Settings in force; the log takes its form, and compiled kernels get their folder."""
     settings = load(chosen)
+    logs.configure(settings.log_format, settings.log_level)
     kernels = settings.data / "kernels"
     kernels.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels.absolute()))
@@ -112,7 +109,11 @@ def serve(
     headend_host: Annotated[str | None, typer.Option(help="Where gateways dial in.")] = None,
     headend_port: Annotated[int | None, typer.Option(help="Their port.")] = None,
 ) -> None:
-    """Run the platform: console, API, head end and worker, or one of them alone."""
+    """Run the platform: console, API, head end and worker, or one of them alone.
+
+    SIGTERM ends it in order. Settings for logs, metrics, secrets and the public address stand in
+    meterhouse.toml or the environment; `meterhouse doctor` prints them all.
+    """
     settings = settle(
         host=host, port=port, data=data, database_url=database_url, headend_host=headend_host,
         headend_port=headend_port,
@@ -134,8 +135,8 @@ def serve(
 
 def announce(house: "House") -> None:
     """Say where everything is, and the first password if one has just been made."""
-    if house.web_port:
-        typer.echo(f"Console and API   http://{house.settings.host}:{house.web_port}/")
+    if house.web is not None:
+        typer.echo(f"Console and API   http://{house.settings.host}:{house.web.port}/")
     if house.headend is not None:
         typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
     if house.first_password is not None:
@@ -150,12 +151,13 @@ def migrate(data: Data = None, database_url: Url = None) -> None:
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.store.db import Address
+    from meterhouse.store.migrate import head_revision
     from meterhouse.store.migrate import migrate as bring
 
     async def work(_: asyncio.Event) -> None:
-        if settings.database_url == composition.EMBEDDED:
+        if settings.database_url == EMBEDDED:
             async with composition.open_address(settings, composition.Plan()):
-                typer.echo(f"The database is at revision {composition.HEAD_REVISION}.")
+                typer.echo(f"The database is at revision {head_revision()}.")
         else:
             found = await bring(Address(url=settings.database_url))
             typer.echo(f"The database is at revision {found}.")
@@ -332,6 +334,14 @@ def decode(
 
     for found in decode_lines(protocol, sys.stdin):
         typer.echo(json.dumps(found, ensure_ascii=False))
+
+
+@app.command()
+def contract() -> None:
+    """Print the contract of the API in OpenAPI 3.1, as `/api/v1/openapi.json` has it."""
+    from meterhouse.web.app import contract_alone
+
+    typer.echo(json.dumps(contract_alone(), ensure_ascii=False, indent=1))
 
 
 @app.command()

@@ -43,7 +43,8 @@ _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.mo
 
 LIST: Final = ListQuery(
     f"""select m.id, m.point_id, m.address, m.model, m.installed_at, {_PLACE_COLUMNS},
-            c.id as commissioning_id, c.started_at, c.signed_at, coalesce(n.passed_count, 0) as passed_count,
+            c.id as commissioning_id, c.started_at, c.signed_at,
+            coalesce(n.passed_count, 0) as passed_count,
             coalesce(n.failed_count, 0) as failed_count,
             case when c.id is null then 'none' when c.signed_at is null then 'open'
                  when n.failed_count > 0 then 'signed_with_faults' else 'signed' end as state,

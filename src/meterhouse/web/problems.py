@@ -5,7 +5,6 @@ beyond its code: an unexpected exception shows nothing of itself, only the reque
 the log has it.
 """
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -18,14 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.logs import Log
 from meterhouse.web.access import NotSignedIn
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
-_LOG_LINE: Final = "request %s: %s failed"
 PROBLEM_TYPE: Final = "application/problem+json"
 URN: Final = "urn:meterhouse:error:"
 FIELD_PROBLEMS_MAX: Final = 100
@@ -170,7 +169,7 @@ def install(app: FastAPI) -> None:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
+        log.error("request_failed", error=error)
     return answer(request, error)
 
 
@@ -214,7 +213,7 @@ def field_text(words: Words, item: Mapping[str, Any]) -> str:
 
 def on_unexpected(request: Request, error: Exception) -> Response:
     """What `shield` answers when nothing else caught an exception."""
-    log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
+    log.error("request_failed", error=error)
     return answer(request, MeterhouseError())
 
 

@@ -94,6 +94,8 @@ def difference(row: Any) -> str:
 
 
 def _plain(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(_plain, fact))
     return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
 
 
