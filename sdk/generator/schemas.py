@@ -147,7 +147,8 @@ class Schemas:
 
 def _references(piece: Any) -> Iterator[str]:
     if isinstance(piece, Mapping):
-        if isinstance(piece.get("$ref"), str):
+        # Answers refer to headers, too.
+        if str(piece.get("$ref", "")).startswith("#/components/schemas/"):
             yield _last(piece["$ref"])
         piece = list(piece.values())
     if isinstance(piece, list):
