@@ -1,9 +1,9 @@
 """Lists of the real application, walked page by page through the SDK."""
 
-import fresh_sdk  # noqa: F401  # before anything imports the SDK
 import httpx
 import pytest
 
+import fresh_sdk  # noqa: F401  # before anything imports the SDK
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse_sdk import AsyncClient, errors
 from small_site import NOW, small_site
