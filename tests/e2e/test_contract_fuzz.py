@@ -18,7 +18,7 @@ from meterhouse.flows import access
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, small_site
 
-EXAMPLES = os.environ.get("METERHOUSE_FUZZ_EXAMPLES", "4")
+EXAMPLES = os.environ.get("METERHOUSE_FUZZ_EXAMPLES", "3")
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance,negative_data_rejection,"
@@ -61,6 +61,7 @@ async def administered(template):
         yield site, key
 
 
+@pytest.mark.slow
 async def test_nothing_the_contract_allows_or_forbids_breaks_it(administered, tmp_path):
     site, key = administered
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))

@@ -41,6 +41,13 @@ async def test_every_list_has_a_page_and_both_files(manager, site, name):
         assert file.headers["content-disposition"].endswith(f'"{name}.{kind}"')
 
 
+async def test_a_list_that_is_too_long_to_count_says_so(manager, site, monkeypatch):
+    monkeypatch.setattr("meterhouse.store.lists.COUNT_MAX_ROWS", 3)
+    page = await manager.get(f"/projects/{site.project_id}/meters?size=20")
+    assert "more than 3 rows" in page.text
+    assert "1–6 of more than 3" in page.text
+
+
 async def test_file_holds_exactly_the_rows_and_columns_shown(manager, site):
     query = "?text=A10&columns=room&columns=energy&sort=-room"
     file = await manager.get(f"/projects/{site.project_id}/meters/export{query}&kind=xlsx")
