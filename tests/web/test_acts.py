@@ -11,7 +11,7 @@ from meterhouse.web.api import v1
 from meterhouse.web.views import LISTS
 
 # What belongs to a browser alone: its session and its language.
-OF_THE_BROWSER = {"/sign-in", "/sign-out", "/language"}
+OF_THE_BROWSER = {"/welcome/{token}", "/sign-in", "/sign-out", "/language"}
 
 
 def plain(path):

@@ -113,10 +113,17 @@ def timezones() -> Sequence[str]:
     return sorted(name for name in available_timezones() if "/" in name or name == "UTC")
 
 
+def rules(policy: Policy) -> dict[str, Any]:
+    """Rules as a project keeps them."""
+    return {
+        key: list(given) if isinstance(given, tuple) else given
+        for key, given in asdict(policy).items()
+    }
+
+
 def template(name: str) -> dict[str, Any]:
     """The rules of a template, as a project keeps them."""
-    return {key: list(given) if isinstance(given, tuple) else given
-            for key, given in asdict(TEMPLATES[name]).items()}  # fmt: skip
+    return rules(TEMPLATES[name])
 
 
 async def look(db: Database, project_id: int) -> ProjectNow:

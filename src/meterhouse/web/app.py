@@ -4,27 +4,32 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
+from meterhouse.store.db import Address, Database
+from meterhouse.units import EPOCH
 from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import site as site_api
 from meterhouse.web.api import v1
+from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import imports, lists, platform, room, rooms, session, site, welcome
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
+from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import BodyLimit, Shield
 
-__all__ = ["Services", "WebSettings", "create_app"]
+__all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -47,6 +52,11 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
+    settings = services.settings
+    app.state.limits = Limits(
+        settings.requests_a_minute, settings.changes_a_minute,
+        settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
+    )  # fmt: skip
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
@@ -82,7 +92,13 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(site_api.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)
     return app
+
+
+def contract_alone() -> dict[str, Any]:
+    """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
+    return contract(create_app(Services(Database(Address()), lambda: EPOCH)))

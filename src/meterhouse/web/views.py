@@ -26,6 +26,9 @@ from meterhouse.words import N_
 ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in SHEETS))} | {
     "client.add": N_("Add API client"),
     "password.replace": N_("Replace password"),
+    "session.begin": N_("Sign in"),
+    "session.refuse": N_("Sign-in refused"),
+    "session.end": N_("Sign out"),
 }
 
 
@@ -105,6 +108,8 @@ def difference(row: Any) -> str:
 
 
 def _plain(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(_plain, fact))
     return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
 
 
@@ -140,7 +145,7 @@ ALARMS: Final = ListView(
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
             Filter("kind", N_("Alarm"), {k.value: word for k, word in labels.ALARM_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter or gateway")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -175,8 +180,8 @@ METERS: Final = ListView(
             Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
                    optional=True),
         ),
-        (ONLINE, Filter("text", N_("Search"), hint=N_("Room, address or model"))),
-        sort="building",
+        (ONLINE, Filter("text", N_("Search"), hint=N_("Room or meter"))),
+        sort="room",
         empty=N_("No meters yet."),
         empty_hint=N_("Add gateways and meters when you set up the site."),
     ),
@@ -237,7 +242,7 @@ COMMANDS: Final = ListView(
                    {s.value: word for s, word in labels.COMMAND_STATE.items()}),
             Filter("kind", N_("Command"),
                    {k.value: word for k, word in labels.COMMAND_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter, person or reason")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -268,7 +273,7 @@ NOTICES: Final = ListView(
         (
             Filter("state", N_("State"),
                    {s.value: word for s, word in labels.NOTICE_STATE.items()}),
-            Filter("text", N_("Search"), hint=N_("Room or text")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),

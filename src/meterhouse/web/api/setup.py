@@ -4,16 +4,25 @@ Owns what other software may rely on when it sets a site up or looks at how it i
 know a row's column names. What two may edit carries its `version`, which a change sends back.
 """
 
-from datetime import date, datetime
+from datetime import date
+from typing import Any
 
 from pydantic import Field
 
 from meterhouse.model import Commodity, Keeper
-from meterhouse.web.api.schemas import DECIMAL, Id, Money, Shape
+from meterhouse.web.api.schemas import COUNT_MAX, DECIMAL, At, Id, Money, Shape
 
-Count = Field(ge=0, examples=[120])
+Count = Field(ge=0, le=COUNT_MAX, examples=[120])
 Area = Field(default=None, pattern=DECIMAL, examples=["86.50"])
-Version = Field(ge=1, examples=[3])
+Version = Field(ge=1, le=COUNT_MAX, examples=[3])
+
+
+def _text(*examples: str, most: int = 200) -> Any:
+    return Field(max_length=most, examples=list(examples))
+
+
+def _many(most: int = 100_000) -> Any:
+    return Field(max_length=most)
 
 
 class Made(Shape):
@@ -33,7 +42,7 @@ class Counted(Shape):
 class Grown(Shape):
     """What a pattern made."""
 
-    building_ids: list[Id]
+    building_ids: list[Id] = _many(500)
     """Ids of the buildings."""
     floor_count: int = Count
     """Floors made."""
@@ -46,7 +55,7 @@ class Group(Shape):
 
     id: Id
     """Id of the group."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
 
 
@@ -55,10 +64,10 @@ class Building(Shape):
 
     id: Id
     """Id of the place."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
     floor_count: int = Count
     """Floors in it."""
     room_count: int = Count
@@ -78,12 +87,12 @@ class Place(Shape):
     """Id of the place."""
     parent_id: Id | None
     """What it lies in."""
-    kind: str = Field(examples=["room"])
+    kind: str = _text("room", most=60)
     """building, floor, room or area."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
     area: str | None = Area
     """Area in m²."""
 
@@ -106,7 +115,7 @@ class SetupPoint(Shape):
     customer_id: Id | None
     """The customer of that agreement; none: the house."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
 
 
 class MeterSpan(Shape):
@@ -114,26 +123,26 @@ class MeterSpan(Shape):
 
     id: Id
     """Id of the meter."""
-    address: str
+    address: str = _text("000000000012")
     """Its address."""
-    model: str
+    model: str = _text("DDSY1352-NK")
     """Its model."""
-    installed_at: datetime
+    installed_at: At
     """Since when."""
-    removed_at: datetime | None
+    removed_at: At | None
     """Until when; none: in service."""
 
 
 class PlaceDetail(Place):
     """A place, what lies beneath it, its points and its meters' history."""
 
-    path: list[str]
+    path: list[str] = Field(max_length=3, examples=[["1", "1F", "101"]])
     """Names from the top down to it."""
-    places: list[Place]
+    places: list[Place] = _many()
     """Everything beneath it, level by level."""
-    points: list[SetupPoint]
+    points: list[SetupPoint] = _many(100)
     """Its points."""
-    meters: list[MeterSpan]
+    meters: list[MeterSpan] = _many(1_000)
     """Every meter that hung or hangs here, newest first."""
 
 
@@ -142,21 +151,21 @@ class GatewayDetail(Shape):
 
     id: Id
     """Id of the gateway."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
-    registration: str
+    registration: str = _text("MHGW00000001")
     """The text it registers with."""
-    direction: str = Field(examples=["dial_in"])
+    direction: str = _text("dial_in", most=60)
     """dial_in: it calls us; dial_out: we call it."""
-    address: str | None
+    address: str | None = _text("000000000012")
     """host:port of one that we call."""
-    protocol: str = Field(examples=["dlt645-2007"])
+    protocol: str = _text("dlt645-2007", most=60)
     """What its line speaks."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
     online: bool
     """Whether it has a line now."""
-    meter_ids: list[Id]
+    meter_ids: list[Id] = _many(10_000)
     """Meters on its line."""
 
 
@@ -165,11 +174,11 @@ class MeterDetail(Shape):
 
     id: Id
     """Id of the meter."""
-    address: str
+    address: str = _text("000000000012")
     """Its address."""
-    model: str
+    model: str = _text("DDSY1352-NK")
     """Its model."""
-    multiplier: int
+    multiplier: int = Field(ge=1, le=100_000, examples=[1])
     """What its registers are multiplied by."""
     gateway_id: Id | None
     """The line it is on."""
@@ -177,12 +186,12 @@ class MeterDetail(Shape):
     """The point it hangs at."""
     place_id: Id | None
     """The place of that point."""
-    installed_at: datetime
+    installed_at: At
     """Since when."""
-    removed_at: datetime | None
+    removed_at: At | None
     """Until when; none: in service."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
 
 
 class TariffItem(Shape):
@@ -190,11 +199,11 @@ class TariffItem(Shape):
 
     id: Id
     """Id of the tariff."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
     commodity: Commodity
     """What it prices."""
-    effective_from: datetime
+    effective_from: At
     """Since when its latest published version is in force, or will be."""
     version_count: int = Count
     """Published versions."""
@@ -207,13 +216,13 @@ class TariffDetail(Shape):
 
     id: Id
     """Id of the tariff."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
     commodity: Commodity
     """What it prices."""
     point_count: int = Count
     """Points rated by it."""
-    scheme: dict[str, object]
+    scheme: dict[str, Any] = Field(examples=[{"name": "Homes", "currency": "CNY"}])
     """The scheme with all published versions, oldest first."""
 
 
@@ -222,13 +231,13 @@ class CustomerItem(Shape):
 
     id: Id
     """Id of the customer."""
-    name: str | None
+    name: str | None = _text("Riverside")
     """Masked name; none when erased."""
-    phone: str | None
+    phone: str | None = _text("138****0000")
     """Masked phone."""
-    email: str | None
+    email: str | None = _text("w***@example.org")
     """Masked e-mail."""
-    language: str = Field(examples=["zh-Hans"])
+    language: str = _text("zh-Hans", most=60)
     """The language of notices."""
     room_count: int = Count
     """Places they pay for now."""
@@ -239,11 +248,11 @@ class AgreementSpan(Shape):
 
     id: Id
     """Id of the agreement."""
-    places: str
+    places: str = _text("1 101", most=10_000)
     """The places it pays or paid for."""
-    valid_from: datetime
+    valid_from: At
     """Since when."""
-    valid_to: datetime | None
+    valid_to: At | None
     """Until when; none: in force."""
     balance: Money
     """What is in its purse, without what has accrued."""
@@ -254,28 +263,28 @@ class CustomerDetail(Shape):
 
     id: Id
     """Id of the customer."""
-    name: str | None
+    name: str | None = _text("Riverside")
     """Masked name; none when erased."""
-    phone: str | None
+    phone: str | None = _text("138****0000")
     """Masked phone."""
-    email: str | None
+    email: str | None = _text("w***@example.org")
     """Masked e-mail."""
-    language: str = Field(examples=["zh-Hans"])
+    language: str = _text("zh-Hans", most=60)
     """The language of notices."""
     version: int = Version
-    """Version to send with a change."""
-    agreements: list[AgreementSpan]
+    """Its version, which `If-Match` names in a change."""
+    agreements: list[AgreementSpan] = _many(10_000)
     """Their agreements, newest first."""
 
 
-class Day(Shape):
+class SpecialDay(Shape):
     """A special day of the calendar."""
 
-    day: date
+    day: date = Field(examples=["2026-10-01"])
     """The day."""
-    kind: str = Field(examples=["holiday"])
+    kind: str = _text("holiday", most=60)
     """holiday, workday (made up for) or special."""
-    name: str
+    name: str = _text("Riverside")
     """What it is called."""
 
 
@@ -284,24 +293,24 @@ class Payee(Shape):
 
     id: Id
     """Id of the payee."""
-    charge_class: str = Field(examples=["electricity"])
+    charge_class: str = _text("electricity", most=60)
     """electricity, water, heat, cooling or fee."""
-    name: str
+    name: str = _text("Riverside")
     """Who it is."""
-    merchant: str
+    merchant: str = _text("1900000109")
     """Merchant account at the payment provider."""
-    tax_id: str
+    tax_id: str = _text("91310000000000000X")
     """Tax identity."""
-    series: str
+    series: str = _text("E-2026")
     """What their documents' numbers begin with."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
 
 
 class Step(Shape):
     """A step of setting a site up."""
 
-    name: str = Field(examples=["gateways"])
+    name: str = _text("gateways", most=60)
     """Stable name of the step."""
     done: bool
     """Whether nothing is missing."""
@@ -318,11 +327,11 @@ class ProjectDetail(Shape):
     """Id of the project."""
     group_id: Id
     """Its group."""
-    name: str
+    name: str = _text("Riverside")
     """Its name."""
-    timezone: str = Field(examples=["Asia/Shanghai"])
+    timezone: str = _text("Asia/Shanghai", most=60)
     """The zone that decides days, months and bands."""
-    currency: str = Field(examples=["CNY"])
+    currency: str = _text("CNY", most=60)
     """ISO 4217 code."""
     currency_exponent: int = Field(ge=0, le=4, examples=[2])
     """Decimals of the currency."""
@@ -330,11 +339,11 @@ class ProjectDetail(Shape):
     """Seconds between rounds of reading."""
     frozen: bool
     """Whether nothing is disconnected at all."""
-    policy: dict[str, object]
+    policy: dict[str, Any] = Field(examples=[{"notice_age_s": 1800}])
     """The rules in force, by name."""
     version: int = Version
-    """Version to send with a change."""
+    """Its version, which `If-Match` names in a change."""
     has_moved_money: bool
     """Whether the currency is fixed for ever."""
-    steps: list[Step]
+    steps: list[Step] = _many(10)
     """The set-up checklist."""
