@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from meterhouse.errors import BadInput, Conflict, MeterhouseError
+from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import opening
 from meterhouse.flows.place import ChangedMeanwhile
+from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, devices, places, queue, readings
 from meterhouse.store.db import Database
@@ -72,7 +73,7 @@ async def add_gateway(db: Database, project_id: int, facts: GatewayFacts) -> int
 
     Raises:
         AddressMissing: we are to call it and do not know where.
-        Conflict: another gateway registers with this text.
+        RegistrationTaken: another gateway registers with this text.
     """
     address = _address(facts)
     async with db.transaction([project_id]) as connection:
@@ -93,7 +94,7 @@ async def edit_gateway(
     Raises:
         ChangedMeanwhile: it is not at this version any more.
         AddressMissing: we are to call it and do not know where.
-        Conflict: another gateway registers with this text.
+        RegistrationTaken: another gateway registers with this text.
     """
     address = _address(facts)
     async with db.transaction([project_id]) as connection:
@@ -140,7 +141,8 @@ async def add_point(
     """A point at a place; the house pays for it until somebody opens an account.
 
     Raises:
-        NotFound: there is no such place, or no tariff of this commodity.
+        NotFound: there is no such place or tariff.
+        OtherCommodity: the tariff is of another commodity.
     """
     async with db.transaction([project_id]) as connection:
         await places.get_place(connection, project_id, place_id)
@@ -163,7 +165,8 @@ async def edit_point(
 
     Raises:
         ChangedMeanwhile: it is not at this version any more.
-        NotFound: there is no such tariff of its commodity.
+        NotFound: there is no such tariff.
+        OtherCommodity: the tariff is of another commodity.
     """
     async with db.transaction([project_id]) as connection:
         was = await devices.get_point(connection, project_id, point_id)
@@ -177,7 +180,7 @@ async def edit_point(
 
 
 async def remove_point(db: Database, project_id: int, point_id: int) -> Any:
-    """Take away a point that never had a meter; answers it as it was. Raises `Conflict`."""
+    """Take away a point that never had a meter; answers it as it was. Raises `PointMetered`."""
     async with db.transaction([project_id]) as connection:
         was = await devices.get_point(connection, project_id, point_id)
         await devices.remove_point(connection, project_id, point_id)
@@ -209,7 +212,7 @@ async def add_meter(
     Raises:
         NotFound: there is no such gateway, point or model.
         AddressUnusable: the address is not what the model's protocol prints.
-        Conflict: the point has a meter, or the line one of this address.
+        AddressTaken: the point has a meter, or the line one of this address.
     """
     async with db.transaction([project_id]) as connection:
         if gateway_id is not None:
@@ -232,7 +235,7 @@ async def edit_meter(
     Raises:
         ChangedMeanwhile: it is not at this version any more, or out of service.
         AddressUnusable: the address is not what its model's protocol prints.
-        Conflict: the line has a meter of this address.
+        AddressTaken: the line has a meter of this address.
     """
     async with db.transaction([project_id]) as connection:
         was = await devices.get_meter(connection, project_id, meter_id)
@@ -255,7 +258,7 @@ async def hang_meter(
 
     Raises:
         MeterPlaced: it hangs at a point, or is out of service.
-        Conflict: the point has a meter.
+        PointMetered: the point has a meter.
     """
     async with db.transaction([project_id]) as connection:
         await devices.get_meter(connection, project_id, meter_id)
@@ -309,7 +312,7 @@ async def _check_tariff(
         return
     tariff = await catalog.get_tariff(connection, project_id, tariff_id)
     if tariff["commodity"] != commodity:
-        raise Conflict("tariff", "it is of another commodity")
+        raise OtherCommodity
 
 
 def _address(facts: GatewayFacts) -> str | None:

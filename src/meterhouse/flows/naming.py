@@ -6,7 +6,8 @@ function gives the preview and the rows. A rule is text with numbers in braces, 
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,12 +21,32 @@ _PART: Final = re.compile(r"{(building|floor|room)(?::(0[1-9]|A))?}")
 
 
 class RuleUnusable(BadInput):
-    """{rule} is no rule for names: {mend}."""
+    """In braces only {known} may stand here, with :02 for two digits or :A for a letter."""
 
     code = "rule_unusable"
 
-    def __init__(self, rule: str, mend: str, field: str = "") -> None:
-        super().__init__(rule=rule, mend=mend)
+    def __init__(self, known: Iterable[str], field: str = "") -> None:
+        super().__init__(known=", ".join(f"{{{one}}}" for one in known))
+        self.field = field
+
+
+class NameUnfit(BadInput):
+    """This rule gives the name {name!r}; a name has 1 to {most} characters."""
+
+    code = "name_unfit"
+
+    def __init__(self, name: str, field: str = "") -> None:
+        super().__init__(name=name[:20], most=NAME_CHARS_MAX)
+        self.field = field
+
+
+class LetterBeyond(BadInput):
+    """There is no letter for {number}; letters go from 1 to {most}."""
+
+    code = "letter_beyond"
+
+    def __init__(self, number: int, field: str = "") -> None:
+        super().__init__(number=number, most=len(LETTERS))
         self.field = field
 
 
@@ -78,7 +99,9 @@ def unfold(pattern: Pattern) -> list[Building]:
     """Every building, floor and room the pattern names.
 
     Raises:
-        RuleUnusable: a rule names something unknown, or gives a name that is empty or too long.
+        RuleUnusable: a rule names something unknown.
+        NameUnfit: a rule gives a name that is empty or too long.
+        LetterBeyond: a number that has no letter.
         NamesTwice: two places of one parent would have the same name.
         OutOfRange: more rooms than can be made at once.
     """
@@ -121,29 +144,27 @@ def _name(rule: str, field: str, building: int, floor: int, room: int) -> str:
 
     def written(found: re.Match[str]) -> str:
         if found[1] not in known:
-            raise RuleUnusable(rule, f"{{{found[1]}}} is not known here", field)
+            raise RuleUnusable(known, field)
         if found[2] == "A":
-            return _letter(numbers[found[1]], rule, field)
+            return _letter(numbers[found[1]], field)
         return f"{numbers[found[1]]:0{int(found[2] or 1)}d}"
 
     name = _PART.sub(written, rule).strip()
     if "{" in name or "}" in name:
-        example = ", ".join(f"{{{one}}}" for one in known)
-        raise RuleUnusable(rule, f"it may use {example}, {{{known[-1]}:02}}", field)
+        raise RuleUnusable(known, field)
     if not 1 <= len(name) <= NAME_CHARS_MAX:
-        raise RuleUnusable(rule, f"a name has 1 to {NAME_CHARS_MAX} characters", field)
+        raise NameUnfit(name, field)
     return name
 
 
-def _letter(number: int, rule: str, field: str) -> str:
+def _letter(number: int, field: str) -> str:
     if not 1 <= number <= len(LETTERS):
-        raise RuleUnusable(rule, f"letters go from 1 to {len(LETTERS)}, not to {number}", field)
+        raise LetterBeyond(number, field)
     return LETTERS[number - 1]
 
 
 def _check_once(names: list[str], field: str) -> None:
     if len(set(names)) == len(names):
         return
-    seen: set[str] = set()
-    twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-    raise NamesTwice(list(dict.fromkeys(twice)), field)
+    counted = Counter(names)
+    raise NamesTwice([name for name, count in counted.items() if count > 1], field)

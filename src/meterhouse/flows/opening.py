@@ -24,6 +24,7 @@ class AddressUnusable(BadInput):
     """Address {address} does not fit {model}: it has {digits} digits at most."""
 
     code = "address_unusable"
+    field = "address"
 
 
 @dataclass(frozen=True, slots=True)

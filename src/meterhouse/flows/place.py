@@ -166,7 +166,7 @@ async def edit(
 
 
 async def remove(db: Database, project_id: int, place_id: int) -> Any:
-    """Take an empty place away; answers it as it was. Raises `Conflict` while it is not empty."""
+    """Take an empty place away; answers it as it was. Raises `PlaceNotEmpty`."""
     async with db.transaction([project_id]) as connection:
         await places.lock_tree(connection, project_id)
         was = await places.get_place(connection, project_id, place_id)

@@ -238,7 +238,7 @@ async def add_payee(db: Database, project_id: int, new: Payee) -> int:
 
     Raises:
         ClassUnknown: there is no such class.
-        Conflict: the class has a payee.
+        PayeeThere: the class has a payee.
     """
     if new.charge_class not in CHARGE_CLASSES:
         raise ClassUnknown

@@ -33,6 +33,7 @@ class OtherCommodity(BadInput):
     """This tariff is of another commodity."""
 
     code = "other_commodity"
+    field = "tariff_id"
 
 
 class TwiceInSheet(BadInput):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from meterhouse.errors import BadInput, Conflict
+from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, devices, places, readings
@@ -21,6 +21,14 @@ class VersionTooEarly(BadInput):
 
     code = "version_too_early"
     field = "effective_from"
+
+
+class NoPointThere(MeterhouseError):
+    """There is no point of this commodity that anybody pays for."""
+
+    code = "no_point_there"
+    http_status = 409
+    field = "place_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | 
     What nobody pays for (keeper none) is left out. Answers how many points there were.
 
     Raises:
-        Conflict: there is no such point.
+        NoPointThere: there is no such point.
     """
     async with db.transaction([project_id]) as connection:
         tariff = await catalog.get_tariff(connection, project_id, tariff_id)
@@ -92,6 +100,6 @@ async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | 
             connection, project_id, place_id, tariff["commodity"], tariff_id
         )
         if not count:
-            raise Conflict("tariff", "no point there is of this commodity")
+            raise NoPointThere
         await readings.bump(connection, project_id)
         return count

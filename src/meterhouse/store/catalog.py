@@ -11,10 +11,18 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.errors import Conflict, NotFound
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection, set_scope
+from meterhouse.store.devices import RegistrationTaken
 
 STRANGERS_MAX = 1_000
+
+
+class PublishedMeanwhile(MeterhouseError):
+    """Somebody else published a version meanwhile; look at it before you repeat yours."""
+
+    code = "published_meanwhile"
+    http_status = 409
 
 
 async def insert_group(connection: Connection, name: str) -> int:
@@ -92,7 +100,7 @@ async def insert_gateway(
     connection: Connection, project_id: int, name: str, registration: str, direction: str,
     address: str | None, protocol: str,
 ) -> int:  # fmt: skip
-    """A gateway. Raises `Conflict` when another one registers with the same text."""
+    """A gateway. Raises `RegistrationTaken`."""
     try:
         made: int = await connection.fetchval(
             """insert into gateway (project_id, name, registration, direction, address, protocol)
@@ -100,7 +108,7 @@ async def insert_gateway(
             project_id, name, registration, direction, address, protocol,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"gateway {registration}", "the registration text is taken") from error
+        raise RegistrationTaken(registration) from error
     await connection.execute(
         "insert into gateway_state (project_id, gateway_id) values ($1, $2)", project_id, made
     )
@@ -129,7 +137,7 @@ async def insert_version(
     connection: Connection, project_id: int, tariff_id: int, number: int,
     effective_from: datetime, body: Mapping[str, Any], actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
-    """A further version of a tariff. Raises `Conflict` when somebody published that number."""
+    """A further version of a tariff. Raises `PublishedMeanwhile`."""
     try:
         await connection.execute(
             """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
@@ -137,7 +145,7 @@ async def insert_version(
             project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict("tariff", "somebody published a version meanwhile") from error
+        raise PublishedMeanwhile from error
 
 
 async def get_tariff(connection: Connection, project_id: int, tariff_id: int) -> asyncpg.Record:

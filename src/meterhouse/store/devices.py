@@ -11,8 +11,38 @@ from typing import Final
 
 import asyncpg
 
-from meterhouse.errors import Conflict, NotFound
+from meterhouse.errors import Conflict, MeterhouseError, NotFound
 from meterhouse.store.db import Connection
+
+
+class RegistrationTaken(Conflict):
+    """Another gateway of this installation registers with {registration}."""
+
+    code = "registration_taken"
+    field = "registration"
+
+    def __init__(self, registration: str) -> None:
+        MeterhouseError.__init__(self, registration=registration)
+
+
+class AddressTaken(Conflict):
+    """The line has a meter of one of these addresses already, or the point has a meter."""
+
+    code = "address_taken"
+    field = "address"
+
+    def __init__(self) -> None:
+        MeterhouseError.__init__(self)
+
+
+class PointMetered(Conflict):
+    """This point has or had a meter."""
+
+    code = "point_metered"
+
+    def __init__(self) -> None:
+        MeterhouseError.__init__(self)
+
 
 NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
 
@@ -66,7 +96,7 @@ async def insert_meters(
     """Meters with the instants they were installed at; answers their ids in the order given.
 
     Raises:
-        Conflict: a point has a meter, or a line has one of these addresses already.
+        AddressTaken: a point has a meter, or a line has one of these addresses already.
     """
     try:
         rows = await connection.fetch(
@@ -83,8 +113,7 @@ async def insert_meters(
             [one.max_power_w for one in meters], list(ats),
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        taken = meters[0].address if len(meters) == 1 else ""
-        raise Conflict(f"meter {taken}", "the point or the line has one already") from error
+        raise AddressTaken from error
     ids = sorted(row["id"] for row in rows)
     hung = [(number, one.point_id) for number, one in zip(ids, meters, strict=True)
             if one.point_id is not None]  # fmt: skip
@@ -138,7 +167,7 @@ async def change_meter(
     """Put a meter on another line or correct its address; False when it was changed meanwhile.
 
     Raises:
-        Conflict: the line has a meter of this address.
+        AddressTaken: the line has a meter of this address.
     """
     try:
         done = await connection.fetchval(
@@ -148,7 +177,7 @@ async def change_meter(
             project_id, meter_id, version, gateway_id, address,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"meter {address}", "the line has one of this address") from error
+        raise AddressTaken from error
     return done is not None
 
 
@@ -158,7 +187,7 @@ async def hang_meter(
     """Let a meter without a point serve one from this instant; False when it has one or is gone.
 
     Raises:
-        Conflict: the point has a meter.
+        PointMetered: the point has a meter.
     """
     try:
         done = await connection.fetchval(
@@ -168,7 +197,7 @@ async def hang_meter(
             project_id, meter_id, point_id, at,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"point {point_id}", "it has a meter; remove that first") from error
+        raise PointMetered from error
     if done is not None:
         await begin_states(connection, project_id, [(meter_id, point_id)])
     return done is not None
@@ -270,7 +299,7 @@ async def set_tariff(
 
 
 async def remove_point(connection: Connection, project_id: int, point_id: int) -> None:
-    """Take away a point that never had a meter or money. Raises `Conflict` otherwise."""
+    """Take away a point that never had a meter or money. Raises `PointMetered`."""
     try:
         await connection.execute(
             "delete from agreement_point where project_id = $1 and point_id = $2",
@@ -280,7 +309,7 @@ async def remove_point(connection: Connection, project_id: int, point_id: int) -
             "delete from point where project_id = $1 and id = $2", project_id, point_id
         )
     except asyncpg.ForeignKeyViolationError as error:
-        raise Conflict("Point", "it has or had a meter") from error
+        raise PointMetered from error
 
 
 async def get_gateway(connection: Connection, project_id: int, gateway_id: int) -> asyncpg.Record:
@@ -305,7 +334,7 @@ async def change_gateway(
     """Change a gateway; False when somebody did so meanwhile.
 
     Raises:
-        Conflict: another gateway registers with this text.
+        RegistrationTaken: another gateway registers with this text.
     """
     try:
         done = await connection.fetchval(
@@ -316,7 +345,7 @@ async def change_gateway(
             project_id, gateway_id, version, name, registration, direction, address, protocol,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"gateway {registration}", "the registration text is taken") from error
+        raise RegistrationTaken(registration) from error
     return done is not None
 
 

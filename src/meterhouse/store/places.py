@@ -10,10 +10,17 @@ from typing import Final
 
 import asyncpg
 
-from meterhouse.errors import Conflict, NotFound
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection
 
 _LOCK: Final = 7307
+
+
+class PlaceNotEmpty(MeterhouseError):
+    """Something lies in this place or belongs to it; only an empty one can be removed."""
+
+    code = "place_not_empty"
+    http_status = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +209,10 @@ async def change_place(
 
 
 async def remove_place(connection: Connection, project_id: int, place_id: int) -> None:
-    """Take an empty place away. Raises `Conflict` while anything lies in it."""
+    """Take an empty place away. Raises `PlaceNotEmpty`."""
     try:
         await connection.execute(
             "delete from place where project_id = $1 and id = $2", project_id, place_id
         )
     except asyncpg.ForeignKeyViolationError as error:
-        raise Conflict("Place", "something still lies in it or belongs to it") from error
+        raise PlaceNotEmpty from error

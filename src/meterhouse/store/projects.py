@@ -12,8 +12,16 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.errors import Conflict, NotFound
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection
+
+
+class PayeeThere(MeterhouseError):
+    """This charge class has a payee; edit that one."""
+
+    code = "payee_there"
+    http_status = 409
+    field = "charge_class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ async def get_payee(connection: Connection, project_id: int, payee_id: int) -> a
 
 
 async def insert_payee(connection: Connection, project_id: int, payee: Payee) -> int:
-    """A payee. Raises `Conflict` when the charge class has one."""
+    """A payee. Raises `PayeeThere`."""
     try:
         made: int = await connection.fetchval(
             """insert into payee (project_id, charge_class, name, merchant, tax_id, series)
@@ -155,7 +163,7 @@ async def insert_payee(connection: Connection, project_id: int, payee: Payee) ->
             payee.series,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"payee of {payee.charge_class}", "there is one already") from error
+        raise PayeeThere from error
     return made
 
 

@@ -16,7 +16,7 @@ from meterhouse.flows.customer import Terms
 from meterhouse.store.personal import Facts
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
-from meterhouse.web.acts.typed import Short, Version
+from meterhouse.web.acts.typed import EXAMPLE, Number, Short, Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import LANGUAGES, N_
@@ -36,6 +36,7 @@ Email = Annotated[
 ]
 Language = Annotated[
     str, StringConstraints(pattern="^(zh-Hans|en)$"),
+    Field(examples=["zh-Hans"]),
     Ask(N_("Language"), kind="choice", words=LANGUAGES),
 ]  # fmt: skip
 
@@ -65,11 +66,15 @@ class CustomerChange(Form):
     """The version it was read at."""
     name: Annotated[
         str, StringConstraints(max_length=60), Ask(N_("Name"), hint=N_("Empty: as it is"))
-    ] = ""
+    ] = Field(default="", examples=["Wang Jing"])
     """Who it is; empty: as it is."""
-    phone: Annotated[Phone, Ask(N_("Phone"), hint=N_("Empty: as it is"))] = ""
+    phone: Annotated[Phone, Ask(N_("Phone"), hint=N_("Empty: as it is"))] = Field(
+        default="", examples=["13800000000"]
+    )
     """Phone; empty: as it is."""
-    email: Annotated[Email, Ask(N_("E-mail"), hint=N_("Empty: as it is"))] = ""
+    email: Annotated[Email, Ask(N_("E-mail"), hint=N_("Empty: as it is"))] = Field(
+        default="", examples=["wang@example.org"]
+    )
     """E-mail; empty: as it is."""
     language: Language
     """The language of notices."""
@@ -105,7 +110,7 @@ class NewAccount(TermsForm, NewCustomer):
 class WhichRoom(Form):
     """Which place somebody opens an account for."""
 
-    place_id: Annotated[int, Ask(N_("Room"), kind="choice", choices=_vacant)]
+    place_id: Annotated[Number, EXAMPLE, Ask(N_("Room"), kind="choice", choices=_vacant)]
     """Id of the place; nobody but the house pays for it."""
 
 

@@ -66,7 +66,7 @@ class NoFields(Form):
     """An act that asks nothing."""
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60), Field(examples=["Riverside"])]
 ReasonText = Annotated[
     str,
     StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),

@@ -21,6 +21,7 @@ _ONE: Final = f"{_ALL}/{{gateway_id}}"
 
 Protocol = Annotated[
     str, StringConstraints(pattern="^dlt645-(2007|1997)$"),
+    Field(examples=["dlt645-2007"]),
     Ask(N_("Protocol"), kind="choice", words=labels.PROTOCOL),
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from meterhouse.flows.act import Done
 from meterhouse.model import Commodity, Keeper
 from meterhouse.web import labels
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields
-from meterhouse.web.acts.typed import Version
+from meterhouse.web.acts.typed import EXAMPLE, Number, Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_
@@ -45,22 +45,30 @@ async def _free_points(doing: Doing) -> Choices:
 
 
 Model = Annotated[
-    str, StringConstraints(max_length=60), Ask(N_("Model"), kind="choice", words=MODELS)
+    str,
+    StringConstraints(max_length=60),
+    Field(examples=["DDSY1352-NK"]),
+    Ask(N_("Model"), kind="choice", words=MODELS),
 ]
 Address = Annotated[
     str, StringConstraints(pattern=r"^\s*\d{1,12}\s*$"),
+    Field(examples=["000000000012"]),
     Ask(N_("Address"), hint=N_("Up to 12 digits, as printed on the meter")),
 ]  # fmt: skip
 Multiplier = Annotated[
-    int, Field(ge=1, le=100_000), Ask(N_("Multiplier"), hint=N_("Ratio of the transformers"))
+    int,
+    Field(ge=1, le=100_000, examples=[1]),
+    Ask(N_("Multiplier"), hint=N_("Ratio of the transformers")),
 ]
-TariffChoice = Annotated[int | None, Ask(N_("Tariff"), kind="choice", choices=_tariffs)]
+TariffChoice = Annotated[Number | None, EXAMPLE, Ask(N_("Tariff"), kind="choice", choices=_tariffs)]
 KeeperChoice = Annotated[
     Keeper,
     Ask(N_("Who keeps the money"), kind="choice",
         words={one.value: word for one, word in labels.KEEPER.items()}),
 ]  # fmt: skip
-GatewayChoice = Annotated[int | None, Ask(N_("Gateway"), kind="choice", choices=_gateways)]
+GatewayChoice = Annotated[
+    Number | None, EXAMPLE, Ask(N_("Gateway"), kind="choice", choices=_gateways)
+]
 
 
 class NewPoint(Form):
@@ -94,11 +102,13 @@ class NewMeter(Form):
 
     model: Model
     """Its model."""
-    address: Address = Field(examples=["000000000012"])
+    address: Address
     """Its address; a short one is filled with zeros on the left."""
     gateway_id: GatewayChoice = None
     """Id of the gateway on whose line it hangs."""
-    point_id: Annotated[int | None, Ask(N_("Room"), kind="choice", choices=_free_points)] = None
+    point_id: Annotated[
+        Number | None, EXAMPLE, Ask(N_("Room"), kind="choice", choices=_free_points)
+    ] = None
     """Id of the point it serves; none: it waits."""
     multiplier: Multiplier = 1
     """What its registers are multiplied by."""
@@ -130,7 +140,7 @@ class Found(Form):
 class Hang(Form):
     """Which point a meter serves from now on."""
 
-    point_id: Annotated[int, Ask(N_("Room"), kind="choice", choices=_free_points)]
+    point_id: Annotated[Number, EXAMPLE, Ask(N_("Room"), kind="choice", choices=_free_points)]
     """Id of the point; it has no meter."""
 
 

@@ -13,16 +13,18 @@ from meterhouse.flows.act import Done
 from meterhouse.web import labels
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
-from meterhouse.web.acts.typed import Short, Version
+from meterhouse.web.acts.typed import EXAMPLE, Number, Short, Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.words import N_
 
 _TAG: Final = "places"
 _PLACE: Final = "/projects/{project_id}/places/{place_id}"
 
-Count = Annotated[int, Field(ge=1, le=500)]
-First = Annotated[int, Field(ge=0, le=9_999)]
-Rule = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Count = Annotated[int, Field(ge=1, le=500, examples=[6])]
+First = Annotated[int, Field(ge=0, le=9_999, examples=[1])]
+Rule = Annotated[
+    str, StringConstraints(min_length=1, max_length=60), Field(examples=["{floor}{room:02}"])
+]
 Skipped = Annotated[
     str, StringConstraints(max_length=100),
     Ask(N_("Numbers left out"), hint=N_("Of floors and rooms, such as 4, 13, 14")),
@@ -90,11 +92,14 @@ class NewPlace(Form):
     """One place."""
 
     kind: Annotated[str, StringConstraints(pattern="^(building|floor|room|area)$"),
+        Field(examples=["room"]),
                     Ask(N_("Kind"), kind="choice", words=labels.PLACE_KIND)]  # fmt: skip
     """What it is: building, floor, room or public area."""
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
-    parent_id: Annotated[int | None, Ask(N_("Within"), kind="choice", choices=_parents)] = None
+    parent_id: Annotated[
+        Number | None, EXAMPLE, Ask(N_("Within"), kind="choice", choices=_parents)
+    ] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
         default="", examples=["86.50"]
@@ -109,7 +114,9 @@ class PlaceChange(Form):
     """The version it was read at."""
     name: Annotated[Name, Ask(N_("Name"))]
     """Its name, which no sibling has."""
-    parent_id: Annotated[int | None, Ask(N_("Within"), kind="choice", choices=_others)] = None
+    parent_id: Annotated[
+        Number | None, EXAMPLE, Ask(N_("Within"), kind="choice", choices=_others)
+    ] = None
     """Id of the building or floor it lies in; none for a building."""
     area: Annotated[str, Short, Ask(N_("Area"), unit=N_("m²"))] = Field(
         default="", examples=["86.50"]

@@ -74,7 +74,7 @@ class PolicyChange(Form):
     """Minutes between a notice and a disconnect, 0 to 10080."""
     disconnect_without_channel: Annotated[
         bool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
-    ] = False
+    ] = Field(default=False, examples=[False])
     """Whether arrears disconnects run where no notice can be sent."""
     reading_age_minutes: Annotated[
         int, Field(ge=1, le=120),
@@ -107,7 +107,7 @@ class PolicyChange(Form):
     """And this share of the project's points; beyond both the sweep stops."""
     close_direct: Annotated[
         bool, Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag")
-    ] = False
+    ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
 
 
@@ -118,6 +118,7 @@ class Template(Form):
     """The version the project was read at."""
     template: Annotated[
         str, StringConstraints(pattern="^(residential|dormitory|shops)$"),
+        Field(examples=["dormitory"]),
         Ask(N_("Rules for"), kind="choice", words=labels.TEMPLATE),
     ]  # fmt: skip
     """residential, dormitory or shops."""

@@ -31,21 +31,23 @@ async def _timezones(_: Doing) -> Choices:
 
 
 Timezone = Annotated[
-    str, StringConstraints(min_length=1, max_length=60),
+    str, StringConstraints(min_length=1, max_length=60), Field(examples=["Asia/Shanghai"]),
     Ask(N_("Time zone"), hint=N_("Such as Asia/Shanghai; it decides days and bands"),
         kind="search", choices=_timezones),
 ]  # fmt: skip
 Currency = Annotated[
     str, StringConstraints(pattern="^[A-Z]{3}$"),
+    Field(examples=["CNY"]),
     Ask(N_("Currency"), hint=N_("Three letters, such as CNY; fixed once money has moved")),
 ]  # fmt: skip
-Decimals = Annotated[int, Field(ge=0, le=4), Ask(N_("Decimals of the currency"))]
+Decimals = Annotated[int, Field(ge=0, le=4, examples=[2]), Ask(N_("Decimals of the currency"))]
 IntervalMinutes = Annotated[
-    int, Field(ge=1, le=1440), Ask(N_("Reading interval"), unit=N_("minutes"))
+    int, Field(ge=1, le=1440, examples=[30]), Ask(N_("Reading interval"), unit=N_("minutes"))
 ]
 Text = StringConstraints(max_length=60)
 DayKind = Annotated[
     str, StringConstraints(pattern="^(holiday|workday|special)$"),
+    Field(examples=["holiday"]),
     Ask(N_("Kind"), kind="choice", words=labels.DAY_KIND),
 ]  # fmt: skip
 
@@ -72,6 +74,7 @@ class NewProject(Form):
     """Minutes between rounds of reading."""
     template: Annotated[
         str, StringConstraints(pattern="^(residential|dormitory|shops)$"),
+        Field(examples=["residential"]),
         Ask(N_("Rules for"), kind="choice", words=labels.TEMPLATE),
     ] = "residential"  # fmt: skip
     """The rules it starts with: residential, dormitory or shops."""
@@ -125,6 +128,7 @@ class PayeeClass(Form):
 
     charge_class: Annotated[
         str, StringConstraints(pattern="^(electricity|water|heat|cooling|fee)$"),
+        Field(examples=["electricity"]),
         Ask(N_("For"), kind="choice", words=labels.CHARGE_CLASS),
     ]  # fmt: skip
     """electricity, water, heat, cooling or fee; one payee each."""

@@ -19,7 +19,7 @@ from meterhouse.rating.tariff import METER_BANDS, Period
 from meterhouse.web import labels
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name
-from meterhouse.web.acts.typed import InstantText
+from meterhouse.web.acts.typed import EXAMPLE, InstantText, Number
 from meterhouse.web.api import setup as shapes
 from meterhouse.words import N_
 
@@ -131,6 +131,7 @@ class BlockPrices(Form):
 
     period: Annotated[
         str, StringConstraints(pattern="^(month|year)$"),
+        Field(examples=["month"]),
         Ask(N_("Counted by"), kind="choice", words={"month": N_("Month"), "year": N_("Year")}),
     ] = "month"  # fmt: skip
     """After how long the blocks begin again."""
@@ -183,8 +184,9 @@ class Assignment(Form):
     """Which points a tariff shall rate."""
 
     place_id: Annotated[
-        int | None, Ask(N_("Building"), kind="choice", hint=N_("Empty: the whole project"),
-                        choices=_buildings),
+        Number | None, EXAMPLE,
+        Ask(N_("Building"), kind="choice", hint=N_("Empty: the whole project"),
+            choices=_buildings),
     ] = None  # fmt: skip
     """Id of a building; none: the whole project."""
 

@@ -7,7 +7,7 @@ program writes an instant as RFC 3339, a person in the project's own time.
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from meterhouse.errors import BadInput, Unreadable
 from meterhouse.units import (
@@ -20,6 +20,7 @@ from meterhouse.units import (
     to_decimal,
 )
 from meterhouse.web.acts.frame import Ask
+from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.formats import Formats
 from meterhouse.words import N_
 
@@ -29,6 +30,8 @@ _MICRO_EXPONENT: Final = 6
 _MILLI_EXPONENT: Final = 3
 _MONEY_MINOR_MAX: Final = 10**12
 
+Number = Annotated[int, Field(ge=1, le=ID_MAX)]
+EXAMPLE: Final = Field(examples=[12])
 Short = StringConstraints(max_length=60)
 Decimal = StringConstraints(max_length=20)
 InstantText = Annotated[

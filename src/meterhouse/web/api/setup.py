@@ -5,7 +5,7 @@ know a row's column names. What two may edit carries its `version`, which a chan
 """
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -42,7 +42,7 @@ class Counted(Shape):
 class Grown(Shape):
     """What a pattern made."""
 
-    building_ids: list[Id] = _many(500)
+    building_ids: list[Id] = Field(max_length=500, examples=[[12, 13]])
     """Ids of the buildings."""
     floor_count: int = Count
     """Floors made."""
@@ -136,7 +136,9 @@ class MeterSpan(Shape):
 class PlaceDetail(Place):
     """A place, what lies beneath it, its points and its meters' history."""
 
-    path: list[str] = Field(max_length=3, examples=[["1", "1F", "101"]])
+    path: list[Annotated[str, Field(max_length=60)]] = Field(
+        max_length=3, examples=[["1", "1F", "101"]]
+    )
     """Names from the top down to it."""
     places: list[Place] = _many()
     """Everything beneath it, level by level."""
@@ -163,9 +165,9 @@ class GatewayDetail(Shape):
     """What its line speaks."""
     version: int = Version
     """Its version, which `If-Match` names in a change."""
-    online: bool
+    online: bool = Field(examples=[True])
     """Whether it has a line now."""
-    meter_ids: list[Id] = _many(10_000)
+    meter_ids: list[Id] = Field(max_length=10_000, examples=[[12, 13]])
     """Meters on its line."""
 
 
@@ -312,7 +314,7 @@ class Step(Shape):
 
     name: str = _text("gateways", most=60)
     """Stable name of the step."""
-    done: bool
+    done: bool = Field(examples=[True])
     """Whether nothing is missing."""
     have: int = Count
     """How many there are."""
@@ -337,13 +339,13 @@ class ProjectDetail(Shape):
     """Decimals of the currency."""
     reading_interval_s: int = Field(ge=60, le=86_400, examples=[1800])
     """Seconds between rounds of reading."""
-    frozen: bool
+    frozen: bool = Field(examples=[False])
     """Whether nothing is disconnected at all."""
     policy: dict[str, Any] = Field(examples=[{"notice_age_s": 1800}])
     """The rules in force, by name."""
     version: int = Version
     """Its version, which `If-Match` names in a change."""
-    has_moved_money: bool
+    has_moved_money: bool = Field(examples=[True])
     """Whether the currency is fixed for ever."""
     steps: list[Step] = _many(10)
     """The set-up checklist."""
