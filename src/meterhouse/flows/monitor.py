@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import reports
+from meterhouse.store import commissionings, reports
 from meterhouse.store.db import Database
 from meterhouse.store.reports import Listing, ListQuery, Wanted, contains
 from meterhouse.units import EPOCH
@@ -38,6 +38,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
+    "commissioning": commissionings.LIST,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

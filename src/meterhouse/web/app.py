@@ -13,9 +13,9 @@ from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
-from meterhouse.web.api import v1
+from meterhouse.web.api import field, v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.console import commissioning, lists, room, rooms, scans, session
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
@@ -64,10 +64,19 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
     add_operations(operations, ACTS)
-    for router in (session.router, rooms.router, room.router, forms, lists.router):
+    for router in (
+        session.router,
+        rooms.router,
+        room.router,
+        commissioning.router,
+        scans.router,
+        forms,
+        lists.router,
+    ):
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(field.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

@@ -71,7 +71,7 @@ def _database(request: Request) -> Any:
     return request.app.state.services.database
 
 
-async def _list(
+async def page_of(
     request: Request, project_id: int, name: str, paging: Paging, sort: str, **filters: Any
 ) -> dict[str, Any]:
     """A page of one of the flow's lists, its rows still raw."""
@@ -162,7 +162,7 @@ async def list_meters(
     sort: Sort = "",
 ) -> schemas.Page[schemas.Meter]:
     """Meters in service with their online state."""
-    page = await _list(
+    page = await page_of(
         request, project_id, "meters", paging, sort, online=online, gateway=gateway,
         text=monitor.contains(text),
     )  # fmt: skip
@@ -184,7 +184,7 @@ async def list_readings(
     sort: Sort = "",
 ) -> schemas.Page[schemas.Reading]:
     """A meter's history, newest first unless sorted otherwise."""
-    page = await _list(
+    page = await page_of(
         request, project_id, "readings", paging, sort, meter=meter_id,
         **_span(read_from, read_to),
     )  # fmt: skip
@@ -203,7 +203,7 @@ async def list_gateways(
     sort: Sort = "",
 ) -> schemas.Page[schemas.Gateway]:
     """Gateways with their online state."""
-    page = await _list(
+    page = await page_of(
         request, project_id, "gateways", paging, sort, online=online, text=monitor.contains(text)
     )
     return schemas.Page[schemas.Gateway](**_shaped(page, shapes.gateway))
@@ -225,7 +225,7 @@ async def list_alarms(
 ) -> schemas.Page[schemas.Alarm]:
     """Alarms now and past."""
     filters = {"open": is_open, "kind": kind, "text": monitor.contains(text)}
-    page = await _list(
+    page = await page_of(
         request, project_id, "alarms", paging, sort, **filters, **_span(opened_from, opened_to)
     )
     return schemas.Page[schemas.Alarm](**_shaped(page, shapes.alarm))
@@ -241,7 +241,7 @@ async def list_notices(
     sort: Sort = "",
 ) -> schemas.Page[schemas.Notice]:
     """Messages to customers and staff."""
-    page = await _list(
+    page = await page_of(
         request, project_id, "notices", paging, sort, state=state, text=monitor.contains(text)
     )
     return schemas.Page[schemas.Notice](**_shaped(page, shapes.notice))
@@ -263,7 +263,7 @@ async def list_commands(
 ) -> schemas.Page[schemas.Command]:
     """Commands, newest first unless sorted otherwise."""
     filters = {"state": state, "kind": kind, "text": monitor.contains(text)}
-    page = await _list(
+    page = await page_of(
         request, project_id, "commands", paging, sort, **filters, **_span(asked_from, asked_to)
     )
     return schemas.Page[schemas.Command](**_shaped(page, shapes.command))
