@@ -44,6 +44,12 @@ BAD_SAMPLES: dict[Law, list[tuple[str, str]]] = {
         ("flows/a.py", "now = asyncio.get_running_loop().time()\n"),
         ("headend/a.py", "clock = time.time\n"),
     ],
+    tidy.logs_words_alone: [
+        ("web/a.py", "import logging\n"),
+        ("web/a.py", "from logging import getLogger\n"),
+        ("web/a.py", "log.error(f'{name} failed')\n"),
+        ("web/a.py", "log.warning('reading of %s waits')\n"),
+    ],
     tidy.english_code: [
         ("web/a.py", "label = '房间'\n"),
         ("web/a.py", "label = f'{count} 间'\n"),
@@ -67,6 +73,7 @@ GOOD_SAMPLES: dict[Law, list[tuple[str, str]]] = {
         ("headend/a.py", "now = loop.time()\n"),
         ("flows/a.py", "now = clock()\n"),
     ],
+    tidy.logs_words_alone: [("web/a.py", 'log.warning("reading_waits", error=error, count=3)\n')],
     tidy.english_code: [("web/a.py", '"""Rooms (房间)."""\n\na = 1  # 房间\n')],
     tidy.honest_tests: [("unit/a.py", "pytest.skip('needs a clock')\nassert found\n")],
 }
@@ -82,6 +89,10 @@ def test_every_law_bites(law):
 def test_no_law_bites_what_is_right(law):
     for path, text in GOOD_SAMPLES[law]:
         assert list(law(Source(path, text))) == []
+
+
+def test_the_log_takes_words_alone():
+    assert breaches(tidy.logs_words_alone, SOURCES) == []
 
 
 def test_functions_are_short():

@@ -17,7 +17,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from meterhouse.errors import OutOfRange
+from meterhouse.errors import NotFound, OutOfRange
 from meterhouse.store import people
 from meterhouse.store.db import PLATFORM, Connection, Database
 
@@ -181,6 +181,15 @@ async def reset_password(db: Database, login: str, password: str) -> bool:
             return False
         await people.set_password(connection, person["id"], hashed)
         return True
+
+
+async def id_of_login(db: Database, login: str) -> int:
+    """The person of a login. Raises `NotFound`."""
+    async with db.transaction(()) as connection:
+        person = await people.person_of_login(connection, login)
+    if person is None:
+        raise NotFound("person", login)
+    return int(person["id"])
 
 
 async def has_staff(db: Database) -> bool:

@@ -8,7 +8,6 @@ often and last, so that it never slows its neighbours.
 
 import asyncio
 import heapq
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
 from meterhouse.headend.scan import Scan
+from meterhouse.logs import Log
 from meterhouse.model import CommandKind
 from meterhouse.ports import (
     Action,
@@ -38,7 +38,7 @@ from meterhouse.ports import (
 )
 from meterhouse.store.db import Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
@@ -81,11 +81,21 @@ class Pump:
         self._next_round_at = bench.clock()
         self._failures: dict[int, int] = {}
         self.readings = 0
+        self._is_ending = False
 
     def wake(self) -> None:
         """There may be a command, or a search to begin."""
         self._has_commands = self._has_tasks = True
         self._wake.set()
+
+    def end(self) -> None:
+        """Finish the conversation under way and what follows from it, then begin no other."""
+        self._is_ending = True
+        self._wake.set()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.line.is_open and not self._is_ending
 
     def read_soon(self, meter_id: int) -> None:
         """Read this meter again well before the next round."""
@@ -95,7 +105,7 @@ class Pump:
             self._wake.set()
 
     async def run(self) -> None:
-        """Work until the line is lost."""
+        """Work until the line is lost, or until asked to end."""
         try:
             await self._work()
         finally:
@@ -103,7 +113,7 @@ class Pump:
                 await self._scan.release()
 
     async def _work(self) -> None:
-        while self.line.is_open:
+        while self._goes_on:
             now = self._bench.clock()
             if self._has_commands:
                 await self._commands()
@@ -137,7 +147,7 @@ class Pump:
                 self._scan = None
                 self._has_tasks = True
         except (MeterhouseError, OSError) as error:
-            log.warning("the search of gateway %d waits: %s", self.gateway.id, error)
+            log.warning("search_waits", error=error, gateway_id=self.gateway.id)
             return False
         return True
 
@@ -161,6 +171,8 @@ class Pump:
         until = min([self._next_round_at, *(due_at for due_at, _ in self._soon[:1])])
         wait_s = min((until - now).total_seconds() / self._bench.speed, LOOK_S)
         self._wake.clear()
+        if self._is_ending:
+            return
         try:
             async with asyncio.timeout(max(wait_s, 0.001)):
                 await self._wake.wait()
@@ -195,7 +207,7 @@ class Pump:
         self._has_commands = False
         bench = self._bench
         try:
-            while self.line.is_open:
+            while self._goes_on:
                 claimed = await commands.claim(
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
@@ -205,7 +217,10 @@ class Pump:
                 await commands.finish(bench.db, claimed, outcome, bench.clock())
         except (MeterhouseError, OSError) as error:
             # What was sent and could not be noted stays *sent*, and is looked at again.
-            log.warning("commands of gateway %d wait: %s", self.gateway.id, error)
+            log.warning(
+                "commands_wait", error=error, project_id=self.gateway.project_id,
+                gateway_id=self.gateway.id,
+            )  # fmt: skip
 
     async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
         if claimed.kind is CommandKind.READ:
@@ -218,5 +233,8 @@ class Pump:
             claimed.address, claimed.model, Control(ACTIONS[claimed.kind], until)
         )
         if outcome.effect is not Effect.DONE:
-            log.info("command %d: %s %s", claimed.id, outcome.effect, outcome.why)
+            log.info(
+                "command_not_done", project_id=claimed.project_id, command_id=claimed.id,
+                meter_id=claimed.meter_id, state=outcome.effect, code=outcome.why,
+            )  # fmt: skip
         return outcome

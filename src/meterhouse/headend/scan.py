@@ -7,7 +7,6 @@ written down is enough for another process to go on.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -17,13 +16,14 @@ from meterhouse.drivers.search import WHOLE, Search
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import scan as scans
 from meterhouse.flows import task
+from meterhouse.logs import Log
 from meterhouse.meter_models import generic, recognise
 from meterhouse.model import Relay
 from meterhouse.ports import Clock, FindMeters, Identify, Intent, Outcome, Values
 from meterhouse.store.db import Database
 from meterhouse.wire.dlt645 import WILDCARD
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 LINE_LOST: Final = "line_lost"
 
@@ -89,7 +89,7 @@ class Scan:
             await task.tell(self._db, self._claimed, self._progress(), self._clock())
             await task.release(self._db, self._claimed)
         except (MeterhouseError, OSError) as error:
-            log.info("task %d is left behind: %s", self._claimed.id, error)
+            log.warning("search_left", error=error, task_id=self._claimed.id)
 
     def _is_over(self) -> bool:
         if len(self._devices) < len(self._search.found):

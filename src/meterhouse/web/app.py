@@ -9,19 +9,28 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from meterhouse.web import problems
+from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import commissioning, lists, room, rooms, scans, session
+from meterhouse.web.console import (
+    commissioning,
+    lists,
+    platform,
+    room,
+    rooms,
+    scans,
+    session,
+)
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
+from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
-from meterhouse.web.shield import Shield
+from meterhouse.web.shield import BodyLimit, Shield
 
 __all__ = ["Services", "WebSettings", "create_app"]
 
@@ -44,19 +53,20 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
+    app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1024,
         compresslevel=_GZIP_LEVEL,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
     )
+    app.add_middleware(Observer)
     app.add_middleware(
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
@@ -64,7 +74,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
     add_operations(operations, ACTS)
-    for router in (
+    pages = (
+        health.router,
         session.router,
         rooms.router,
         room.router,
@@ -72,7 +83,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         scans.router,
         forms,
         lists.router,
-    ):
+        platform.router,
+    )
+    for router in pages:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)

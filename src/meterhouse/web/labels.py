@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from meterhouse.control.commission import Item as Check
 from meterhouse.control.commission import Verdict
+from meterhouse.flows.act import Via
+from meterhouse.flows.personal import Fact
 from meterhouse.meter_models import Confidence
 from meterhouse.model import (
     AlarmKind,
@@ -76,6 +78,13 @@ class Known(StrEnum):
     HERE = "here"
     PROJECT = "project"
     NEW = "new"
+
+
+class Sealed(StrEnum):
+    """Whether an entry of the audit is under a seal."""
+
+    SEALED = "sealed"
+    OPEN = "open"
 
 
 class Source(IntEnum):
@@ -198,6 +207,19 @@ NOTICE_STATE: Final = {
     NoticeState.QUEUED: N_("Queued"),
     NoticeState.SENT: N_("Sent"),
     NoticeState.FAILED: N_("Failed"),
+}
+SEALED: Final = {Sealed.SEALED: N_("Sealed"), Sealed.OPEN: N_("Not sealed yet")}
+VIA: Final = {
+    Via.CONSOLE: N_("Console"),
+    Via.API: N_("API"),
+    Via.CLI: N_("Command line"),
+    Via.SYSTEM: N_("Automatic"),
+}
+FACT: Final = {
+    Fact.NAME: N_("Name"),
+    Fact.PHONE: N_("Phone"),
+    Fact.EMAIL: N_("E-mail"),
+    Fact.ID_NUMBER: N_("Identity number"),
 }
 NOTICE_CLASS: Final = {
     NoticeState.QUEUED: "busy",
@@ -337,6 +359,9 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ONLINE,
     DIRECTION,
     NOTICE_STATE,
+    SEALED,
+    VIA,
+    FACT,
     SOURCE,
     TASK_STATE,
     COMMISSIONED,
@@ -402,6 +427,7 @@ MENU: Final = (
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+    MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 
 UNIT: Final = {
