@@ -1,5 +1,6 @@
 """The pages that list what the program holds list all of it, and nothing else."""
 
+import ast
 import re
 import tomllib
 from configparser import ConfigParser
@@ -79,6 +80,13 @@ def test_every_metric_is_explained():
 def test_every_field_of_the_log_is_named():
     page = (DOCS / "guides/operator.md").read_text()
     assert [name for name in sorted(ALLOWED) if f"`{name}`" not in page] == []
+
+
+def test_every_error_of_the_sdk_is_explained():
+    told = first_cells("guides/sdk.md", "classes")
+    tree = ast.parse((ROOT / "sdk" / "src" / "meterhouse_sdk" / "errors.py").read_text())
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert sorted(told) == sorted({*classes} - {"MeterhouseError", "FieldError"})
 
 
 def test_every_key_of_a_meter_model_is_explained():

@@ -337,6 +337,14 @@ def decode(
 
 
 @app.command()
+def contract() -> None:
+    """Print the contract of the API in OpenAPI 3.1, as `/api/v1/openapi.json` has it."""
+    from meterhouse.web.app import contract_alone
+
+    typer.echo(json.dumps(contract_alone(), ensure_ascii=False, indent=1))
+
+
+@app.command()
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all when left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a figure.")] = False,

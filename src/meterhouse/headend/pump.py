@@ -147,7 +147,10 @@ class Pump:
                 self._scan = None
                 self._has_tasks = True
         except (MeterhouseError, OSError) as error:
-            log.warning("search_waits", error=error, gateway_id=self.gateway.id)
+            log.warning(
+                "search_waits", error=error, project_id=self.gateway.project_id,
+                gateway_id=self.gateway.id,
+            )  # fmt: skip
             return False
         return True
 

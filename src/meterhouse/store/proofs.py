@@ -81,9 +81,9 @@ QUESTIONS: dict[str, str] = {
         select count(*) from command where sent_at is not null
         and (expires_at <= sent_at or (reason = 'person' and actor_id is null and note = ''))""",
     "every customer and person leads to one who is known, or was erased": """
-        select (select count(*) from customer c where not exists (select from personal h
+        select (select count(*) from customer c where not exists (select from personal_masked h
                 where (h.project_id, h.id) = (c.project_id, c.personal_id)))
-            + (select count(*) from person p where not exists (select from personal h
+            + (select count(*) from person p where not exists (select from personal_masked h
                 where (h.project_id, h.id) = (0, p.personal_id)))""",
     "no two agreements pay for a point at once": """
         select count(*) from agreement_point a join agreement_point b

@@ -4,11 +4,13 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
+from meterhouse.store.db import Address, Database
+from meterhouse.units import EPOCH
 from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
@@ -32,7 +34,7 @@ from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import BodyLimit, Shield
 
-__all__ = ["Services", "WebSettings", "create_app"]
+__all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -94,3 +96,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     problems.install(app)
     check_routes(app)
     return app
+
+
+def contract_alone() -> dict[str, Any]:
+    """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
+    return v1.contract(create_app(Services(Database(Address()), lambda: EPOCH)))

@@ -210,7 +210,7 @@ NOTICE_STATE: Final = {
 }
 SEALED: Final = {Sealed.SEALED: N_("Sealed"), Sealed.OPEN: N_("Not sealed yet")}
 VIA: Final = {
-    Via.CONSOLE: N_("Console"),
+    Via.CONSOLE: N_("Web console"),
     Via.API: N_("API"),
     Via.CLI: N_("Command line"),
     Via.SYSTEM: N_("Automatic"),

@@ -25,6 +25,9 @@ from meterhouse.words import N_
 ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
     "client.add": N_("Add API client"),
     "password.replace": N_("Replace password"),
+    "session.begin": N_("Sign in"),
+    "session.refuse": N_("Sign-in refused"),
+    "session.end": N_("Sign out"),
 }
 
 
@@ -95,6 +98,8 @@ def difference(row: Any) -> str:
 
 
 def _plain(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(_plain, fact))
     return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
 
 

@@ -33,7 +33,7 @@ class NewCredit(Form):
 
     amount: Annotated[
         str, StringConstraints(min_length=1, max_length=15), Ask(N_("Amount"), kind="money")
-    ] = Field(examples=["100.00"])
+    ] = Field(examples=["100.00"], json_schema_extra={"format": "decimal"})
     """Decimal string in the project's currency, above zero."""
     channel: Annotated[
         str, StringConstraints(pattern=r"^[a-z_]{1,20}$"),

@@ -81,6 +81,7 @@ ERASE: Final = Act(
     ),
     danger=True,
     tag="customers",
+    told=lambda doing, _: ((N_("Customer"), doing.words(N_("Erased"))),),
 )
 
 ACTS: Final = (SHOW, ERASE)

@@ -34,10 +34,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+Decimals = Annotated[str, Field(pattern=DECIMAL, json_schema_extra={"format": "decimal"})]
+
+
 class Money(Shape):
     """An amount of money."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["43.33", "-0.37"])
+    amount: Decimals = Field(examples=["43.33", "-0.37"])
     """Decimal string in the currency's unit, with all its decimals."""
     currency: str = Field(min_length=3, max_length=3, examples=["CNY"])
     """ISO 4217 code."""
@@ -46,7 +49,7 @@ class Money(Shape):
 class Quantity(Shape):
     """An amount of energy, volume or power."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["3741.000"])
+    amount: Decimals = Field(examples=["3741.000"])
     """Decimal string with three decimals."""
     unit: str = Field(examples=["kWh", "m³", "kW"])
     """The unit the amount is in."""
