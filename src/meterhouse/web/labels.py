@@ -322,7 +322,7 @@ VERDICT: Final = {
     Verdict.OPEN: N_("Open"),
     Verdict.WAITING: N_("Waiting"),
     Verdict.PASSED: N_("Passed"),
-    Verdict.FAILED: N_("Failed"),
+    Verdict.FAILED: N_("Not passed"),
     Verdict.SKIPPED: N_("Left out"),
 }
 VERDICT_CLASS: Final = {

@@ -56,6 +56,11 @@ def reported(key: str) -> Callable[[Any], Any]:
     return lambda row: None if row[key] is None or row[key] < 0 else row[key]
 
 
+def counted(key: str) -> Callable[[Any], Any]:
+    """Reads a count of a checklist's items; nothing is counted where there is no checklist."""
+    return lambda row: None if row["commissioning_id"] is None else row[key]
+
+
 def online(key: str) -> Callable[[Any], Online]:
     """Reads a truth as online or offline."""
     return lambda row: Online.ONLINE if row[key] else Online.OFFLINE
@@ -221,8 +226,8 @@ COMMISSIONING: Final = ListView(
                    colour=lambda row: labels.COMMISSIONED_CLASS[
                        labels.Commissioned(row["state"])
                    ]),
-            Column("passed", N_("Passed"), cell("passed_count"), Kind.COUNT),
-            Column("failed", N_("Failed"), cell("failed_count"), Kind.COUNT),
+            Column("passed", N_("Passed"), counted("passed_count"), Kind.COUNT),
+            Column("failed", N_("Not passed"), counted("failed_count"), Kind.COUNT),
             Column("signed_at", N_("Signed at"), cell("signed_at"), Kind.INSTANT, sortable=True),
             Column("signer", N_("Signed by"), cell("signer_name")),
             Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
