@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import fresh_sdk  # noqa: F401  # the generated files, whole and new
 import generate
 from generator.operations import operations, operations_source, place_of, plural
 from generator.schemas import ContractUnfit, Kind, Schemas

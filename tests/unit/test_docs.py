@@ -53,6 +53,13 @@ def test_every_setting_is_explained_with_its_variable():
     assert told == [(one.name, PREFIX + one.name.upper()) for one in fields(Settings)]
 
 
+def test_every_error_of_the_sdk_is_explained():
+    told = first_cells("guides/sdk.md", "classes")
+    tree = ast.parse((ROOT / "sdk" / "src" / "meterhouse_sdk" / "errors.py").read_text())
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert sorted(told) == sorted({*classes} - {"MeterhouseError", "FieldError"})
+
+
 def test_every_event_that_warns_is_explained():
     first = re.findall(r"^\| (`[^|]+) \|", between("guides/operator.md", "events"), re.MULTILINE)
     told = re.findall(r"`(\w+)`", " ".join(first))
@@ -80,13 +87,6 @@ def test_every_metric_is_explained():
 def test_every_field_of_the_log_is_named():
     page = (DOCS / "guides/operator.md").read_text()
     assert [name for name in sorted(ALLOWED) if f"`{name}`" not in page] == []
-
-
-def test_every_error_of_the_sdk_is_explained():
-    told = first_cells("guides/sdk.md", "classes")
-    tree = ast.parse((ROOT / "sdk" / "src" / "meterhouse_sdk" / "errors.py").read_text())
-    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    assert sorted(told) == sorted({*classes} - {"MeterhouseError", "FieldError"})
 
 
 def test_every_key_of_a_meter_model_is_explained():

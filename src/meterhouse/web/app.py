@@ -16,6 +16,7 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
+from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     commissioning,
@@ -28,6 +29,7 @@ from meterhouse.web.console import (
 )
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
+from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
@@ -57,6 +59,11 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
+    settings = services.settings
+    app.state.limits = Limits(
+        settings.requests_a_minute, settings.changes_a_minute,
+        settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
+    )  # fmt: skip
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
@@ -100,4 +107,4 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
 
 def contract_alone() -> dict[str, Any]:
     """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
-    return v1.contract(create_app(Services(Database(Address()), lambda: EPOCH)))
+    return contract(create_app(Services(Database(Address()), lambda: EPOCH)))

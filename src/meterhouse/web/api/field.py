@@ -5,10 +5,9 @@ Beginning, stopping, filling and signing are acts.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from meterhouse.control.commission import Item, Verdict
@@ -22,17 +21,20 @@ from meterhouse.model import Relay
 from meterhouse.units import to_decimal
 from meterhouse.web.access import Permission
 from meterhouse.web.api import schemas, v1
-from meterhouse.web.api.schemas import Id, Quantity, Shape
+from meterhouse.web.api.paging import SortOf, page
+from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Quantity, RelayState, Shape
 from meterhouse.web.labels import Commissioned, Known, TaskState
 from meterhouse.words import N_
 
 KWH = "kWh"
+Address = Annotated[str, Field(pattern=r"^\d{12}$", examples=["240000000001"])]
+Said = Annotated[str, Field(max_length=32)]
 
 
 class Candidate(Shape):
     """A model that a device may be."""
 
-    model: str = Field(examples=["DDSY1352-NK"])
+    model: str = Field(max_length=60, examples=["DDSY1352-NK"])
     """Name of the meter model."""
     confidence: Confidence
     """How sure that is; never surer than what the device said of itself."""
@@ -41,25 +43,25 @@ class Candidate(Shape):
 class Device(Shape):
     """A device that a search has met."""
 
-    address: str = Field(pattern=r"^\d{12}$", examples=["240000000001"])
+    address: Address
     """Twelve digits."""
     known: Known
     """`here`: a meter of this gateway; `project`: of another gateway of this project; `new`."""
     meter_id: Id | None
     """The meter it is known as."""
-    candidates: list[Candidate]
+    candidates: list[Candidate] = Field(max_length=100)
     """The models it may be, surest first; empty when it says no register."""
     total: Quantity | None
     """Its total register, where it said one."""
-    relay: str = Field(examples=["closed", "unknown"])
+    relay: RelayState
     """Its relay: closed, open, armed or unknown."""
-    phases: int | None = Field(examples=[1, 3])
+    phases: int | None = Field(ge=1, le=3, examples=[1, 3])
     """Phases that have a voltage."""
-    clock_off_s: int | None = Field(examples=[-12])
+    clock_off_s: int | None = Field(ge=-COUNT_MAX, le=COUNT_MAX, examples=[-12])
     """How far its clock is ahead of the project's time, in seconds."""
-    texts: dict[str, str] = Field(examples=[{"type": "DDSY1352"}])
+    texts: dict[str, Said] = Field(max_length=10, examples=[{"type": "DDSY1352"}])
     """What it says of itself, by name."""
-    why: str = Field(examples=["", "silence"])
+    why: str = Field(max_length=60, examples=["", "silence"])
     """Why it said no more, empty when it said all it was asked."""
 
 
@@ -72,26 +74,26 @@ class ScanState(Shape):
     """Whose bus."""
     state: TaskState
     """How far it is."""
-    done_count: int = Field(ge=0, examples=[370_000])
+    done_count: int = Field(ge=0, le=COUNT_MAX, examples=[370_000])
     """How much of the line is settled, of `total_count`."""
-    total_count: int = Field(ge=0, examples=[1_000_000])
+    total_count: int = Field(ge=0, le=COUNT_MAX, examples=[1_000_000])
     """The whole line; 0 before it has begun."""
-    created_at: datetime
+    created_at: At
     """When it was asked for."""
-    ended_at: datetime | None
+    ended_at: At | None
     """When it ended."""
 
 
 class Scan(ScanState):
     """A search of a gateway's bus, with what it has found."""
 
-    ending: str = Field(examples=[""])
+    ending: str = Field(max_length=12, examples=[""])
     """Only addresses with these last digits were asked for."""
-    left_count: int = Field(ge=0, examples=[63])
+    left_count: int = Field(ge=0, le=COUNT_MAX, examples=[63])
     """Endings that are still to be asked."""
-    clashes: list[str]
+    clashes: list[Address] = Field(max_length=1_000, examples=[[]])
     """Addresses under which more than one device answers."""
-    devices: list[Device]
+    devices: list[Device] = Field(max_length=1_000)
     """What was found so far, by address."""
 
 
@@ -102,11 +104,11 @@ class CheckedItem(Shape):
     """What was checked."""
     state: Verdict
     """How it stands: open for a person, waiting for the meter, passed, failed, skipped."""
-    why: str = Field(examples=["", "clock_off"])
+    why: str = Field(max_length=60, examples=["", "clock_off"])
     """Why it failed or was left out."""
-    at: datetime | None
+    at: At | None
     """When it came to stand so."""
-    facts: dict[str, Any]
+    facts: dict[str, Any] = Field(max_length=20, examples=[{"clock_off_s": 4}])
     """What was seen; the fields depend on the item."""
 
 
@@ -117,27 +119,27 @@ class Checklist(Shape):
     """Id of the checklist."""
     meter_id: Id
     """The meter; another meter takes another checklist."""
-    address: str = Field(examples=["240000000001"])
+    address: str = Field(max_length=60, examples=["240000000001"])
     """The meter's address."""
-    model: str = Field(examples=["DDSY1352-NK"])
+    model: str = Field(max_length=60, examples=["DDSY1352-NK"])
     """Its model."""
-    building: str | None
+    building: str | None = Field(max_length=60, examples=["1#"])
     """Where it is."""
-    room: str | None
+    room: str | None = Field(max_length=60, examples=["302"])
     """Where it is."""
-    started_at: datetime
+    started_at: At
     """When it was begun."""
     started_by: Id | None
     """Who began it."""
-    signed_at: datetime | None
+    signed_at: At | None
     """When it was signed; from then on it never changes."""
     signed_by: Id | None
     """Who signed it."""
-    note: str
+    note: str = Field(max_length=500, examples=["Clock will be set on Monday."])
     """The signer's note."""
-    version: int = Field(ge=1, examples=[4])
+    version: int = Field(ge=1, le=COUNT_MAX, examples=[4])
     """Grows with every change."""
-    items: list[CheckedItem]
+    items: list[CheckedItem] = Field(max_length=5)
     """Its lines, in their order."""
 
 
@@ -146,25 +148,25 @@ class CommissionedMeter(Shape):
 
     id: Id
     """Id of the meter."""
-    address: str = Field(examples=["240000000001"])
+    address: str = Field(max_length=60, examples=["240000000001"])
     """Its address."""
-    model: str = Field(examples=["DDSY1352-NK"])
+    model: str = Field(max_length=60, examples=["DDSY1352-NK"])
     """Its model."""
-    building: str | None
+    building: str | None = Field(max_length=60, examples=["1#"])
     """Where it is."""
-    room: str | None
+    room: str | None = Field(max_length=60, examples=["302"])
     """Where it is."""
-    gateway: str | None
+    gateway: str | None = Field(max_length=60, examples=["GW-1"])
     """Name of its gateway."""
     state: Commissioned
     """`none`: no checklist yet; `open`: not signed; `signed`; `signed_with_faults`."""
     commissioning_id: Id | None
     """Its latest checklist."""
-    passed_count: int = Field(ge=0, le=5)
+    passed_count: int = Field(ge=0, le=5, examples=[4])
     """Items that passed."""
-    failed_count: int = Field(ge=0, le=5)
+    failed_count: int = Field(ge=0, le=5, examples=[1])
     """Items that failed."""
-    signed_at: datetime | None
+    signed_at: At | None
     """When it was signed."""
 
 
@@ -216,14 +218,21 @@ def checklist(checked: Checked) -> Checklist:
     return Checklist(**{name: row[name] for name in same}, items=items)
 
 
+def commissioned(row: Any) -> CommissionedMeter:
+    """A meter of the list."""
+    return CommissionedMeter(**{name: row[name] for name in CommissionedMeter.model_fields})
+
+
 router = APIRouter(**v1.KEYED)
 _MAY = [Depends(Permission(Verb.DEVICE_READ))]
 _TAG = "commissioning"
-ScanId = Annotated[int, Path(description="Id of the search.", ge=1)]
+ScanId = Annotated[int, v1.path_id("search")]
+GatewayId = Annotated[int, v1.path_id("gateway")]
+ChecklistId = Annotated[int, v1.path_id("checklist")]
 
 
 @router.get("/projects/{project_id}/scans/{task_id}", dependencies=_MAY, tags=[_TAG])
-async def get_scan(request: Request, project_id: int, task_id: ScanId) -> Scan:
+async def get_scan(request: Request, project_id: v1.ProjectId, task_id: ScanId) -> Scan:
     """How far a search is, and what it has found."""
     db = request.app.state.services.database
     row = await task.get(db, project_id, task_id)
@@ -233,17 +242,21 @@ async def get_scan(request: Request, project_id: int, task_id: ScanId) -> Scan:
 
 
 @router.get("/projects/{project_id}/gateways/{gateway_id}/scans", dependencies=_MAY, tags=[_TAG])
-async def list_scans(request: Request, project_id: int, gateway_id: int) -> list[Scan]:
-    """The latest searches of a gateway's bus, newest first, without what they found."""
+async def list_scans(
+    request: Request, project_id: v1.ProjectId, gateway_id: GatewayId
+) -> list[ScanState]:
+    """The latest fifty searches of a gateway's bus, newest first."""
     db = request.app.state.services.database
     rows = await task.latest(db, project_id, scan.KIND, gateway_id)
-    return [shape_scan(dict(row) | {"result": None, "input": {"ending": ""}}, ()) for row in rows]
+    return [_scan_state(row) for row in rows]
 
 
 @router.get(
     "/projects/{project_id}/commissionings/{commissioning_id}", dependencies=_MAY, tags=[_TAG]
 )
-async def get_checklist(request: Request, project_id: int, commissioning_id: int) -> Checklist:
+async def get_checklist(
+    request: Request, project_id: v1.ProjectId, commissioning_id: ChecklistId
+) -> Checklist:
     """A checklist as it stands."""
     db = request.app.state.services.database
     return checklist(await commission.get(db, project_id, commissioning_id))
@@ -252,18 +265,16 @@ async def get_checklist(request: Request, project_id: int, commissioning_id: int
 @router.get("/projects/{project_id}/commissioning", dependencies=_MAY, tags=[_TAG])
 async def list_commissioning(
     request: Request,
-    project_id: int,
-    paging: Annotated[v1.Paging, Depends()],
+    project_id: v1.ProjectId,
+    pages: v1.Pages,
     state: Annotated[Commissioned | None, Query(description="Only in this state.")] = None,
-    building_id: Annotated[int | None, Query(description="Only in this building.", ge=1)] = None,
+    building: Annotated[int | None, v1.id_filter("building")] = None,
     text: v1.Text = "",
-    sort: v1.Sort = "",
+    sort: Annotated[str, SortOf("commissioning"), v1.sort_of("commissioning")] = "room",
 ) -> schemas.Page[CommissionedMeter]:
-    """Meters in service with their latest checklist, by place unless sorted otherwise."""
-    page = await v1.page_of(
-        request, project_id, "commissioning", paging, sort, state=state, building=building_id,
-        text=monitor.contains(text),
+    """Meters in service with their latest checklist."""
+    found = await page(
+        request, project_id, "commissioning", pages, sort, commissioned, state=state,
+        building=building, text=monitor.contains(text),
     )  # fmt: skip
-    wanted = CommissionedMeter.model_fields
-    items = [CommissionedMeter(**{name: row[name] for name in wanted}) for row in page["items"]]
-    return schemas.Page[CommissionedMeter](**page | {"items": items})
+    return schemas.Page[CommissionedMeter](**found)

@@ -108,7 +108,7 @@ async def load_page(
         request.app.state.services.database, project_id, view.table.name,
         wanted(state, fmt, **fixed),
     )  # fmt: skip
-    return ListPage(state, listing.rows, listing.row_count)
+    return ListPage(state, listing.rows, listing.row_count, listing.is_more)
 
 
 def _add(view: ListView) -> None:
