@@ -15,10 +15,18 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
-from meterhouse.web.api import v1
+from meterhouse.web.api import field, v1
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import lists, platform, room, rooms, session
+from meterhouse.web.console import (
+    commissioning,
+    lists,
+    platform,
+    room,
+    rooms,
+    scans,
+    session,
+)
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.limits import Limits
@@ -80,6 +88,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         session.router,
         rooms.router,
         room.router,
+        commissioning.router,
+        scans.router,
         forms,
         lists.router,
         platform.router,
@@ -88,6 +98,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(field.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

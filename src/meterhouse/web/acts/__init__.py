@@ -5,7 +5,13 @@ Owns the list alone. A further act is declared in its noun's room and named ther
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, meter, money, personal
+from meterhouse.web.acts import alarm, field, meter, money, personal
 from meterhouse.web.acts.frame import Act
 
-ACTS: Final[tuple[Act[Any], ...]] = (*alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS)
+ACTS: Final[tuple[Act[Any], ...]] = (
+    *alarm.ACTS,
+    *meter.ACTS,
+    *money.ACTS,
+    *personal.ACTS,
+    *field.ACTS,
+)
