@@ -129,7 +129,7 @@ def filled(path, project_id, site):
         "project_id": project_id, "room_id": room.place_id, "point_id": room.point_id,
         "meter_id": room.meter_id, "command_id": 1, "alarm_id": 1, "customer_id": 1,
         "place_id": room.place_id, "gateway_id": 1, "tariff_id": 1, "payee_id": 1, "group_id": 1,
-        "token": "none",
+        "token": "none", "task_id": 1, "commissioning_id": 1,
     }  # fmt: skip
     return re.sub(r":int\b", "", path).format(**facts)
 

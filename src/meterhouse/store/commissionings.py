@@ -42,7 +42,7 @@ _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.mo
     {_STARTER} {_SIGNER} where c.project_id = $1"""
 
 LIST: Final = ListQuery(
-    f"""select m.id, m.point_id, m.address, m.model, m.installed_at, {_PLACE_COLUMNS},
+    f"""select m.id, m.point_id, m.address, m.model, m.installed_at, m.gateway_id, {_PLACE_COLUMNS},
             c.id as commissioning_id, c.started_at, c.signed_at,
             coalesce(n.passed_count, 0) as passed_count,
             coalesce(n.failed_count, 0) as failed_count,
@@ -59,7 +59,7 @@ LIST: Final = ListQuery(
     {
         "state": "q.state = {}",
         "building": "q.building_id = {}",
-        "gateway": "q.gateway = {}",
+        "gateway": "q.gateway_id = {}",
         "text": "q.point_id in (select found_points($1, {}))",
     },
     {

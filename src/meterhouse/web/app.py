@@ -15,11 +15,22 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import field, v1
 from meterhouse.web.api import site as site_api
-from meterhouse.web.api import v1
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import imports, lists, platform, room, rooms, session, site, welcome
+from meterhouse.web.console import (
+    commissioning,
+    imports,
+    lists,
+    platform,
+    room,
+    rooms,
+    scans,
+    session,
+    site,
+    welcome,
+)
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.limits import Limits
@@ -82,6 +93,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         session.router,
         rooms.router,
         room.router,
+        commissioning.router,
+        scans.router,
         forms,
         lists.router,
         platform.router,
@@ -93,6 +106,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.public)
     app.include_router(v1.router)
     app.include_router(site_api.router)
+    app.include_router(field.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

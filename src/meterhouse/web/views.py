@@ -36,7 +36,8 @@ ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in
 class ListView:
     """A list with its heading, the verb that opens it, and what can be done from it.
 
-    `acts` open as dialogs; `pages` are acts with a page of their own, such as an import.
+    `acts` open as dialogs; `pages` are acts with a page of their own, such as an import; `links`
+    are further pages, as (title, address).
     """
 
     table: Table
@@ -44,6 +45,7 @@ class ListView:
     verb: Verb
     acts: tuple[Act[Any], ...] = ()
     pages: tuple[Act[Any], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
@@ -59,6 +61,11 @@ def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], 
 def reported(key: str) -> Callable[[Any], Any]:
     """Reads a figure that is −1 where the meter did not say."""
     return lambda row: None if row[key] is None or row[key] < 0 else row[key]
+
+
+def counted(key: str) -> Callable[[Any], Any]:
+    """Reads a count of a checklist's items; nothing is counted where there is no checklist."""
+    return lambda row: None if row["commissioning_id"] is None else row[key]
 
 
 def online(key: str) -> Callable[[Any], Online]:
@@ -208,6 +215,8 @@ GATEWAYS: Final = ListView(
             Column("offline", N_("Meters offline"), cell("offline_count"), Kind.COUNT,
                    sortable=True),
             Column("protocol", N_("Protocol"), cell("protocol"), optional=True),
+            Column("search", N_("Bus"), lambda _: N_("Search for meters"), Kind.WORD,
+                   link=lambda row: f"gateways/{row['id']}/scans"),
         ),
         (ONLINE, Filter("text", N_("Search"), hint=N_("Name, registration or address"))),
         sort="name",
@@ -217,6 +226,42 @@ GATEWAYS: Final = ListView(
     N_("Gateways"),
     Verb.DEVICE_READ,
     (gateway.ADD,),
+)  # fmt: skip
+
+COMMISSIONING: Final = ListView(
+    Table(
+        "commissioning",
+        (
+            Column("address", N_("Meter"), cell("address"), sortable=True,
+                   link=lambda row: f"commissioning/{row['id']}"),
+            Column("building", N_("Building"), cell("building"), sortable=True),
+            ROOM,
+            Column("model", N_("Model"), cell("model")),
+            Column("gateway", N_("Gateway"), cell("gateway")),
+            Column("state", N_("Checklist"), cell("state", labels.Commissioned), Kind.STATE,
+                   sortable=True,
+                   colour=lambda row: labels.COMMISSIONED_CLASS[
+                       labels.Commissioned(row["state"])
+                   ]),
+            Column("passed", N_("Passed"), counted("passed_count"), Kind.COUNT),
+            Column("failed", N_("Not passed"), counted("failed_count"), Kind.COUNT),
+            Column("signed_at", N_("Signed at"), cell("signed_at"), Kind.INSTANT, sortable=True),
+            Column("signer", N_("Signed by"), cell("signer_name")),
+            Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
+                   optional=True),
+        ),
+        (
+            Filter("state", N_("Checklist"),
+                   {s.value: word for s, word in labels.COMMISSIONED.items()}),
+            Filter("text", N_("Search"), hint=N_("Room, building or address")),
+        ),
+        sort="building",
+        empty=N_("No meters yet."),
+        empty_hint=N_("Add gateways and meters when you set up the site."),
+    ),
+    N_("Commissioning"),
+    Verb.DEVICE_READ,
+    links=((N_("Reports to print"), "commissioning/report"),),
 )  # fmt: skip
 
 COMMANDS: Final = ListView(
@@ -398,5 +443,7 @@ CUSTOMERS: Final = ListView(
 
 LISTS: Final = {
     view.table.name: view
-    for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, AUDIT, TARIFFS, CUSTOMERS)
-}
+    for view in (
+        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, AUDIT, TARIFFS, CUSTOMERS,
+    )
+}  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Final
 from meterhouse.web.acts import (
     alarm,
     customer,
+    field,
     gateway,
     install,
     meter,
@@ -25,7 +26,7 @@ from meterhouse.web.acts.sheets import Sheet
 
 ACTS: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
+    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
 )  # fmt: skip
 
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints
 
 from meterhouse import meter_models
-from meterhouse.flows import device, onboard, place, tariff
+from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.flows import device, onboard, place, scan, tariff, task
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.model import Commodity, Keeper
@@ -69,6 +70,13 @@ KeeperChoice = Annotated[
 GatewayChoice = Annotated[
     Number | None, EXAMPLE, Ask(N_("Gateway"), kind="choice", choices=_gateways)
 ]
+
+
+class NothingNew(MeterhouseError):
+    """The search found no meter that is not known already."""
+
+    code = "nothing_new"
+    http_status = 409
 
 
 class NewPoint(Form):
@@ -226,6 +234,35 @@ async def _add_found(doing: Doing, form: Found) -> Done:
     return Done(f"gateway:{gateway_id}", {"count": len(ids)}, after=after)
 
 
+async def _new_ones(doing: Doing) -> tuple[int, list[tuple[str, str]]]:
+    """The gateway of a search, and what it found that nobody knows, each as its likeliest model."""
+    row = await task.get(doing.db, doing.project_id, doing.ids["task_id"])
+    if row["kind"] != scan.KIND:
+        raise NotFound(N_("Task"), doing.ids["task_id"])
+    found = await scan.found(doing.db, doing.project_id, row)
+    likely = [
+        (one.address, one.facts["candidates"][0]["model"])
+        for one in found
+        if one.known == "new" and one.facts["candidates"]
+    ]
+    return row["gateway_id"], likely
+
+
+async def _add_scanned(doing: Doing, _: NoFields) -> Done:
+    """Add every new meter that a search found, as the model it most likely is; all or none."""
+    gateway_id, found = await _new_ones(doing)
+    if not found:
+        raise NothingNew
+    ids = await onboard.add_meters(doing.db, doing.project_id, gateway_id, found, doing.doer.at)
+    after = {"count": len(ids), "task_id": doing.ids["task_id"]}
+    return Done(f"gateway:{gateway_id}", {"count": len(ids)}, after=after)
+
+
+async def _about_scan(doing: Doing) -> Choices:
+    _, found = await _new_ones(doing)
+    return ((N_("New meters"), str(len(found))),)
+
+
 async def _hang(doing: Doing, form: Hang) -> Done:
     """Let a meter that hangs nowhere serve a point from now on."""
     meter_id = doing.ids["meter_id"]
@@ -290,6 +327,11 @@ ADD_FOUND: Final = Act(
     "meter.add_found", Verb.DEVICE_EDIT, "/projects/{project_id}/gateways/{gateway_id}/meters",
     N_("Add meters"), Found, shapes.Counted, _add_found, tag=_TAG, about=_about_gateway,
 )  # fmt: skip
+ADD_SCANNED: Final = Act(
+    "meter.add_scanned", Verb.DEVICE_EDIT, "/projects/{project_id}/scans/{task_id}/meters",
+    N_("Add the new meters"), NoFields, shapes.Counted, _add_scanned, tag=_TAG, about=_about_scan,
+    consequence=N_("They are read once they are assigned to rooms."),
+)  # fmt: skip
 HANG: Final = Act(
     "meter.assign", Verb.DEVICE_EDIT, f"{_METER}/assign", N_("Assign to a room"), Hang,
     shapes.Made, _hang, tag=_TAG, about=_about_meter,
@@ -302,5 +344,5 @@ REMOVE_METER: Final = Act(
 )  # fmt: skip
 
 ACTS: Final = (
-    ADD_POINT, EDIT_POINT, REMOVE_POINT, ADD_METER, EDIT_METER, ADD_FOUND, HANG, REMOVE_METER
+    ADD_POINT, EDIT_POINT, REMOVE_POINT, ADD_METER, EDIT_METER, ADD_FOUND, ADD_SCANNED, HANG, REMOVE_METER
 )  # fmt: skip

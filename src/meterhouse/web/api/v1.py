@@ -52,7 +52,7 @@ Pages = Annotated[Paging, Depends(paging)]
 
 
 def path_id(what: str) -> Any:
-    """How a number in an address is described."""
+    """An id in an address."""
     return Path(ge=1, le=ID_MAX, description=f"Id of the {what}.", examples=[12])
 
 
@@ -64,12 +64,13 @@ AlarmId = Annotated[int, path_id("alarm")]
 CommandId = Annotated[int, path_id("command")]
 
 
-def _id_filter(what: str) -> Any:
+def id_filter(what: str) -> Any:
+    """An id that a list is filtered by."""
     return Query(ge=1, le=ID_MAX, description=f"Only those of this {what}.", examples=[12])
 
 
 def sort_of(name: str) -> Any:
-    """How a list's order is described."""
+    """How a list's `sort` is described."""
     first = monitor.LISTS[name].first
     return Query(
         description=f"What to sort by, a leading - for descending; {first} unless said otherwise.",
@@ -103,7 +104,7 @@ async def list_projects(request: Request) -> list[schemas.Project]:
 async def list_rooms(
     request: Request,
     project_id: ProjectId,
-    building: Annotated[int | None, _id_filter("building")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
@@ -120,7 +121,7 @@ async def list_room_changes(
     request: Request,
     project_id: ProjectId,
     since: Annotated[int, Query(ge=0, le=ID_MAX, description="The version known.", examples=[266])],
-    building: Annotated[int | None, _id_filter("building")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
     snapshot = await request.app.state.boards.look(project_id, building, since)
@@ -151,8 +152,8 @@ async def list_meters(
     online: Annotated[
         bool | None, Query(description="Whether it answers.", examples=[True])
     ] = None,
-    gateway: Annotated[int | None, _id_filter("gateway")] = None,
-    building: Annotated[int | None, _id_filter("building")] = None,
+    gateway: Annotated[int | None, id_filter("gateway")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
     model: Annotated[
         str | None,
         Query(
@@ -314,7 +315,7 @@ async def get_command(
     return shapes.command(await monitor.command(database_of(request), project_id, command_id))
 
 
-Actor = Annotated[int | None, _id_filter("person or API client")]
+Actor = Annotated[int | None, id_filter("person or API client")]
 ActName = Annotated[
     str | None,
     Query(max_length=60, pattern=_PLAIN, description="Only this act.", examples=["alarm.close"]),

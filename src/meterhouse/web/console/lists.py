@@ -122,6 +122,7 @@ def _add(view: ListView) -> None:
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
             **offered(request, view, project_id),
+            "links": view.links,
             **list_facts(rows, fmt, view.table.name),
         }
         return render(request, "list.html", dict(facts))

@@ -15,8 +15,8 @@ from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission
 from meterhouse.web.acts import customer as customer_acts
+from meterhouse.web.acts import field, install, personal, policy, site_sheet
 from meterhouse.web.acts import gateway as gateway_acts
-from meterhouse.web.acts import install, personal, policy, site_sheet
 from meterhouse.web.acts import meter as meter_acts
 from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
@@ -156,6 +156,7 @@ async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Re
         "meters": now.meters,
         "acts": gateway_acts,
         "install": install,
+        "field": field,
         "ids": {"project_id": project_id, "gateway_id": gateway_id},
     }
     return render(request, "gateway.html", facts)
