@@ -163,7 +163,7 @@ async def places_beneath(
                left join account c on (c.project_id, c.id) = (p.project_id, p.account_id)
                left join agreement a on (a.project_id, a.id) = (c.project_id, c.agreement_id)
                where p.project_id = $1 and p.place_id = t.id) q on true
-           order by t.level, t.sort, t.name, t.id""",
+           order by t.level, t.parent_id, t.sort, t.name, t.id""",
         project_id, place_id,
     )  # fmt: skip
 
