@@ -382,9 +382,9 @@ FINDERS = {
     "monitor.payer", "queue.live_commands", "queue.next_command", "readings.load_chain",
     "readings.load_charges", "readings.charge_before", "points.load", "reports.days",
     "reports.room_points", "reports.last_commands", "reports.get_command", "ledger.lock_accounts",
-    "catalog.tariff_bodies", "personal.of_customer", 
-    "places.path_to", 
-    "devices.points_of_place", "devices.meters_of_gateway", 
+    "catalog.tariff_bodies", "personal.of_customer",
+    "places.path_to",
+    "devices.points_of_place", "devices.meters_of_gateway",
     "customers.agreements_of", "customers.points_of_agreement",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from tidy import ROOT
 
 
 async def test_the_example_of_the_guide_sets_up_a_site(db, clock):
-    spec = spec_from_file_location("first_site", ROOT / "docs" / "guides" / "first_site.py")
+    spec = spec_from_file_location("site_by_program", ROOT / "docs" / "guides" / "site_by_program.py")
     assert spec is not None
     assert spec.loader is not None
     example = module_from_spec(spec)
