@@ -119,6 +119,7 @@ class Reach:
     verbs: frozenset[str]
     group_id: int = 0
     building_ids: frozenset[int] | None = None
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,7 @@ async def _known(connection: Connection, person: Any) -> Known:
                 Reach(
                     project["id"], project["name"], project["timezone"], project["currency"],
                     project["currency_exponent"], frozenset(whole), project["group_id"],
+                    is_frozen=project["frozen"],
                 )
             )  # fmt: skip
     return Known(person["id"], person["name"], person["language"], tuple(reaches), groups, platform)

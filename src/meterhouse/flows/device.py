@@ -11,7 +11,7 @@ from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import opening
-from meterhouse.flows.place import ChangedMeanwhile
+from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, devices, places, queue, readings
@@ -142,10 +142,13 @@ async def add_point(
 
     Raises:
         NotFound: there is no such place or tariff.
+        PlaceUnfit: it is neither a room nor a public area.
         OtherCommodity: the tariff is of another commodity.
     """
     async with db.transaction([project_id]) as connection:
-        await places.get_place(connection, project_id, place_id)
+        place = await places.get_place(connection, project_id, place_id)
+        if place["kind"] not in ("room", "area"):
+            raise PlaceUnfit
         await _check_tariff(connection, project_id, tariff_id, commodity)
         project = await catalog.get_project(connection, project_id)
         house_id = await catalog.house_agreement(connection, project_id)

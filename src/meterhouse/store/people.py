@@ -121,7 +121,7 @@ async def project_facts(connection: Connection) -> list[asyncpg.Record]:
     rows = await connection.fetch("select all_project_ids() as id")
     await set_scope(connection, [row["id"] for row in rows])
     facts = await connection.fetch(
-        """select id, group_id, name, timezone, currency, currency_exponent
+        """select id, group_id, name, timezone, currency, currency_exponent, frozen
            from project order by id"""
     )
     await set_scope(connection, ())

@@ -206,10 +206,10 @@ PLACE_KIND: Final = {
 }
 PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
 BAND: Final = {
-    "sharp": N_("Sharp"),
-    "peak": N_("Peak"),
-    "flat": N_("Flat"),
-    "valley": N_("Valley"),
+    "sharp": N_("Sharp band"),
+    "peak": N_("Peak band"),
+    "flat": N_("Flat band"),
+    "valley": N_("Valley band"),
 }
 CHARGE_CLASS: Final = {
     "electricity": N_("Electricity"),

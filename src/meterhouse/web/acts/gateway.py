@@ -29,7 +29,7 @@ Protocol = Annotated[
 class NewGateway(Form):
     """A gateway as it shall be."""
 
-    name: Annotated[Name, Ask(N_("Name"), hint=N_("What people here call it"))]
+    name: Annotated[Name, Ask(N_("Gateway name"), hint=N_("What people here call it"))]
     """What people call it."""
     registration: Annotated[
         str, StringConstraints(pattern=r"^[\x21-\x7e]{1,60}$"),
@@ -42,9 +42,9 @@ class NewGateway(Form):
             words={one.value: word for one, word in labels.DIRECTION.items()}),
     ] = labels.Direction.DIAL_IN  # fmt: skip
     """dial_in: it calls us; dial_out: we call it."""
-    address: Annotated[str, Short, Ask(N_("Address"), hint=N_("host:port, only if we call it"))] = (
-        Field(default="", examples=["10.0.0.7:4001"])
-    )
+    address: Annotated[
+        str, Short, Ask(N_("Network address"), hint=N_("host:port, only if we call it"))
+    ] = Field(default="", examples=["10.0.0.7:4001"])
     """host:port of one that we call; empty for one that calls us."""
     protocol: Protocol = "dlt645-2007"
     """What the meters on its line speak."""

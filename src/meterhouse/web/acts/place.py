@@ -95,7 +95,7 @@ class NewPlace(Form):
         Field(examples=["room"]),
                     Ask(N_("Kind"), kind="choice", words=labels.PLACE_KIND)]  # fmt: skip
     """What it is: building, floor, room or public area."""
-    name: Annotated[Name, Ask(N_("Name"))]
+    name: Annotated[Name, Ask(N_("Place name"))]
     """Its name, which no sibling has."""
     parent_id: Annotated[
         Number | None, EXAMPLE, Ask(N_("Within"), kind="choice", choices=_parents)
@@ -112,7 +112,7 @@ class PlaceChange(Form):
 
     version: Version
     """The version it was read at."""
-    name: Annotated[Name, Ask(N_("Name"))]
+    name: Annotated[Name, Ask(N_("Place name"))]
     """Its name, which no sibling has."""
     parent_id: Annotated[
         Number | None, EXAMPLE, Ask(N_("Within"), kind="choice", choices=_others)

@@ -55,14 +55,14 @@ DayKind = Annotated[
 class NewGroup(Form):
     """A group of projects."""
 
-    name: Annotated[Name, Ask(N_("Name"))] = Field(examples=["Riverside Properties"])
+    name: Annotated[Name, Ask(N_("Group name"))] = Field(examples=["Riverside Properties"])
     """Its name."""
 
 
 class NewProject(Form):
     """A project to be opened."""
 
-    name: Annotated[Name, Ask(N_("Name"))] = Field(examples=["Riverside Plaza"])
+    name: Annotated[Name, Ask(N_("Project name"))] = Field(examples=["Riverside Plaza"])
     """Its name."""
     timezone: Timezone = "Asia/Shanghai"
     """IANA name of the zone that decides its days, months and bands."""
@@ -85,7 +85,7 @@ class ProjectChange(Form):
 
     version: Version
     """The version it was read at."""
-    name: Annotated[Name, Ask(N_("Name"))]
+    name: Annotated[Name, Ask(N_("Project name"))]
     """Its name."""
     timezone: Timezone
     """IANA name of the zone that decides its days, months and bands."""
@@ -107,7 +107,7 @@ class Why(Form):
 class PayeeFacts(Form):
     """Who receives money."""
 
-    name: Annotated[Name, Ask(N_("Name"))] = Field(examples=["Riverside Energy Ltd"])
+    name: Annotated[Name, Ask(N_("Payee name"))] = Field(examples=["Riverside Energy Ltd"])
     """Who it is."""
     merchant: Annotated[str, Text, Ask(N_("Merchant account"))] = Field(
         default="", examples=["1900000109"]
@@ -152,7 +152,9 @@ class NewDay(Form):
     """The day."""
     kind: DayKind = "holiday"
     """holiday, workday (a make-up day) or special."""
-    name: Annotated[str, Text, Ask(N_("Name"))] = Field(default="", examples=["National Day"])
+    name: Annotated[str, Text, Ask(N_("Name of the day"))] = Field(
+        default="", examples=["National Day"]
+    )
     """What it is called."""
 
 

@@ -87,7 +87,9 @@ class DayLine(Form):
         Ask(N_("Kind"), kind="choice", words=labels.DAY_KIND),
     ] = Field(examples=["holiday"])  # fmt: skip
     """holiday, workday (a make-up day) or special."""
-    name: Annotated[str, Optional, Ask(N_("Name"))] = Field(default="", examples=["National Day"])
+    name: Annotated[str, Optional, Ask(N_("Name of the day"))] = Field(
+        default="", examples=["National Day"]
+    )
     """What it is called."""
 
 

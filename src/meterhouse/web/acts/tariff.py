@@ -68,7 +68,7 @@ async def _buildings(doing: Doing) -> Choices:
 class Heading(Form):
     """What a new tariff is called and what it prices."""
 
-    name: Annotated[Name, Ask(N_("Name"))]
+    name: Annotated[Name, Ask(N_("Tariff name"))]
     """What it is called."""
     commodity: Annotated[
         Commodity,
@@ -91,7 +91,7 @@ class BandPrices(Form):
     """Prices by the time of day; the price without times holds for the rest of it."""
 
     flat_price: Annotated[str, StringConstraints(max_length=20),
-                          Ask(N_("Flat price"), kind="money", half=True)] = Field(
+                          Ask(N_("Flat band price"), kind="money", half=True)] = Field(
         default="", examples=["0.62"])  # fmt: skip
     """Price in the flat band."""
     flat_times: Annotated[str, Times, Ask(

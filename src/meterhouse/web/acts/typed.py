@@ -35,7 +35,9 @@ EXAMPLE: Final = Field(examples=[12])
 Short = StringConstraints(max_length=60)
 Decimal = StringConstraints(max_length=20)
 InstantText = Annotated[
-    str, StringConstraints(max_length=40), Ask(N_("From"), hint=N_("YYYY-MM-DD HH:MM; empty: now"))
+    str,
+    StringConstraints(max_length=40),
+    Ask(N_("In force from"), hint=N_("YYYY-MM-DD HH:MM; empty: now")),
 ]
 Version = Annotated[int, Ask(N_("Version"), kind="hidden")]
 
