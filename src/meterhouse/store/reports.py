@@ -27,6 +27,15 @@ _PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
         coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
 
+
+def _seen(building: str) -> str:
+    """The condition that a row lies in a building this transaction may see."""
+    limit = "(select building_ids())"
+    return f"({limit} is null or {building} = any ({limit}::bigint[]))"
+
+
+_IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
+
 # One row a point: where it is, who pays, what is left, what its meter last said.
 _POINTS: Final = f"""
     with shared as (
@@ -58,7 +67,7 @@ _POINTS: Final = f"""
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared h on h.account_id = p.account_id
-    where p.project_id = $1"""
+    where p.project_id = $1 and {_IN_SIGHT}"""
 _BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
@@ -73,8 +82,8 @@ async def pulse(connection: Connection, project_id: int) -> int:
 async def buildings(connection: Connection, project_id: int) -> list[asyncpg.Record]:
     """id, name of every building, in order."""
     return await connection.fetch(
-        """select id, name from place where project_id = $1 and kind = 'building'
-           order by sort, name, id""",
+        f"""select id, name from place where project_id = $1 and kind = 'building'
+            and {_seen("id")} order by sort, name, id""",
         project_id,
     )
 
@@ -135,7 +144,7 @@ async def get_command(
         f"""select c.*, r.id as room_id, r.name as room, coalesce(n.name, '') as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
             {_PLACE} left join person n on n.id = c.actor_id
-            where c.project_id = $1 and c.id = $2""",
+            where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
 
@@ -152,13 +161,15 @@ async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Rec
 class ListQuery:
     """A list: a SELECT named `q` of one project ($1), and all it can be filtered and sorted by.
 
-    `filters` maps a key to a condition in which `{}` stands for the given value.
+    `filters` maps a key to a condition in which `{}` stands for the given value. `building` is
+    where `q` names a row's building; rows of a list without one are for those who see all.
     """
 
     source: str
     filters: Mapping[str, str]
     orders: Mapping[str, str]
     tie: str
+    building: str = "q.building_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +257,7 @@ GATEWAYS: Final = ListQuery(
         "meters": "q.meter_count", "offline": "q.offline_count",
     },
     "q.id",
+    building="null::bigint",
 )  # fmt: skip
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.recipient, n.subject, n.text, n.state, n.tries, n.why,
@@ -285,11 +297,11 @@ COMMANDS: Final = ListQuery(
     "q.id desc",
 )  # fmt: skip
 READINGS: Final = ListQuery(
-    """select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
+    f"""select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
            g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source,
-           p.commodity
+           p.commodity, {_PLACE_COLUMNS}
        from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
-       join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+       join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
        where g.project_id = $1""",
     {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
     {"read_at": "q.read_at", "total": "q.total_milli", "power": "q.power_w"},
@@ -329,13 +341,12 @@ def contains(text: str) -> str | None:
 
 
 def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
-    conditions, arguments = [], [project_id]
+    conditions, arguments = [_seen(query.building)], [project_id]
     for key, given in wanted.filters.items():
         if given is not None:
             arguments.append(given)
             conditions.append(query.filters[key].format(f"${len(arguments)}"))
-    where = f" where {' and '.join(conditions)}" if conditions else ""
-    return f"select * from ({query.source}) q{where}", arguments
+    return f"select * from ({query.source}) q where {' and '.join(conditions)}", arguments
 
 
 def _order(query: ListQuery, wanted: Wanted) -> str:
