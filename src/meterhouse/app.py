@@ -18,7 +18,7 @@ import uvicorn
 
 from meterhouse.config import Settings
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import access
+from meterhouse.flows import access, passwords
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
 from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
@@ -33,7 +33,7 @@ from meterhouse.worker import Worker
 log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 PARTS = ("web", "headend", "worker")
 WEB_CONNECTIONS, HEADEND_CONNECTIONS, WORKER_CONNECTIONS = 10, 8, 4
 
@@ -209,7 +209,7 @@ async def first_administrator(db: Database, at: datetime) -> str | None:
     """On an empty installation: an administrator with a random password, to be shown once."""
     if await access.has_staff(db):
         return None
-    password = access.new_password()
+    password = passwords.new_password()
     try:
         await access.add_person(
             db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at

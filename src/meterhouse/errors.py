@@ -14,6 +14,9 @@ class MeterhouseError(Exception):
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
 
+    # The field of a form that is wrong, where one is; set by who knows the form.
+    field: str = ""
+
     def __init__(self, **facts: Any) -> None:
         self.facts = facts
         super().__init__(self.message())

@@ -27,18 +27,28 @@ from meterhouse.model import (
     Keeper,
     Reason,
 )
-from meterhouse.store import catalog, ledger, monitor, points, queue, readings, reports
+from meterhouse.store import (
+    audit,
+    catalog,
+    ledger,
+    monitor,
+    personal,
+    points,
+    queue,
+    readings,
+    reports,
+)
 from meterhouse.store.copyfmt import Columns
 from meterhouse.store.db import maintenance
 from meterhouse.units import EPOCH, Minor, to_us
 from premises import HASTY
 
-ROOMS_OF_STORE = (catalog, ledger, monitor, points, queue, readings, reports)
+ROOMS_OF_STORE = (audit, catalog, ledger, monitor, personal, points, queue, readings, reports)
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
     "account", "agreement", "agreement_point", "alarm", "charge", "command", "customer",
-    "gateway", "gateway_state", "meter", "notice", "payment", "place", "point", "point_state",
-    "pulse", "reading", "reading_aside", "tariff", "tariff_version", "transfer",
+    "gateway", "gateway_state", "meter", "notice", "payment", "personal", "place", "point",
+    "point_state", "pulse", "reading", "reading_aside", "tariff", "tariff_version", "transfer",
 )  # fmt: skip
 
 
@@ -200,6 +210,7 @@ async def foreign(theirs) -> dict[str, Any]:
     sent = (await theirs.commands())[0]
     notice = await theirs.row("select min(id) as id from notice")
     alarm = await theirs.row("select min(id) as id from alarm")
+    household = await theirs.row("select min(id) as id from customer")
     now: datetime = theirs.clock()
     first = {"meter": theirs.meters[0], "point": theirs.points[0], "account": account["account_id"],
              "room": theirs.rooms[0].place_id}  # fmt: skip
@@ -211,7 +222,8 @@ async def foreign(theirs) -> dict[str, Any]:
         "tariff_ids": [theirs.tariff_id], "place_id": first["room"], "parent_id": theirs.floor_id,
         "room_id": first["room"], "building_id": None, "command_id": sent["id"],
         "notice_id": notice["id"], "alarm_id": alarm["id"],
-        "reasons": list(Reason), "subject": f"point:{first['point']}", "customer_id": None,
+        "reasons": list(Reason), "subject": f"point:{first['point']}",
+        "customer_id": household["id"],
         "register_epoch": 1, "at": now,
         "expires_at": now, "next_at": now, "sent_before": now, "read_before": now,
         "read_since": EPOCH, "seen_before": now, "installed_before": now, "since": EPOCH,
@@ -221,7 +233,7 @@ async def foreign(theirs) -> dict[str, Any]:
         "state": CommandState.CONFIRMED,
         "subjects": [f"point:{first['point']}", "meter:1000000000"],
         "alarms": [queue.NewAlarm(AlarmKind.READING_DOUBTFUL, f"point:{first['point']}")],
-        "notices": [queue.NewNotice("console", "", "", "", "key")], "actor_id": None,
+        "notices": [queue.NewNotice("console", None, "", "", "key")], "actor_id": None,
         "batch_id": None, "rows": columns_for(theirs), "least_nano": 0, "taken_nano": [1],
         "accrued_nano": 1, "rated_nano": 1, "amount_minor": Minor(1), "key": "new key",
         "channel": "cash", "reason": "", "name": "N", "kind": AccountKind.PURSE, "sort": 0,
@@ -238,7 +250,9 @@ async def foreign(theirs) -> dict[str, Any]:
             modulus_milli=10, max_power_w=1,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
-        "row_max": 100, "wanted": reports.Wanted(),
+        "row_max": 100, "wanted": reports.Wanted(), "facts": personal.Facts("N"), "before": now,
+        "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
+        "body": None,
     }  # fmt: skip
 
 
@@ -333,7 +347,7 @@ FINDERS = {
     "monitor.payer", "queue.live_commands", "queue.next_command", "readings.load_chain",
     "readings.load_charges", "readings.charge_before", "points.load", "reports.days",
     "reports.room_points", "reports.last_commands", "reports.get_command", "ledger.lock_accounts",
-    "catalog.tariff_bodies",
+    "catalog.tariff_bodies", "personal.of_customer",
 }  # fmt: skip
 
 

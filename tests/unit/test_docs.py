@@ -7,8 +7,6 @@ from meterhouse.config import PREFIX, Settings
 from meterhouse.meter_models.schema import MeterModel
 from meterhouse.rating.delta import Verdict
 from meterhouse.store.proofs import QUESTIONS
-from meterhouse.web.access import verb_of
-from meterhouse.web.api import v1
 from tidy import ROOT
 
 DOCS = ROOT / "docs"
@@ -45,19 +43,3 @@ def test_every_setting_is_explained_with_its_variable():
 def test_every_key_of_a_meter_model_is_explained():
     told = first_cells("guides/driver-author.md", "keys")
     assert sorted(told) == sorted(one.name for one in fields(MeterModel))
-
-
-def test_every_operation_of_the_api_is_listed_with_its_verb():
-    told = re.findall(
-        r"^\| `(\w+) (/[^`?]*)[^`]*` \| `([^`]+)` \|",
-        between("guides/integrator.md", "operations"),
-        re.MULTILINE,
-    )
-    project = f"{v1.PREFIX}/projects/{{project_id}}"
-    there = {
-        (method, route.path.removeprefix(project).removeprefix(v1.PREFIX), verb_of(route))
-        for route in v1.router.routes
-        for method in route.methods
-    }
-    assert len(told) == len(there)
-    assert set(told) == there

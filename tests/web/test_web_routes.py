@@ -35,6 +35,10 @@ def token_in(page):
     return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
 
 
+def key_in(page):
+    return re.search(r'name="key" value="(\w+)"', page.text)[1]
+
+
 async def signed_in(client, login):
     page = await client.get("/sign-in")
     form = {"csrf": token_in(page), "login": login, "password": PASSWORD}
@@ -104,43 +108,56 @@ async def test_room_page_tells_today_and_offers_what_the_role_may(manager, site)
 
 async def test_disconnect_wants_a_reason_and_then_is_followed(manager, site):
     room = site.rooms["B101"]
-    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}"
-    address += "/operations/disconnect"
+    address = f"/projects/{site.project_id}/meters/{room.meter_id}/disconnect"
     form = await manager.get(address)
     assert "Power is cut off at once" in form.text
-    refused = await manager.post(address, data={"csrf": token_in(form), "reason": " "})
+    fields = {"csrf": token_in(form), "key": key_in(form), "reason": " "}
+    refused = await manager.post(address, data=fields)
     assert refused.status_code == 422
-    assert "Say why" in refused.text
-    done = await manager.post(address, data={"csrf": token_in(form), "reason": "repair"})
-    assert "Queued" in done.text
-    follow = re.search(r'hx-get="([^"]+)"', done.text)[1]
-    assert "Queued" in (await manager.get(follow)).text
+    assert "At least 2 characters are needed." in refused.text
+    done = await manager.post(address, data=fields | {"reason": "repair"})
+    assert done.status_code == 303
+    part = await manager.get(done.headers["location"])
+    assert "Queued" in part.text
+    again = await manager.post(address, data=fields | {"reason": "repair"})
+    assert again.headers["location"] == done.headers["location"]
 
 
 async def test_credit_is_added_once_however_often_the_form_is_sent(manager, site):
     room = site.rooms["B101"]
-    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}/credit"
+    address = f"/projects/{site.project_id}/points/{room.point_id}/credits/add"
     form = await manager.get(address)
-    key = re.search(r'name="key" value="(\w+)"', form.text)[1]
-    fields = {"csrf": token_in(form), "key": key, "amount": "12.345", "channel": "card"}
+    fields = {"csrf": token_in(form), "key": key_in(form), "amount": "12.345", "channel": "card"}
     refused = await manager.post(address, data=fields)
     assert refused.status_code == 422
     assert "at most 2 decimals" in refused.text
     assert 'value="12.345"' in refused.text
     fields["amount"] = "12.34"
     first, second = [await manager.post(address, data=fields) for _ in range(2)]
-    payment = re.search(r"Payment \d+", first.text)[0]
-    assert payment in second.text
-    available = re.search(r"Available now ([^<]+)<", first.text)[1]
-    assert available == re.search(r"Available now ([^<]+)<", second.text)[1]
+    assert first.status_code == 200
+    assert "<dt>Payment</dt>" in first.text
+    facts = [re.search(r'<dl class="facts told">.*?</dl>', one.text, re.S)[0]
+             for one in (first, second)]  # fmt: skip
+    assert facts[0] == facts[1]
+
+
+async def test_a_form_without_its_key_does_nothing(manager, site):
+    room = site.rooms["B101"]
+    address = f"/projects/{site.project_id}/points/{room.point_id}/credits/add"
+    form = await manager.get(address)
+    answer = await manager.post(address, data={"csrf": token_in(form), "amount": "1"})
+    assert answer.status_code == 422
+    assert "load it again" in answer.text
 
 
 async def test_without_its_token_no_form_does_anything(manager, site):
     room = site.rooms["A101"]
-    address = f"/projects/{site.project_id}/rooms/{room.place_id}/points/{room.point_id}"
-    for path in ("/credit", "/operations/disconnect", "/operations/read"):
-        answer = await manager.post(address + path, data={"reason": "forged", "amount": "1"})
-        assert answer.status_code == 403, path
+    project = f"/projects/{site.project_id}"
+    meter = f"{project}/meters/{room.meter_id}"
+    for address in (f"{project}/points/{room.point_id}/credits/add", f"{meter}/disconnect",
+                    f"{meter}/read"):  # fmt: skip
+        answer = await manager.post(address, data={"reason": "forged", "amount": "1"})
+        assert answer.status_code == 403, address
 
 
 def filled(path, project_id, site):
@@ -228,12 +245,14 @@ async def test_api_readings_of_a_span(erp, site):
 async def test_api_command_and_credit(erp, site):
     room = site.rooms["B102"]
     project = f"{API}/projects/{site.project_id}"
-    body = {"kind": "disconnect", "reason": "x"}
-    problem = (await erp.post(f"{project}/meters/{room.meter_id}/commands", json=body)).json()
+    switch = f"{project}/meters/{room.meter_id}/disconnect"
+    key = {"Idempotency-Key": "switch-4711"}
+    problem = (await erp.post(switch, json={"reason": "x"}, headers=key)).json()
     assert problem["fields"][0]["field"] == "body.reason"
-    body["reason"] = "repair"
-    made = await erp.post(f"{project}/meters/{room.meter_id}/commands", json=body)
-    assert made.status_code == 202
+    keyless = (await erp.post(switch, json={"reason": "repair"})).json()
+    assert keyless["fields"][0]["field"] == "header.idempotency-key"
+    made = await erp.post(switch, json={"reason": "repair"}, headers=key)
+    assert made.status_code == 201
     found = await erp.get(f"{project}/commands/{made.json()['id']}")
     assert found.json() == made.json()
     assert found.json()["state"] == "queued"
@@ -242,9 +261,11 @@ async def test_api_command_and_credit(erp, site):
     first = await erp.post(pay, json={"amount": "50.00"}, headers=key)
     second = await erp.post(pay, json={"amount": "50.00"}, headers=key)
     other = await erp.post(pay, json={"amount": "51.00"}, headers=key)
-    assert (first.status_code, first.json()["is_new"]) == (201, True)
-    assert second.json() == first.json() | {"is_new": False}
-    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    assert first.status_code == 201
+    assert "idempotent-replayed" not in first.headers
+    assert second.json() == first.json()
+    assert second.headers["idempotent-replayed"] == "true"
+    assert (other.status_code, other.json()["code"]) == (409, "key_reused")
 
 
 async def test_contract_describes_every_field_and_error(app, client):

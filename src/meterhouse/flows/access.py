@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from meterhouse.flows import passwords
 from meterhouse.store import credentials, people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 SESSION_LIFE: Final = timedelta(hours=12)
 SESSION_IDLE: Final = timedelta(hours=2)
@@ -196,7 +196,7 @@ async def add_person(
     passwords.check_rule(password, login, name)
     hashed = await passwords.hashed(password)
     scope = Scope(ScopeKind(scope_kind), scope_id, project_id)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person_id = await people.insert_person(connection, "staff", login, name, hashed, None, at)
         await people.grant(connection, person_id, role, *scope, None, at)
         return person_id
@@ -209,7 +209,7 @@ async def add_client(
     """An API client with one role; answers its id and its key, which is shown this once."""
     key = f"{KEY_MARK}{passwords.new_token()}"
     scope = Scope(ScopeKind(scope_kind), scope_id, project_id)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person_id = await people.insert_person(connection, "client", login, name, None, None, at)
         await people.grant(connection, person_id, role, *scope, None, at)
         await credentials.insert_key(
@@ -219,26 +219,28 @@ async def add_client(
 
 
 async def reset_password(db: Database, login: str, password: str) -> bool:
-    """Replace a password and end the person's sessions; False for an unknown login."""
+    """Replace a password, forget the authenticator, end the sessions; False if nobody is it."""
     hashed = await passwords.hashed(password)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_login(connection, login)
         if person is None:
             return False
         passwords.check_rule(password, person["login"], person["name"])
         await people.set_password(connection, person["id"], hashed)
+        await people.set_totp(connection, person["id"], None, None, 0)
+        await people.set_recovery(connection, person["id"], [])
         return True
 
 
 async def has_staff(db: Database) -> bool:
     """Whether anybody can sign in yet."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return await people.count_staff(connection) > 0
 
 
 async def known_by_session(db: Database, token: str, at: datetime) -> Known | None:
     """The person of a live session, with what they reach now."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await credentials.person_of_session(
             connection, passwords.digest(token), at, at - SESSION_IDLE
         )
@@ -250,7 +252,7 @@ async def known_by_session(db: Database, token: str, at: datetime) -> Known | No
 
 async def known_by_key(db: Database, key: str, at: datetime) -> Known | None:
     """The API client of a live key, with what it reaches now."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await credentials.person_of_key(connection, passwords.digest(key), at)
         return None if person is None else await known_of(connection, person)
 
@@ -278,7 +280,7 @@ async def known_of(connection: Connection, person: Any) -> Known:
             reaches.append(
                 Reach(
                     project["id"], project["name"], project["timezone"], project["currency"],
-                    project["currency_exponent"], whole | limits.keys(), project["group_id"],
+                    project["currency_exponent"], whole.union(limits), project["group_id"],
                     limits=limits,
                 )
             )  # fmt: skip

@@ -16,8 +16,7 @@ from typing import Any, Final
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows.access import Verb
 from meterhouse.store import audit
-from meterhouse.store.audit import PLATFORM
-from meterhouse.store.db import Database, Joined
+from meterhouse.store.db import PLATFORM, Database, Joined
 
 ANSWER_LIFE: Final = timedelta(days=7)
 

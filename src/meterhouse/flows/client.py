@@ -12,7 +12,7 @@ from meterhouse.errors import BadInput, Conflict, NotFound, OutOfRange
 from meterhouse.flows import passwords, staff
 from meterhouse.flows.access import KEY_LIFE_MAX, KEY_MARK, Scope, ScopeKind, hint_of
 from meterhouse.store import credentials, people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 LIVE_KEYS_MAX: Final = 5
 KEY_DAYS_MAX: Final = KEY_LIFE_MAX.days
@@ -40,11 +40,9 @@ async def add(
     name = name.strip()
     if not 2 <= len(name) <= staff.NAME_CHARS_MAX:
         raise NameMissing
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         login = f"client-{passwords.new_token()[:_LOGIN_CHARS]}"
-        person_id = await people.insert_person(
-            connection, "client", login, name, None, doer_id, at
-        )
+        person_id = await people.insert_person(connection, "client", login, name, None, doer_id, at)
         await staff.give_new(
             connection, doer_id, kind, place_id, person_id, "client", role, scope, at
         )
@@ -61,7 +59,7 @@ async def add_key(
         Conflict: it has `LIVE_KEYS_MAX` already.
         BeyondYours: the client holds more than the doer.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await staff.meet_covered(connection, doer_id, kind, place_id, client_id, "client")
         if await credentials.count_keys(connection, client_id, at) >= LIVE_KEYS_MAX:
             raise Conflict("keys", f"there are {LIVE_KEYS_MAX} already; revoke one")
@@ -73,7 +71,7 @@ async def revoke_key(
     at: datetime,
 ) -> str:  # fmt: skip
     """Revoke a key at once; answers its hint. Raises `NotFound`, `BeyondYours`."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await staff.meet_covered(connection, doer_id, kind, place_id, client_id, "client")
         hint = await credentials.revoke_key(connection, client_id, key_id, at)
         if hint is None:
@@ -86,7 +84,7 @@ async def keys(
 ) -> tuple[staff.Member, list[Any]]:
     """A client of a realm and its keys, newest first. Raises `NotFound`."""
     found = await staff.member(db, doer_id, kind, place_id, client_id, "client")
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return found, list(await credentials.keys(connection, client_id))
 
 

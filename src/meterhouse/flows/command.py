@@ -246,7 +246,7 @@ async def moment_of(
     connection: Connection, project: Any, policy: policies.Policy, row: Any, at: datetime
 ) -> Moment:
     """What is known of a command's point now, from the rows and nothing cached."""
-    spendable_minor, floor_minor, email = 0, None, None
+    spendable_minor, floor_minor, has_channel = 0, None, False
     if row["account_id"] is not None:
         purse = await ledger.read_purse(connection, project["id"], row["point_id"])
         floor_minor = purse.floor_minor
@@ -255,7 +255,7 @@ async def moment_of(
             project["currency_exponent"],
         )  # fmt: skip
         who = await monitor.contacts(connection, project["id"], [row["point_id"]])
-        email = who[row["point_id"]]["email"]
+        has_channel = who[row["point_id"]]["has_email"]
     noticed = row["noticed_at"] is not None and row["noticed_at"] > EPOCH
     return Moment(
         available_minor=spendable_minor,
@@ -264,7 +264,7 @@ async def moment_of(
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),
         noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
-        has_channel=email is not None,
+        has_channel=has_channel,
         frozen=project["frozen"],
         expired=row["expires_at"] <= at,
         superseded=row["superseded"],

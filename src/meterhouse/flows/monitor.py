@@ -55,8 +55,9 @@ class PointNow:
     """One point as it is now.
 
     `available_minor` is what may still be spent, None where nobody keeps money here; `read_at` is
-    None before the first reading. Registers are total, then 尖峰平谷 (−1: not reported), already
-    as the meter shows them; `power_w` is None where the meter did not say.
+    None before the first reading. `customer` is masked; None while the point is vacant, and when
+    who it was has been erased (`is_erased`). Registers are total, then 尖峰平谷 (−1: not reported),
+    already as the meter shows them; `power_w` is None where the meter did not say.
     """
 
     point_id: int
@@ -71,6 +72,7 @@ class PointNow:
     override: Override
     tariff: str | None
     customer: str | None
+    is_erased: bool
     agreement_id: int | None
     floor_minor: int | None
     meter_id: int | None
@@ -159,6 +161,21 @@ async def room(db: Database, project_id: int, room_id: int, timezone: str, at: d
     return RoomNow(points, days, commands)
 
 
+async def point(
+    db: Database, project_id: int, *, point_id: int | None = None, meter_id: int | None = None
+) -> PointNow:
+    """One point, by its id or by that of its meter.
+
+    Raises:
+        NotFound: there is none in this project.
+    """
+    async with db.transaction([project_id]) as connection:
+        row = await reports.one_point(connection, project_id, point_id, meter_id)
+    if row is None:
+        raise NotFound(*(("Point", point_id) if point_id else ("Meter", meter_id)))
+    return points_now([row])[0]
+
+
 async def command(db: Database, project_id: int, command_id: int) -> Any:
     """One command's row with its room. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:
@@ -240,6 +257,7 @@ def _point_now(row: Any, amount_minor: int | None, level: int) -> PointNow:
         building_id=row["building_id"], building=row["building"], area_dm2=row["area_dm2"],
         commodity=Commodity(row["commodity"]), keeper=Keeper(row["keeper"]),
         override=Override(row["override"]), tariff=row["tariff"], customer=row["customer"],
+        is_erased=row["is_erased"],
         agreement_id=row["agreement_id"], floor_minor=row["floor_minor"],
         meter_id=row["meter_id"], address=row["address"], model=row["model"],
         multiplier=row["multiplier"], gateway_id=row["gateway_id"], gateway=row["gateway"],

@@ -18,6 +18,7 @@ from meterhouse.model import AccountKind, Commodity, Compartment, Keeper
 from meterhouse.rating import tariff as tariffs
 from meterhouse.store import catalog, ledger
 from meterhouse.store.db import Connection, Database
+from meterhouse.store.personal import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ async def _add_room(
     agreement_id = None
     if new.customer_name is not None:
         customer_id = await catalog.insert_customer(
-            connection, project_id, new.customer_name, new.phone, new.email, "zh-Hans"
+            connection, project_id, Facts(new.customer_name, new.phone, new.email), "zh-Hans"
         )
         agreement_id = await catalog.insert_agreement(
             connection, project_id, customer_id, new.opened_at

@@ -2,7 +2,8 @@
 
 Owns the retry rule. Each notice is sent and marked in a transaction of its own, so that a crash in
 between sends that one again rather than never, and one that cannot be sent holds up no other. A
-household counts as told only when a channel that reaches it has taken the notice.
+household counts as told only when a channel that reaches it has taken the notice. Whom a channel
+reaches is looked up as it sends: the row itself does not say who anybody is.
 """
 
 import logging
@@ -12,7 +13,7 @@ from typing import Any
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.ports import Notice, Notifier
-from meterhouse.store import queue
+from meterhouse.store import personal, queue
 from meterhouse.store.db import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ BATCH = 100
 STAFF_CHANNEL = "console"
 TRIES_MAX = 8
 FIRST_WAIT = timedelta(seconds=30)
+# What of a customer a channel needs; other channels need nothing.
+REACHED_BY = {"email": "email"}
 
 
 async def deliver(
@@ -46,13 +49,13 @@ async def _deliver_one(
     connection: Connection, notifiers: Mapping[str, Notifier], project_id: int, row: Any,
     at: datetime,
 ) -> bool:  # fmt: skip
-    notice = Notice(
-        project_id, row["id"], row["channel"], row["recipient"], row["subject"], row["text"]
-    )
-    notifier = notifiers.get(notice.channel)
-    if notifier is None:
-        await queue.set_notice(connection, project_id, notice.id, "failed", "no_channel", at)
+    recipient = await _recipient(connection, project_id, row)
+    notifier = notifiers.get(row["channel"])
+    if notifier is None or recipient is None:
+        why = "no_channel" if notifier is None else "no_recipient"
+        await queue.set_notice(connection, project_id, row["id"], "failed", why, at)
         return False
+    notice = Notice(project_id, row["id"], row["channel"], recipient, row["subject"], row["text"])
     try:
         await notifier.send(notice)
     except Exception as error:
@@ -66,3 +69,12 @@ async def _deliver_one(
     if row["tells_cutoff"] and notice.channel != STAFF_CHANNEL:
         await queue.set_noticed(connection, project_id, [row["point_id"]], at)
     return True
+
+
+async def _recipient(connection: Connection, project_id: int, row: Any) -> str | None:
+    """Where the channel reaches the customer now; None when nobody knows any more."""
+    wanted = REACHED_BY.get(row["channel"])
+    if wanted is None:
+        return ""
+    who = await personal.of_customer(connection, project_id, row["customer_id"])
+    return None if who is None else who[wanted]

@@ -41,10 +41,10 @@ OWING = 4
 LAST_WARNING = 3
 
 LOW_SUBJECT = N_("Balance low: {room}")
-LOW_TEXT = N_("{customer}, the balance of room {room} is {balance} {currency}. Please top up.")
+LOW_TEXT = N_("The balance of room {room} is {balance} {currency}. Please top up.")
 OUT_SUBJECT = N_("Balance used up: {room}")
 OUT_TEXT = N_(
-    "{customer}, the balance of room {room} is {balance} {currency}. "
+    "The balance of room {room} is {balance} {currency}. "
     "The supply will be switched off unless you top up."
 )
 
@@ -198,7 +198,6 @@ def _notices(
 ) -> list[queue.NewNotice]:
     say = words(who["language"])
     facts = {
-        "customer": who["customer"] or say("Vacant"),
         "room": who["room"],
         "balance": to_decimal(balance_minor, setting.currency_exponent),
         "currency": setting.currency,
@@ -207,20 +206,17 @@ def _notices(
     subject = say(OUT_SUBJECT if out else LOW_SUBJECT, **facts)
     text = say(OUT_TEXT if out else LOW_TEXT, **facts)
     key = f"{kind}:{who['point_id']}:{level}:{to_us(at)}"
-    channels = [("console", "")]
-    if who["email"]:
-        channels.append(("email", who["email"]))
     return [
         queue.NewNotice(
             channel,
-            recipient,
+            who["customer_id"],
             subject,
             text,
             f"{key}:{channel}",
             who["point_id"],
             tells_cutoff=level >= LAST_WARNING,
         )
-        for channel, recipient in channels
+        for channel in (("console", "email") if who["has_email"] else ("console",))
     ]
 
 
@@ -244,8 +240,8 @@ async def _switch(
             if not waiting & {CommandKind.CONNECT, CommandKind.ALLOW_CONNECT}:
                 due.append((int(i), kind, reason))
         elif not waiting & {CommandKind.DISCONNECT, CommandKind.CONNECT}:
-            email = who[int(columns["point_id"][i])]["email"]
-            moment = _moment(setting, columns, available_minor, int(i), email, at)
+            has_channel = who[int(columns["point_id"][i])]["has_email"]
+            moment = _moment(setting, columns, available_minor, int(i), has_channel, at)
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
     due = [one for one in due if one[1] not in setting.besides]
@@ -268,7 +264,7 @@ async def _switch(
 
 def _moment(
     setting: Setting, columns: Mapping[str, Ints], available_minor: Ints, i: int,
-    email: str | None, at: datetime,
+    has_channel: bool, at: datetime,
 ) -> Moment:  # fmt: skip
     now_us = to_us(at)
     noticed = int(columns["noticed_at"][i])
@@ -279,7 +275,7 @@ def _moment(
         quiet=is_quiet(setting.policy, setting.timezone, at),
         reading_age_s=(now_us - int(columns["read_at"][i])) // 1_000_000,
         noticed_age_s=(now_us - noticed) // 1_000_000 if noticed > 0 else -1,
-        has_channel=email is not None,
+        has_channel=has_channel,
         frozen=setting.frozen,
     )
 

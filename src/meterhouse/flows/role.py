@@ -13,7 +13,7 @@ from meterhouse.errors import BadInput, Conflict, NotFound
 from meterhouse.flows.access import ROLES, Verb
 from meterhouse.flows.staff import BeyondYours, doer_of
 from meterhouse.store import people
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 
 TITLE_CHARS_MAX: Final = 60
 OWN_ROLES_MAX: Final = 100
@@ -28,14 +28,14 @@ class RoleUnusable(BadInput):
 
 async def own_roles(db: Database) -> list[Any]:
     """The house's own roles: name, title, verbs, grant_count."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return list(await people.roles(connection))
 
 
 async def put(
     db: Database, doer_id: int, name: str, title: str, verbs: Collection[str], at: datetime
-) -> Sequence[str]:
-    """Make a role, or replace its title and verbs; answers the verbs it had before.
+) -> tuple[int, Sequence[str]]:
+    """Make a role, or replace its title and verbs; answers its id and the verbs it had before.
 
     Raises:
         RoleUnusable: name, title or verbs are none.
@@ -48,24 +48,35 @@ async def put(
         raise RoleUnusable
     if name in ROLES:
         raise Conflict(f"role {name}", "it is a ready role and stays as it is")
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
         known = await doer_of(connection, doer_id)
-        before = await people.get_role(connection, name)
+        before = await people.get_role(connection, name=name)
         had: Sequence[str] = before["verbs"] if before else ()
         if not wanted | frozenset(had) & frozenset(Verb) <= known.platform:
             raise BeyondYours
         if before is None and len(await people.roles(connection)) >= OWN_ROLES_MAX:
             raise Conflict("roles", f"there are {OWN_ROLES_MAX} already")
-        await people.put_role(connection, name, title, sorted(wanted), doer_id, at)
-    return sorted(had)
+        role_id = await people.put_role(connection, name, title, sorted(wanted), doer_id, at)
+    return role_id, sorted(had)
 
 
-async def remove(db: Database, name: str) -> None:
-    """Remove a role. Raises `NotFound`, or `Conflict` while somebody holds it."""
-    async with db.transaction(()) as connection:
+async def one_role(db: Database, role_id: int) -> Any:
+    """One of the house's own roles. Raises `NotFound`."""
+    async with db.transaction([PLATFORM]) as connection:
+        found = await people.get_role(connection, role_id=role_id)
+    if found is None:
+        raise NotFound("Role", role_id)
+    return found
+
+
+async def remove(db: Database, role_id: int) -> str:
+    """Remove a role; answers its name. Raises `NotFound`, or `Conflict` while somebody holds it."""
+    async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
-        if await people.get_role(connection, name) is None:
-            raise NotFound("Role", name)
-        if not await people.delete_role(connection, name):
-            raise Conflict(f"role {name}", "somebody holds it")
+        found = await people.get_role(connection, role_id=role_id)
+        if found is None:
+            raise NotFound("Role", role_id)
+        if not await people.delete_role(connection, found["name"]):
+            raise Conflict("role", "somebody holds it")
+        return str(found["name"])

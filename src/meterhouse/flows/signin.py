@@ -13,7 +13,7 @@ from meterhouse.errors import NotFound
 from meterhouse.flows import passwords, totp
 from meterhouse.flows.access import SESSION_IDLE, SESSION_LIFE
 from meterhouse.store import credentials, people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Database
 
 TRIES_FREE: Final = 5
 TRY_WAIT: Final = timedelta(seconds=30)
@@ -39,14 +39,14 @@ async def sign_in(
     After `TRIES_FREE` failures each further try waits, twice as long every time. The slow check
     of the password holds neither a row nor a connection.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_login(connection, login)
     known = person is not None and person["kind"] == "staff" and not person["disabled_at"]
     stored = person["password_hash"] if person is not None and known else None
     right = await passwords.fits(stored, password)
     if person is None:
         return None
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_login(connection, login)
         if person is None or _waits(person, at):
             return None
@@ -75,7 +75,7 @@ async def enter_code(
     Raises:
         NotFound: the first step was too long ago, or never was.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         waiting = await credentials.person_of_session(
             connection, passwords.digest(token), at, at - CODE_LIFE, awaits_code=True
         )
@@ -106,11 +106,11 @@ async def prove(
     Throttled as signing in is. The old token is worth nothing from then on; the part of it that
     seals forms stays, so that pages already open go on working.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.get_person(connection, person_id)
     stored = None if person is None else person["password_hash"]
     right = await passwords.fits(stored, proof)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.get_person(connection, person_id)
         if person is None or _waits(person, at):
             return None
@@ -129,26 +129,26 @@ async def prove(
 
 async def sign_out(db: Database, token: str) -> None:
     """End a session."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await credentials.delete_session(connection, passwords.digest(token))
 
 
 async def sessions(db: Database, person_id: int, at: datetime) -> list[Any]:
     """A person's live sessions, last seen first."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return list(await credentials.sessions(connection, person_id, at, at - SESSION_IDLE))
 
 
 async def end_session(db: Database, person_id: int, session_id: int) -> None:
     """End one of a person's own sessions. Raises `NotFound` when it is not theirs."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         if not await credentials.end_session(connection, person_id, session_id):
             raise NotFound("Session", session_id)
 
 
 async def end_others(db: Database, person_id: int, kept_id: int | None) -> int:
     """End all of a person's sessions but this one; answers how many."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return await credentials.end_sessions(connection, person_id, kept_id)
 
 
@@ -160,11 +160,11 @@ async def change_password(
     Raises:
         BadInput: the new one breaks the rule.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.get_person(connection, person_id)
     stored = None if person is None else person["password_hash"]
     right = await passwords.fits(stored, old)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.get_person(connection, person_id)
         if person is None or _waits(person, at):
             return False
@@ -173,14 +173,14 @@ async def change_password(
             return False
         passwords.check_rule(new, person["login"], person["name"])
     hashed = await passwords.hashed(new)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.set_password(connection, person_id, hashed, kept_session_id)
     return True
 
 
 async def person_of_link(db: Database, token: str, at: datetime) -> Any:
     """Whom a one-time link is for, or None when it is used up, too old, or never was."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return await credentials.person_of_link(connection, passwords.digest(token), at)
 
 
@@ -196,7 +196,7 @@ async def set_password(db: Database, token: str, password: str, at: datetime) ->
         raise NotFound("Link", "")
     passwords.check_rule(password, person["login"], person["name"])
     hashed = await passwords.hashed(password)
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         # Looked at again under its lock: of two at once, one finds it used.
         if await credentials.person_of_link(connection, passwords.digest(token), at) is None:
             raise NotFound("Link", "")
@@ -206,7 +206,7 @@ async def set_password(db: Database, token: str, password: str, at: datetime) ->
 
 async def set_language(db: Database, person_id: int, language: str) -> None:
     """Remember which language a person reads."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.set_language(connection, person_id, language)
 
 
@@ -221,5 +221,3 @@ def _waits(person: Any, at: datetime) -> bool:
         return False
     wait = min(TRY_WAIT * int(2 ** min(failed_count - TRIES_FREE, 10)), TRY_WAIT_MAX)
     return bool(at < failed_at + wait)
-
-

@@ -23,7 +23,7 @@ from meterhouse.flows.access import (
     known_of,
 )
 from meterhouse.store import credentials, people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 INVITATION_LIFE: Final = timedelta(hours=24)
 RESET_LIFE: Final = timedelta(hours=1)
@@ -80,8 +80,12 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role somebody holds, and where; `place` names it, or is empty for the platform."""
+    """A role somebody holds, and where; `place` names it, or is empty for the platform.
 
+    `is_here`: given within the realm, so that it can be taken away from there.
+    """
+
+    id: int
     role: str
     title: str
     scope: Scope
@@ -97,9 +101,7 @@ class Member:
     grants: Sequence[Grant]
 
 
-async def realm_of(
-    connection: Connection, known: Known, kind: ScopeKind, place_id: int
-) -> Realm:
+async def realm_of(connection: Connection, known: Known, kind: ScopeKind, place_id: int) -> Realm:
     """The realm an address names. Raises `NotFound` where the doer does not reach."""
     if kind is ScopeKind.PLATFORM:
         return Realm(kind, 0, 0, tuple(one.project_id for one in known.reaches))
@@ -127,7 +129,7 @@ async def members(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_kind: str = "staff"
 ) -> list[Member]:
     """Everybody of one kind whose grants reach into a realm, by name."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         known = await doer_of(connection, doer_id)
         realm = await realm_of(connection, known, kind, place_id)
         rows = await people.persons_within(
@@ -169,10 +171,8 @@ async def invite(
     if not (2 <= len(login) <= 100 and plain.isascii() and plain.isalnum() and name):
         raise LoginUnusable
     token = passwords.new_token()
-    async with db.transaction(()) as connection:
-        person_id = await people.insert_person(
-            connection, "staff", login, name, None, doer_id, at
-        )
+    async with db.transaction([PLATFORM]) as connection:
+        person_id = await people.insert_person(connection, "staff", login, name, None, doer_id, at)
         await give_new(connection, doer_id, kind, place_id, person_id, "staff", role, scope, at)
         await credentials.insert_link(
             connection, passwords.digest(token), person_id, "invitation", doer_id, at,
@@ -191,17 +191,17 @@ async def give(
         BeyondYours: the role holds more there than the doer.
         NotFound: there is no such person, role or place in the realm.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
         known, realm, _ = await _meet(connection, doer_id, kind, place_id, person_id, person_kind)
         return await _give(connection, known, realm, person_id, person_kind, role, scope, at)
 
 
 async def take(
-    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int, role: str,
-    scope: Scope, person_kind: str = "staff",
-) -> None:  # fmt: skip
-    """Take a role away.
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int, grant_id: int,
+    person_kind: str = "staff",
+) -> tuple[str, Scope]:  # fmt: skip
+    """Take a role away; answers which it was, and where.
 
     Raises:
         BeyondYours: the role holds more there than the doer.
@@ -209,23 +209,24 @@ async def take(
             after the platform.
         NotFound: they do not hold it, or it is outside the realm.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
-        known, realm, row = await _meet(
-            connection, doer_id, kind, place_id, person_id, person_kind
-        )
-        if not realm.has(scope):
-            raise NotFound("Role", role)
-        verbs = await _verbs(connection, role, scope, person_kind)
+        known, realm, row = await _meet(connection, doer_id, kind, place_id, person_id, person_kind)
+        given = await people.grants(connection, person_id)
+        found = next((one for one in given if one["id"] == grant_id), None)
+        if found is None or not realm.has(_scope(found)):
+            raise NotFound("Grant", grant_id)
+        role, scope = found["role"], _scope(found)
+        verbs = granted_verbs(role, found["verbs"], scope.kind, person_kind)
         if not verbs <= known.holds(scope):
             raise BeyondYours
-        if not await people.take(connection, person_id, role, scope.kind, scope.id):
-            raise NotFound("Role", role)
+        await people.take(connection, person_id, grant_id)
         if person_id == doer_id and Verb.STAFF_EDIT in verbs:
             left = await known_of(connection, row)
             if Verb.STAFF_EDIT not in left.holds(scope):
                 raise LastAdministrator
         await _keep_administrator(connection, role, scope)
+        return role, scope
 
 
 async def set_disabled(
@@ -238,7 +239,7 @@ async def set_disabled(
         BeyondYours: they hold more than the doer, or are the doer.
         LastAdministrator: nobody could look after the platform any more.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
         await meet_covered(connection, doer_id, kind, place_id, person_id, person_kind)
         await people.set_disabled(connection, person_id, at if is_out else None)
@@ -255,7 +256,7 @@ async def new_link(
         BeyondYours: they hold more than the doer, or are the doer.
     """
     token = passwords.new_token()
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         row = await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
         is_reset = row["password_hash"] is not None
         await credentials.insert_link(
@@ -269,7 +270,7 @@ async def end_sessions(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int
 ) -> int:
     """End all sessions of somebody; answers how many. Raises `BeyondYours`."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
         return await credentials.end_sessions(connection, person_id, None)
 
@@ -278,7 +279,7 @@ async def take_off_codes(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int
 ) -> None:
     """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
         await people.set_totp(connection, person_id, None, None, 0)
         await people.set_recovery(connection, person_id, [])
@@ -350,7 +351,7 @@ async def _exists(connection: Connection, known: Known, scope: Scope) -> bool:
 async def _verbs(
     connection: Connection, role: str, scope: Scope, person_kind: str
 ) -> frozenset[str]:
-    own = None if role in ROLES else await people.get_role(connection, role)
+    own = None if role in ROLES else await people.get_role(connection, name=role)
     if role not in ROLES and own is None:
         raise NotFound("Role", role)
     return granted_verbs(role, own and own["verbs"], scope.kind, person_kind)
@@ -388,7 +389,9 @@ def _shows(row: Any, realm: Realm) -> bool:
 
 def _grant(row: Any, realm: Realm, names: Mapping[Scope, str]) -> Grant:
     scope = _scope(row)
-    return Grant(row["role"], row["title"], scope, names.get(scope, ""), realm.has(scope))
+    return Grant(
+        row["id"], row["role"], row["title"], scope, names.get(scope, ""), realm.has(scope)
+    )
 
 
 async def _names(

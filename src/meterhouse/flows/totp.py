@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from meterhouse.errors import BadInput, Conflict, NotFound
 from meterhouse.flows import passwords
 from meterhouse.store import people
-from meterhouse.store.db import Connection, Database
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 STEP_S: Final = 30
 # A clock may be one step off, either way.
@@ -47,16 +47,23 @@ class Enrolment:
 async def enrol(db: Database, person_id: int, secret_key: bytes, issuer: str) -> Enrolment:
     """A new secret; it counts once a code of it has been confirmed.
 
-    Asked again before that, it is a new one. Raises `Conflict` when codes are already in use.
+    Asked again before that, it is a new one.
+
+    Raises:
+        Conflict: codes are already in use, or the installation has no key to seal secrets with.
     """
-    async with db.transaction(()) as connection:
+    if not secret_key:
+        raise Conflict("authenticator", "this installation has no secret key")
+    async with db.transaction([PLATFORM]) as connection:
         person = await _person(connection, person_id)
         if person["totp_from"] is not None:
             raise Conflict("authenticator", "it is in use; take it off first")
         secret = pyotp.random_base32()
         sealed = _seal(secret, person_id, secret_key)
         await people.set_totp(connection, person_id, sealed, None, 0)
-    return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(person["login"], issuer))
+    return Enrolment(
+        secret, pyotp.TOTP(secret).provisioning_uri(name=person["login"], issuer_name=issuer)
+    )
 
 
 async def confirm(
@@ -68,7 +75,7 @@ async def confirm(
         CodeWrong: it is not a code of the secret.
         Conflict: there is no secret waiting.
     """
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await _person(connection, person_id)
         if person["totp_secret"] is None or person["totp_from"] is not None:
             raise Conflict("authenticator", "there is none to confirm")
@@ -81,7 +88,7 @@ async def confirm(
 
 async def renew_recovery(db: Database, person_id: int) -> list[str]:
     """New recovery codes in place of the old ones. Raises `Conflict` without an authenticator."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await _person(connection, person_id)
         if person["totp_from"] is None:
             raise Conflict("authenticator", "there is none")
@@ -90,14 +97,14 @@ async def renew_recovery(db: Database, person_id: int) -> list[str]:
 
 async def take_off(db: Database, person_id: int) -> None:
     """Ask for no codes any more; the recovery codes go too."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         await people.set_totp(connection, person_id, None, None, 0)
         await people.set_recovery(connection, person_id, [])
 
 
 async def state(db: Database, person_id: int) -> tuple[datetime | None, int]:
     """Since when codes are asked for (None: not), and how many recovery codes are left."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await _person(connection, person_id)
         return person["totp_from"], await people.count_recovery(connection, person_id)
 

@@ -17,9 +17,6 @@ import asyncpg
 from meterhouse.store.db import Connection, RawConnection
 from meterhouse.units import to_us
 
-PLATFORM: Final = 0
-"""The project id of what belongs to no project."""
-
 SEAL_ENTRIES_MAX: Final = 5_000
 _LOCK: Final = 7305
 _COLUMNS: Final = """id, at, actor_id, via, act, verb, object, before::text, after::text, reason,

@@ -27,8 +27,10 @@ _PLACES = f"""insert into place (project_id, id, parent_id, kind, name, sort, ar
     overriding system value
     select project_id, id, ($4::int8[])[1 + n / $5], 'room', 'R' || n, n % $5, 6000
     from {_ROOMS}"""
-_CUSTOMERS = f"""insert into customer (project_id, id, name) overriding system value
+_PERSONAL = f"""insert into personal (project_id, id, name) overriding system value
     select project_id, id, 'Household ' || n from {_ROOMS}"""
+_CUSTOMERS = f"""insert into customer (project_id, id, personal_id) overriding system value
+    select project_id, id, id from {_ROOMS}"""
 _AGREEMENTS = f"""insert into agreement (project_id, id, kind, customer_id, valid_from)
     overriding system value select project_id, id, 'tenant', id, opened_at from {_ROOMS}"""
 _ACCOUNTS = f"""insert into account (project_id, id, kind, compartment, agreement_id, unit,
@@ -106,6 +108,7 @@ async def fill(address: Address, site: BulkSite, at: datetime) -> list[int]:
         # Foreign keys hold by construction; checking twenty of them a room would take minutes.
         await connection.execute("set local session_replication_role = replica")
         await connection.execute(_PLACES, *common, list(site.floor_ids), site.rooms_a_floor)
+        await connection.execute(_PERSONAL, *common)
         await connection.execute(_CUSTOMERS, *common)
         await connection.execute(_AGREEMENTS, *common)
         await connection.execute(_ACCOUNTS, *common, list(site.credits_minor))

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from meterhouse.errors import Conflict, NotFound
+from meterhouse.store import personal
 from meterhouse.store.db import Connection, set_scope
 
 STRANGERS_MAX = 1_000
@@ -66,14 +67,14 @@ async def insert_place(
 
 
 async def insert_customer(
-    connection: Connection, project_id: int, name: str, phone: str | None, email: str | None,
-    language: str,
-) -> int:  # fmt: skip
-    """A household's or firm's personal data; nothing else in the books carries it."""
+    connection: Connection, project_id: int, facts: personal.Facts, language: str
+) -> int:
+    """A household or firm; who it is stands in `personal` alone."""
+    personal_id = await personal.insert(connection, project_id, facts)
     made: int = await connection.fetchval(
-        """insert into customer (project_id, name, phone, email, language)
-           values ($1, $2, $3, $4, $5) returning id""",
-        project_id, name, phone, email, language,
+        """insert into customer (project_id, personal_id, language)
+           values ($1, $2, $3) returning id""",
+        project_id, personal_id, language,
     )  # fmt: skip
     return made
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import asyncpg
 
+from meterhouse.store import personal
 from meterhouse.store.db import Connection
 
 SEEN_EVERY = "interval '1 minute'"
@@ -35,8 +36,9 @@ async def person_of_session(
 ) -> asyncpg.Record | None:  # fmt: skip
     """The person of a live session, with session_id, proved_at, seen_at."""
     found = await connection.fetchrow(
-        f"""select p.*, s.id as session_id, s.proved_at, s.seen_at < $2 - {SEEN_EVERY} as is_stale
-            from session s join person p on p.id = s.person_id
+        f"""select p.*, {personal.STAFF_NAME} as name, s.id as session_id, s.proved_at,
+                s.seen_at < $2::timestamptz - {SEEN_EVERY} as is_stale
+            from session s join person p on p.id = s.person_id {personal.staff("p.id")}
             where s.token_hash = $1 and s.expires_at > $2 and s.seen_at > $3
             and s.awaits_code = $4 and p.disabled_at is null""",
         token_hash, at, idle_since, awaits_code,
@@ -114,10 +116,10 @@ async def person_of_link(
 ) -> asyncpg.Record | None:
     """The person of a live link (id, login, name, link_kind), both locked."""
     return await connection.fetchrow(
-        """select p.id, p.login, p.name, l.kind as link_kind
-           from one_time_link l join person p on p.id = l.person_id
+        f"""select p.id, p.login, {personal.STAFF_NAME} as name, l.kind as link_kind
+           from one_time_link l join person p on p.id = l.person_id {personal.staff("p.id")}
            where l.token_hash = $1 and l.used_at is null and l.expires_at > $2
-           and p.disabled_at is null and p.kind = 'staff' for update""",
+           and p.disabled_at is null and p.kind = 'staff' for update of p, l""",
         token_hash, at,
     )  # fmt: skip
 
@@ -147,9 +149,9 @@ async def person_of_key(
 ) -> asyncpg.Record | None:
     """The API client of a live key."""
     found = await connection.fetchrow(
-        f"""select p.*, k.id as key_id,
-                k.seen_at is null or k.seen_at < $2 - {SEEN_EVERY} as is_stale
-            from client_key k join person p on p.id = k.person_id
+        f"""select p.*, {personal.STAFF_NAME} as name, k.id as key_id,
+                k.seen_at is null or k.seen_at < $2::timestamptz - {SEEN_EVERY} as is_stale
+            from client_key k join person p on p.id = k.person_id {personal.staff("p.id")}
             where k.key_hash = $1 and k.expires_at > $2 and k.revoked_at is null
             and p.disabled_at is null and p.kind = 'client'""",
         key_hash, at,

@@ -30,6 +30,9 @@ OWNER = "meterhouse_owner"
 MAINTENANCE = "meterhouse_maintenance"
 SCHEMA = "meterhouse"
 
+PLATFORM = 0
+"""The project id of what belongs to no project: the platform's audit, who staff and clients are."""
+
 # How asyncpg says that the server, or the way to it, is gone; an internal error is what it raises
 # when it would reset a session whose server died in the middle of an answer (seen under kills).
 LOST = (

@@ -94,15 +94,16 @@ async def set_relay(
 async def contacts(
     connection: Connection, project_id: int, point_ids: Sequence[int]
 ) -> dict[int, asyncpg.Record]:
-    """Whom to tell about points: room, customer, e-mail and language; e-mail may be missing."""
+    """Whom to tell about points: customer_id, language, room, and whether there is an e-mail."""
     rows = await connection.fetch(
-        """select p.id as point_id, pl.name as room, c.name as customer, c.email,
-               coalesce(c.language, 'zh-Hans') as language
+        """select p.id as point_id, pl.name as room, c.id as customer_id,
+               h.email is not null as has_email, coalesce(c.language, 'zh-Hans') as language
            from point p join place pl on (pl.project_id, pl.id) = (p.project_id, p.place_id)
            left join agreement_point ap on (ap.project_id, ap.point_id) = (p.project_id, p.id)
                and ap.valid_to is null
            left join agreement a on (a.project_id, a.id) = (ap.project_id, ap.agreement_id)
            left join customer c on (c.project_id, c.id) = (a.project_id, a.customer_id)
+           left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
            where p.project_id = $1 and p.id = any($2::int8[])""",
         project_id, list(point_ids),
     )  # fmt: skip

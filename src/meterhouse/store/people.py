@@ -11,11 +11,14 @@ from typing import Any
 import asyncpg
 
 from meterhouse.errors import Conflict
-from meterhouse.store.db import Connection, set_scope
+from meterhouse.store import personal
+from meterhouse.store.db import PLATFORM, Connection, set_scope
 
 _LOCK = 7307
+_PERSON = f"select p.*, {personal.STAFF_NAME} as name from person p {personal.staff('p.id')}"
 # A person's grants, and what a house's own role holds (null for a ready one).
-_GRANTS = """select g.person_id, g.person_kind, g.role, g.scope_kind, g.scope_id, g.project_id,
+_GRANTS = """select g.id, g.person_id, g.person_kind, g.role, g.scope_kind, g.scope_id,
+        g.within_project_id as project_id,
         r.verbs, coalesce(r.title, '') as title
     from role_grant g left join role r on r.name = g.role"""
 
@@ -25,10 +28,11 @@ async def insert_person(
     owner_id: int | None, at: datetime,
 ) -> int:  # fmt: skip
     """A person of staff, a tenant, or an API client. Raises `Conflict` when the login is taken."""
+    personal_id = await personal.insert(connection, PLATFORM, personal.Facts(name))
     made: int | None = await connection.fetchval(
-        """insert into person (kind, login, name, password_hash, owner_id, created_at)
+        """insert into person (kind, login, personal_id, password_hash, owner_id, created_at)
            values ($1, $2, $3, $4, $5, $6) on conflict (login) do nothing returning id""",
-        kind, login, name, password_hash, owner_id, at,
+        kind, login, personal_id, password_hash, owner_id, at,
     )  # fmt: skip
     if made is None:
         raise Conflict(f"login {login}", "it is taken")
@@ -37,12 +41,12 @@ async def insert_person(
 
 async def person_of_login(connection: Connection, login: str) -> asyncpg.Record | None:
     """The person of a login, locked, so that tries are counted one after the other."""
-    return await connection.fetchrow("select * from person where login = $1 for update", login)
+    return await connection.fetchrow(f"{_PERSON} where p.login = $1 for update of p", login)
 
 
 async def get_person(connection: Connection, person_id: int) -> asyncpg.Record | None:
     """One person, locked."""
-    return await connection.fetchrow("select * from person where id = $1 for update", person_id)
+    return await connection.fetchrow(f"{_PERSON} where p.id = $1 for update of p", person_id)
 
 
 async def note_try(connection: Connection, person_id: int, failed_count: int, at: datetime) -> None:
@@ -73,13 +77,6 @@ async def set_disabled(connection: Connection, person_id: int, at: datetime | No
         "update person set disabled_at = $2, version = version + 1 where id = $1", person_id, at
     )
     await connection.execute("delete from session where person_id = $1", person_id)
-
-
-async def set_name(connection: Connection, person_id: int, name: str) -> None:
-    """Replace a person's name."""
-    await connection.execute(
-        "update person set name = $2, version = version + 1 where id = $1", person_id, name
-    )
 
 
 async def set_language(connection: Connection, person_id: int, language: str) -> None:
@@ -147,8 +144,8 @@ async def grant(
 ) -> bool:  # fmt: skip
     """Give a role; `project_id` is that of a building, else 0. False when it was given before."""
     done = await connection.fetchval(
-        """insert into role_grant (person_id, person_kind, role, scope_kind, scope_id, project_id,
-               granted_by, granted_at)
+        """insert into role_grant (person_id, person_kind, role, scope_kind, scope_id,
+               within_project_id, granted_by, granted_at)
            select id, kind, $2, $3, $4, nullif($5::int8, 0), $6, $7 from person where id = $1
            on conflict do nothing returning person_id""",
         person_id, role, scope_kind, scope_id, project_id, granted_by, at,
@@ -156,16 +153,11 @@ async def grant(
     return done is not None
 
 
-async def take(
-    connection: Connection, person_id: int, role: str, scope_kind: str, scope_id: int
-) -> bool:
-    """Take a role away; False when it was not there."""
-    done = await connection.fetchval(
-        """delete from role_grant where person_id = $1 and role = $2 and scope_kind = $3
-           and scope_id = $4 returning person_id""",
-        person_id, role, scope_kind, scope_id,
-    )  # fmt: skip
-    return done is not None
+async def take(connection: Connection, person_id: int, grant_id: int) -> None:
+    """Take a role away."""
+    await connection.execute(
+        "delete from role_grant where person_id = $1 and id = $2", person_id, grant_id
+    )
 
 
 async def grants(connection: Connection, person_id: int) -> list[asyncpg.Record]:
@@ -206,17 +198,19 @@ async def persons_within(
     in these projects or in buildings of them.
     """
     return await connection.fetch(
-        """select p.id, p.login, p.name, p.disabled_at, p.created_at, p.totp_from, p.owner_id,
-               p.password_hash is not null as has_password, o.name as owner,
+        f"""select p.id, p.login, h.name, p.disabled_at, p.created_at, p.totp_from, p.owner_id,
+               p.password_hash is not null as has_password, {personal.STAFF_NAME} as owner,
                (select max(s.seen_at) from session s where s.person_id = p.id) as seen_at,
                (select max(k.seen_at) from client_key k where k.person_id = p.id) as used_at
-           from person p left join person o on o.id = p.owner_id
+           from person p
+           join personal_masked h on (h.project_id, h.id) = ({PLATFORM}, p.personal_id)
+           {personal.staff("p.owner_id")}
            where p.kind = $1 and ($2 = 0 or exists (select from role_grant g
                where g.person_id = p.id and (g.scope_kind = 'platform'
                    or (g.scope_kind = 'group' and g.scope_id = $2)
                    or (g.scope_kind = 'project' and g.scope_id = any($3::int8[]))
-                   or g.project_id = any($3::int8[]))))
-           order by p.disabled_at nulls first, p.name, p.id limit 1000""",
+                   or g.within_project_id = any($3::int8[]))))
+           order by p.disabled_at nulls first, h.name, p.id limit 1000""",
         kind, group_id, list(project_ids),
     )  # fmt: skip
 
@@ -269,27 +263,30 @@ async def building_names(
 async def roles(connection: Connection) -> list[asyncpg.Record]:
     """The house's own roles: name, title, verbs, how many grants name each."""
     return await connection.fetch(
-        """select r.name, r.title, r.verbs, r.created_by, r.created_at,
+        """select r.id, r.name, r.title, r.verbs, r.created_by, r.created_at,
                (select count(*) from role_grant g where g.role = r.name) as grant_count
            from role r order by r.title, r.name"""
     )
 
 
-async def get_role(connection: Connection, name: str) -> asyncpg.Record | None:
-    """One of the house's own roles."""
-    return await connection.fetchrow("select * from role where name = $1", name)
+async def get_role(
+    connection: Connection, *, name: str | None = None, role_id: int | None = None
+) -> asyncpg.Record | None:
+    """One of the house's own roles, by its name or its id."""
+    return await connection.fetchrow("select * from role where name = $1 or id = $2", name, role_id)
 
 
 async def put_role(
     connection: Connection, name: str, title: str, verbs: Sequence[str], made_by: int, at: datetime
-) -> None:
-    """Make a role, or replace its title and verbs."""
-    await connection.execute(
+) -> int:
+    """Make a role, or replace its title and verbs; answers its id."""
+    made: int = await connection.fetchval(
         """insert into role (name, title, verbs, created_by, created_at)
            values ($1, $2, $3::text[], $4, $5)
-           on conflict (name) do update set title = $2, verbs = $3::text[]""",
+           on conflict (name) do update set title = $2, verbs = $3::text[] returning id""",
         name, title, list(verbs), made_by, at,
     )  # fmt: skip
+    return made
 
 
 async def delete_role(connection: Connection, name: str) -> bool:

@@ -48,10 +48,13 @@ class NewAlarm:
 
 @dataclass(frozen=True, slots=True)
 class NewNotice:
-    """A message to be sent once; `key` makes a repetition harmless."""
+    """A message to be sent once; `key` makes a repetition harmless.
+
+    Neither `subject` nor `text` says who the customer is; the channel asks when it sends.
+    """
 
     channel: str
-    recipient: str
+    customer_id: int | None
     subject: str
     text: str
     key: str
@@ -273,12 +276,12 @@ async def insert_notices(
 ) -> None:
     """Queue notices; a key that is there already is left alone."""
     await connection.executemany(
-        """insert into notice (project_id, channel, recipient, subject, text, key, point_id,
+        """insert into notice (project_id, channel, customer_id, subject, text, key, point_id,
                tells_cutoff, next_at, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
            on conflict (project_id, key) do nothing""",
         [
             (
-                project_id, one.channel, one.recipient, one.subject, one.text, one.key,
+                project_id, one.channel, one.customer_id, one.subject, one.text, one.key,
                 one.point_id, one.tells_cutoff, at,
             )
             for one in notices

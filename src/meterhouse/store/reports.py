@@ -13,6 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.personal import STAFF_NAME, staff
 
 EXPORT_CHUNK_ROWS: Final = 2_000
 COMMANDS_SHOWN: Final = 10
@@ -48,25 +49,27 @@ _POINTS: Final = f"""
     select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
         p.commodity, p.keeper, p.override, p.warning_1_minor, p.warning_2_minor,
         p.warning_3_minor, t.name as tariff, a.agreement_id, g.kind as agreement_kind,
-        c.name as customer, a.floor_minor, m.id as meter_id, m.address, m.model, m.multiplier,
+        h.name as customer, h.erased_at is not null as is_erased, a.floor_minor,
+        m.id as meter_id, m.address, m.model, m.multiplier,
         w.id as gateway_id, w.name as gateway, s.read_at, s.good_at, s.good_0_milli,
         s.good_1_milli, s.good_2_milli, s.good_3_milli, s.good_4_milli, s.relay, s.keep_power,
         s.power_w, s.reported_credit_minor,
         coalesce(a.credit_minor - a.debit_minor, 0)
             + coalesce(x.credit_minor - x.debit_minor, 0) as balance_minor,
         coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0) as pending_minor,
-        coalesce(h.accrued_nano, 0) as accrued_nano,
+        coalesce(u.accrued_nano, 0) as accrued_nano,
         m.id in (select meter_id from offline) as is_offline, j.currency_exponent
     from point p join project j on j.id = p.project_id {_PLACE}
     left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
     left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
     left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
     left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+    left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
     left join tariff t on (t.project_id, t.id) = (p.project_id, p.tariff_id)
     left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id) and m.removed_at is null
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-    left join shared h on h.account_id = p.account_id
+    left join shared u on u.account_id = p.account_id
     where p.project_id = $1 and {_IN_SIGHT}"""
 _BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
@@ -105,6 +108,15 @@ async def room_points(
     return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
 
 
+async def one_point(
+    connection: Connection, project_id: int, point_id: int | None, meter_id: int | None
+) -> asyncpg.Record | None:
+    """The point of an id, or the one a meter in service hangs at."""
+    return await connection.fetchrow(
+        f"{_POINTS} and (p.id = $2 or m.id = $3)", project_id, point_id, meter_id
+    )
+
+
 async def days(
     connection: Connection, project_id: int, point_id: int, timezone: str, since: datetime
 ) -> list[asyncpg.Record]:
@@ -129,8 +141,7 @@ async def last_commands(
 ) -> list[asyncpg.Record]:
     """The latest commands of these meters, newest first, with who asked."""
     return await connection.fetch(
-        """select c.*, coalesce(n.name, '') as actor from command c
-           left join person n on n.id = c.actor_id
+        f"""select c.*, {STAFF_NAME} as actor from command c {staff("c.actor_id")}
            where c.project_id = $1 and c.meter_id = any($2::int8[]) order by c.id desc limit $3""",
         project_id, meter_ids, COMMANDS_SHOWN,
     )  # fmt: skip
@@ -141,9 +152,9 @@ async def get_command(
 ) -> asyncpg.Record | None:
     """One command with its room, or None."""
     return await connection.fetchrow(
-        f"""select c.*, r.id as room_id, r.name as room, coalesce(n.name, '') as actor
+        f"""select c.*, r.id as room_id, r.name as room, {STAFF_NAME} as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
-            {_PLACE} left join person n on n.id = c.actor_id
+            {_PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
@@ -260,9 +271,12 @@ GATEWAYS: Final = ListQuery(
     building="null::bigint",
 )  # fmt: skip
 NOTICES: Final = ListQuery(
-    f"""select n.id, n.channel, n.recipient, n.subject, n.text, n.state, n.tries, n.why,
-            n.created_at, n.sent_at, {_PLACE_COLUMNS}
+    f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
+            n.sent_at, case n.channel when 'email' then h.email else '' end as recipient,
+            {_PLACE_COLUMNS}
         from notice n
+        left join customer c on (c.project_id, c.id) = (n.project_id, n.customer_id)
+        left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
         left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
         where n.project_id = $1""",
     {
@@ -277,10 +291,10 @@ NOTICES: Final = ListQuery(
 )
 COMMANDS: Final = ListQuery(
     f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
-            c.meter_id, m.address, coalesce(n.name, '') as actor, {_PLACE_COLUMNS}
+            c.meter_id, m.address, {STAFF_NAME} as actor, {_PLACE_COLUMNS}
         from command c join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
         left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
-        left join person n on n.id = c.actor_id
+        {staff("c.actor_id")}
         where c.project_id = $1""",
     {
         "state": "q.state = {}",

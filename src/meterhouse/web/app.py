@@ -4,45 +4,30 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from meterhouse.ports import Clock
-from meterhouse.store.db import Database
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
+from meterhouse.web.acts import ACTS
+from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import alarms, lists, room, rooms, session
+from meterhouse.web.console import lists, room, rooms, session
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
+from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import Shield
+
+__all__ = ["Services", "WebSettings", "create_app"]
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
 _GZIP_LEVEL: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class WebSettings:
-    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk."""
-
-    title: str = "meterhouse"
-    secure_cookies: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the composition root hands in; the clock is that of the town where time runs faster."""
-
-    database: Database
-    clock: Clock
-    settings: WebSettings = field(default_factory=WebSettings)
 
 
 def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
@@ -62,9 +47,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
-    app.state.gate = gate or FlowGate(services.database, services.clock)
+    app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
-    app.state.boards = Boards(services.database)
+    app.state.boards = Boards()
     app.state.environment = make_environment()
     app.add_middleware(
         GZipMiddleware,
@@ -76,10 +61,14 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    for page in (session, rooms, room, alarms, lists):
-        app.include_router(page.router, include_in_schema=False)
+    forms, operations = APIRouter(), APIRouter()
+    add_forms(forms, ACTS)
+    add_operations(operations, ACTS)
+    for router in (session.router, rooms.router, room.router, forms, lists.router):
+        app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)
     return app

@@ -22,6 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
+from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
 
@@ -300,3 +301,8 @@ UNIT: Final = {
     Commodity.COOLING: "kWh",
 }
 REGISTERS: Final = (N_("Total"), N_("Sharp"), N_("Peak"), N_("Flat"), N_("Valley"))
+
+
+def customer_of(who: Any, words: Words) -> str:
+    """Who pays for a point or a tile: masked, a dash while it is vacant, or that it was erased."""
+    return who.customer or (words(N_("Erased")) if who.is_erased else ABSENT)

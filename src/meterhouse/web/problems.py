@@ -6,6 +6,7 @@ the log has it.
 """
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from starlette.responses import Response
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.web.access import NotSignedIn
 from meterhouse.web.pages import is_fragment, render, words_of
-from meterhouse.words import N_
+from meterhouse.words import N_, Words
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +135,16 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     fields = [
         FieldProblem(
             field=".".join(str(part) for part in item["loc"]),
-            detail=words(_FIELD_MESSAGES.get(item["type"], _UNUSABLE), **item.get("ctx", {})),
+            detail=field_text(words, item),
         )
         for item in error.errors()
     ]
     return answer(request, InvalidFields(), fields=fields)
+
+
+def field_text(words: Words, item: Mapping[str, Any]) -> str:
+    """What the validator found, in the reader's language."""
+    return words(_FIELD_MESSAGES.get(item["type"], _UNUSABLE), **item.get("ctx", {}))
 
 
 def on_unexpected(request: Request, error: Exception) -> Response:

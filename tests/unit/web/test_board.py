@@ -35,6 +35,7 @@ def tile(number, **changes):
         "building_id": number // 500,
         "building": f"{number // 500 + 1}号楼",
         "customer": f"王静{number % 97}",
+        "is_erased": False,
         "state": states[number % len(states)],
         "relay": Relay.OPEN if number % 11 == 0 else Relay.CLOSED,
         "override": Override.OFF if number % 37 == 0 else Override.NONE,

@@ -6,7 +6,7 @@ fraction cannot hold a fen; instants are RFC 3339 in UTC.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -314,38 +314,12 @@ class Command(Shape):
     """When it ended; null while it lives."""
 
 
-class NewCommand(Shape):
-    """What to do with a meter's relay, and why."""
-
-    kind: Literal[
-        CommandKind.DISCONNECT,
-        CommandKind.CONNECT,
-        CommandKind.ALLOW_CONNECT,
-        CommandKind.KEEP_POWER_ON,
-        CommandKind.KEEP_POWER_OFF,
-    ] = Field(examples=["disconnect"])
-    """disconnect, connect, allow_connect, keep_power_on or keep_power_off (restore prepay)."""
-    reason: str = Field(min_length=2, max_length=200, examples=["repair of the wiring"])
-    """Why; kept with the command."""
-
-
-class NewCredit(Shape):
-    """Money taken at the desk or by the caller's own system."""
-
-    amount: str = Field(pattern=r"^\d{1,10}(\.\d+)?$", examples=["100.00"])
-    """Decimal string in the project's currency, above zero."""
-    channel: str = Field(default="cash", pattern=r"^[a-z_]{1,20}$", examples=["cash", "card"])
-    """How it was paid."""
-    reason: str = Field(default="", max_length=200)
-    """A note."""
-
-
 class Credit(Shape):
     """What a payment led to."""
 
     payment_id: Id
     """Id of the payment."""
-    is_new: bool
-    """False when this key had paid the same before; nothing was paid twice."""
+    amount: Money
+    """What was paid."""
     available: Money
     """What may be spent now."""

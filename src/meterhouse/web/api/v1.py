@@ -1,23 +1,22 @@
-"""The operations of `/api/v1`: each names its verb, calls one flow and answers a shape.
+"""What `/api/v1` shows: each operation names its verb, calls one flow and answers a shape.
 
 Owns addresses, parameters and the OpenAPI document. Must never know a page. Whatever the console
-shows or does is here too, through the same flows.
+shows is here too, through the same flows; what it does are acts (`web.acts`).
 """
 
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Security
+from fastapi import APIRouter, Depends, Query, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
 from meterhouse.errors import Unreadable
-from meterhouse.flows import alarm, command, monitor, recharge
+from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
-from meterhouse.units import Minor, from_decimal
-from meterhouse.web.access import PUBLIC, Permission
+from meterhouse.web.access import PUBLIC, Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.live import tiles_of
 from meterhouse.web.problems import Problem
@@ -31,11 +30,17 @@ _PROBLEMS: Final = {
     422: "Some fields cannot be used.",
 }
 
-router = APIRouter(
-    prefix=PREFIX,
-    responses={code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()},
-    dependencies=[Security(HTTPBearer(auto_error=False, description="The key of an API client."))],
-)
+KEYED: Final[dict[str, Any]] = {
+    "prefix": PREFIX,
+    "responses": {
+        code: {"model": Problem, "description": text} for code, text in _PROBLEMS.items()
+    },
+    "dependencies": [
+        Security(HTTPBearer(auto_error=False, description="The key of an API client."))
+    ],
+}
+
+router = APIRouter(**KEYED)
 public = APIRouter(prefix=PREFIX)
 
 Sort = Annotated[
@@ -62,10 +67,6 @@ def _may(verb: Verb) -> list[Any]:
     return [Depends(Permission(verb))]
 
 
-def _database(request: Request) -> Any:
-    return request.app.state.services.database
-
-
 async def _list(
     request: Request, project_id: int, name: str, paging: Paging, sort: str, **filters: Any
 ) -> dict[str, Any]:
@@ -77,7 +78,7 @@ async def _list(
     wanted = Wanted(
         filters, key, sort.startswith("-"), paging.page_size, (paging.page - 1) * paging.page_size
     )
-    found = await monitor.listing(_database(request), project_id, name, wanted)
+    found = await monitor.listing(database_of(request), project_id, name, wanted)
     return {
         "items": found.rows,
         "total": found.row_count,
@@ -110,7 +111,7 @@ async def list_rooms(
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
-    board = await monitor.board(_database(request), project_id, building)
+    board = await monitor.board(database_of(request), project_id, building)
     scope = request.state.scope
     tiles = [tile for tile in tiles_of(board.points) if state is None or tile.state == state]
     return schemas.Rooms(version=board.seq, items=[shapes.room(tile, scope) for tile in tiles])
@@ -126,7 +127,9 @@ async def list_room_changes(
     building: Annotated[int | None, Query(description="Id of a building.")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
-    snapshot = await request.app.state.boards.look(project_id, building, since)
+    snapshot = await request.app.state.boards.look(
+        database_of(request), project_id, building, since
+    )
     if snapshot is None:
         return schemas.Rooms(version=since, items=[])
     scope = request.state.scope
@@ -141,7 +144,7 @@ async def get_room(request: Request, project_id: int, room_id: int) -> schemas.R
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
-        services.database, project_id, room_id, scope.timezone, services.clock()
+        database_of(request), project_id, room_id, scope.timezone, services.clock()
     )
     return shapes.room_detail(now, scope)
 
@@ -226,19 +229,6 @@ async def list_alarms(
     return schemas.Page[schemas.Alarm](**_shaped(page, shapes.alarm))
 
 
-@router.post(
-    "/projects/{project_id}/alarms/{alarm_id}/close",
-    dependencies=_may(Verb.ALARM_CLOSE),
-    tags=["alarms"],
-    status_code=204,
-)
-async def close_alarm(request: Request, project_id: int, alarm_id: int) -> Response:
-    """Close an alarm that nothing else closes; a stopped sweep then goes on."""
-    services = request.app.state.services
-    await alarm.close(services.database, project_id, alarm_id, services.clock())
-    return Response(status_code=204)
-
-
 @router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
 async def list_notices(
     request: Request,
@@ -284,72 +274,7 @@ async def list_commands(
 )
 async def get_command(request: Request, project_id: int, command_id: int) -> schemas.Command:
     """How far a command has come."""
-    return shapes.command(await monitor.command(_database(request), project_id, command_id))
-
-
-@router.post(
-    "/projects/{project_id}/meters/{meter_id}/reads",
-    dependencies=_may(Verb.METER_READ),
-    tags=["commands"],
-    status_code=202,
-)
-async def read_meter(request: Request, project_id: int, meter_id: int) -> schemas.Command:
-    """Read one meter now; ask for the command until it has ended."""
-    return await _ask(request, project_id, meter_id, CommandKind.READ, "")
-
-
-@router.post(
-    "/projects/{project_id}/meters/{meter_id}/commands",
-    dependencies=_may(Verb.METER_SWITCH),
-    tags=["commands"],
-    status_code=202,
-)
-async def switch_meter(
-    request: Request, project_id: int, meter_id: int, body: schemas.NewCommand
-) -> schemas.Command:
-    """Disconnect, connect, keep power or restore prepay; ask for the command until it has ended."""
-    return await _ask(request, project_id, meter_id, body.kind, body.reason)
-
-
-@router.post(
-    "/projects/{project_id}/points/{point_id}/credits",
-    dependencies=_may(Verb.CREDIT_ADD),
-    tags=["money"],
-    status_code=201,
-)
-async def add_credit(
-    request: Request,
-    project_id: int,
-    point_id: int,
-    body: schemas.NewCredit,
-    idempotency_key: Annotated[
-        str, Header(min_length=8, max_length=80, description="Chosen once a payment.")
-    ],
-) -> schemas.Credit:
-    """Pay money into the purse a point draws on; the same key pays once."""
-    services, scope = request.app.state.services, request.state.scope
-    person_id = request.state.caller.person_id
-    done = await recharge.add_credit(
-        services.database, project_id, point_id,
-        Minor(from_decimal(body.amount, scope.currency_exponent)), body.channel,
-        f"api:{person_id}:{idempotency_key}", body.reason, person_id, services.clock(),
-    )  # fmt: skip
-    return schemas.Credit(
-        payment_id=done.payment_id,
-        is_new=done.is_new,
-        available=shapes.money(done.available_minor, scope),
-    )
-
-
-async def _ask(
-    request: Request, project_id: int, meter_id: int, kind: CommandKind, reason: str
-) -> schemas.Command:
-    services = request.app.state.services
-    ids = await command.request(
-        services.database, project_id, [meter_id], kind, reason,
-        request.state.caller.person_id, services.clock(),
-    )  # fmt: skip
-    return shapes.command(await monitor.command(services.database, project_id, ids[0]))
+    return shapes.command(await monitor.command(database_of(request), project_id, command_id))
 
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:

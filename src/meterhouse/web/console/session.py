@@ -18,6 +18,7 @@ from meterhouse.web.access import (
     SEED_COOKIE,
     SESSION_COOKIE,
     Permission,
+    peer_of,
 )
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES
@@ -52,13 +53,13 @@ async def sign_in(request: Request) -> Response:
     password = str(form.get("password", ""))[:_PASSWORD_MAX_CHARS]
     back = _inside(str(form.get("next", "")))
     agent = request.headers.get("user-agent", "")
-    token = await request.app.state.gate.sign_in(login, password, agent)
-    if token is None:
+    opened = await request.app.state.gate.sign_in(login, password, agent, peer_of(request))
+    if opened is None:
         _ = words_of(request)
         error = _("User name or password is wrong, or there were too many tries.")
         return _sign_in_form(request, {"next": back, "login": login, "error": error}, 422)
     response = RedirectResponse(back, status_code=303)
-    _set_cookie(request, response, SESSION_COOKIE, token)
+    _set_cookie(request, response, SESSION_COOKIE, opened.token)
     response.delete_cookie(SEED_COOKIE)
     return response
 

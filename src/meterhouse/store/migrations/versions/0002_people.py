@@ -9,6 +9,7 @@ PEOPLE = (
     # Ready roles stand in the code; these are a house's own.
     """create table role (
         name text primary key check (name ~ '^[a-z][a-z0-9_]{1,40}$'),
+        id bigint generated always as identity unique,
         title text not null,
         verbs text[] not null,
         created_by bigint references person (id),
@@ -17,9 +18,9 @@ PEOPLE = (
     """alter table role_grant add constraint role_grant_scope_kind_check
         check (scope_kind in ('platform', 'group', 'project', 'building'))""",
     # A building is one of a project's.
-    "alter table role_grant add column project_id bigint references project (id)",
+    "alter table role_grant add column within_project_id bigint references project (id)",
     """alter table role_grant add constraint role_grant_project_check
-        check ((scope_kind = 'building') = (project_id is not null))""",
+        check ((scope_kind = 'building') = (within_project_id is not null))""",
     "alter table role_grant add column granted_by bigint references person (id)",
     "alter table role_grant add column granted_at timestamptz",
     # Whoever lives here never holds a role, whoever is no staff never has a session.
@@ -29,8 +30,9 @@ PEOPLE = (
     "alter table role_grant alter column person_kind set not null",
     """alter table role_grant add constraint role_grant_holder
         foreign key (person_id, person_kind) references person (id, kind)""",
+    "alter table role_grant add column id bigint generated always as identity unique",
     "create index role_grant_scope on role_grant (scope_kind, scope_id)",
-    "create index role_grant_project on role_grant (project_id) where project_id is not null",
+    "create index role_grant_project on role_grant (within_project_id) where within_project_id is not null",
     "create index project_group_id on project (group_id)",
     "alter table person add column owner_id bigint references person (id)",
     "alter table person add column totp_secret bytea",
@@ -217,7 +219,7 @@ REACH = (
         from project p where p.id in (
             select g.scope_id from role_grant g
                 where g.person_id = $1 and g.scope_kind = 'project'
-            union all select g.project_id from role_grant g
+            union all select g.within_project_id from role_grant g
                 where g.person_id = $1 and g.scope_kind = 'building'
             union all select q.id from role_grant g join project q on q.group_id = g.scope_id
                 where g.person_id = $1 and g.scope_kind = 'group'
@@ -239,8 +241,83 @@ REACH = (
             from point p where p.project_id = project and p.id = point), false) $$""",
 )
 
+# Whatever tells who somebody is stands in this one table and can be erased from it; everything else
+# knows ids. What is not erased is read through the view, which masks it by itself: customers' data
+# (a project's) always, the names of staff and clients (project 0) never.
+PERSONAL = (
+    """create table personal (
+        project_id bigint not null,
+        id bigint generated always as identity,
+        name text,
+        phone text,
+        email text,
+        id_number text,
+        erased_at timestamptz,
+        version integer not null default 1,
+        grams text[] generated always as (array_cat(grams(project_id, name), grams(project_id, phone))) stored,
+        primary key (project_id, id),
+        check (erased_at is null or coalesce(name, phone, email, id_number) is null))""",
+    "create index personal_grams on personal using gin (grams)",
+    "alter table customer add column personal_id bigint",
+    "alter table person add column personal_id bigint",
+    "alter table notice add column customer_id bigint",
+    "create index audit_entry_actor on audit_entry (project_id, actor_id)",
+    "create index command_actor on command (project_id, actor_id) where actor_id is not null",
+    # A name keeps its first character, or that of each of its words: 张**, J*** S***.
+    r"""create function mask_name(name text) returns text language sql immutable parallel safe as $$
+        select regexp_replace(name, '(\S)\S*', case when ascii(name) >= 11904 then '\1**' else '\1***' end, 'g') $$""",
+    """create function mask_phone(phone text) returns text language sql immutable parallel safe as $$
+        select case when length(phone) >= 11 then left(phone, 3) || '****' || right(phone, 4)
+            when length(phone) > 4 then '****' || right(phone, 2) else left('****', length(phone)) end $$""",
+    """create function mask_email(email text) returns text language sql immutable parallel safe as $$
+        select left(email, 1) || left('***', length(email)) || coalesce(substring(email from '@[^@]*$'), '') $$""",
+    """create function mask_id_number(id_number text) returns text language sql immutable parallel safe as $$
+        select case when length(id_number) < 3 then repeat('*', length(id_number))
+            else left(id_number, 1) || repeat('*', length(id_number) - 2) || right(id_number, 1) end $$""",
+    """create view personal_masked with (security_invoker = true) as
+        select project_id, id, case project_id when 0 then name else mask_name(name) end as name,
+            mask_phone(phone) as phone, mask_email(email) as email, mask_id_number(id_number) as id_number,
+            erased_at, version
+        from personal""",
+)
+# As the maintenance role: the owner is bound by the policies too.
+PERSONAL_MOVED = (
+    "update customer set personal_id = nextval('personal_id_seq')",
+    """insert into personal (project_id, id, name, phone, email) overriding system value
+        select project_id, personal_id, name, phone, email from customer""",
+    "update person set personal_id = nextval('personal_id_seq')",
+    """insert into personal (project_id, id, name) overriding system value
+        select 0, personal_id, name from person""",
+    # A notice finds its recipient when it is sent; what was written before named them.
+    """update notice n set customer_id = c.id, text = replace(n.text, c.name, '***')
+        from agreement_point ap
+        join agreement a on (a.project_id, a.id) = (ap.project_id, ap.agreement_id)
+        join customer c on (c.project_id, c.id) = (a.project_id, a.customer_id)
+        where (ap.project_id, ap.point_id) = (n.project_id, n.point_id)
+        and ap.valid_from <= n.created_at and (ap.valid_to is null or ap.valid_to > n.created_at)""",
+)
+PERSONAL_ALONE = (
+    "alter table customer alter column personal_id set not null",
+    """alter table customer add constraint customer_personal foreign key (project_id, personal_id)
+        references personal (project_id, id)""",
+    "alter table customer drop column name, drop column phone, drop column email",
+    "alter table person alter column personal_id set not null",
+    "create unique index person_personal on person (personal_id)",
+    "alter table person drop column name",
+    """alter table notice add constraint notice_customer foreign key (project_id, customer_id)
+        references customer (project_id, id)""",
+    "alter table notice drop column recipient",
+    # A project sees the names of those who acted in it, and of no other staff.
+    """create policy staff on personal for select using (project_id = 0 and exists (
+        select from person n where n.personal_id = personal.id and (
+            exists (select from audit_entry e where e.project_id = any ((select scope_ids())::bigint[])
+                and e.actor_id = n.id)
+            or exists (select from command c where c.project_id = any ((select scope_ids())::bigint[])
+                and c.actor_id = n.id))))""",
+)
+
 SCOPED = (
-    "saved_filter", "audit_entry", "audit_seal", "answer", "task", "task_file", "commissioning",
+    "personal", "saved_filter", "audit_entry", "audit_seal", "answer", "task", "task_file", "commissioning",
     "calendar_day",
 )  # fmt: skip
 APPEND_ONLY = ("audit_entry", "audit_seal", "answer")
@@ -268,19 +345,26 @@ PARTITION = """create or replace function ensure_partition(instant timestamptz) 
 
 def upgrade() -> None:
     """Add the tables, then put scope and rights over them as in the first schema."""
-    for statement in (*PEOPLE, *AUDIT, *TASKS, *PREMISES, *SEARCH, *REACH, PARTITION):
+    for statement in (*PEOPLE, *AUDIT, *TASKS, *PREMISES, *SEARCH, *REACH, *PERSONAL, PARTITION):
         op.execute(statement)
     new = "role, recovery_code, one_time_link, client_key, " + ", ".join(SCOPED)
     op.execute(f"grant all on {new} to meterhouse_maintenance")
     op.execute(f"grant select, insert, update on {new} to meterhouse_app")
     op.execute("grant delete on role, role_grant, recovery_code, saved_filter to meterhouse_app")
     op.execute("grant delete on calendar_day, task_file, answer to meterhouse_app")
-    for function in (
-        "grams(bigint, text)", "building_ids()", "seen_place(bigint, bigint)",
-        "seen_point(bigint, bigint)", "reached(bigint)",
-    ):  # fmt: skip
+    op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
+    op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
+    masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))
+    seen = ("building_ids()", "seen_place(bigint, bigint)", "seen_point(bigint, bigint)")
+    for function in ("grams(bigint, text)", "reached(bigint)", *seen, *masks):
         op.execute(f"revoke execute on function {function} from public")
-        op.execute(f"grant execute on function {function} to meterhouse_app, meterhouse_maintenance")
+        op.execute(
+            f"grant execute on function {function} to meterhouse_app, meterhouse_maintenance"
+        )
+    op.execute("set local role meterhouse_maintenance")
+    for statement in PERSONAL_MOVED:
+        op.execute(statement)
+    op.execute("set local role meterhouse_owner")
     op.execute("alter function reached(bigint) owner to meterhouse_maintenance")
     for table in APPEND_ONLY:
         op.execute(f"revoke update on {table} from meterhouse_app")
@@ -294,3 +378,5 @@ def upgrade() -> None:
         op.execute(
             f"create policy scope on {table} using (project_id = any ((select scope_ids())::bigint[]))"
         )
+    for statement in PERSONAL_ALONE:
+        op.execute(statement)

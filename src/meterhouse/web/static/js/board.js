@@ -26,8 +26,7 @@ function filter() {
   let shown = 0;
   for (const tile of tiles.values()) {
     const matches = (!colour || tile.classList.contains(colour))
-      && (!text || `${tile.children[0].textContent} ${tile.children[1].textContent}`
-        .toLowerCase().includes(text));
+      && (!text || tile.children[0].textContent.toLowerCase().includes(text));
     tile.hidden = !matches;
     shown += matches;
   }

@@ -1,0 +1,80 @@
+"""Who somebody is: the one table of names, phones, addresses and identity numbers.
+
+Owns `personal`, the only table that can be erased, and how others join it. Must never know who may
+look. Whatever shows people reads the view `personal_masked`, where customers are masked by the
+database itself; the few functions here that answer what is behind it are for the flows of
+`personal` and the outbox alone (a test finds any other SQL that names the table).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from meterhouse.store.db import PLATFORM, Connection
+
+STAFF_NAME: Final = "coalesce(staff.name, '')"
+"""The name of who was joined by `staff`; empty when the scope does not let it be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of somebody; None is not known."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    id_number: str | None = None
+
+
+def staff(person_id: str) -> str:
+    """The joins that bring the name of the person whose id this column holds."""
+    return f"""left join person staff_person on staff_person.id = {person_id}
+        left join personal_masked staff
+            on (staff.project_id, staff.id) = ({PLATFORM}, staff_person.personal_id)"""
+
+
+async def insert(connection: Connection, project_id: int, facts: Facts) -> int:
+    """Keep who somebody is; answers the id by which everything else knows them."""
+    made: int = await connection.fetchval(
+        """insert into personal (project_id, name, phone, email, id_number)
+           values ($1, $2, $3, $4, $5) returning id""",
+        project_id, facts.name, facts.phone, facts.email, facts.id_number,
+    )  # fmt: skip
+    return made
+
+
+async def of_customer(
+    connection: Connection, project_id: int, customer_id: int
+) -> asyncpg.Record | None:
+    """name, phone, email, id_number, erased_at, version of a customer, unmasked."""
+    return await connection.fetchrow(
+        """select h.name, h.phone, h.email, h.id_number, h.erased_at, h.version
+           from customer c join personal h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+           where c.project_id = $1 and c.id = $2""",
+        project_id, customer_id,
+    )  # fmt: skip
+
+
+async def erase(connection: Connection, project_id: int, customer_id: int, at: datetime) -> bool:
+    """Overwrite all that is known of a customer, and what was written to them.
+
+    Bookings stay: they know an id that now leads to nobody. False when it was done before.
+    """
+    done = await connection.fetchval(
+        """update personal h set name = null, phone = null, email = null, id_number = null,
+               erased_at = $3, version = h.version + 1
+           from customer c where c.project_id = $1 and c.id = $2
+           and (h.project_id, h.id) = (c.project_id, c.personal_id) and h.erased_at is null
+           returning h.id""",
+        project_id, customer_id, at,
+    )  # fmt: skip
+    await connection.execute(
+        """update notice set subject = '', text = '',
+               state = case state when 'queued' then 'failed' else state end,
+               why = case state when 'queued' then 'erased' else why end
+           where project_id = $1 and customer_id = $2""",
+        project_id, customer_id,
+    )  # fmt: skip
+    return done is not None

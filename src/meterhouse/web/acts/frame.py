@@ -1,0 +1,177 @@
+"""An act is a declaration: verb, address, fields, consequence, flow; the frame does the rest.
+
+Owns what an act is made of, and the two ways to it made from one declaration: an operation of the
+API and a form of the console. Both check the same fields, run the same flow in one transaction
+with its audit entry, and know a repeated request by its key. Must never know a particular act.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic.fields import FieldInfo
+
+from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.act import Doer, Done
+from meterhouse.store.db import Database
+from meterhouse.web.formats import Formats
+from meterhouse.web.services import Services
+from meterhouse.words import N_, Words
+
+REASON_CHARS_MIN: Final = 2
+REASON_CHARS_MAX: Final = 200
+Choices: TypeAlias = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How the console asks for a field.
+
+    Attributes:
+        title: its label, a message id.
+        hint: what to type, or an example; a message id.
+        unit: written behind the field, as in `m²`; a message id.
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag` or `file`.
+        words: for a choice of fixed words: key → message id.
+        choices: for a choice of rows: asks a flow for (key, text).
+    """
+
+    title: str
+    hint: str = ""
+    unit: str = ""
+    kind: str = "text"
+    words: Mapping[str, str] | None = None
+    choices: "Callable[[Doing], Awaitable[Choices]] | None" = None
+
+
+class Form(BaseModel):
+    """What an act asks for. A field's docstring is its description in the API."""
+
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, str_strip_whitespace=True
+    )
+
+
+class NoFields(Form):
+    """An act that asks nothing."""
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+ReasonText = Annotated[
+    str,
+    StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),
+    Ask(N_("Reason")),
+]
+
+Input = TypeVar("Input", bound=Form)
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """An act under way: who does it, where, and with what.
+
+    Attributes:
+        db: inside `run` its transactions are parts of the act's own.
+        doer: who acts, when, with which key.
+        ids: the numbers in the address, by name.
+        scope: the project of the address, None where it names none.
+        granted: the verbs granted there.
+        fmt: how values look there to this reader; None without a project.
+        words: the reader's language.
+        services: the application's.
+    """
+
+    db: Database
+    doer: Doer
+    ids: Mapping[str, int]
+    scope: Reach | None
+    granted: frozenset[str]
+    fmt: Formats | None
+    words: Words
+    services: Services
+
+    @property
+    def project_id(self) -> int:
+        """The project of the address."""
+        return self.ids["project_id"]
+
+    @property
+    def here(self) -> tuple[Reach, Formats]:
+        """The project of the address and how its values look, for acts that always have one."""
+        assert self.scope is not None
+        assert self.fmt is not None
+        return self.scope, self.fmt
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Generic[Input]):
+    """Something a person or a program does.
+
+    Attributes:
+        name: noun and deed, as in `alarm.close`; the audit's word for it.
+        verb: what must be granted.
+        address: below `/api/v1`, as in `/projects/{project_id}/buildings`.
+        title: heading of the form and word on its button; a message id.
+        form: the fields.
+        answer: the shape of the API's answer, None for an empty one (204).
+        run: the flow; its docstring's first line describes the API's operation.
+        method: of the API's operation.
+        consequence: what will happen to whom, said before it is done; a message id.
+        danger: whether its button is red.
+        needs_key: whether a program must send an idempotency key (money and meters).
+        tag: under which the API's document lists it.
+        about: facts of what it is done to, as (message id, text).
+        typed: what the form holds at first, by field; for editing.
+        told: what is said when it is done, as (message id, text); without it the page is loaded
+            anew.
+        then: the page to go to instead of staying.
+        watch: whether `then` is a part that shows progress in the dialog.
+    """
+
+    name: str
+    verb: Verb
+    address: str
+    title: str
+    form: type[Input]
+    answer: type[BaseModel] | None
+    run: Callable[[Doing, Input], Awaitable[Done]]
+    method: str = "POST"
+    consequence: str = ""
+    danger: bool = False
+    needs_key: bool = False
+    tag: str = ""
+    about: Callable[[Doing], Awaitable[Choices]] | None = None
+    typed: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
+    told: Callable[[Doing, Any], Choices] | None = None
+    then: Callable[[Doing, Any], str] | None = None
+    watch: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The deed alone, as in `close`."""
+        return self.name.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def page(self) -> str:
+        """The console's address of its form."""
+        ends = self.address.rstrip("/").endswith("/" + self.slug)
+        return self.address if ends else f"{self.address}/{self.slug}"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of its answer."""
+        if self.answer is None:
+            return 204
+        return 201 if self.method == "POST" else 200
+
+    @property
+    def asks(self) -> dict[str, tuple[FieldInfo, Ask]]:
+        """Its fields with how they are asked for, in order."""
+        found = {}
+        for name, info in self.form.model_fields.items():
+            ask = next((one for one in info.metadata if isinstance(one, Ask)), None)
+            if ask is None:
+                raise TypeError(f"{self.name}: field {name} does not say how it is asked for")
+            found[name] = (info, ask)
+        return found

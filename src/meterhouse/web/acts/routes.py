@@ -1,0 +1,247 @@
+"""From declarations of acts to routes: an operation of the API, a form of the console.
+
+Owns how a request becomes a `Doing`, and what is answered. Must never know a particular act.
+"""
+
+import inspect
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Path, Request
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
+from starlette.datastructures import FormData
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from meterhouse.errors import BadInput, MeterhouseError
+from meterhouse.flows.act import Answered, Doer, Done, Via, perform
+from meterhouse.store.db import Database
+from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
+from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form, NoFields
+from meterhouse.web.pages import formats_of, is_fragment, render, words_of
+from meterhouse.web.problems import field_text
+
+_KEY_FIELD: Final = "key"
+_KEY_CHARS_MIN: Final = 8
+_KEY_CHARS_MAX: Final = 80
+_ID_MAX: Final = 2**63 - 1
+_NUMBERS: Final = re.compile(r"{(\w+)}")
+_TEXT_CHARS_MAX: Final = 20_000
+
+
+class FormKeyMissing(BadInput):
+    """This form is not complete; load it again."""
+
+    code = "form_key_missing"
+
+
+def add_operations(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
+    """The API's operation of each act."""
+    for act in acts:
+        router.add_api_route(
+            act.address,
+            _operation(act),
+            methods=[act.method],
+            dependencies=[Depends(Permission(act.verb))],
+            name=act.name.replace(".", "_"),
+            status_code=act.status,
+            response_model=act.answer,
+            summary=_summary(act),
+            description=inspect.getdoc(act.run),
+            tags=[act.tag],
+        )
+
+
+def add_forms(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
+    """The console's form of each act: GET shows it, POST does it."""
+    for act in acts:
+        may = [Depends(Permission(act.verb))]
+        name = act.name.replace(".", "_")
+        router.add_api_route(
+            act.page, _shower(act), methods=["GET"], dependencies=may, name=f"{name}_form"
+        )
+        router.add_api_route(
+            act.page, _doer(act), methods=["POST"], dependencies=may, name=f"{name}_do"
+        )
+
+
+def doing_of(request: Request, via: Via, key: str = "") -> Doing:
+    """The act this request is, not yet begun."""
+    state, services = request.state, request.app.state.services
+    scope = getattr(state, "scope", None)
+    caller = state.caller
+    return Doing(
+        db=database_of(request),
+        doer=Doer(caller.person_id, via, services.clock(), state.request_id, key),
+        ids={name: number_of(text, name) for name, text in request.path_params.items()},
+        scope=scope,
+        granted=caller.granted(request.path_params),
+        fmt=formats_of(request) if scope else None,
+        words=words_of(request),
+        services=services,
+    )
+
+
+async def do(act: Act[Any], doing: Doing, form: Form) -> Answered:
+    """Run an act's flow in the one transaction with its entry and its answer."""
+
+    async def work(db: Database) -> Done:
+        return await act.run(replace(doing, db=db), form)
+
+    asked = {"ids": dict(doing.ids), "form": form.model_dump(mode="json")}
+    project_ids = [doing.scope.project_id] if doing.scope else []
+    return await perform(
+        doing.db, doing.doer, project_ids, act.name, act.verb, asked, work, act.status
+    )
+
+
+def _summary(act: Act[Any]) -> str:
+    return (inspect.getdoc(act.run) or "").splitlines()[0].rstrip(".")
+
+
+def _operation(act: Act[Any]) -> Callable[..., Any]:
+    """An endpoint whose signature says what the act's address and fields ask for."""
+
+    async def endpoint(request: Request, **given: Any) -> Response:
+        doing = doing_of(request, Via.API, given.get("idempotency_key") or "")
+        answered = await do(act, doing, given.get("body") or NoFields())
+        headers = {} if answered.is_new else {"Idempotent-Replayed": "true"}
+        if act.answer is None:
+            return Response(status_code=act.status, headers=headers)
+        return JSONResponse(answered.answer, act.status, headers)
+
+    parameters = [_parameter("request", Request)]
+    for name in _NUMBERS.findall(act.address):
+        what = name.removesuffix("_id").replace("_", " ")
+        about = Path(ge=1, le=_ID_MAX, description=f"Id of the {what}.", examples=[12])
+        parameters.append(_parameter(name, Annotated[int, about]))
+    if act.form is not NoFields:
+        parameters.append(_parameter("body", act.form))
+    if act.method == "POST":
+        said = Header(
+            min_length=_KEY_CHARS_MIN,
+            max_length=_KEY_CHARS_MAX,
+            description="Chosen once for an act: the same key and request again change nothing.",
+            examples=["3f0c6d1e-7b1d-4c55-9f0e-3a3f2f8a9c11"],
+        )
+        kind = Annotated[str, said] if act.needs_key else Annotated[str | None, said]
+        default = inspect.Parameter.empty if act.needs_key else None
+        parameters.append(_parameter("idempotency_key", kind, default))
+    endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return endpoint
+
+
+def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _shower(act: Act[Any]) -> Callable[..., Any]:
+    async def show(request: Request) -> Response:
+        doing = doing_of(request, Via.CONSOLE)
+        typed = await act.typed(doing) if act.typed else {}
+        given = {name: request.query_params.get(name) for name in act.form.model_fields}
+        known = {name: text for name, text in given.items() if text is not None}
+        return await _form(request, act, doing, {**typed, **known}, secrets.token_hex(16))
+
+    return show
+
+
+def _doer(act: Act[Any]) -> Callable[..., Any]:
+    async def post(request: Request) -> Response:
+        sent = await request.form()
+        key = str(sent.get(_KEY_FIELD, ""))
+        if not key.isalnum() or not _KEY_CHARS_MIN <= len(key) <= _KEY_CHARS_MAX:
+            raise FormKeyMissing
+        doing = doing_of(request, Via.CONSOLE, f"form:{key}")
+        typed = await read_form(act, sent)
+        try:
+            form = act.form.model_validate(typed)
+        except ValidationError as error:
+            wrong = {
+                str(item["loc"][0]) if item["loc"] else "": field_text(doing.words, item)
+                for item in error.errors()
+            }
+            return await _form(request, act, doing, typed, key, wrong)
+        try:
+            answered = await do(act, doing, form)
+        except MeterhouseError as error:
+            if error.http_status >= 500 or error.http_status in (401, 403, 404):
+                raise
+            wrong = {error.field: doing.words.error(error)}
+            return await _form(request, act, doing, typed, key, wrong, error.http_status)
+        return await _after(request, act, doing, answered.answer)
+
+    return post
+
+
+async def read_form(act: Act[Any], sent: FormData) -> dict[str, Any]:
+    """What was typed, by field; an empty optional field counts as not typed."""
+    typed: dict[str, Any] = {}
+    for name, (info, ask) in act.asks.items():
+        if ask.kind == "many":
+            typed[name] = [str(one) for one in sent.getlist(name)]
+        elif ask.kind == "flag":
+            typed[name] = name in sent
+        elif ask.kind == "file":
+            upload = sent.get(name)
+            if upload is not None and not isinstance(upload, str) and upload.filename:
+                typed[name] = await upload.read()
+        else:
+            text = str(sent.get(name, ""))[:_TEXT_CHARS_MAX]
+            if text.strip() or info.is_required():
+                typed[name] = text
+    return typed
+
+
+async def _form(
+    request: Request, act: Act[Any], doing: Doing, typed: Mapping[str, Any], key: str,
+    wrong: Mapping[str, str] | None = None, status: int = 422,
+) -> Response:  # fmt: skip
+    choices: dict[str, Choices] = {}
+    for name, (_, ask) in act.asks.items():
+        choices[name] = await _choices(ask, doing)
+    initial = {name: _initial(info.default) for name, (info, _) in act.asks.items()}
+    facts = {
+        "act": act,
+        "address": request.url.path,
+        "about": await act.about(doing) if act.about else (),
+        "asks": act.asks,
+        "choices": choices,
+        "typed": initial | dict(typed),
+        "key": key,
+        "wrong": wrong or {},
+        "token_field": TOKEN_FIELD,
+        "reason_max": REASON_CHARS_MAX,
+        "has_file": any(ask.kind == "file" for _, ask in act.asks.values()),
+    }
+    template = "act.html" if is_fragment(request) else "act_page.html"
+    return render(request, template, facts, status if wrong else 200)
+
+
+async def _choices(ask: Ask, doing: Doing) -> Choices:
+    if ask.choices is not None:
+        return await ask.choices(doing)
+    return [(key, doing.words(word)) for key, word in (ask.words or {}).items()]
+
+
+def _initial(default: Any) -> Any:
+    return "" if default is None or default is PydanticUndefined else default
+
+
+async def _after(request: Request, act: Act[Any], doing: Doing, answer: Any) -> Response:
+    """Say that it is done, go on to where it is seen, or load the page anew."""
+    part = is_fragment(request)
+    if act.told is not None:
+        facts = {"act": act, "told": act.told(doing, answer)}
+        return render(request, "act_done.html" if part else "act_done_page.html", facts)
+    there = act.then(doing, answer) if act.then else ""
+    if part and act.watch:
+        return RedirectResponse(there, status_code=303)
+    if part:
+        return Response(
+            status_code=204, headers={"HX-Redirect": there} if there else {"HX-Refresh": "true"}
+        )
+    return RedirectResponse(there or request.url.path.rpartition("/")[0], status_code=303)
