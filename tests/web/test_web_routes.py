@@ -3,59 +3,14 @@
 import io
 import re
 
-import httpx
 import openpyxl
 import pytest
 
+from desk import key_in, signed_in, token_in
 from meterhouse.flows.access import ROLES, Verb
-from meterhouse.web.access import LANGUAGE_COOKIE, check_routes
-from meterhouse.web.app import Services, WebSettings, create_app
-from small_site import NOW, PASSWORD
+from meterhouse.web.access import check_routes
 
 API = "/api/v1"
-
-
-@pytest.fixture
-def app(site):
-    return create_app(Services(site.db, lambda: NOW, WebSettings(secure_cookies=False)))
-
-
-@pytest.fixture
-async def client(app):
-    transport = httpx.ASGITransport(app=app)
-    headers = {"Accept-Language": "en"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://desk", headers=headers
-    ) as one:
-        one.cookies.set(LANGUAGE_COOKIE, "en")
-        yield one
-
-
-def token_in(page):
-    return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
-
-
-def key_in(page):
-    return re.search(r'name="key" value="(\w+)"', page.text)[1]
-
-
-async def signed_in(client, login):
-    page = await client.get("/sign-in")
-    form = {"csrf": token_in(page), "login": login, "password": PASSWORD}
-    answer = await client.post("/sign-in", data=form)
-    assert answer.status_code == 303
-    return client
-
-
-@pytest.fixture
-async def manager(client, site):
-    return await signed_in(client, site.manager)
-
-
-@pytest.fixture
-def erp(client, site):
-    client.headers["Authorization"] = f"Bearer {site.key}"
-    return client
 
 
 async def test_board_shows_every_room_and_hides_what_the_filter_leaves_out(manager, site):

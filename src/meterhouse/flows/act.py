@@ -16,7 +16,7 @@ from typing import Any, Final
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows.access import Verb
 from meterhouse.store import audit
-from meterhouse.store.db import PLATFORM, Database, Joined
+from meterhouse.store.db import PLATFORM, Database, Joined, set_scope
 
 ANSWER_LIFE: Final = timedelta(days=7)
 
@@ -58,6 +58,7 @@ class Done:
         before: the facts that changed, as they were; never a name, a phone, a secret.
         after: the same facts, as they are now.
         reason: why, in the person's words.
+        project_id: the project that was made by it, whose first entry this is.
     """
 
     subject: str
@@ -65,6 +66,7 @@ class Done:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     reason: str = ""
+    project_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ async def perform(
                     raise KeyReused
                 return Answered(json.loads(kept["body"]), is_new=False)
         done = await work(Joined(db, connection, scope))
+        if done.project_id is not None:
+            await set_scope(connection, [*scope, done.project_id])
         await audit.write(
-            connection, project_id,
+            connection, done.project_id or project_id,
             audit.Entry(
                 doer.at, doer.actor_id, doer.via, act, verb, done.subject, done.before,
                 done.after, done.reason, doer.request_id,
