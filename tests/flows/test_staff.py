@@ -166,8 +166,8 @@ async def test_a_reset_ends_sessions_and_voids_older_links(house):
     a = house.projects[0]
     wang = await house.add("wang", "cashier", "project", a)
     opened = await signin.sign_in(house.db, "wang", PASSWORD, "", MORNING)
-    first = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
-    second = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
+    first, _ = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
+    second, _ = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
     assert await signin.person_of_link(house.db, first, MORNING) is None
     assert await signin.person_of_link(house.db, second, MORNING + staff.RESET_LIFE) is None
     await signin.set_password(house.db, second, "another long password", MORNING)
@@ -241,7 +241,7 @@ async def test_a_role_without_name_title_or_verbs_is_none(house, name, title, ve
 async def test_a_client_gets_step_up_verbs_by_an_own_role_alone(house):
     a = house.projects[0]
     scope = Scope(PROJECT, a)
-    client_id, key = await client.add(
+    client_id, key, _ = await client.add(
         house.db, house.manager, PROJECT, a, "ERP", "project_manager", scope, 90, MORNING
     )
     found = await access.known_by_key(house.db, key, MORNING)
@@ -257,10 +257,10 @@ async def test_a_client_gets_step_up_verbs_by_an_own_role_alone(house):
 
 async def test_keys_are_several_end_and_are_revoked(house):
     a = house.projects[0]
-    client_id, first = await client.add(
+    client_id, first, _ = await client.add(
         house.db, house.manager, PROJECT, a, "ERP", "read_only", Scope(PROJECT, a), 1, MORNING
     )
-    second = await client.add_key(house.db, house.manager, PROJECT, a, client_id, 365, MORNING)
+    second, _ = await client.add_key(house.db, house.manager, PROJECT, a, client_id, 365, MORNING)
     later = MORNING + timedelta(days=1)
     assert await access.known_by_key(house.db, first, later - timedelta(seconds=1)) is not None
     assert await access.known_by_key(house.db, first, later) is None

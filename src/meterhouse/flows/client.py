@@ -28,8 +28,8 @@ class NameMissing(BadInput):
 async def add(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, name: str, role: str, scope: Scope,
     days: int, at: datetime,
-) -> tuple[int, str]:  # fmt: skip
-    """A client of the doer's with one role; answers its id and its first key, shown this once.
+) -> tuple[int, str, datetime]:  # fmt: skip
+    """A client of the doer's with one role; answers its id, its first key and when that ends.
 
     Raises:
         NameMissing: it has no name.
@@ -46,14 +46,14 @@ async def add(
         await staff.give_new(
             connection, doer_id, kind, place_id, person_id, "client", role, scope, at
         )
-        return person_id, await _new_key(connection, person_id, doer_id, days, at)
+        return person_id, *await _new_key(connection, person_id, doer_id, days, at)
 
 
 async def add_key(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, client_id: int, days: int,
     at: datetime,
-) -> str:  # fmt: skip
-    """Another key, to take the place of one; shown this once.
+) -> tuple[str, datetime]:  # fmt: skip
+    """Another key, to take the place of one, and when it ends.
 
     Raises:
         Conflict: it has `LIVE_KEYS_MAX` already.
@@ -90,7 +90,7 @@ async def keys(
 
 async def _new_key(
     connection: Connection, client_id: int, doer_id: int, days: int, at: datetime
-) -> str:
+) -> tuple[str, datetime]:
     if not 1 <= days <= KEY_DAYS_MAX:
         raise OutOfRange("days", days, 1, KEY_DAYS_MAX)
     key = f"{KEY_MARK}{passwords.new_token()}"
@@ -98,4 +98,4 @@ async def _new_key(
         connection, client_id, passwords.digest(key), hint_of(key), doer_id, at,
         at + timedelta(days=days),
     )  # fmt: skip
-    return key
+    return key, at + timedelta(days=days)

@@ -33,13 +33,14 @@ async def own_roles(db: Database) -> list[Any]:
 
 
 async def put(
-    db: Database, doer_id: int, name: str, title: str, verbs: Collection[str], at: datetime
+    db: Database, doer_id: int, name: str, title: str, verbs: Collection[str], at: datetime,
+    is_new: bool = False,
 ) -> tuple[int, Sequence[str]]:
     """Make a role, or replace its title and verbs; answers its id and the verbs it had before.
 
     Raises:
         RoleUnusable: name, title or verbs are none.
-        Conflict: it is a ready role's name.
+        Conflict: it is a ready role's name, or with `is_new` that of any.
         BeyondYours: it has, or is to have, a verb that the doer lacks on the platform.
     """
     title, wanted = title.strip(), frozenset(verbs)
@@ -52,6 +53,8 @@ async def put(
         await people.lock_grants(connection)
         known = await doer_of(connection, doer_id)
         before = await people.get_role(connection, name=name)
+        if is_new and before is not None:
+            raise Conflict(f"role {name}", "there is one already")
         had: Sequence[str] = before["verbs"] if before else ()
         if not wanted | frozenset(had) & frozenset(Verb) <= known.platform:
             raise BeyondYours

@@ -6,7 +6,7 @@ sign-in; nobody takes away their own last right to look after a place; and the p
 keeps an administrator. Must never know an address or a form.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -136,7 +136,8 @@ async def members(
             connection, person_kind, realm.group_id, realm.project_ids
         )
         given = await people.grants_of(connection, [row["id"] for row in rows])
-        names = await _names(connection, known, given)
+        scopes = {_scope(row) for rows in given.values() for row in rows}
+        names = await _names(connection, known, scopes)
     return [
         Member(row, [_grant(one, realm, names) for one in given[row["id"]] if _shows(one, realm)])
         for row in rows
@@ -152,6 +153,26 @@ async def member(
         if one.row["id"] == person_id:
             return one
     raise NotFound("Person", person_id)
+
+
+async def places(
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int
+) -> list[tuple[Scope, str]]:
+    """Where roles may be granted from a realm, widest first, each with its name."""
+    async with db.transaction([PLATFORM]) as connection:
+        known = await doer_of(connection, doer_id)
+        realm = await realm_of(connection, known, kind, place_id)
+        found = [Scope(ScopeKind.PROJECT, project_id) for project_id in realm.project_ids]
+        if kind is ScopeKind.PLATFORM:
+            groups = sorted({one.group_id for one in known.reaches})
+            found = [Scope(ScopeKind.GROUP, group_id) for group_id in groups] + found
+        if kind is not ScopeKind.PROJECT:
+            found.insert(0, realm.whole)
+        else:
+            inside = await people.buildings_of(connection, place_id)
+            found += [Scope(ScopeKind.BUILDING, one, place_id) for one in inside]
+        names = await _names(connection, known, found)
+    return [(scope, names.get(scope, "")) for scope in found]
 
 
 async def invite(
@@ -249,8 +270,10 @@ async def set_disabled(
 
 async def new_link(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int, at: datetime
-) -> str:
-    """The token of a link by which somebody chooses a new password; older ones are void.
+) -> tuple[str, datetime]:
+    """The token of a link by which somebody chooses a new password, and when it ends.
+
+    Older links are void.
 
     Raises:
         BeyondYours: they hold more than the doer, or are the doer.
@@ -259,11 +282,12 @@ async def new_link(
     async with db.transaction([PLATFORM]) as connection:
         row = await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
         is_reset = row["password_hash"] is not None
+        expires_at = at + (RESET_LIFE if is_reset else INVITATION_LIFE)
         await credentials.insert_link(
             connection, passwords.digest(token), person_id, "reset" if is_reset else "invitation",
-            doer_id, at, at + (RESET_LIFE if is_reset else INVITATION_LIFE),
+            doer_id, at, expires_at,
         )  # fmt: skip
-    return token
+    return token, expires_at
 
 
 async def end_sessions(
@@ -395,10 +419,9 @@ def _grant(row: Any, realm: Realm, names: Mapping[Scope, str]) -> Grant:
 
 
 async def _names(
-    connection: Connection, known: Known, given: Mapping[int, Sequence[Any]]
+    connection: Connection, known: Known, scopes: Collection[Scope]
 ) -> dict[Scope, str]:
-    """What the scopes of grants are called, as far as the doer sees them."""
-    scopes = {_scope(row) for rows in given.values() for row in rows}
+    """What scopes are called, as far as the doer sees them; the platform has no name."""
     projects = {one.project_id: one.name for one in known.reaches}
     group_ids = [one.id for one in scopes if one.kind is ScopeKind.GROUP]
     groups = await people.group_names(connection, group_ids)

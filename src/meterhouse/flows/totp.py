@@ -61,9 +61,17 @@ async def enrol(db: Database, person_id: int, secret_key: bytes, issuer: str) ->
         secret = pyotp.random_base32()
         sealed = _seal(secret, person_id, secret_key)
         await people.set_totp(connection, person_id, sealed, None, 0)
-    return Enrolment(
-        secret, pyotp.TOTP(secret).provisioning_uri(name=person["login"], issuer_name=issuer)
-    )
+    return _enrolment(secret, person, issuer)
+
+
+async def waiting(db: Database, person_id: int, secret_key: bytes, issuer: str) -> Enrolment | None:
+    """The secret that waits for its first code, to be shown again; None when none does."""
+    async with db.transaction([PLATFORM]) as connection:
+        person = await _person(connection, person_id)
+    if person["totp_secret"] is None or person["totp_from"] is not None:
+        return None
+    secret = _unseal(person["totp_secret"], person_id, secret_key)
+    return None if secret is None else _enrolment(secret, person, issuer)
 
 
 async def confirm(
@@ -118,6 +126,11 @@ async def spend(
         return await people.spend_step(connection, person["id"], step)
     recovery = _recovery_digest(person["id"], code)
     return await people.spend_recovery(connection, person["id"], recovery, at)
+
+
+def _enrolment(secret: str, person: Any, issuer: str) -> Enrolment:
+    codes = pyotp.TOTP(secret)
+    return Enrolment(secret, codes.provisioning_uri(name=person["login"], issuer_name=issuer))
 
 
 async def _person(connection: Connection, person_id: int) -> Any:

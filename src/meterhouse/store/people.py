@@ -4,7 +4,8 @@ Owns who exists and what they were given. Must never see a password, a key or a 
 hashes come in, hashes go out. These rows belong to no project; who may see which is decided above.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -242,22 +243,37 @@ async def is_building(connection: Connection, project_id: int, building_id: int)
     return bool(await building_names(connection, [project_id], [building_id]))
 
 
+async def buildings_of(connection: Connection, project_id: int) -> list[int]:
+    """Ids of a project's buildings, in order; the project need not be in the scope."""
+    async with _peeking(connection, [project_id]):
+        rows = await connection.fetch(
+            """select id from place where project_id = $1 and kind = 'building'
+               order by sort, name, id""",
+            project_id,
+        )
+    return [row["id"] for row in rows]
+
+
 async def building_names(
     connection: Connection, project_ids: Sequence[int], building_ids: Sequence[int]
 ) -> dict[tuple[int, int], str]:
-    """Names of buildings of these projects, by project and id.
+    """Names of buildings of these projects, by project and id."""
+    async with _peeking(connection, project_ids):
+        rows = await connection.fetch(
+            """select project_id, id, name from place where project_id = any($1::int8[])
+               and id = any($2::int8[]) and kind = 'building'""",
+            list(project_ids), list(building_ids),
+        )  # fmt: skip
+    return {(row["project_id"], row["id"]): row["name"] for row in rows}
 
-    The scope is opened for this one question and closed again.
-    """
+
+@asynccontextmanager
+async def _peeking(connection: Connection, project_ids: Sequence[int]) -> AsyncIterator[None]:
+    """Open the scope for one question and close it again; who may ask is decided above."""
     kept: str = await connection.fetchval("select current_setting('meterhouse.scope', true)")
     await set_scope(connection, project_ids)
-    rows = await connection.fetch(
-        """select project_id, id, name from place where project_id = any($1::int8[])
-           and id = any($2::int8[]) and kind = 'building'""",
-        list(project_ids), list(building_ids),
-    )  # fmt: skip
+    yield
     await set_scope(connection, [int(one) for one in (kept or "").split(",") if one])
-    return {(row["project_id"], row["id"]): row["name"] for row in rows}
 
 
 async def roles(connection: Connection) -> list[asyncpg.Record]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.responses import Response
 from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
@@ -137,6 +138,11 @@ class Gate(Protocol):
     async def sign_out(self, token: str) -> None:
         """End a session."""
 
+    async def enter_code(
+        self, token: str, code: str, agent: str, peer: str
+    ) -> SignedIn | None:
+        """The session behind the second step, or None. Raises `NotFound` when it is too late."""
+
     async def prove(self, caller: Caller, token: str, proof: str) -> str | None:
         """A session's next token when its person proves anew who they are, or None."""
 
@@ -218,6 +224,14 @@ def peer_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def cookie(request: Request, name: str, text: str, max_age_s: int | None = None) -> str:
+    """A cookie that only we may read, as a header says it."""
+    secure = request.app.state.services.settings.secure_cookies
+    response = Response()
+    response.set_cookie(name, text, max_age_s, httponly=True, samesite="lax", secure=secure)
+    return response.headers["set-cookie"]
+
+
 async def check_proof(request: Request) -> None:
     """Let pass who has proved lately who they are, or does so with this very form.
 
@@ -232,14 +246,17 @@ async def check_proof(request: Request) -> None:
     at: datetime = request.app.state.services.clock()
     if caller.proved_at is not None and at < caller.proved_at + PROOF_LIFE:
         return
-    proof = str((await request.form()).get(PROOF_FIELD, ""))
+    sent = await request.form()
+    request.state.typed = [(key, text) for key, text in sent.multi_items() if isinstance(text, str)]
+    proof = str(sent.get(PROOF_FIELD, ""))
     if not proof:
         raise ProofNeeded
     gate: Gate = request.app.state.gate
     fresh = await gate.prove(caller, request.cookies.get(SESSION_COOKIE, ""), proof)
     if fresh is None:
         raise ProofWrong
-    request.state.fresh_session = fresh
+    set_cookie = cookie(request, SESSION_COOKIE, fresh)
+    request.state.set_cookies = [*getattr(request.state, "set_cookies", ()), set_cookie]
 
 
 def form_token(request: Request) -> str:

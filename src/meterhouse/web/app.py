@@ -13,15 +13,17 @@ from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import lists, room, rooms, session
+from meterhouse.web.console import account, lists, room, rooms, session, staff
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import Shield
+from meterhouse.web.throttle import Throttle
 
 __all__ = ["Services", "WebSettings", "create_app"]
 
@@ -50,6 +52,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
     app.state.boards = Boards()
+    app.state.throttle = Throttle()
     app.state.environment = make_environment()
     app.add_middleware(
         GZipMiddleware,
@@ -64,10 +67,14 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
     add_operations(operations, ACTS)
-    for router in (session.router, rooms.router, room.router, forms, lists.router):
+    for router in (
+        session.router, account.router, rooms.router, room.router, staff.router, forms,
+        lists.router,
+    ):  # fmt: skip
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

@@ -36,6 +36,14 @@ class FlowGate:
         """End a session."""
         await signin.sign_out(self._database, token)
 
+    async def enter_code(
+        self, token: str, code: str, agent: str, peer: str
+    ) -> SignedIn | None:
+        """The session behind the second step, or None. Raises `NotFound` when it is too late."""
+        return await signin.enter_code(
+            self._database, token, code, self._secret_key, agent, self._clock(), peer
+        )
+
     async def prove(self, caller: Caller, token: str, proof: str) -> str | None:
         """The session's next token, or None."""
         if caller.person_id is None or caller.session_id is None:

@@ -71,6 +71,8 @@ class Shield:
                 for name, text in _HEADERS.items():
                     headers.setdefault(name, text)
                 headers["X-Request-ID"] = request_id
+                for set_cookie in scope["state"].get("set_cookies", ()):
+                    headers.append("Set-Cookie", set_cookie)
                 # Pages and answers belong to one person; only static files may be shared.
                 headers.setdefault("Cache-Control", "private, no-store")
                 if self.secure:

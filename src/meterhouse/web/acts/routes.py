@@ -82,6 +82,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
         fmt=formats_of(request) if scope else None,
         words=words_of(request),
         services=services,
+        origin=str(request.base_url).rstrip("/"),
     )
 
 
@@ -111,7 +112,7 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
         headers = {} if answered.is_new else {"Idempotent-Replayed": "true"}
         if act.answer is None:
             return Response(status_code=act.status, headers=headers)
-        return JSONResponse(answered.answer, act.status, headers)
+        return JSONResponse({**answered.answer, **doing.once}, act.status, headers)
 
     parameters = [_parameter("request", Request)]
     for name in _NUMBERS.findall(act.address):
