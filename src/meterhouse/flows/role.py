@@ -33,7 +33,12 @@ async def own_roles(db: Database) -> list[Any]:
 
 
 async def put(
-    db: Database, doer_id: int, name: str, title: str, verbs: Collection[str], at: datetime,
+    db: Database,
+    doer_id: int,
+    name: str,
+    title: str,
+    verbs: Collection[str],
+    at: datetime,
     is_new: bool = False,
 ) -> tuple[int, Sequence[str]]:
     """Make a role, or replace its title and verbs; answers its id and the verbs it had before.

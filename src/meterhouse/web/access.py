@@ -138,9 +138,7 @@ class Gate(Protocol):
     async def sign_out(self, token: str) -> None:
         """End a session."""
 
-    async def enter_code(
-        self, token: str, code: str, agent: str, peer: str
-    ) -> SignedIn | None:
+    async def enter_code(self, token: str, code: str, agent: str, peer: str) -> SignedIn | None:
         """The session behind the second step, or None. Raises `NotFound` when it is too late."""
 
     async def prove(self, caller: Caller, token: str, proof: str) -> str | None:

@@ -36,9 +36,7 @@ class FlowGate:
         """End a session."""
         await signin.sign_out(self._database, token)
 
-    async def enter_code(
-        self, token: str, code: str, agent: str, peer: str
-    ) -> SignedIn | None:
+    async def enter_code(self, token: str, code: str, agent: str, peer: str) -> SignedIn | None:
         """The session behind the second step, or None. Raises `NotFound` when it is too late."""
         return await signin.enter_code(
             self._database, token, code, self._secret_key, agent, self._clock(), peer

@@ -176,7 +176,7 @@ async def _reset(doing: Doing, _: NoFields) -> Done:
     return Done(f"person:{person_id}", answer.model_dump(mode="json", exclude={"link"}))
 
 
-def _told_link(doing: Doing, answer: Any) -> Choices:
+def _told_link(doing: Doing, _: Any) -> Choices:
     link = doing.once.get("link") or doing.words(N_("It was shown once and is not shown again."))
     return ((INVITED, doing.words(N_("by this link, which works once"))), (N_("Link"), link))
 
@@ -204,9 +204,7 @@ async def _add_client(doing: Doing, form: NewClient) -> Done:
     doing.once["key"] = key
     answer = people.KeyMade(client_id=client_id, expires_at=expires_at)
     after = {"role": form.role, "place": form.place, "days": form.days}
-    return Done(
-        f"person:{client_id}", answer.model_dump(mode="json", exclude={"key"}), after=after
-    )
+    return Done(f"person:{client_id}", answer.model_dump(mode="json", exclude={"key"}), after=after)
 
 
 async def _add_key(doing: Doing, form: NewKey) -> Done:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request
 
 from meterhouse.flows import client, role, staff
-from meterhouse.flows.access import Verb
+from meterhouse.flows.access import ScopeKind, Verb
+from meterhouse.store.db import Database
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.staff import REALMS, Realm, where
 from meterhouse.web.api import people
@@ -20,7 +21,7 @@ PersonId = Annotated[int, Path(ge=1, le=_ID_MAX, description="Id of the person."
 ClientId = Annotated[int, Path(ge=1, le=_ID_MAX, description="Id of the client.", examples=[12])]
 
 
-def _realm(request: Request) -> tuple[Any, ...]:
+def _realm(request: Request) -> tuple[Database, int, ScopeKind, int]:
     person_id = request.state.caller.person_id
     return (database_of(request), person_id, *where(request.path_params))
 

@@ -92,7 +92,9 @@ async def enter_code(request: Request) -> Response:
         return RedirectResponse(f"/sign-in?{urlencode({'next': back})}", status_code=303)
     if opened is None:
         throttle.note_failure(peer_of(request), at)
-        error = words_of(request)(N_("That is no code that counts now, or there were too many tries."))
+        error = words_of(request)(
+            N_("That is no code that counts now, or there were too many tries.")
+        )
         return render(request, "code.html", {"next": back, "error": error}, 422)
     return _opened(request, back, opened.token)
 
