@@ -103,7 +103,7 @@ def _scope(place: str, doing: Doing) -> Scope:
 class Invitation(Form):
     """Somebody who is to work here."""
 
-    name: Annotated[Name, Ask(N_("Name"))] = Field(examples=["Wang Fang"])
+    name: Annotated[Name, Ask(N_("Full name"))] = Field(examples=["Wang Fang"])
     """Their name."""
     login: Annotated[
         str, StringConstraints(min_length=2, max_length=100),

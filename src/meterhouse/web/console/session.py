@@ -146,7 +146,7 @@ async def _password_form(request: Request, token: str, error: str = "") -> Respo
     """The form of a link, or that the link is worth nothing any more."""
     services = request.app.state.services
     person = await signin.person_of_link(services.database, token, services.clock())
-    facts = {"token": token, "login": person and person["login"], "error": error,
+    facts = {"link": token, "login": person and person["login"], "error": error,
              "password_min": PASSWORD_CHARS_MIN}  # fmt: skip
     status = 404 if person is None else 422 if error else 200
     return _seeded(request, "set_password.html", facts, status)
