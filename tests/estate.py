@@ -102,9 +102,7 @@ class Estate:
 def caller_of(known: Known) -> Caller:
     """As the gate makes it, proved a moment ago."""
     reaches = {reach.project_id: reach for reach in known.reaches}
-    return Caller(
-        known.person_id, known.name, "en", reaches, known.groups, known.platform, 1, NOW
-    )
+    return Caller(known.person_id, known.name, "en", reaches, known.groups, known.platform, 1, NOW)
 
 
 class Doors:
@@ -161,10 +159,9 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     admin = estate.callers["platform_administrator", "platform"]
     assert admin.person_id is not None
     verbs = ["session.own", "room.read"]
-    (erp,) = [
-        one for one in await staff.members(site.db, admin.person_id, PROJECT, site.project_id, CLIENT)
-        if one.row["login"] == "erp"
-    ]  # fmt: skip
+    here = (PROJECT, site.project_id, CLIENT)
+    clients = await staff.members(site.db, admin.person_id, *here)
+    (erp,) = [one for one in clients if one.row["login"] == "erp"]
     estate.client_grant_id = erp.grants[0].id
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)
     ids |= {"role_id": made, "group_id": group_id, "building_id": first}
@@ -176,5 +173,3 @@ async def _buildings(site: Site) -> tuple[int, int]:
         rows = await connection.fetch("select id from place where kind = 'building' order by id")
     first, second = (row["id"] for row in rows)
     return first, second
-
-

@@ -1,7 +1,6 @@
 """One's own account at the console, the second step, and proving oneself before a weighty act."""
 
 import re
-from datetime import timedelta
 
 import httpx
 import pyotp
@@ -12,7 +11,6 @@ from meterhouse.flows import access, staff
 from meterhouse.flows.access import ScopeKind
 from meterhouse.web.access import LANGUAGE_COOKIE, SESSION_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app
-from meterhouse.web.throttle import TRIES_AT_ONCE, Throttle, TooManyTries
 from premises import Clock
 from small_site import NOW, PASSWORD
 
@@ -182,14 +180,3 @@ async def test_a_disabled_person_and_an_unknown_link_learn_nothing(desk, site, c
         texts.add(re.sub(r"[0-9a-f]{16,}", "#", answer.text).replace(login, "?"))
     assert len(texts) == 1
     assert (await desk().get("/set-password?token=none")).status_code == 404
-
-
-def test_an_address_that_tries_too_often_waits(clock):
-    throttle = Throttle()
-    for _ in range(TRIES_AT_ONCE):
-        throttle.check("1.2.3.4", clock())
-        throttle.note_failure("1.2.3.4", clock())
-    with pytest.raises(TooManyTries):
-        throttle.check("1.2.3.4", clock())
-    throttle.check("1.2.3.5", clock())
-    throttle.check("1.2.3.4", clock() + timedelta(seconds=10))

@@ -183,7 +183,7 @@ async def test_every_role_may_what_its_table_says_and_nothing_else(desk, scope):
 
 async def compare(desk, who, ids, **how):
     """Operations that tell somebody else's rows from absent ones, or show anything of them."""
-    absent = ids | {name: ABSENT_ID for name in names_of_rows(ids)}
+    absent = ids | dict.fromkeys(names_of_rows(ids), ABSENT_ID)
     for method, path, verb in desk.operations:
         if verb is None or verb is Verb.SESSION_OWN or "{project_id}" not in path:
             continue

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from meterhouse.errors import NotFound
 from meterhouse.flows import passwords
 from meterhouse.store import credentials, people
 from meterhouse.store.db import PLATFORM, Connection, Database
@@ -230,6 +231,15 @@ async def reset_password(db: Database, login: str, password: str) -> bool:
         await people.set_totp(connection, person["id"], None, None, 0)
         await people.set_recovery(connection, person["id"], [])
         return True
+
+
+async def id_of_login(db: Database, login: str) -> int:
+    """The person of a login. Raises `NotFound`."""
+    async with db.transaction(()) as connection:
+        person = await people.person_of_login(connection, login)
+    if person is None:
+        raise NotFound("person", login)
+    return int(person["id"])
 
 
 async def has_staff(db: Database) -> bool:

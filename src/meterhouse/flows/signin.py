@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import passwords, totp
-from meterhouse.flows.access import SESSION_IDLE, SESSION_LIFE
-from meterhouse.store import credentials, people
-from meterhouse.store.db import PLATFORM, Database
+from meterhouse.flows.access import SESSION_IDLE, SESSION_LIFE, Verb
+from meterhouse.store import audit, credentials, people
+from meterhouse.store.audit import Entry
+from meterhouse.store.db import PLATFORM, Connection, Database
 
 TRIES_FREE: Final = 5
 TRY_WAIT: Final = timedelta(seconds=30)
@@ -52,6 +53,7 @@ async def sign_in(
             return None
         if not (known and right and person["password_hash"] == stored):
             await people.note_try(connection, person["id"], person["failed_count"] + 1, at)
+            await _note(connection, "session.refuse", person["id"], None, at)
             return None
         awaits_code = person["totp_from"] is not None
         if not awaits_code:
@@ -63,6 +65,8 @@ async def sign_in(
             connection, passwords.digest(token), person["id"], agent[:_AGENT_CHARS_MAX], peer, at,
             at + life, awaits_code,
         )  # fmt: skip
+        if not awaits_code:
+            await _note(connection, "session.begin", person["id"], person["id"], at)
         return SignedIn(token, awaits_code)
 
 
@@ -86,6 +90,7 @@ async def enter_code(
             return None
         if not await totp.spend(connection, person, code, secret_key, at):
             await people.note_try(connection, person["id"], person["failed_count"] + 1, at)
+            await _note(connection, "session.refuse", person["id"], None, at)
             return None
         await people.note_try(connection, person["id"], 0, at)
         await credentials.delete_session(connection, passwords.digest(token))
@@ -94,6 +99,7 @@ async def enter_code(
             connection, passwords.digest(fresh), person["id"], agent[:_AGENT_CHARS_MAX], peer, at,
             at + SESSION_LIFE, False,
         )  # fmt: skip
+        await _note(connection, "session.begin", person["id"], person["id"], at)
         return SignedIn(fresh)
 
 
@@ -127,10 +133,12 @@ async def prove(
         return fresh
 
 
-async def sign_out(db: Database, token: str) -> None:
+async def sign_out(db: Database, token: str, at: datetime) -> None:
     """End a session."""
     async with db.transaction([PLATFORM]) as connection:
-        await credentials.delete_session(connection, passwords.digest(token))
+        person_id = await credentials.delete_session(connection, passwords.digest(token))
+        if person_id is not None:
+            await _note(connection, "session.end", person_id, person_id, at)
 
 
 async def sessions(db: Database, person_id: int, at: datetime) -> list[Any]:
@@ -208,6 +216,14 @@ async def set_language(db: Database, person_id: int, language: str) -> None:
     """Remember which language a person reads."""
     async with db.transaction([PLATFORM]) as connection:
         await people.set_language(connection, person_id, language)
+
+
+async def _note(
+    connection: Connection, act: str, person_id: int, actor_id: int | None, at: datetime
+) -> None:
+    """An entry about a session; whoever was refused has not shown who they are."""
+    entry = Entry(at, actor_id, "console", act, Verb.SESSION_OWN, f"person:{person_id}")
+    await audit.write(connection, PLATFORM, entry)
 
 
 def _new_token() -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from meterhouse.errors import MeterhouseError
+from meterhouse.errors import BadInput, MeterhouseError
 
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -72,6 +72,12 @@ class DatabaseBusy(MeterhouseError):
     http_status = 503
 
 
+class Unstorable(BadInput):
+    """A text holds a character that cannot be kept."""
+
+    code = "unstorable"
+
+
 class ScopeWidened(MeterhouseError):
     """A part of a transaction asked for projects {asked}, which the whole may not see."""
 
@@ -110,6 +116,8 @@ class Address:
             "application_name": "meterhouse",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
             "lock_timeout": str(LOCK_TIMEOUT_MS),
+            # A list and what it names; beyond it tables are joined in the order written.
+            "join_collapse_limit": "12",
         }
         if role is not None and not self.login_roles:
             settings["role"] = role
@@ -153,6 +161,14 @@ class Database:
         narrowed.building_ids = building_ids
         return narrowed
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many connections are in use, are open and idle, and may be open at most."""
+        if self._pool is None:
+            return 0, 0, self._size
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle, self._size
+
     @asynccontextmanager
     async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
         """One transaction that sees these projects and nothing else.
@@ -171,6 +187,8 @@ class Database:
             if isinstance(error, ValueError):
                 raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
+        except asyncpg.CharacterNotInRepertoireError as error:
+            raise Unstorable from error
         except BUSY as error:
             raise DatabaseBusy(why=str(error)) from error
 

@@ -24,6 +24,7 @@ from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows.access import STEP_UP, Reach, Verb
 from meterhouse.flows.signin import PROOF_LIFE, SignedIn
 from meterhouse.store.db import Database
+from meterhouse.web.limits import Limits
 from meterhouse.words import N_
 
 SESSION_COOKIE: Final = "meterhouse_session"
@@ -199,12 +200,18 @@ async def _session_caller(request: Request) -> Caller:
 
 
 async def _key_caller(request: Request) -> Caller:
+    """The client of the key, counted against what it may ask; a dead key against its address."""
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     gate: Gate = request.app.state.gate
+    limits: Limits = request.app.state.limits
+    at, address = request.app.state.services.clock(), address_of(request)
     known = kind.lower() == "bearer" and key
     caller = await gate.caller_of_key(key.strip()) if known else None
     if caller is None:
+        request.state.allowance = limits.stranger(address, at)
         raise NotSignedIn
+    changes = request.method not in _SAFE_METHODS
+    request.state.allowance = limits.client(caller.person_id, at, changes=changes)
     return caller
 
 
@@ -215,11 +222,6 @@ def database_of(request: Request) -> Database:
     if scope is None or scope.building_ids is None:
         return database
     return database.within(scope.building_ids)
-
-
-def peer_of(request: Request) -> str:
-    """The address a request came from."""
-    return request.client.host if request.client else ""
 
 
 def cookie(request: Request, name: str, text: str, max_age_s: int | None = None) -> str:
@@ -255,6 +257,11 @@ async def check_proof(request: Request) -> None:
         raise ProofWrong
     set_cookie = cookie(request, SESSION_COOKIE, fresh)
     request.state.set_cookies = [*getattr(request.state, "set_cookies", ()), set_cookie]
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; the proxy in front says so where there is one."""
+    return request.client.host if request.client else ""
 
 
 def form_token(request: Request) -> str:

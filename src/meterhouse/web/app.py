@@ -4,28 +4,32 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from meterhouse.web import problems
+from meterhouse.store.db import Address, Database
+from meterhouse.units import EPOCH
+from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import v1
+from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import account, lists, room, rooms, session, staff
+from meterhouse.web.console import account, lists, platform, room, rooms, session, staff
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
+from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
+from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
-from meterhouse.web.shield import Shield
-from meterhouse.web.throttle import Throttle
+from meterhouse.web.shield import BodyLimit, Shield
 
-__all__ = ["Services", "WebSettings", "create_app"]
+__all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -46,20 +50,25 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
+    settings = services.settings
+    app.state.limits = Limits(
+        settings.requests_a_minute, settings.changes_a_minute,
+        settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
+    )  # fmt: skip
     app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
     app.state.boards = Boards()
-    app.state.throttle = Throttle()
     app.state.environment = make_environment()
+    app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1024,
         compresslevel=_GZIP_LEVEL,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
     )
+    app.add_middleware(Observer)
     app.add_middleware(
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
@@ -67,10 +76,18 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
     add_operations(operations, ACTS)
-    for router in (
-        session.router, account.router, rooms.router, room.router, staff.router, forms,
+    pages = (
+        health.router,
+        session.router,
+        account.router,
+        rooms.router,
+        room.router,
+        staff.router,
+        forms,
         lists.router,
-    ):  # fmt: skip
+        platform.router,
+    )
+    for router in pages:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
@@ -79,3 +96,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     problems.install(app)
     check_routes(app)
     return app
+
+
+def contract_alone() -> dict[str, Any]:
+    """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
+    return contract(create_app(Services(Database(Address()), lambda: EPOCH)))

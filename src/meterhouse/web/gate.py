@@ -34,7 +34,7 @@ class FlowGate:
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
-        await signin.sign_out(self._database, token)
+        await signin.sign_out(self._database, token, self._clock())
 
     async def enter_code(self, token: str, code: str, agent: str, peer: str) -> SignedIn | None:
         """The session behind the second step, or None. Raises `NotFound` when it is too late."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
+from meterhouse.flows.act import Via
+from meterhouse.flows.personal import Fact
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -46,6 +48,13 @@ class NoticeState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
+
+
+class Sealed(StrEnum):
+    """Whether an entry of the audit is under a seal."""
+
+    SEALED = "sealed"
+    OPEN = "open"
 
 
 class Source(IntEnum):
@@ -169,6 +178,19 @@ NOTICE_STATE: Final = {
     NoticeState.SENT: N_("Sent"),
     NoticeState.FAILED: N_("Failed"),
 }
+SEALED: Final = {Sealed.SEALED: N_("Sealed"), Sealed.OPEN: N_("Not sealed yet")}
+VIA: Final = {
+    Via.CONSOLE: N_("Web console"),
+    Via.API: N_("API"),
+    Via.CLI: N_("Command line"),
+    Via.SYSTEM: N_("Automatic"),
+}
+FACT: Final = {
+    Fact.NAME: N_("Name"),
+    Fact.PHONE: N_("Phone"),
+    Fact.EMAIL: N_("E-mail"),
+    Fact.ID_NUMBER: N_("Identity number"),
+}
 NOTICE_CLASS: Final = {
     NoticeState.QUEUED: "busy",
     NoticeState.SENT: "ok",
@@ -234,6 +256,9 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ONLINE,
     DIRECTION,
     NOTICE_STATE,
+    SEALED,
+    VIA,
+    FACT,
     SOURCE,
 )
 _MESSAGES: Final = {
@@ -294,6 +319,7 @@ MENU: Final = (
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
     MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
     MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
+    MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 
 UNIT: Final = {

@@ -1,21 +1,34 @@
-"""The lists there are: alarms, meters, gateways, notices, commands, readings — as declarations.
+"""The lists there are: alarms, meters, gateways, notices, commands, audit, readings.
 
 Owns the columns, filters, order and links of each list; a page, an export and an API list are
 made of the same declaration. Must never know a request. Keys of filters and sortable columns are
 those of the flow's list of the same name.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
+from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
+from meterhouse.web.acts import ACTS
+from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
+
+# What is done otherwise than by a declared act.
+ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
+    "client.add": N_("Add API client"),
+    "password.replace": N_("Replace password"),
+    "session.begin": N_("Sign in"),
+    "session.refuse": N_("Sign-in refused"),
+    "session.end": N_("Sign out"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,32 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
+def act_title(name: str) -> str:
+    """An act in words; one that is no more is told by its name."""
+    return ACT_TITLES.get(name, name)
+
+
+def difference(row: Any) -> str:
+    """What an act changed, fact by fact: `relay: closed → open`."""
+    before, after = (json.loads(row[key] or "{}") for key in ("before", "after"))
+    return "; ".join(
+        f"{key}: " + " → ".join(_plain(side[key]) for side in (before, after) if key in side)
+        + ("" if key in after else f" → {ABSENT}")
+        for key in sorted(before | after)
+    )  # fmt: skip
+
+
+def _plain(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(_plain, fact))
+    return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+
+
+def sealed(row: Any) -> labels.Sealed:
+    """Whether an entry is under a seal."""
+    return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
+
+
 # A browser writes a date field in its own language; plain text is the same for every reader.
 FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
 TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
@@ -95,7 +134,7 @@ ALARMS: Final = ListView(
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
             Filter("kind", N_("Alarm"), {k.value: word for k, word in labels.ALARM_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter or gateway")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -129,8 +168,8 @@ METERS: Final = ListView(
             Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
                    optional=True),
         ),
-        (ONLINE, Filter("text", N_("Search"), hint=N_("Room, address or model"))),
-        sort="building",
+        (ONLINE, Filter("text", N_("Search"), hint=N_("Room or meter"))),
+        sort="room",
         empty=N_("No meters yet."),
         empty_hint=N_("Add gateways and meters when you set up the site."),
     ),
@@ -187,7 +226,7 @@ COMMANDS: Final = ListView(
                    {s.value: word for s, word in labels.COMMAND_STATE.items()}),
             Filter("kind", N_("Command"),
                    {k.value: word for k, word in labels.COMMAND_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter, person or reason")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -218,7 +257,7 @@ NOTICES: Final = ListView(
         (
             Filter("state", N_("State"),
                    {s.value: word for s, word in labels.NOTICE_STATE.items()}),
-            Filter("text", N_("Search"), hint=N_("Room or text")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -229,6 +268,38 @@ NOTICES: Final = ListView(
     ),
     N_("Notices"),
     Verb.NOTICE_READ,
+)  # fmt: skip
+
+AUDIT: Final = ListView(
+    Table(
+        "audit",
+        (
+            Column("at", N_("When"), cell("at"), Kind.INSTANT, sortable=True),
+            Column("actor", N_("Who"), cell("actor"), sortable=True),
+            Column("via", N_("Through"), cell("via", Via), Kind.STATE),
+            Column("act", N_("Act"), lambda row: act_title(row["act"]), Kind.WORD, sortable=True),
+            Column("object", N_("Object"), cell("object"), sortable=True, link=room_link),
+            Column("difference", N_("Before → after"), difference),
+            Column("reason", N_("Reason given"), cell("reason")),
+            Column("sealed", N_("Seal"), sealed, Kind.STATE,
+                   colour=lambda row: "ok" if row["is_sealed"] else "busy"),
+            Column("verb", N_("Verb"), cell("verb"), optional=True),
+            Column("request_id", N_("Request"), cell("request_id"), optional=True),
+        ),
+        (
+            Filter("person", N_("Who"), hint=N_("Part of a name")),
+            Filter("act", N_("Act"), ACT_TITLES),
+            Filter("object", N_("Object"), hint=N_("As in meter:12")),
+            FROM,
+            TO,
+        ),
+        sort="at",
+        descending=True,
+        empty=N_("Nothing was done here yet."),
+        empty_hint=N_("Every change by a person or a program leaves a line here."),
+    ),
+    N_("Audit"),
+    Verb.AUDIT_READ,
 )  # fmt: skip
 
 READINGS: Final = ListView(
@@ -259,4 +330,6 @@ READINGS: Final = ListView(
     Verb.ROOM_READ,
 )  # fmt: skip
 
-LISTS: Final = {view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES)}
+LISTS: Final = {
+    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, AUDIT)
+}

@@ -5,7 +5,6 @@ differs between them is the address alone. Must never decide who may give what; 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -15,41 +14,11 @@ from meterhouse.flows.access import ROLES, Scope, ScopeKind, Verb, granted_verbs
 from meterhouse.flows.act import Done
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
 from meterhouse.web.api import people
+from meterhouse.web.realms import REALMS, Realm, base_of, where
 from meterhouse.web.rolewords import SCOPE, role_word
 from meterhouse.words import N_
 
 INVITED: Final = N_("They can now choose a password")
-
-
-@dataclass(frozen=True, slots=True)
-class Realm:
-    """Where staff is looked after: part of an act's name, and the begin of its address."""
-
-    prefix: str
-    kind: ScopeKind
-    address: str
-
-
-REALMS: Final = (
-    Realm("", ScopeKind.PROJECT, "/projects/{project_id}"),
-    Realm("group", ScopeKind.GROUP, "/groups/{group_id}"),
-    Realm("platform", ScopeKind.PLATFORM, "/platform"),
-)
-
-
-def where(ids: Any) -> tuple[ScopeKind, int]:
-    """The realm the numbers of an address name."""
-    if "project_id" in ids:
-        return ScopeKind.PROJECT, int(ids["project_id"])
-    if "group_id" in ids:
-        return ScopeKind.GROUP, int(ids["group_id"])
-    return ScopeKind.PLATFORM, 0
-
-
-def base_of(ids: Any) -> str:
-    """The console's address of that realm."""
-    kind, place_id = where(ids)
-    return "/platform" if kind is ScopeKind.PLATFORM else f"/{kind}s/{place_id}"
 
 
 def _to(folder: str, id_name: str) -> Callable[[Doing, Any], str]:

@@ -12,8 +12,8 @@ from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
 from meterhouse.store.db import Database
 from meterhouse.web.access import Permission, database_of
-from meterhouse.web.acts.staff import REALMS, Realm, where
 from meterhouse.web.api import people
+from meterhouse.web.realms import REALMS, Realm, where
 
 router = APIRouter()
 _ID_MAX: Final = 2**63 - 1

@@ -46,7 +46,7 @@ def wanted(state: ListState, fmt: Formats, **fixed: Any) -> Wanted:
                 typed[key] = _midnight(text, fmt, 0)
             case "to":
                 typed[key] = _midnight(text, fmt, 1)
-            case "text":
+            case "text" | "person" | "object":
                 typed[key] = monitor.contains(text)
             case "open" | "online":
                 typed[key] = _TRUTHS.get(text)
@@ -85,9 +85,10 @@ def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def export_list(request: Request, project_id: int, view: ListView, **fixed: Any) -> Response:
+async def export_list(
+    request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
+) -> Response:
     """The file of a list as its address filters, sorts and shows it."""
-    fmt = formats_of(request)
     state = list_state(view.table, request.query_params)
     kind = request.query_params.get("kind", "xlsx")
     chunks: AsyncIterator[Sequence[Any]] = monitor.stream(
@@ -98,14 +99,16 @@ async def export_list(request: Request, project_id: int, view: ListView, **fixed
     return await export(sheet, kind if kind in MEDIA_TYPES else "xlsx", chunks, view.table.name)
 
 
-async def load_page(request: Request, project_id: int, view: ListView, **fixed: Any) -> ListPage:
+async def load_page(
+    request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
+) -> ListPage:
     """The page of rows an address asks for."""
     state = list_state(view.table, request.query_params)
     listing = await monitor.listing(
         database_of(request), project_id, view.table.name,
-        wanted(state, formats_of(request), **fixed),
+        wanted(state, fmt, **fixed),
     )  # fmt: skip
-    return ListPage(state, listing.rows, listing.row_count)
+    return ListPage(state, listing.rows, listing.row_count, listing.is_more)
 
 
 def _add(view: ListView) -> None:
@@ -113,8 +116,8 @@ def _add(view: ListView) -> None:
     may = [Depends(Permission(view.verb))]
 
     async def page(request: Request, project_id: int) -> Response:
-        rows = await load_page(request, project_id, view)
         fmt = formats_of(request)
+        rows = await load_page(request, project_id, view, fmt)
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
@@ -123,7 +126,7 @@ def _add(view: ListView) -> None:
         return render(request, "list.html", dict(facts))
 
     async def file(request: Request, project_id: int) -> Response:
-        return await export_list(request, project_id, view)
+        return await export_list(request, project_id, view, formats_of(request))
 
     router.add_api_route(path, page, methods=["GET"], dependencies=may, name=view.table.name)
     router.add_api_route(

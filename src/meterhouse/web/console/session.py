@@ -21,7 +21,7 @@ from meterhouse.web.access import (
     SEED_COOKIE,
     SESSION_COOKIE,
     Permission,
-    peer_of,
+    address_of,
 )
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES, N_
@@ -57,11 +57,9 @@ async def sign_in(request: Request) -> Response:
     password = str(form.get("password", ""))[:_PASSWORD_MAX_CHARS]
     back = _inside(str(form.get("next", "")))
     agent = request.headers.get("user-agent", "")
-    throttle, at = request.app.state.throttle, request.app.state.services.clock()
-    throttle.check(peer_of(request), at)
-    opened = await request.app.state.gate.sign_in(login, password, agent, peer_of(request))
+    _take_try(request)
+    opened = await request.app.state.gate.sign_in(login, password, agent, address_of(request))
     if opened is None:
-        throttle.note_failure(peer_of(request), at)
         _ = words_of(request)
         error = _("User name or password is wrong, or there were too many tries.")
         return _sign_in_form(request, {"next": back, "login": login, "error": error}, 422)
@@ -80,18 +78,16 @@ async def enter_code(request: Request) -> Response:
     """A session for a code, or the form again; from the beginning when it took too long."""
     form = await request.form()
     back, typed = _inside(str(form.get("next", ""))), str(form.get("code", ""))
-    throttle, at = request.app.state.throttle, request.app.state.services.clock()
-    throttle.check(peer_of(request), at)
+    _take_try(request)
     token = request.cookies.get(SESSION_COOKIE, "")
     agent = request.headers.get("user-agent", "")
     try:
         opened = await request.app.state.gate.enter_code(
-            token, typed[:_CODE_MAX_CHARS], agent, peer_of(request)
+            token, typed[:_CODE_MAX_CHARS], agent, address_of(request)
         )
     except NotFound:
         return RedirectResponse(f"/sign-in?{urlencode({'next': back})}", status_code=303)
     if opened is None:
-        throttle.note_failure(peer_of(request), at)
         error = words_of(request)(
             N_("That is no code that counts now, or there were too many tries.")
         )
@@ -150,6 +146,12 @@ async def _password_form(request: Request, token: str, error: str = "") -> Respo
              "password_min": PASSWORD_CHARS_MIN}  # fmt: skip
     status = 404 if person is None else 422 if error else 200
     return _seeded(request, "set_password.html", facts, status)
+
+
+def _take_try(request: Request) -> None:
+    """Count a try from this address, whoever as. Raises `TooManyRequests`."""
+    at = request.app.state.services.clock()
+    request.app.state.limits.sign_in(address_of(request), at)
 
 
 def _opened(request: Request, there: str, token: str) -> Response:

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ROLES, Verb
 from meterhouse.web.access import Permission, database_of
-from meterhouse.web.acts.staff import REALMS, base_of, where
 from meterhouse.web.pages import render, words_of
+from meterhouse.web.realms import REALMS, base_of, where
 from meterhouse.web.rolewords import SCOPE, VERB, role_word
 
 router = APIRouter()
