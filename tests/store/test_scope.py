@@ -256,7 +256,7 @@ async def foreign(theirs) -> dict[str, Any]:
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
         "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
-        "heads": (), "until_id": 2**62,
+        "heads": (), "until_id": 2**62, "addresses": ["000000000001"], "said": {},
         "body": None,
     }  # fmt: skip
 
