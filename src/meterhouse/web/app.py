@@ -16,9 +16,11 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
+from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
+    account,
     commissioning,
     lists,
     platform,
@@ -26,6 +28,7 @@ from meterhouse.web.console import (
     rooms,
     scans,
     session,
+    staff,
 )
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
@@ -64,9 +67,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         settings.requests_a_minute, settings.changes_a_minute,
         settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
     )  # fmt: skip
-    app.state.gate = gate or FlowGate(services.database, services.clock)
+    app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
-    app.state.boards = Boards(services.database)
+    app.state.boards = Boards()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -86,10 +89,12 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     pages = (
         health.router,
         session.router,
+        account.router,
         rooms.router,
         room.router,
         commissioning.router,
         scans.router,
+        staff.router,
         forms,
         lists.router,
         platform.router,
@@ -99,6 +104,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.public)
     app.include_router(v1.router)
     app.include_router(field.router)
+    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

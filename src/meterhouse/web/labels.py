@@ -427,6 +427,8 @@ MENU: Final = (
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+    MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
+    MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
     MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 

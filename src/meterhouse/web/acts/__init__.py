@@ -5,7 +5,7 @@ Owns the list alone. A further act is declared in its noun's room and named ther
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, field, meter, money, personal
+from meterhouse.web.acts import alarm, field, meter, money, personal, role, staff
 from meterhouse.web.acts.frame import Act
 
 ACTS: Final[tuple[Act[Any], ...]] = (
@@ -14,4 +14,6 @@ ACTS: Final[tuple[Act[Any], ...]] = (
     *money.ACTS,
     *personal.ACTS,
     *field.ACTS,
+    *staff.ACTS,
+    *role.ACTS,
 )

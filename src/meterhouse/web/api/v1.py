@@ -15,7 +15,7 @@ from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import PUBLIC, Permission
+from meterhouse.web.access import PUBLIC, Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
 from meterhouse.web.api.paging import Instant, Paging, SortOf, page, paging, refuse_unknown
@@ -82,10 +82,6 @@ def _may(verb: Verb) -> list[Any]:
     return [Depends(Permission(verb))]
 
 
-def _database(request: Request) -> Any:
-    return request.app.state.services.database
-
-
 @public.get("/openapi.json", dependencies=[Depends(PUBLIC)], include_in_schema=False)
 async def openapi(request: Request) -> JSONResponse:
     """This contract."""
@@ -106,7 +102,7 @@ async def list_rooms(
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
-    board = await monitor.board(_database(request), project_id, building)
+    board = await monitor.board(database_of(request), project_id, building)
     scope = request.state.scope
     tiles = [tile for tile in tiles_of(board.points) if state is None or tile.state == state]
     return schemas.Rooms(version=board.seq, items=[shapes.room(tile, scope) for tile in tiles])
@@ -122,7 +118,9 @@ async def list_room_changes(
     building: Annotated[int | None, id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
-    snapshot = await request.app.state.boards.look(project_id, building, since)
+    snapshot = await request.app.state.boards.look(
+        database_of(request), project_id, building, since
+    )
     if snapshot is None:
         return schemas.Rooms(version=since, items=[])
     scope = request.state.scope
@@ -137,7 +135,7 @@ async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> 
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
-        services.database, project_id, room_id, scope.timezone, services.clock()
+        database_of(request), project_id, room_id, scope.timezone, services.clock()
     )
     return shapes.room_detail(now, scope)
 
@@ -312,7 +310,7 @@ async def get_command(
     request: Request, project_id: ProjectId, command_id: CommandId
 ) -> schemas.Command:
     """How far a command has come."""
-    return shapes.command(await monitor.command(_database(request), project_id, command_id))
+    return shapes.command(await monitor.command(database_of(request), project_id, command_id))
 
 
 Actor = Annotated[int | None, id_filter("person or API client")]
