@@ -21,6 +21,13 @@ ROWS = {
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
     "person_id": "select id from person where login = 'li' and $1 > 0",
+    "client_id": "select id from person where login = 'erp' and $1 > 0",
+    "grant_id": """select g.id from role_grant g join person p on p.id = g.person_id
+        where p.login = 'li' and $1 > 0 order by g.id""",
+    "key_id": """select k.id from client_key k join person p on p.id = k.person_id
+        where p.login = 'erp' and $1 > 0 order by k.id""",
+    "session_id": "select max(id) from session where $1 > 0",
+    "role_id": "select max(id) from role where $1 > 0",
 }
 
 

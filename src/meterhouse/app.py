@@ -18,7 +18,7 @@ import uvicorn
 
 from meterhouse.config import EMBEDDED, Settings, secret_key_of
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import access, welcome
+from meterhouse.flows import access, passwords, welcome
 from meterhouse.flows.health import Readiness
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
@@ -282,7 +282,7 @@ async def first_administrator(db: Database, at: datetime) -> str | None:
     """On an empty installation: an administrator with a random password, to be shown once."""
     if await access.has_staff(db):
         return None
-    password = access.new_password()
+    password = passwords.new_password()
     try:
         await access.add_person(
             db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at

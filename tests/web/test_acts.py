@@ -10,8 +10,14 @@ from meterhouse.web.acts.frame import NoFields
 from meterhouse.web.api import v1
 from meterhouse.web.views import LISTS
 
-# What belongs to a browser alone: its session and its language.
-OF_THE_BROWSER = {"/welcome/{token}", "/sign-in", "/sign-out", "/language"}
+# What belongs to a person at a browser alone: their session, their language, their own secrets.
+OF_THE_BROWSER = {
+    "/welcome/{token}",
+    "/sign-in", "/sign-in/code", "/sign-out", "/set-password", "/language", "/account/language",
+    "/account/password", "/account/authenticator", "/account/authenticator/confirm",
+    "/account/authenticator/off", "/account/recovery", "/account/sessions/end-others",
+    "/account/sessions/{session_id}/end",
+}  # fmt: skip
 
 
 def plain(path):

@@ -290,11 +290,11 @@ def administrator(
     """Make a platform administrator with a random password and print it, once."""
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.flows import access
+    from meterhouse.flows import access, passwords
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
-        new = access.new_password()
+        new = passwords.new_password()
         async with composition.open_database(settings, plan) as db:
             await access.add_person(
                 db, login, login, new, "platform_administrator", "platform", 0,
@@ -312,16 +312,19 @@ def password(
     database_url: Url = None,
     database: Name = "meterhouse",
 ) -> None:
-    """Replace a person's password by a random one and print it, once; their sessions end."""
+    """Replace a person's password by a random one and print it, once.
+
+    Their authenticator is forgotten and their sessions end: the way in for who has lost all else.
+    """
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.flows import access
+    from meterhouse.flows import access, passwords
     from meterhouse.flows.act import Doer, Done, Via, perform
     from meterhouse.store.db import Database
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
-        new = access.new_password()
+        new = passwords.new_password()
         doer = Doer(None, Via.CLI, composition.utc_now())
 
         async def replace(inner: Database) -> Done:

@@ -16,6 +16,7 @@ from meterhouse.flows import access, act, onboard
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Doer, Done, Via
 from meterhouse.store import people
+from meterhouse.store import welcome as links
 from meterhouse.store.db import Connection, Database
 
 LINK_LIFE: Final = timedelta(hours=1)
@@ -48,7 +49,7 @@ async def issue(db: Database, at: datetime) -> str | None:
     async with db.transaction(()) as connection:
         if await people.count_staff(connection):
             return None
-        await people.insert_welcome(connection, _digest(token), at, at + LINK_LIFE)
+        await links.insert_link(connection, _digest(token), at, at + LINK_LIFE)
     return token
 
 
@@ -69,7 +70,7 @@ async def begin(db: Database, token: str, new: Beginning, request_id: str, at: d
 
     async def work(joined: Database) -> Done:
         async with joined.transaction(()) as connection:
-            await people.lock_welcome(connection)
+            await links.lock(connection)
             await _check(connection, token, at)
         await access.add_person(
             joined, new.login, new.name, new.password, "platform_administrator", "platform", 0, at
@@ -78,7 +79,7 @@ async def begin(db: Database, token: str, new: Beginning, request_id: str, at: d
         project = onboard.NewProject(new.project, group_id, new.timezone, policy=new.policy)
         project_id = await onboard.open_project(joined, project, at)
         async with joined.transaction(()) as connection:
-            await people.end_welcome(connection)
+            await links.end_links(connection)
         after = {"group": new.group, "project": new.project}
         return Done(f"project:{project_id}", project_id, after=after, project_id=project_id)
 
@@ -89,7 +90,7 @@ async def begin(db: Database, token: str, new: Beginning, request_id: str, at: d
 
 
 async def _check(connection: Connection, token: str, at: datetime) -> None:
-    is_open = await people.welcome_opens(connection, _digest(token), at)
+    is_open = await links.opens(connection, _digest(token), at)
     if not is_open or await people.count_staff(connection):
         raise WelcomeOver
 

@@ -176,10 +176,11 @@ async def is_open(connection: Connection, project_id: int, kind: AlarmKind, subj
 async def close_alarm(
     connection: Connection, project_id: int, alarm_id: int, kinds: Iterable[AlarmKind], at: datetime
 ) -> bool:
-    """Close one open alarm by hand, if its kind is one of these."""
+    """Close one open alarm in sight by hand, if its kind is one of these."""
     done = await connection.fetchval(
         """update alarm set closed_at = $4 where project_id = $1 and id = $2
-           and kind = any($3::text[]) and closed_at is null returning id""",
+           and kind = any($3::text[]) and closed_at is null
+           and seen_point(project_id, point_id) returning id""",
         project_id, alarm_id, list(kinds), at,
     )  # fmt: skip
     return done is not None

@@ -26,6 +26,15 @@ _PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
         coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
 
+
+def _seen(building: str) -> str:
+    """The condition that something lies in a building this transaction may see."""
+    limit = "(select building_ids())"
+    return f"({limit} is null or {building} = any ({limit}::bigint[]))"
+
+
+_IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
+
 # One row a point: where it is, who pays, what is left, what its meter last said.
 _POINTS: Final = f"""
     with shared as (
@@ -59,7 +68,7 @@ _POINTS: Final = f"""
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared u on u.account_id = p.account_id
-    where p.project_id = $1"""
+    where p.project_id = $1 and {_IN_SIGHT}"""
 _BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
@@ -74,8 +83,8 @@ async def pulse(connection: Connection, project_id: int) -> int:
 async def buildings(connection: Connection, project_id: int) -> list[asyncpg.Record]:
     """id, name of every building, in order."""
     return await connection.fetch(
-        """select id, name from place where project_id = $1 and kind = 'building'
-           order by sort, name, id""",
+        f"""select id, name from place where project_id = $1 and kind = 'building'
+            and {_seen("id")} order by sort, name, id""",
         project_id,
     )
 
@@ -144,7 +153,7 @@ async def get_command(
         f"""select c.*, r.id as room_id, r.name as room, {STAFF_NAME} as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
             {_PLACE} {staff("c.actor_id")}
-            where c.project_id = $1 and c.id = $2""",
+            where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
 
@@ -243,6 +252,7 @@ GATEWAYS: Final = ListQuery(
     },
     first="name",
     solid=frozenset({"name", "registration", "meters", "offline"}),
+    point="null::int8",
 )  # fmt: skip
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
@@ -312,6 +322,7 @@ AUDIT: Final = ListQuery(
     {"at": "at", "actor": "actor", "act": "act", "object": "object"},
     first="-at",
     solid=frozenset({"at", "actor", "act", "object"}),
+    point="null::int8",
 )  # fmt: skip
 TARIFFS: Final = ListQuery(
     """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
@@ -362,7 +373,7 @@ CUSTOMERS: Final = ListQuery(
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,
-           g.source, p.commodity
+           g.source, p.commodity, m.point_id
        from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
        join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
        where g.project_id = $1""",

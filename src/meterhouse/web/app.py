@@ -17,9 +17,11 @@ from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import site as site_api
+from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
+    account,
     commissioning,
     imports,
     lists,
@@ -29,6 +31,7 @@ from meterhouse.web.console import (
     scans,
     session,
     site,
+    staff,
     welcome,
 )
 from meterhouse.web.exports import MEDIA_TYPES
@@ -68,9 +71,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         settings.requests_a_minute, settings.changes_a_minute,
         settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
     )  # fmt: skip
-    app.state.gate = gate or FlowGate(services.database, services.clock)
+    app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
-    app.state.boards = Boards(services.database)
+    app.state.boards = Boards()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -91,10 +94,12 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     pages = (
         health.router,
         session.router,
+        account.router,
         rooms.router,
         room.router,
         commissioning.router,
         scans.router,
+        staff.router,
         forms,
         lists.router,
         platform.router,
@@ -107,6 +112,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.router)
     app.include_router(site_api.router)
     app.include_router(field.router)
+    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

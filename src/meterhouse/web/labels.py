@@ -461,6 +461,8 @@ MENU: Final = (
     MenuEntry(N_("Customers"), "customers", "person", "customer.read"),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read"),
     MenuEntry(N_("Set-up"), "setup", "setup", "place.edit"),
+    MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
+    MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
     MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 

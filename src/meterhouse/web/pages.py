@@ -51,8 +51,13 @@ def words_of(request: Request) -> Words:
 
 
 def formats_of(request: Request) -> Formats:
-    """How values look to this reader in the project the address names."""
-    scope: Reach = request.state.scope
+    """How values look to this reader in the project the address names, else in their first one."""
+    scope: Reach | None = getattr(request.state, "scope", None)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if scope is None and caller is not None:
+        scope = next(iter(caller.scopes.values()), None)
+    if scope is None:
+        return Formats(words_of(request), ZoneInfo("UTC"), "CNY", 2)
     zone = ZoneInfo(scope.timezone)
     return Formats(words_of(request), zone, scope.currency, scope.currency_exponent)
 
@@ -80,7 +85,7 @@ def render(
         "caller": getattr(request.state, "caller", None),
         "scope": scope,
         "granted": scope.verbs if scope else frozenset(),
-        "fmt": formats_of(request) if scope else None,
+        "fmt": formats_of(request),
         "token": form_token(request),
         "now": state.services.clock(),
         **(facts or {}),

@@ -18,7 +18,9 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    role,
     site_sheet,
+    staff,
     tariff,
 )
 from meterhouse.web.acts.frame import Act
@@ -27,6 +29,7 @@ from meterhouse.web.acts.sheets import Sheet
 ACTS: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
     *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
+    *staff.ACTS, *role.ACTS,
 )  # fmt: skip
 
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)

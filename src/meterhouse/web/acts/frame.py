@@ -6,7 +6,7 @@ with its audit entry, and know a repeated request by its key. Must never know a 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -90,6 +90,9 @@ class Doing:
         fmt: how values look there to this reader; None without a project.
         words: the reader's language.
         services: the application's.
+        origin: the console's address as the caller knows it, as in `https://meters.example`.
+        once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
+            with the answer nor audited.
     """
 
     db: Database
@@ -100,6 +103,14 @@ class Doing:
     fmt: Formats | None
     words: Words
     services: Services
+    origin: str = ""
+    once: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def doer_id(self) -> int:
+        """Who acts; at the console and the API there is always somebody."""
+        assert self.doer.actor_id is not None
+        return self.doer.actor_id
 
     def within(self, db: Database) -> "Doing":
         """The same, inside a transaction already begun."""

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.store.db import Database
-from meterhouse.web.access import TOKEN_FIELD, Permission, number_of
+from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
 from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
@@ -81,7 +81,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
     scope = getattr(state, "scope", None)
     caller = state.caller
     return Doing(
-        db=services.database,
+        db=database_of(request),
         doer=Doer(caller.person_id, via, services.clock(), state.request_id, key),
         ids={name: number_of(text, name) for name, text in request.path_params.items()},
         scope=scope,
@@ -89,6 +89,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
         fmt=formats_of(request) if scope else None,
         words=words_of(request),
         services=services,
+        origin=str(request.base_url).rstrip("/"),
     )
 
 
@@ -128,7 +129,7 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
         headers = {} if answered.is_new else {"Idempotent-Replayed": "true"}
         if act.answer is None:
             return Response(status_code=act.status, headers=headers)
-        return JSONResponse(answered.answer, act.status, headers)
+        return JSONResponse({**answered.answer, **doing.once}, act.status, headers)
 
     parameters = [_parameter("request", Request)]
     for name in _NUMBERS.findall(act.address):

@@ -13,6 +13,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.model import Commodity
 from meterhouse.rating import tariff as tariffs
 from meterhouse.units import to_decimal
+from meterhouse.web.access import database_of
 from meterhouse.web.api import setup, shapes
 from meterhouse.web.api.etags import etag
 from meterhouse.web.api.paging import SortOf, page
@@ -23,7 +24,6 @@ from meterhouse.web.api.v1 import (
     Pages,
     ProjectId,
     Text,
-    database_of,
     may,
     path_id,
     sort_of,

@@ -15,7 +15,7 @@ from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import PUBLIC, Permission
+from meterhouse.web.access import PUBLIC, Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
 from meterhouse.web.api.paging import Instant, Paging, SortOf, page, paging, refuse_unknown
@@ -83,11 +83,6 @@ def may(verb: Verb) -> list[Any]:
     return [Depends(Permission(verb))]
 
 
-def database_of(request: Request) -> Any:
-    """The application's database."""
-    return request.app.state.services.database
-
-
 @public.get("/openapi.json", dependencies=[Depends(PUBLIC)], include_in_schema=False)
 async def openapi(request: Request) -> JSONResponse:
     """This contract."""
@@ -124,7 +119,9 @@ async def list_room_changes(
     building: Annotated[int | None, id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
-    snapshot = await request.app.state.boards.look(project_id, building, since)
+    snapshot = await request.app.state.boards.look(
+        database_of(request), project_id, building, since
+    )
     if snapshot is None:
         return schemas.Rooms(version=since, items=[])
     scope = request.state.scope
@@ -139,7 +136,7 @@ async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> 
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
-        services.database, project_id, room_id, scope.timezone, services.clock()
+        database_of(request), project_id, room_id, scope.timezone, services.clock()
     )
     return shapes.room_detail(now, scope)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render
@@ -92,7 +92,7 @@ async def export_list(
     state = list_state(view.table, request.query_params)
     kind = request.query_params.get("kind", "xlsx")
     chunks: AsyncIterator[Sequence[Any]] = monitor.stream(
-        request.app.state.services.database, project_id, view.table.name,
+        database_of(request), project_id, view.table.name,
         wanted(state, fmt, **fixed),
     )  # fmt: skip
     sheet = Sheet(fmt.words(view.heading), state.columns, fmt)
@@ -105,7 +105,7 @@ async def load_page(
     """The page of rows an address asks for."""
     state = list_state(view.table, request.query_params)
     listing = await monitor.listing(
-        request.app.state.services.database, project_id, view.table.name,
+        database_of(request), project_id, view.table.name,
         wanted(state, fmt, **fixed),
     )  # fmt: skip
     return ListPage(state, listing.rows, listing.row_count, listing.is_more)
@@ -154,7 +154,7 @@ async def _strangers(request: Request, view: ListView) -> Sequence[Any]:
     if view.table.name != "gateways" or Verb.STRANGER_READ not in granted:
         return ()
     services = request.app.state.services
-    return await monitor.strangers(services.database, services.clock())
+    return await monitor.strangers(database_of(request), services.clock())
 
 
 for _view in LISTS.values():

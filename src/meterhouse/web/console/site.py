@@ -13,7 +13,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import customer as customer_acts
 from meterhouse.web.acts import field, install, personal, policy, site_sheet
 from meterhouse.web.acts import gateway as gateway_acts
@@ -44,14 +44,10 @@ def _may(verb: Verb) -> list[Any]:
     return [Depends(Permission(verb))]
 
 
-def _db(request: Request) -> Any:
-    return request.app.state.services.database
-
-
 @router.get(f"{_PROJECT}/setup", dependencies=_may(Verb.ROOM_READ))
 async def setup_page(request: Request, project_id: int) -> Response:
     """What stands of the site and what is missing, computed from the data."""
-    now = await project.standing(_db(request), project_id)
+    now = await project.standing(database_of(request), project_id)
     acts = {
         "rooms": (place_acts.GROW,),
         "gateways": (gateway_acts.ADD,),
@@ -70,15 +66,15 @@ async def setup_page(request: Request, project_id: int) -> Response:
 @router.get(f"{_PROJECT}/settings", dependencies=_may(Verb.ROOM_READ))
 async def settings_page(request: Request, project_id: int) -> Response:
     """What the project is and chose."""
-    now = await project.look(_db(request), project_id)
+    now = await project.look(database_of(request), project_id)
     scope = request.state.scope
     rules = policy.typed_of(now.policy, scope.currency_exponent)
     facts = {
         "project": now.row,
         "fixed": now.has_moved_money,
         "rules": _rules(request, rules),
-        "payees": await project.payees(_db(request), project_id),
-        "days": await project.calendar(_db(request), project_id),
+        "payees": await project.payees(database_of(request), project_id),
+        "days": await project.calendar(database_of(request), project_id),
         "acts": project_acts,
         "policy": policy,
         "sheet": site_sheet.DAYS.act,
@@ -116,7 +112,7 @@ async def calendar_page(request: Request, project_id: int) -> Response:
 async def places_page(request: Request, project_id: int) -> Response:
     """Every building and what it counts."""
     facts = {
-        "buildings": await place.buildings(_db(request), project_id),
+        "buildings": await place.buildings(database_of(request), project_id),
         "acts": place_acts,
         "sheet": site_sheet.SITE.act,
         "area_text": area_text,
@@ -128,7 +124,7 @@ async def places_page(request: Request, project_id: int) -> Response:
 @router.get(f"{_PROJECT}/places/{{place_id:int}}", dependencies=_may(Verb.ROOM_READ))
 async def place_page(request: Request, project_id: int, place_id: int) -> Response:
     """One place: the tree beneath it, its points, and who paid when."""
-    now = await place.look(_db(request), project_id, place_id)
+    now = await place.look(database_of(request), project_id, place_id)
     beneath: dict[int, list[Any]] = {}
     for row in now.beneath:
         beneath.setdefault(row["parent_id"], []).append(row)
@@ -137,7 +133,7 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
         "path_to": now.path,
         "beneath": beneath,
         "room_count": sum(row["kind"] in ("room", "area") for row in now.beneath),
-        "furnished": await device.furnished(_db(request), project_id, place_id),
+        "furnished": await device.furnished(database_of(request), project_id, place_id),
         "acts": place_acts,
         "install": install,
         "customers": customer_acts,
@@ -150,7 +146,7 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
 @router.get(f"{_PROJECT}/gateways/{{gateway_id:int}}", dependencies=_may(Verb.DEVICE_READ))
 async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Response:
     """One gateway and the meters on its line."""
-    now = await device.gateway(_db(request), project_id, gateway_id)
+    now = await device.gateway(database_of(request), project_id, gateway_id)
     facts = {
         "gateway": now.row,
         "meters": now.meters,
@@ -166,7 +162,7 @@ async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Re
 async def meter_page(request: Request, project_id: int, meter_id: int) -> Response:
     """One meter, in service or removed."""
     facts = {
-        "meter": await device.meter(_db(request), project_id, meter_id),
+        "meter": await device.meter(database_of(request), project_id, meter_id),
         "install": install,
         "read": meter_acts.READ,
         "ids": {"project_id": project_id, "meter_id": meter_id},
@@ -177,7 +173,7 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
 @router.get(f"{_PROJECT}/tariffs/{{tariff_id:int}}", dependencies=_may(Verb.TARIFF_READ))
 async def tariff_page(request: Request, project_id: int, tariff_id: int) -> Response:
     """One tariff with its published versions, the latest first."""
-    now = await tariff.look(_db(request), project_id, tariff_id)
+    now = await tariff.look(database_of(request), project_id, tariff_id)
     facts = {
         "tariff": now,
         "versions": [_version(one) for one in reversed(now.scheme.versions)],
@@ -225,7 +221,7 @@ def _plain(scaled: int, exponent: int) -> str:
 @router.get(f"{_PROJECT}/customers/{{customer_id:int}}", dependencies=_may(Verb.CUSTOMER_READ))
 async def customer_page(request: Request, project_id: int, customer_id: int) -> Response:
     """One customer, masked, with their agreements."""
-    now = await customer.look(_db(request), project_id, customer_id)
+    now = await customer.look(database_of(request), project_id, customer_id)
     facts = {
         "customer": now.row,
         "agreements": now.agreements,
@@ -243,7 +239,7 @@ async def groups_page(request: Request) -> Response:
     for reach in request.state.caller.scopes.values():
         projects.setdefault(reach.group_id, []).append(reach)
     facts = {
-        "groups": await project.groups(_db(request)),
+        "groups": await project.groups(database_of(request)),
         "projects": projects,
         "acts": project_acts,
         "platform": request.state.caller.platform,

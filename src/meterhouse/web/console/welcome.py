@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import project, welcome
-from meterhouse.flows.access import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from meterhouse.flows.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from meterhouse.web import labels
 from meterhouse.web.access import PUBLIC
 from meterhouse.web.acts.frame import Ask, Form, Name

@@ -9,6 +9,7 @@ PEOPLE = (
     # Ready roles stand in the code; these are a house's own.
     """create table role (
         name text primary key check (name ~ '^[a-z][a-z0-9_]{1,40}$'),
+        id bigint generated always as identity unique,
         title text not null,
         verbs text[] not null,
         created_by bigint references person (id),
@@ -16,8 +17,24 @@ PEOPLE = (
     "alter table role_grant drop constraint role_grant_scope_kind_check",
     """alter table role_grant add constraint role_grant_scope_kind_check
         check (scope_kind in ('platform', 'group', 'project', 'building'))""",
+    # A building is one of a project's.
+    "alter table role_grant add column within_project_id bigint references project (id)",
+    """alter table role_grant add constraint role_grant_project_check
+        check ((scope_kind = 'building') = (within_project_id is not null))""",
     "alter table role_grant add column granted_by bigint references person (id)",
     "alter table role_grant add column granted_at timestamptz",
+    # Whoever lives here never holds a role, whoever is no staff never has a session.
+    "alter table person add constraint person_kind unique (id, kind)",
+    "alter table role_grant add column person_kind text check (person_kind in ('staff', 'client'))",
+    "update role_grant g set person_kind = p.kind from person p where p.id = g.person_id",
+    "alter table role_grant alter column person_kind set not null",
+    """alter table role_grant add constraint role_grant_holder
+        foreign key (person_id, person_kind) references person (id, kind)""",
+    "alter table role_grant add column id bigint generated always as identity unique",
+    "create index role_grant_scope on role_grant (scope_kind, scope_id)",
+    "create index role_grant_project on role_grant (within_project_id) where within_project_id is not null",
+    "create index project_group_id on project (group_id)",
+    "alter table person add column owner_id bigint references person (id)",
     "alter table person add column totp_secret bytea",
     "alter table person add column totp_from timestamptz",
     "alter table person add column totp_step bigint not null default 0",
@@ -32,6 +49,10 @@ PEOPLE = (
     "alter table session add column proved_at timestamptz",
     "update session set proved_at = created_at",
     "alter table session alter column proved_at set not null",
+    "alter table session add column awaits_code boolean not null default false",
+    "alter table session add column person_kind text not null default 'staff' check (person_kind = 'staff')",
+    """alter table session add constraint session_holder
+        foreign key (person_id, person_kind) references person (id, kind)""",
     "create unique index session_id on session (id)",
     "create index session_person on session (person_id)",
     """create table one_time_link (
@@ -57,6 +78,13 @@ PEOPLE = (
         expires_at timestamptz not null,
         revoked_at timestamptz,
         seen_at timestamptz)""",
+    "create index client_key_person on client_key (person_id)",
+    "create index one_time_link_person on one_time_link (person_id)",
+    # A key from before has a year from now to be replaced.
+    """insert into client_key (person_id, key_hash, hint, created_at, expires_at)
+        select id, key_hash, '', created_at, now() + interval '365 days' from person
+        where key_hash is not null""",
+    "alter table person drop column key_hash",
     """create table saved_filter (
         project_id bigint not null references project (id),
         person_id bigint not null references person (id),
@@ -191,6 +219,45 @@ SEARCH = (
     """alter table meter add column grams text[] generated always as (grams(project_id, address)) stored""",
     "create index place_grams on place using gin (grams)",
     "create index meter_grams on meter using gin (grams)",
+)
+
+# What a person's grants reach, one row a project; and which buildings a transaction may see.
+REACH = (
+    """create function reached(person bigint) returns table (id bigint, group_id bigint, name text,
+            timezone text, currency text, currency_exponent smallint, frozen boolean)
+        language sql stable security definer set search_path = meterhouse, pg_temp as $$
+        select p.id, p.group_id, p.name, p.timezone, p.currency, p.currency_exponent, p.frozen
+        from project p where p.id in (
+            select g.scope_id from role_grant g
+                where g.person_id = $1 and g.scope_kind = 'project'
+            union all select g.within_project_id from role_grant g
+                where g.person_id = $1 and g.scope_kind = 'building'
+            union all select q.id from role_grant g join project q on q.group_id = g.scope_id
+                where g.person_id = $1 and g.scope_kind = 'group'
+            union all select q.id from project q where exists (select from role_grant g
+                where g.person_id = $1 and g.scope_kind = 'platform'))
+        order by p.id $$""",
+    """create function building_ids() returns bigint[] language sql stable parallel safe as
+        $$ select string_to_array(nullif(current_setting('meterhouse.buildings', true), ''), ',')::bigint[] $$""",
+    """create function seen_place(project bigint, place bigint) returns boolean
+        language sql stable parallel safe as $$
+        select building_ids() is null or coalesce((
+            select coalesce(b.id, f.id, r.id) = any (building_ids()) from place r
+            left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+            left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
+            where r.project_id = project and r.id = place), false) $$""",
+    """create function seen_points(project bigint) returns setof bigint
+        language sql stable parallel safe as $$
+        with recursive inside as (
+            select id from place where project_id = project and id = any (building_ids())
+            union all select l.id from place l join inside i on l.parent_id = i.id
+            where l.project_id = project)
+        select p.id from point p where p.project_id = project
+        and p.place_id in (select id from inside) $$""",
+    """create function seen_point(project bigint, point bigint) returns boolean
+        language sql stable parallel safe as $$
+        select building_ids() is null or coalesce((select seen_place(p.project_id, p.place_id)
+            from point p where p.project_id = project and p.id = point), false) $$""",
 )
 
 # Row security keeps an index from answering whether an array contains another, because the operator
@@ -340,6 +407,7 @@ def upgrade() -> None:
         *TASKS,
         *PREMISES,
         *SEARCH,
+        *REACH,
         *PERSONAL,
         FIND,
         *LISTS,
@@ -356,7 +424,11 @@ def upgrade() -> None:
     op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
     op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
     masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))
-    for function in ("grams(bigint, text)", *masks):
+    seen = (
+        "building_ids()", "seen_place(bigint, bigint)", "seen_point(bigint, bigint)",
+        "seen_points(bigint)",
+    )  # fmt: skip
+    for function in ("grams(bigint, text)", "reached(bigint)", *seen, *masks):
         op.execute(f"revoke execute on function {function} from public")
         op.execute(
             f"grant execute on function {function} to meterhouse_app, meterhouse_maintenance"
@@ -368,6 +440,7 @@ def upgrade() -> None:
     for statement in PERSONAL_MOVED:
         op.execute(statement)
     op.execute("set local role meterhouse_owner")
+    op.execute("alter function reached(bigint) owner to meterhouse_maintenance")
     for table in APPEND_ONLY:
         op.execute(f"revoke update on {table} from meterhouse_app")
     for table in ("audit_entry", "audit_seal"):
