@@ -234,11 +234,12 @@ async def test_the_comparison_bites(desk):
 )
 async def test_totals_count_what_is_seen_and_nothing_else(desk, scope, rooms):
     who, ids = ("project_manager", scope), dict(desk.estate.ids)
-    found = await desk.send(who, "GET", f"{v1.PREFIX}/projects/{{project_id}}/meters", ids)
-    assert found.json()["total"] == rooms
-    found = await desk.send(who, "GET", f"{v1.PREFIX}/projects/{{project_id}}/rooms", ids)
+    project = f"{v1.PREFIX}/projects/{{project_id}}"
+    found = await desk.send(who, "GET", f"{project}/meters?count=true", ids)
+    assert (found.json()["total"], len(found.json()["items"])) == (rooms, rooms)
+    found = await desk.send(who, "GET", f"{project}/rooms", ids)
     assert len(found.json()["items"]) == rooms
     page = await desk.send(who, "GET", "/projects/{project_id}/rooms", ids)
     assert len(re.findall(r'<a href="rooms/\d+"', page.text)) == rooms
-    gateways = await desk.send(who, "GET", f"{v1.PREFIX}/projects/{{project_id}}/gateways", ids)
+    gateways = await desk.send(who, "GET", f"{project}/gateways?count=true", ids)
     assert gateways.json()["total"] == (1 if scope == "own project" else 0)
