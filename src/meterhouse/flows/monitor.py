@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import lists, reports
+from meterhouse.store import commissionings, lists, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -38,6 +38,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
+    "commissioning": commissionings.LIST,
     "audit": reports.AUDIT,
 }
 _BY_LEVEL: Final = (

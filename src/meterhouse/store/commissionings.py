@@ -39,10 +39,11 @@ _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.mo
     left join gateway_state l on (l.project_id, l.gateway_id) = (m.project_id, m.gateway_id)
     left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
         and o.kind = 'meter_offline' and o.closed_at is null
-    {_STARTER} {_SIGNER} where c.project_id = $1"""
+    {_STARTER} {_SIGNER}
+    where c.project_id = $1 and seen_point(c.project_id, m.point_id)"""
 
 LIST: Final = ListQuery(
-    f"""select m.id, m.point_id, m.address, m.model, m.installed_at, {_PLACE_COLUMNS},
+    f"""select m.id, m.point_id, m.address, m.model, m.installed_at, m.gateway_id, {_PLACE_COLUMNS},
             c.id as commissioning_id, c.started_at, c.signed_at,
             coalesce(n.passed_count, 0) as passed_count,
             coalesce(n.failed_count, 0) as failed_count,
@@ -59,7 +60,7 @@ LIST: Final = ListQuery(
     {
         "state": "q.state = {}",
         "building": "q.building_id = {}",
-        "gateway": "q.gateway = {}",
+        "gateway": "q.gateway_id = {}",
         "text": "q.point_id in (select found_points($1, {}))",
     },
     {

@@ -15,11 +15,21 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import field, v1
 from meterhouse.web.api import staff as api_staff
-from meterhouse.web.api import v1
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import account, lists, platform, room, rooms, session, staff
+from meterhouse.web.console import (
+    account,
+    commissioning,
+    lists,
+    platform,
+    room,
+    rooms,
+    scans,
+    session,
+    staff,
+)
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.limits import Limits
@@ -83,6 +93,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         rooms.router,
         room.router,
         staff.router,
+        commissioning.router,
+        scans.router,
         forms,
         lists.router,
         platform.router,
@@ -92,6 +104,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.public)
     app.include_router(v1.router)
     app.include_router(api_staff.router, **v1.KEYED)
+    app.include_router(field.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

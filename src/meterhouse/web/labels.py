@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
+from meterhouse.control.commission import Item as Check
+from meterhouse.control.commission import Verdict
 from meterhouse.flows.act import Via
 from meterhouse.flows.personal import Fact
+from meterhouse.meter_models import Confidence
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -48,6 +51,33 @@ class NoticeState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
+
+
+class TaskState(StrEnum):
+    """How far a long task has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Commissioned(StrEnum):
+    """How far a meter's latest checklist has come."""
+
+    NONE = "none"
+    OPEN = "open"
+    SIGNED = "signed"
+    SIGNED_WITH_FAULTS = "signed_with_faults"
+
+
+class Known(StrEnum):
+    """Whether the project has a device that a search met."""
+
+    HERE = "here"
+    PROJECT = "project"
+    NEW = "new"
 
 
 class Sealed(StrEnum):
@@ -240,6 +270,79 @@ WHY: Final = {
     "band_mismatch": N_("The bands do not add up to the total"),
     "other_track": N_("It follows a doubtful reading"),
     "unpriced": N_("No tariff is in force"),
+    "not_said": N_("The meter did not say it"),
+    "clock_off": N_("The clock is more than a minute off"),
+    "register_negative": N_("The register is below zero"),
+    "register_too_large": N_("The register is larger than this model's"),
+    "register_not_as_expected": N_("The register is not the one written down"),
+    "register_falls": N_("The register went backwards"),
+    "register_jumps": N_("More than the meter can carry"),
+    "shown_offline": N_("It is shown as offline"),
+    "shown_unknown": N_("Its relay is shown as unknown"),
+    "shown_otherwise": N_("What is shown is not what was seen"),
+    "no_relay": N_("This model has no relay"),
+    "left_out": N_("Left out by a person"),
+    "defect": N_("A defect of the program; see the log"),
+}
+
+TASK_STATE: Final = {
+    TaskState.QUEUED: N_("Queued"),
+    TaskState.RUNNING: N_("Running"),
+    TaskState.DONE: N_("Done"),
+    TaskState.FAILED: N_("Failed"),
+    TaskState.CANCELLED: N_("Cancelled"),
+}
+TASK_CLASS: Final = {
+    TaskState.QUEUED: "busy",
+    TaskState.RUNNING: "busy",
+    TaskState.DONE: "ok",
+    TaskState.FAILED: "owe",
+    TaskState.CANCELLED: "no",
+}
+COMMISSIONED: Final = {
+    Commissioned.NONE: N_("Not begun"),
+    Commissioned.OPEN: N_("Not signed"),
+    Commissioned.SIGNED: N_("Signed"),
+    Commissioned.SIGNED_WITH_FAULTS: N_("Signed with faults"),
+}
+COMMISSIONED_CLASS: Final = {
+    Commissioned.NONE: "no",
+    Commissioned.OPEN: "busy",
+    Commissioned.SIGNED: "ok",
+    Commissioned.SIGNED_WITH_FAULTS: "w2",
+}
+CHECK: Final = {
+    Check.ANSWERS: N_("Meter answers"),
+    Check.CLOCK: N_("Clock is right"),
+    Check.REGISTER: N_("Register is plausible"),
+    Check.RELAY: N_("Relay obeys and is read back"),
+    Check.STATE: N_("State is shown right"),
+}
+VERDICT: Final = {
+    Verdict.OPEN: N_("Open"),
+    Verdict.WAITING: N_("Waiting"),
+    Verdict.PASSED: N_("Passed"),
+    Verdict.FAILED: N_("Not passed"),
+    Verdict.SKIPPED: N_("Left out"),
+}
+VERDICT_CLASS: Final = {
+    Verdict.OPEN: "no",
+    Verdict.WAITING: "busy",
+    Verdict.PASSED: "ok",
+    Verdict.FAILED: "owe",
+    Verdict.SKIPPED: "w1",
+}
+KNOWN: Final = {
+    Known.HERE: N_("Known here"),
+    Known.PROJECT: N_("At another gateway"),
+    Known.NEW: N_("New"),
+}
+KNOWN_CLASS: Final = {Known.HERE: "ok", Known.PROJECT: "w1", Known.NEW: "busy"}
+CONFIDENCE: Final = {
+    Confidence.CERTAIN: N_("certain"),
+    Confidence.LIKELY: N_("likely"),
+    Confidence.POSSIBLE: N_("possible"),
+    Confidence.GENERIC: N_("by its protocol alone"),
 }
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
@@ -260,6 +363,12 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VIA,
     FACT,
     SOURCE,
+    TASK_STATE,
+    COMMISSIONED,
+    CHECK,
+    VERDICT,
+    KNOWN,
+    CONFIDENCE,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
@@ -315,6 +424,7 @@ MENU: Final = (
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
     MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
+    MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
     MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),

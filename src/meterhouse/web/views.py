@@ -33,11 +33,12 @@ ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with its heading and the verb that opens it."""
+    """A list with its heading, the verb that opens it, and links (title, address) beside it."""
 
     table: Table
     heading: str
     verb: Verb
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
@@ -53,6 +54,11 @@ def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], 
 def reported(key: str) -> Callable[[Any], Any]:
     """Reads a figure that is −1 where the meter did not say."""
     return lambda row: None if row[key] is None or row[key] < 0 else row[key]
+
+
+def counted(key: str) -> Callable[[Any], Any]:
+    """Reads a count of a checklist's items; nothing is counted where there is no checklist."""
+    return lambda row: None if row["commissioning_id"] is None else row[key]
 
 
 def online(key: str) -> Callable[[Any], Online]:
@@ -193,6 +199,8 @@ GATEWAYS: Final = ListView(
             Column("offline", N_("Meters offline"), cell("offline_count"), Kind.COUNT,
                    sortable=True),
             Column("protocol", N_("Protocol"), cell("protocol"), optional=True),
+            Column("search", N_("Bus"), lambda _: N_("Search for meters"), Kind.WORD,
+                   link=lambda row: f"gateways/{row['id']}/scans"),
         ),
         (ONLINE, Filter("text", N_("Search"), hint=N_("Name, registration or address"))),
         sort="name",
@@ -201,6 +209,42 @@ GATEWAYS: Final = ListView(
     ),
     N_("Gateways"),
     Verb.DEVICE_READ,
+)  # fmt: skip
+
+COMMISSIONING: Final = ListView(
+    Table(
+        "commissioning",
+        (
+            Column("address", N_("Meter"), cell("address"), sortable=True,
+                   link=lambda row: f"commissioning/{row['id']}"),
+            Column("building", N_("Building"), cell("building"), sortable=True),
+            ROOM,
+            Column("model", N_("Model"), cell("model")),
+            Column("gateway", N_("Gateway"), cell("gateway")),
+            Column("state", N_("Checklist"), cell("state", labels.Commissioned), Kind.STATE,
+                   sortable=True,
+                   colour=lambda row: labels.COMMISSIONED_CLASS[
+                       labels.Commissioned(row["state"])
+                   ]),
+            Column("passed", N_("Passed"), counted("passed_count"), Kind.COUNT),
+            Column("failed", N_("Not passed"), counted("failed_count"), Kind.COUNT),
+            Column("signed_at", N_("Signed at"), cell("signed_at"), Kind.INSTANT, sortable=True),
+            Column("signer", N_("Signed by"), cell("signer_name")),
+            Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
+                   optional=True),
+        ),
+        (
+            Filter("state", N_("Checklist"),
+                   {s.value: word for s, word in labels.COMMISSIONED.items()}),
+            Filter("text", N_("Search"), hint=N_("Room, building or address")),
+        ),
+        sort="building",
+        empty=N_("No meters yet."),
+        empty_hint=N_("Add gateways and meters when you set up the site."),
+    ),
+    N_("Commissioning"),
+    Verb.DEVICE_READ,
+    ((N_("Reports to print"), "commissioning/report"),),
 )  # fmt: skip
 
 COMMANDS: Final = ListView(
@@ -331,5 +375,6 @@ READINGS: Final = ListView(
 )  # fmt: skip
 
 LISTS: Final = {
-    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, AUDIT)
+    view.table.name: view
+    for view in (ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, AUDIT)
 }

@@ -5,9 +5,15 @@ Owns the list alone. A further act is declared in its noun's room and named ther
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, meter, money, personal, role, staff
+from meterhouse.web.acts import alarm, field, meter, money, personal, role, staff
 from meterhouse.web.acts.frame import Act
 
 ACTS: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *staff.ACTS, *role.ACTS,
-)  # fmt: skip
+    *alarm.ACTS,
+    *meter.ACTS,
+    *money.ACTS,
+    *personal.ACTS,
+    *field.ACTS,
+    *staff.ACTS,
+    *role.ACTS,
+)

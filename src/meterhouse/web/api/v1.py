@@ -51,23 +51,26 @@ To = Annotated[Instant | None, Query(description="Before this instant (RFC 3339)
 Pages = Annotated[Paging, Depends(paging)]
 
 
-def _path_id(what: str) -> Any:
+def path_id(what: str) -> Any:
+    """An id in an address."""
     return Path(ge=1, le=ID_MAX, description=f"Id of the {what}.", examples=[12])
 
 
-ProjectId = Annotated[int, _path_id("project")]
-RoomId = Annotated[int, _path_id("room")]
-MeterId = Annotated[int, _path_id("meter")]
-PointId = Annotated[int, _path_id("point")]
-AlarmId = Annotated[int, _path_id("alarm")]
-CommandId = Annotated[int, _path_id("command")]
+ProjectId = Annotated[int, path_id("project")]
+RoomId = Annotated[int, path_id("room")]
+MeterId = Annotated[int, path_id("meter")]
+PointId = Annotated[int, path_id("point")]
+AlarmId = Annotated[int, path_id("alarm")]
+CommandId = Annotated[int, path_id("command")]
 
 
-def _id_filter(what: str) -> Any:
+def id_filter(what: str) -> Any:
+    """An id that a list is filtered by."""
     return Query(ge=1, le=ID_MAX, description=f"Only those of this {what}.", examples=[12])
 
 
-def _sort(name: str) -> Any:
+def sort_of(name: str) -> Any:
+    """How a list's `sort` is described."""
     first = monitor.LISTS[name].first
     return Query(
         description=f"What to sort by, a leading - for descending; {first} unless said otherwise.",
@@ -95,7 +98,7 @@ async def list_projects(request: Request) -> list[schemas.Project]:
 async def list_rooms(
     request: Request,
     project_id: ProjectId,
-    building: Annotated[int | None, _id_filter("building")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
@@ -112,7 +115,7 @@ async def list_room_changes(
     request: Request,
     project_id: ProjectId,
     since: Annotated[int, Query(ge=0, le=ID_MAX, description="The version known.", examples=[266])],
-    building: Annotated[int | None, _id_filter("building")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
     snapshot = await request.app.state.boards.look(
@@ -145,8 +148,8 @@ async def list_meters(
     online: Annotated[
         bool | None, Query(description="Whether it answers.", examples=[True])
     ] = None,
-    gateway: Annotated[int | None, _id_filter("gateway")] = None,
-    building: Annotated[int | None, _id_filter("building")] = None,
+    gateway: Annotated[int | None, id_filter("gateway")] = None,
+    building: Annotated[int | None, id_filter("building")] = None,
     model: Annotated[
         str | None,
         Query(
@@ -157,7 +160,7 @@ async def list_meters(
         ),
     ] = None,
     text: Text = "",
-    sort: Annotated[str, SortOf("meters"), _sort("meters")] = "room",
+    sort: Annotated[str, SortOf("meters"), sort_of("meters")] = "room",
 ) -> schemas.Page[schemas.Meter]:
     """Meters in service with their online state."""
     found = await page(
@@ -180,7 +183,7 @@ async def list_readings(
     pages: Pages,
     read_from: From = None,
     read_to: To = None,
-    sort: Annotated[str, SortOf("readings"), _sort("readings")] = "-read_at",
+    sort: Annotated[str, SortOf("readings"), sort_of("readings")] = "-read_at",
 ) -> schemas.Page[schemas.Reading]:
     """A meter's history, newest first unless sorted otherwise."""
     found = await page(
@@ -201,7 +204,7 @@ async def list_gateways(
         bool | None, Query(description="Whether it is connected.", examples=[True])
     ] = None,
     text: Text = "",
-    sort: Annotated[str, SortOf("gateways"), _sort("gateways")] = "name",
+    sort: Annotated[str, SortOf("gateways"), sort_of("gateways")] = "name",
 ) -> schemas.Page[schemas.Gateway]:
     """Gateways with their online state."""
     found = await page(
@@ -229,7 +232,7 @@ async def list_alarms(
     opened_from: From = None,
     opened_to: To = None,
     text: Text = "",
-    sort: Annotated[str, SortOf("alarms"), _sort("alarms")] = "-opened_at",
+    sort: Annotated[str, SortOf("alarms"), sort_of("alarms")] = "-opened_at",
 ) -> schemas.Page[schemas.Alarm]:
     """Alarms now and past."""
     filters = {"open": is_open, "kind": kind, "text": monitor.contains(text)}
@@ -253,7 +256,7 @@ async def list_notices(
     pages: Pages,
     state: Annotated[NoticeState | None, Query(description="Only in this state.")] = None,
     text: Text = "",
-    sort: Annotated[str, SortOf("notices"), _sort("notices")] = "-created_at",
+    sort: Annotated[str, SortOf("notices"), sort_of("notices")] = "-created_at",
 ) -> schemas.Page[schemas.Notice]:
     """Messages to customers and staff."""
     found = await page(
@@ -281,7 +284,7 @@ async def list_commands(
     asked_from: From = None,
     asked_to: To = None,
     text: Text = "",
-    sort: Annotated[str, SortOf("commands"), _sort("commands")] = "-created_at",
+    sort: Annotated[str, SortOf("commands"), sort_of("commands")] = "-created_at",
 ) -> schemas.Page[schemas.Command]:
     """Commands, newest first unless sorted otherwise."""
     filters = {"state": state, "kind": kind, "text": monitor.contains(text)}
@@ -310,7 +313,7 @@ async def get_command(
     return shapes.command(await monitor.command(database_of(request), project_id, command_id))
 
 
-Actor = Annotated[int | None, _id_filter("person or API client")]
+Actor = Annotated[int | None, id_filter("person or API client")]
 ActName = Annotated[
     str | None,
     Query(max_length=60, pattern=_PLAIN, description="Only this act.", examples=["alarm.close"]),
@@ -331,7 +334,7 @@ async def list_audit(
     object_text: ObjectName = "",
     done_from: From = None,
     done_to: To = None,
-    sort: Annotated[str, SortOf("audit"), _sort("audit")] = "-at",
+    sort: Annotated[str, SortOf("audit"), sort_of("audit")] = "-at",
 ) -> schemas.Page[schemas.AuditEntry]:
     """Who did what in a project, newest first unless sorted otherwise."""
     found = await page(
@@ -350,7 +353,7 @@ async def list_platform_audit(
     object_text: ObjectName = "",
     done_from: From = None,
     done_to: To = None,
-    sort: Annotated[str, SortOf("audit"), _sort("audit")] = "-at",
+    sort: Annotated[str, SortOf("audit"), sort_of("audit")] = "-at",
 ) -> schemas.Page[schemas.AuditEntry]:
     """Who did what for the platform as a whole, newest first unless sorted otherwise."""
     found = await page(

@@ -121,6 +121,7 @@ def _add(view: ListView) -> None:
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
+            "links": view.links,
             **list_facts(rows, fmt, view.table.name),
         }
         return render(request, "list.html", dict(facts))
