@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, onboard, role, staff
+from meterhouse.flows import access, command, commission, onboard, role, scan, staff
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
@@ -131,6 +131,12 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
         ids["alarm_id"] = await connection.fetchval("select max(id) from alarm")
     (ids["command_id"],) = await command.request(
         site.db, site.project_id, [room.meter_id], CommandKind.READ, "", None, NOW
+    )
+    ids["task_id"] = await scan.start(
+        site.db, site.project_id, ids["gateway_id"], scan.Wish(), None, NOW
+    )
+    ids["commissioning_id"] = await commission.start(
+        site.db, site.project_id, room.meter_id, None, None, NOW
     )
     foreign_group_id = await onboard.open_group(site.db, "foreign")
     await onboard.open_project(site.db, onboard.NewProject("far", foreign_group_id), NOW)
