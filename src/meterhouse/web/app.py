@@ -92,9 +92,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         account.router,
         rooms.router,
         room.router,
-        staff.router,
         commissioning.router,
         scans.router,
+        staff.router,
         forms,
         lists.router,
         platform.router,
@@ -103,8 +103,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
-    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(field.router)
+    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)
