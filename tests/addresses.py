@@ -16,6 +16,7 @@ ROWS = {
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "payee_id": "select id from payee where project_id = $1 order by id",
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
@@ -35,6 +36,7 @@ async def ids_of(site: Site) -> dict[str, int]:
     room = site.rooms["A101"]
     found = {
         "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
+        "token": 1,
         "meter_id": room.meter_id,
     }  # fmt: skip
     async with maintenance(site.db.address) as connection:

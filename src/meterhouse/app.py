@@ -18,7 +18,7 @@ import uvicorn
 
 from meterhouse.config import EMBEDDED, Settings, secret_key_of
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import access, passwords
+from meterhouse.flows import access, passwords, welcome
 from meterhouse.flows.health import Readiness
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
@@ -68,7 +68,8 @@ class Plan:
     """What of the house is to run, on which clock.
 
     `speed` is seconds of the clock per real second; `database` the name within the embedded
-    server; `fresh` drops that database first.
+    server; `fresh` drops that database first; `administrator` makes one on an empty installation
+    instead of a way in.
     """
 
     parts: frozenset[str] = frozenset(PARTS)
@@ -76,6 +77,7 @@ class Plan:
     speed: int = 1
     database: str = "meterhouse"
     fresh: bool = False
+    administrator: bool = False
 
 
 class _Quiet(uvicorn.Server):
@@ -129,6 +131,7 @@ class House:
     headend: HeadEnd | None = None
     web: Listening | None = None
     first_password: str | None = None
+    welcome: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -200,7 +203,10 @@ async def run_house(
         now = plan.clock()
         await ready_partitions(db, [now, now + timedelta(days=7)])
         await warming
-        house.first_password = await first_administrator(db, now)
+        if plan.administrator:
+            house.first_password = await first_administrator(db, now)
+        elif "web" in plan.parts:
+            house.welcome = await welcome.issue(db, now)
         if before is not None:
             await before(house)
         await _start_vitals(stack, house)

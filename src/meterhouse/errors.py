@@ -5,6 +5,8 @@ know who shows it: consoles translate by `code`, the API answers it as an RFC 94
 `docs/errors.md` has a line for each (a test compares the two).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
@@ -73,6 +75,25 @@ class Conflict(MeterhouseError):
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what=what, why=why)
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """What is wrong with one of many rows; `row` counts from 0, `field` may be empty."""
+
+    row: int
+    field: str
+    error: MeterhouseError
+
+
+class RowsRefused(BadInput):
+    """Some rows cannot be used; nothing was changed."""
+
+    code = "rows_refused"
+
+    def __init__(self, faults: Sequence[RowFault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
 
 
 class SettingInvalid(MeterhouseError):

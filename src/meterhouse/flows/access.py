@@ -140,6 +140,7 @@ class Reach:
     group_id: int = 0
     building_ids: frozenset[int] | None = None
     limits: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    is_frozen: bool = False
 
     def asked(self, verb: str) -> "Reach":
         """This reach for one verb: narrowed to the buildings in which it is granted."""
@@ -291,7 +292,7 @@ async def known_of(connection: Connection, person: Any) -> Known:
                 Reach(
                     project["id"], project["name"], project["timezone"], project["currency"],
                     project["currency_exponent"], whole.union(limits), project["group_id"],
-                    limits=limits,
+                    limits=limits, is_frozen=project["frozen"],
                 )
             )  # fmt: skip
     return Known(person["id"], person["name"], person["language"], tuple(reaches), groups, platform)

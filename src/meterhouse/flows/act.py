@@ -128,3 +128,25 @@ async def perform(
                 doer.at,
             )  # fmt: skip
     return Answered(done.answer)
+
+
+class _Rehearsed(Exception):
+    """Carries out of a transaction what would have been done in it."""
+
+    def __init__(self, done: Done) -> None:
+        self.done = done
+
+
+async def rehearse(
+    db: Database, project_ids: Sequence[int], work: Callable[[Database], Awaitable[Done]]
+) -> Done:
+    """What an act would do: it is done, and all of it is taken back.
+
+    A preview made so cannot disagree with the act, because it is the act.
+    """
+    scope = sorted({*project_ids, PLATFORM})
+    try:
+        async with db.transaction(scope) as connection:
+            raise _Rehearsed(await work(Joined(db, connection, scope)))
+    except _Rehearsed as rehearsed:
+        return rehearsed.done

@@ -38,6 +38,8 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
+    "tariffs": reports.TARIFFS,
+    "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "audit": reports.AUDIT,
 }

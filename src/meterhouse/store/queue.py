@@ -17,6 +17,7 @@ from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason
 from meterhouse.store.db import Connection
 
 WAKE_CHANNEL = "meterhouse_command"
+ROSTER_CHANGED = "roster"
 LIVE = ("queued", "sent")
 
 
@@ -91,6 +92,11 @@ async def insert_command(
             "select pg_notify($1, $2)", WAKE_CHANNEL, f"{project_id}:{new.gateway_id}"
         )
     return made
+
+
+async def wake_roster(connection: Connection) -> None:
+    """Tell head ends, once this is committed, that gateways or meters have changed."""
+    await connection.execute("select pg_notify($1, $2)", WAKE_CHANNEL, ROSTER_CHANGED)
 
 
 async def live_commands(

@@ -241,7 +241,7 @@ GATEWAYS: Final = ListQuery(
             where o.project_id = $1 and o.kind = 'meter_offline' and o.closed_at is null
                 and m.removed_at is null
             group by m.gateway_id) n on n.gateway_id = g.id
-        where g.project_id = $1""",
+        where g.project_id = $1 and g.removed_at is null""",
     {
         "online": {True: "q.online", False: "q.online is not true"},
         "text": "(q.name ilike {0} or q.registration ilike {0} or q.peer ilike {0})",
@@ -324,6 +324,52 @@ AUDIT: Final = ListQuery(
     solid=frozenset({"at", "actor", "act", "object"}),
     point="null::int8",
 )  # fmt: skip
+TARIFFS: Final = ListQuery(
+    """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
+           coalesce(n.point_count, 0) as point_count
+       from tariff t
+       join (select tariff_id, max(effective_from) as effective_from, count(*) as version_count
+             from tariff_version where project_id = $1 group by tariff_id) v on v.tariff_id = t.id
+       left join (select tariff_id, count(*) as point_count from point
+                  where project_id = $1 group by tariff_id) n on n.tariff_id = t.id
+       where t.project_id = $1""",
+    {"text": "q.name ilike {}"},
+    {
+        "name": "name", "commodity": "commodity", "effective_from": "effective_from",
+        "versions": "version_count", "points": "point_count",
+    },
+    first="name",
+    solid=frozenset({"name", "commodity", "effective_from", "versions", "points"}),
+)  # fmt: skip
+# Of several agreements in force the list shows the rooms of all, and since when the last one runs.
+CUSTOMERS: Final = ListQuery(
+    """select c.id, c.language, h.name as customer, h.phone, h.email,
+           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
+           g.balance_minor
+       from customer c
+       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+       left join lateral (
+           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor
+           from agreement a left join lateral (
+               select r.id as place_id, concat_ws(' ', b.name, r.name) as room,
+                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
+                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
+                       as balance_minor
+               from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+               left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+               left join place b on (b.project_id, b.id)
+                   = (f.project_id, coalesce(f.parent_id, f.id))
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
+               on true
+           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
+       where c.project_id = $1""",
+    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
+    {"since": "valid_from", "balance": "balance_minor"},
+    first="-since",
+)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,

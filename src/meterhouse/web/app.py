@@ -13,22 +13,26 @@ from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
 from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
-from meterhouse.web.acts import ACTS
+from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
+from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     commissioning,
+    imports,
     lists,
     platform,
     room,
     rooms,
     scans,
     session,
+    site,
     staff,
+    welcome,
 )
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
@@ -85,7 +89,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.mount("/static", app.state.assets)
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, ACTS)
-    add_operations(operations, ACTS)
+    imports.add_pages(forms, SHEETS)
+    add_operations(operations, (*ACTS, *(sheet.act for sheet in SHEETS)))
     pages = (
         health.router,
         session.router,
@@ -98,11 +103,14 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         forms,
         lists.router,
         platform.router,
+        site.router,
+        welcome.router,
     )
     for router in pages:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(site_api.router)
     app.include_router(field.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)

@@ -198,6 +198,36 @@ ALARM_KIND: Final = {
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
 }
+PLACE_KIND: Final = {
+    "building": N_("Building"),
+    "floor": N_("Floor"),
+    "room": N_("Room"),
+    "area": N_("Public area"),
+}
+PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
+BAND: Final = {
+    "sharp": N_("Sharp band"),
+    "peak": N_("Peak band"),
+    "flat": N_("Flat band"),
+    "valley": N_("Valley band"),
+}
+CHARGE_CLASS: Final = {
+    "electricity": N_("Electricity"),
+    "water": N_("Water"),
+    "heat": N_("Heat"),
+    "cooling": N_("Cooling"),
+    "fee": N_("Fees"),
+}
+TEMPLATE: Final = {
+    "residential": N_("Flats"),
+    "dormitory": N_("Dormitory"),
+    "shops": N_("Shops and offices"),
+}
+DAY_KIND: Final = {
+    "holiday": N_("Holiday"),
+    "workday": N_("Make-up workday"),
+    "special": N_("Special day"),
+}
 ONLINE: Final = {Online.ONLINE: N_("Online"), Online.OFFLINE: N_("Offline")}
 DIRECTION: Final = {
     Direction.DIAL_IN: N_("Gateway calls in"),
@@ -427,6 +457,10 @@ MENU: Final = (
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+    MenuEntry(N_("Places"), "places", "places", "room.read"),
+    MenuEntry(N_("Customers"), "customers", "person", "customer.read"),
+    MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read"),
+    MenuEntry(N_("Set-up"), "setup", "setup", "place.edit"),
     MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
     MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
     MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),

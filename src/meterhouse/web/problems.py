@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.logs import Log
 from meterhouse.web.access import PROOF_FIELD, TOKEN_FIELD, NotSignedIn, ProofNeeded, ProofWrong
 from meterhouse.web.limits import TooManyRequests
@@ -170,7 +170,23 @@ async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", error=error)
-    return answer(request, error)
+    return answer(request, error, fields=_row_fields(request, error))
+
+
+def _row_fields(request: Request, error: MeterhouseError) -> list[FieldProblem] | None:
+    """Which rows of a request cannot be used, where the error says so."""
+    if not isinstance(error, RowsRefused):
+        return None
+    words = words_of(request)
+    return [
+        FieldProblem(
+            where="body",
+            pointer=f"/rows/{one.row}{'/' if one.field else ''}{one.field}",
+            code=one.error.code[:40],
+            message=words.error(one.error)[:500],
+        )
+        for one in error.faults[:FIELD_PROBLEMS_MAX]
+    ]
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

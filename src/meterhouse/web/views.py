@@ -13,16 +13,17 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.web import labels
-from meterhouse.web.acts import ACTS
+from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
+from meterhouse.web.acts.frame import Act
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
 # What is done otherwise than by a declared act.
-ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
+ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in SHEETS))} | {
     "client.add": N_("Add API client"),
     "password.replace": N_("Replace password"),
     "session.begin": N_("Sign in"),
@@ -33,11 +34,17 @@ ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with its heading, the verb that opens it, and links (title, address) beside it."""
+    """A list with its heading, the verb that opens it, and what can be done from it.
+
+    `acts` open as dialogs; `pages` are acts with a page of their own, such as an import; `links`
+    are further pages, as (title, address).
+    """
 
     table: Table
     heading: str
     verb: Verb
+    acts: tuple[Act[Any], ...] = ()
+    pages: tuple[Act[Any], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
 
 
@@ -85,6 +92,11 @@ def close_link(row: Any) -> str | None:
 def relay_colour(row: Any) -> str:
     """The colour of a relay's word."""
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
+
+
+def masked_name(row: Any) -> str:
+    """A customer's masked name, or that it was erased."""
+    return N_("Erased") if row["is_erased"] else row["customer"] or ABSENT
 
 
 def act_title(name: str) -> str:
@@ -157,7 +169,8 @@ METERS: Final = ListView(
     Table(
         "meters",
         (
-            Column("address", N_("Address"), cell("address"), sortable=True),
+            Column("address", N_("Address"), cell("address"), sortable=True,
+                   link=lambda row: f"meters/{row['id']}"),
             Column("online", N_("State"), online("is_online"), Kind.STATE,
                    colour=online_colour("is_online")),
             Column("building", N_("Building"), cell("building"), sortable=True),
@@ -181,13 +194,16 @@ METERS: Final = ListView(
     ),
     N_("Meters"),
     Verb.DEVICE_READ,
+    (install.ADD_METER,),
+    (site_sheet.SITE.act,),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(
     Table(
         "gateways",
         (
-            Column("name", N_("Gateway"), cell("name"), sortable=True),
+            Column("name", N_("Gateway"), cell("name"), sortable=True,
+                   link=lambda row: f"gateways/{row['id']}"),
             Column("online", N_("State"), online("online"), Kind.STATE,
                    colour=online_colour("online")),
             Column("registration", N_("Registration"), cell("registration"), sortable=True),
@@ -209,6 +225,7 @@ GATEWAYS: Final = ListView(
     ),
     N_("Gateways"),
     Verb.DEVICE_READ,
+    (gateway.ADD,),
 )  # fmt: skip
 
 COMMISSIONING: Final = ListView(
@@ -244,7 +261,7 @@ COMMISSIONING: Final = ListView(
     ),
     N_("Commissioning"),
     Verb.DEVICE_READ,
-    ((N_("Reports to print"), "commissioning/report"),),
+    links=((N_("Reports to print"), "commissioning/report"),),
 )  # fmt: skip
 
 COMMANDS: Final = ListView(
@@ -374,7 +391,59 @@ READINGS: Final = ListView(
     Verb.ROOM_READ,
 )  # fmt: skip
 
+TARIFFS: Final = ListView(
+    Table(
+        "tariffs",
+        (
+            Column("name", N_("Tariff"), cell("name"), sortable=True,
+                   link=lambda row: f"tariffs/{row['id']}"),
+            Column("commodity", N_("Commodity"), cell("commodity", Commodity), Kind.STATE,
+                   sortable=True),
+            Column("effective_from", N_("Latest version from"), cell("effective_from"),
+                   Kind.INSTANT, sortable=True),
+            Column("versions", N_("Versions"), cell("version_count"), Kind.COUNT, sortable=True),
+            Column("points", N_("Points"), cell("point_count"), Kind.COUNT, sortable=True),
+        ),
+        (Filter("text", N_("Search"), hint=N_("Name of the tariff")),),
+        sort="name",
+        empty=N_("No tariffs yet."),
+        empty_hint=N_("Add a price; then assign it to points."),
+    ),
+    N_("Tariffs"),
+    Verb.TARIFF_READ,
+    tariff.ADDERS,
+)  # fmt: skip
+
+CUSTOMERS: Final = ListView(
+    Table(
+        "customers",
+        (
+            Column("name", N_("Customer"), masked_name, Kind.WORD,
+                   link=lambda row: f"customers/{row['id']}"),
+            Column("rooms", N_("Rooms"), cell("rooms")),
+            Column("phone", N_("Phone"), cell("phone")),
+            Column("email", N_("E-mail"), cell("email")),
+            Column("language", N_("Language"), cell("language"), optional=True),
+            Column("balance", N_("Balance"), cell("balance_minor"), Kind.MONEY, sortable=True),
+            Column("since", N_("Since"), cell("valid_from"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("let", N_("State"), {"true": N_("Has an account"), "false": N_("Has none")}),
+            Filter("text", N_("Search"), hint=N_("Room")),
+        ),
+        sort="since",
+        descending=True,
+        empty=N_("No customers yet."),
+        empty_hint=N_("Open an account for a room, or import a sheet."),
+    ),
+    N_("Customers"),
+    Verb.CUSTOMER_READ,
+    (customer.ADD,),
+)  # fmt: skip
+
 LISTS: Final = {
     view.table.name: view
-    for view in (ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, AUDIT)
-}
+    for view in (
+        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, AUDIT, TARIFFS, CUSTOMERS,
+    )
+}  # fmt: skip

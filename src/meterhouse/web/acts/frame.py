@@ -6,7 +6,7 @@ with its audit entry, and know a repeated request by its key. Must never know a 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -32,9 +32,11 @@ class Ask:
         title: its label, a message id.
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
-        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag` or `file`.
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or
+            `hidden` for what the page itself knows; `search` is a text with choices to pick from.
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
+        half: whether it shares its line with its neighbour where there is room.
     """
 
     title: str
@@ -43,6 +45,13 @@ class Ask:
     kind: str = "text"
     words: Mapping[str, str] | None = None
     choices: "Callable[[Doing], Awaitable[Choices]] | None" = None
+    half: bool = False
+
+    async def offered(self, doing: "Doing") -> Choices:
+        """What a choice offers, in the reader's language."""
+        if self.choices is not None:
+            return await self.choices(doing)
+        return [(key, doing.words(word)) for key, word in (self.words or {}).items()]
 
 
 class Form(BaseModel):
@@ -57,7 +66,7 @@ class NoFields(Form):
     """An act that asks nothing."""
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60), Field(examples=["Riverside"])]
 ReasonText = Annotated[
     str,
     StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),
@@ -103,6 +112,10 @@ class Doing:
         assert self.doer.actor_id is not None
         return self.doer.actor_id
 
+    def within(self, db: Database) -> "Doing":
+        """The same, inside a transaction already begun."""
+        return replace(self, db=db)
+
     @property
     def project_id(self) -> int:
         """The project of the address."""
@@ -139,6 +152,7 @@ class Act(Generic[Input]):
             anew.
         then: the page to go to instead of staying.
         watch: whether `then` is a part that shows progress in the dialog.
+        preview: what it would do, as (message id, text), shown while its fields are filled in.
     """
 
     name: str
@@ -158,6 +172,7 @@ class Act(Generic[Input]):
     told: Callable[[Doing, Any], Choices] | None = None
     then: Callable[[Doing, Any], str] | None = None
     watch: bool = False
+    preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
 
     @property
     def slug(self) -> str:

@@ -7,7 +7,6 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Request
@@ -20,7 +19,7 @@ from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
-from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
 from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
@@ -69,6 +68,11 @@ def add_forms(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
         router.add_api_route(
             act.page, _doer(act), methods=["POST"], dependencies=may, name=f"{name}_do"
         )
+        if act.preview is not None:
+            router.add_api_route(
+                f"{act.page}/preview", _previewer(act), methods=["GET"], dependencies=may,
+                name=f"{name}_preview",
+            )  # fmt: skip
 
 
 def doing_of(request: Request, via: Via, key: str = "") -> Doing:
@@ -93,7 +97,7 @@ async def do(act: Act[Any], doing: Doing, form: Form) -> Answered:
     """Run an act's flow in the one transaction with its entry and its answer."""
 
     async def work(db: Database) -> Done:
-        return await act.run(replace(doing, db=db), form)
+        return await act.run(doing.within(db), form)
 
     asked = {"ids": dict(doing.ids), "form": form.model_dump(mode="json")}
     project_ids = [doing.scope.project_id] if doing.scope else []
@@ -183,9 +187,7 @@ def _shower(act: Act[Any]) -> Callable[..., Any]:
 def _doer(act: Act[Any]) -> Callable[..., Any]:
     async def post(request: Request) -> Response:
         sent = await request.form()
-        key = str(sent.get(_KEY_FIELD, ""))
-        if not key.isalnum() or not _KEY_CHARS_MIN <= len(key) <= _KEY_CHARS_MAX:
-            raise FormKeyMissing
+        key = form_key(sent)
         doing = doing_of(request, Via.CONSOLE, f"form:{key}")
         typed = await read_form(act, sent)
         try:
@@ -206,6 +208,34 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
         return await _after(request, act, doing, answered.answer)
 
     return post
+
+
+def _previewer(act: Act[Any]) -> Callable[..., Any]:
+    """What the act would do with the fields as they are; nothing while they cannot be used."""
+
+    async def preview(request: Request) -> Response:
+        doing = doing_of(request, Via.CONSOLE)
+        typed = {name: text for name, text in request.query_params.items()
+                 if name in act.form.model_fields and text.strip()}  # fmt: skip
+        facts: dict[str, Any] = {"told": (), "why": ""}
+        try:
+            assert act.preview is not None
+            facts["told"] = await act.preview(doing, act.form.model_validate(typed))
+        except ValidationError:
+            pass
+        except BadInput as error:
+            facts["why"] = doing.words.error(error)
+        return render(request, "act_preview.html", facts)
+
+    return preview
+
+
+def form_key(sent: FormData) -> str:
+    """What makes a form this one and no other. Raises `FormKeyMissing`."""
+    key = str(sent.get(_KEY_FIELD, ""))
+    if not key.isalnum() or not _KEY_CHARS_MIN <= len(key) <= _KEY_CHARS_MAX:
+        raise FormKeyMissing
+    return key
 
 
 async def read_form(act: Act[Any], sent: FormData) -> dict[str, Any]:
@@ -233,7 +263,7 @@ async def _form(
 ) -> Response:  # fmt: skip
     choices: dict[str, Choices] = {}
     for name, (_, ask) in act.asks.items():
-        choices[name] = await _choices(ask, doing)
+        choices[name] = await ask.offered(doing)
     initial = {name: _initial(info.default) for name, (info, _) in act.asks.items()}
     facts = {
         "act": act,
@@ -250,12 +280,6 @@ async def _form(
     }
     template = "act.html" if is_fragment(request) else "act_page.html"
     return render(request, template, facts, status if wrong else 200)
-
-
-async def _choices(ask: Ask, doing: Doing) -> Choices:
-    if ask.choices is not None:
-        return await ask.choices(doing)
-    return [(key, doing.words(word)) for key, word in (ask.words or {}).items()]
 
 
 def _initial(default: Any) -> Any:

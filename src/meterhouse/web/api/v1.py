@@ -78,7 +78,8 @@ def sort_of(name: str) -> Any:
     )
 
 
-def _may(verb: Verb) -> list[Any]:
+def may(verb: Verb) -> list[Any]:
+    """The permission of an operation."""
     return [Depends(Permission(verb))]
 
 
@@ -88,13 +89,13 @@ async def openapi(request: Request) -> JSONResponse:
     return JSONResponse(contract(request.app))
 
 
-@router.get("/projects", dependencies=_may(Verb.SESSION_OWN), tags=["projects"])
+@router.get("/projects", dependencies=may(Verb.SESSION_OWN), tags=["projects"])
 async def list_projects(request: Request) -> list[schemas.Project]:
     """The projects the key reaches."""
     return [shapes.project(scope) for scope in request.state.caller.scopes.values()]
 
 
-@router.get("/projects/{project_id}/rooms", dependencies=_may(Verb.ROOM_READ), tags=["rooms"])
+@router.get("/projects/{project_id}/rooms", dependencies=may(Verb.ROOM_READ), tags=["rooms"])
 async def list_rooms(
     request: Request,
     project_id: ProjectId,
@@ -109,7 +110,7 @@ async def list_rooms(
 
 
 @router.get(
-    "/projects/{project_id}/rooms/changes", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+    "/projects/{project_id}/rooms/changes", dependencies=may(Verb.ROOM_READ), tags=["rooms"]
 )
 async def list_room_changes(
     request: Request,
@@ -129,7 +130,7 @@ async def list_room_changes(
 
 
 @router.get(
-    "/projects/{project_id}/rooms/{room_id}", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+    "/projects/{project_id}/rooms/{room_id}", dependencies=may(Verb.ROOM_READ), tags=["rooms"]
 )
 async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> schemas.RoomDetail:
     """A room with its points, registers and last days."""
@@ -140,7 +141,7 @@ async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> 
     return shapes.room_detail(now, scope)
 
 
-@router.get("/projects/{project_id}/meters", dependencies=_may(Verb.DEVICE_READ), tags=["devices"])
+@router.get("/projects/{project_id}/meters", dependencies=may(Verb.DEVICE_READ), tags=["devices"])
 async def list_meters(
     request: Request,
     project_id: ProjectId,
@@ -173,7 +174,7 @@ async def list_meters(
 
 @router.get(
     "/projects/{project_id}/meters/{meter_id}/readings",
-    dependencies=_may(Verb.ROOM_READ),
+    dependencies=may(Verb.ROOM_READ),
     tags=["devices"],
 )
 async def list_readings(
@@ -193,9 +194,7 @@ async def list_readings(
     return schemas.Page[schemas.Reading](**found)
 
 
-@router.get(
-    "/projects/{project_id}/gateways", dependencies=_may(Verb.DEVICE_READ), tags=["devices"]
-)
+@router.get("/projects/{project_id}/gateways", dependencies=may(Verb.DEVICE_READ), tags=["devices"])
 async def list_gateways(
     request: Request,
     project_id: ProjectId,
@@ -220,7 +219,7 @@ async def list_gateways(
     return schemas.Page[schemas.Gateway](**found)
 
 
-@router.get("/projects/{project_id}/alarms", dependencies=_may(Verb.ALARM_READ), tags=["alarms"])
+@router.get("/projects/{project_id}/alarms", dependencies=may(Verb.ALARM_READ), tags=["alarms"])
 async def list_alarms(
     request: Request,
     project_id: ProjectId,
@@ -249,7 +248,7 @@ async def list_alarms(
     return schemas.Page[schemas.Alarm](**found)
 
 
-@router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
+@router.get("/projects/{project_id}/notices", dependencies=may(Verb.NOTICE_READ), tags=["alarms"])
 async def list_notices(
     request: Request,
     project_id: ProjectId,
@@ -273,7 +272,7 @@ async def list_notices(
 
 
 @router.get(
-    "/projects/{project_id}/commands", dependencies=_may(Verb.COMMAND_READ), tags=["commands"]
+    "/projects/{project_id}/commands", dependencies=may(Verb.COMMAND_READ), tags=["commands"]
 )
 async def list_commands(
     request: Request,
@@ -303,7 +302,7 @@ async def list_commands(
 
 @router.get(
     "/projects/{project_id}/commands/{command_id}",
-    dependencies=_may(Verb.COMMAND_READ),
+    dependencies=may(Verb.COMMAND_READ),
     tags=["commands"],
 )
 async def get_command(
@@ -324,7 +323,7 @@ ObjectName = Annotated[
 ]
 
 
-@router.get("/projects/{project_id}/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+@router.get("/projects/{project_id}/audit", dependencies=may(Verb.AUDIT_READ), tags=["audit"])
 async def list_audit(
     request: Request,
     project_id: ProjectId,
@@ -344,7 +343,7 @@ async def list_audit(
     return schemas.Page[schemas.AuditEntry](**found)
 
 
-@router.get("/platform/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+@router.get("/platform/audit", dependencies=may(Verb.AUDIT_READ), tags=["audit"])
 async def list_platform_audit(
     request: Request,
     pages: Pages,

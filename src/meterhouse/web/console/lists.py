@@ -48,7 +48,7 @@ def wanted(state: ListState, fmt: Formats, **fixed: Any) -> Wanted:
                 typed[key] = _midnight(text, fmt, 1)
             case "text" | "person" | "object":
                 typed[key] = monitor.contains(text)
-            case "open" | "online":
+            case "open" | "online" | "let":
                 typed[key] = _TRUTHS.get(text)
             case _:
                 typed[key] = text or None
@@ -121,6 +121,7 @@ def _add(view: ListView) -> None:
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
+            **offered(request, view, project_id),
             "links": view.links,
             **list_facts(rows, fmt, view.table.name),
         }
@@ -133,6 +134,18 @@ def _add(view: ListView) -> None:
     router.add_api_route(
         f"{path}/export", file, methods=["GET"], dependencies=may, name=f"{view.table.name}_file"
     )
+
+
+def offered(request: Request, view: ListView, project_id: int) -> dict[str, Any]:
+    """What can be done from a list by this reader, as (title, address), in dialogs and pages."""
+    granted = request.state.scope.verbs
+    return {
+        name: [
+            (act.title, act.page.format(project_id=project_id))
+            for act in acts if act.verb in granted
+        ]
+        for name, acts in (("acts", view.acts), ("act_pages", view.pages))
+    }  # fmt: skip
 
 
 async def _strangers(request: Request, view: ListView) -> Sequence[Any]:

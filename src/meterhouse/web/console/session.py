@@ -145,7 +145,7 @@ async def _password_form(request: Request, token: str, error: str = "") -> Respo
     facts = {"link": token, "login": person and person["login"], "error": error,
              "password_min": PASSWORD_CHARS_MIN}  # fmt: skip
     status = 404 if person is None else 422 if error else 200
-    return _seeded(request, "set_password.html", facts, status)
+    return seeded(request, "set_password.html", facts, status)
 
 
 def _take_try(request: Request) -> None:
@@ -167,10 +167,10 @@ def _next(request: Request) -> str:
 
 def _sign_in_form(request: Request, facts: dict[str, Any], status: int = 200) -> Response:
     shown = {"login": "", "error": "", "done": request.query_params.get("done", ""), **facts}
-    return _seeded(request, "sign_in.html", shown, status)
+    return seeded(request, "sign_in.html", shown, status)
 
 
-def _seeded(request: Request, template: str, facts: dict[str, Any], status: int) -> Response:
+def seeded(request: Request, template: str, facts: dict[str, Any], status: int) -> Response:
     """A page for somebody who has no session, its forms bound to this browser by a cookie."""
     known = request.cookies.get(SEED_COOKIE) or request.cookies.get(SESSION_COOKIE)
     if not known:

@@ -63,6 +63,11 @@ PEOPLE = (
         created_at timestamptz not null,
         expires_at timestamptz not null,
         used_at timestamptz)""",
+    # The way into an installation that nobody can sign in to yet.
+    """create table welcome_link (
+        token_hash bytea primary key,
+        created_at timestamptz not null,
+        expires_at timestamptz not null)""",
     """create table client_key (
         id bigint generated always as identity primary key,
         person_id bigint not null references person (id),
@@ -219,9 +224,9 @@ SEARCH = (
 # What a person's grants reach, one row a project; and which buildings a transaction may see.
 REACH = (
     """create function reached(person bigint) returns table (id bigint, group_id bigint, name text,
-            timezone text, currency text, currency_exponent smallint)
+            timezone text, currency text, currency_exponent smallint, frozen boolean)
         language sql stable security definer set search_path = meterhouse, pg_temp as $$
-        select p.id, p.group_id, p.name, p.timezone, p.currency, p.currency_exponent
+        select p.id, p.group_id, p.name, p.timezone, p.currency, p.currency_exponent, p.frozen
         from project p where p.id in (
             select g.scope_id from role_grant g
                 where g.person_id = $1 and g.scope_kind = 'project'
@@ -409,11 +414,13 @@ def upgrade() -> None:
         PARTITION,
     ):
         op.execute(statement)
-    new = "role, recovery_code, one_time_link, client_key, " + ", ".join(SCOPED)
+    new = "role, recovery_code, one_time_link, welcome_link, client_key, " + ", ".join(SCOPED)
     op.execute(f"grant all on {new} to meterhouse_maintenance")
     op.execute(f"grant select, insert, update on {new} to meterhouse_app")
     op.execute("grant delete on role, role_grant, recovery_code, saved_filter to meterhouse_app")
     op.execute("grant delete on calendar_day, task_file, answer to meterhouse_app")
+    op.execute("grant delete on place, point, agreement_point, stranger to meterhouse_app")
+    op.execute("grant delete on welcome_link to meterhouse_app")
     op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
     op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
     masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))

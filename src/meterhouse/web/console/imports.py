@@ -1,0 +1,123 @@
+"""The pages of an import: fetch the template, upload, look at what was found, take all or nothing.
+
+Owns the steps. Must never know what is imported. Between the preview and the deed nothing is kept
+here: the page carries the checked rows, and they are checked again.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from meterhouse.errors import BadInput
+from meterhouse.flows.act import Via
+from meterhouse.web.access import Permission
+from meterhouse.web.acts.routes import do, doing_of, form_key
+from meterhouse.web.acts.sheets import (
+    Checked,
+    RowsPackedBadly,
+    Sheet,
+    check,
+    pack,
+    template,
+    unpack,
+)
+from meterhouse.web.exports import MEDIA_TYPES
+from meterhouse.web.pages import render, words_of
+from meterhouse.web.spreadsheets import LINES_MAX, read_lines
+from meterhouse.words import N_
+
+ROWS_SHOWN: Final = 20
+FAULTS_SHOWN: Final = 200
+
+
+def add_pages(router: APIRouter, sheets: Iterable[Sheet[Any]]) -> None:
+    """The page of each sheet, its template, and what its forms do."""
+    for sheet in sheets:
+        may = [Depends(Permission(sheet.verb))]
+        name = sheet.name.replace(".", "_")
+        for path, endpoint, method in (
+            (sheet.act.page, _page(sheet), "GET"),
+            (sheet.act.page, _posted(sheet), "POST"),
+            (f"{sheet.act.page}/template", _template(sheet), "GET"),
+        ):
+            kind = endpoint.__name__
+            router.add_api_route(
+                path, endpoint, methods=[method], dependencies=may, name=f"{name}_{kind}"
+            )
+
+
+def _page(sheet: Sheet[Any]) -> Callable[..., Any]:
+    async def page(request: Request) -> Response:
+        return _show(request, sheet)
+
+    return page
+
+
+def _template(sheet: Sheet[Any]) -> Callable[..., Any]:
+    async def file(request: Request) -> Response:
+        content = await template(sheet, doing_of(request, Via.CONSOLE))
+        named = f'attachment; filename="{sheet.name.replace(".", "-")}.xlsx"'
+        return Response(content, headers={"Content-Disposition": named},
+                        media_type=MEDIA_TYPES["xlsx"])  # fmt: skip
+
+    return file
+
+
+def _posted(sheet: Sheet[Any]) -> Callable[..., Any]:
+    async def take(request: Request) -> Response:
+        async with request.form() as sent:
+            upload = sent.get("file")
+            try:
+                if isinstance(upload, UploadFile) and upload.filename:
+                    return await _preview(request, sheet, upload)
+                if "rows" in sent:
+                    return await _import(request, sheet, sent)
+            except BadInput as error:
+                return _show(request, sheet, wrong=words_of(request).error(error))
+        return _show(request, sheet, wrong=words_of(request)(N_("Choose a file first.")))
+
+    return take
+
+
+async def _preview(request: Request, sheet: Sheet[Any], upload: UploadFile) -> Response:
+    lines = await run_in_threadpool(read_lines, await upload.read())
+    checked = await check(sheet, doing_of(request, Via.CONSOLE), lines)
+    return _show(request, sheet, checked, lines[0].cells, file_name=upload.filename or "")
+
+
+async def _import(request: Request, sheet: Sheet[Any], sent: FormData) -> Response:
+    doing = doing_of(request, Via.CONSOLE, f"form:{form_key(sent)}")
+    try:
+        form = sheet.act.form.model_validate({"rows": unpack(str(sent["rows"]))})
+    except ValidationError as error:
+        raise RowsPackedBadly from error
+    await do(sheet.act, doing, form)
+    return RedirectResponse(sheet.list_page(doing), status_code=303)
+
+
+def _show(
+    request: Request, sheet: Sheet[Any], checked: Checked[Any] | None = None,
+    titles: Iterable[str] = (), file_name: str = "", wrong: str = "",
+) -> Response:  # fmt: skip
+    is_bad = bool(wrong or (checked and checked.faults))
+    facts = {
+        "sheet": sheet,
+        "address": request.url.path,
+        "list_page": sheet.list_page(doing_of(request, Via.CONSOLE)),
+        "checked": checked,
+        "titles": list(titles),
+        "file_name": file_name,
+        "wrong": wrong,
+        "lines_max": LINES_MAX,
+        "rows_shown": ROWS_SHOWN,
+        "faults_shown": FAULTS_SHOWN,
+        "packed": pack(checked.rows) if checked and checked.done else "",
+        "key": secrets.token_hex(16),
+    }
+    return render(request, "import.html", facts, 422 if is_bad else 200)
