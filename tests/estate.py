@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, onboard, project, role, staff
+from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
@@ -135,6 +135,12 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     )
     payee = Payee("water", "Waterworks", "", "", "")
     ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
+    ids["task_id"] = await scan.start(
+        site.db, site.project_id, ids["gateway_id"], scan.Wish(), None, NOW
+    )
+    ids["commissioning_id"] = await commission.start(
+        site.db, site.project_id, room.meter_id, None, None, NOW
+    )
     foreign_group_id = await onboard.open_group(site.db, "foreign")
     await onboard.open_project(site.db, onboard.NewProject("far", foreign_group_id), NOW)
     scopes = {

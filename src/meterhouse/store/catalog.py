@@ -211,9 +211,10 @@ async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[a
 async def get_gateway(
     connection: Connection, project_id: int, gateway_id: int
 ) -> asyncpg.Record | None:
-    """One gateway in service."""
+    """One gateway in service; it lies in no building, so whoever sees only some sees none."""
     return await connection.fetchrow(
-        "select * from gateway where project_id = $1 and id = $2 and removed_at is null",
+        """select * from gateway where project_id = $1 and id = $2 and removed_at is null
+           and building_ids() is null""",
         project_id, gateway_id,
     )  # fmt: skip
 

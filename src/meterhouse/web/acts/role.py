@@ -33,7 +33,7 @@ class NewRole(Form):
     """Its name in the API: small letters, figures and _."""
     title: Title = Field(examples=["Night porter"])
     """What people call it."""
-    verbs: Verbs = Field(examples=[["room.read", "meter.read"]])
+    verbs: Verbs = Field(max_length=500, examples=[["room.read", "meter.read"]])
     """What it lets do."""
 
 
@@ -42,7 +42,7 @@ class ChangedRole(Form):
 
     title: Title = Field(examples=["Night porter"])
     """What people call it."""
-    verbs: Verbs = Field(examples=[["room.read", "meter.read"]])
+    verbs: Verbs = Field(max_length=500, examples=[["room.read", "meter.read"]])
     """What it lets do."""
 
 

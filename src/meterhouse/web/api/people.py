@@ -3,14 +3,13 @@
 Owns what other software may rely on. Must never hold a secret but in the one answer that makes it.
 """
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from meterhouse.flows.access import ROLES, ScopeKind
 from meterhouse.flows.staff import Grant, Member
-from meterhouse.web.api.schemas import Id, Shape
+from meterhouse.web.api.schemas import COUNT_MAX, ID_MAX, At, Id, Shape, text
 
 
 class RoleGrant(Shape):
@@ -18,15 +17,15 @@ class RoleGrant(Shape):
 
     id: Id
     """Id of the grant."""
-    role: str = Field(examples=["cashier"])
+    role: str = text("cashier", most=60)
     """Name of the role."""
     scope: ScopeKind
     """How far it reaches."""
-    scope_id: int = Field(ge=0, examples=[12])
-    """Id of the group, project or building; 0 for the platform."""
-    place: str
+    scope_id: Id | None
+    """Id of the group, project or building; null for the platform."""
+    place: str = text("Anrui Town", "")
     """What that is called; empty for the platform, and for what is not yours to see."""
-    is_here: bool
+    is_here: bool = Field(examples=[True])
     """Whether it was granted within what this address is about, and can be taken away here."""
 
 
@@ -35,19 +34,19 @@ class StaffMember(Shape):
 
     id: Id
     """Id of the person."""
-    login: str
+    login: str = text("li")
     """The user name."""
-    name: str
+    name: str = text("Li Na")
     """The name."""
-    is_disabled: bool
+    is_disabled: bool = Field(examples=[False])
     """Whether they are shut out."""
-    is_invited: bool
+    is_invited: bool = Field(examples=[False])
     """Whether they have yet to choose a password."""
-    has_authenticator: bool
+    has_authenticator: bool = Field(examples=[True])
     """Whether signing in asks for a code."""
-    seen_at: datetime | None
+    seen_at: At | None
     """When they were last seen."""
-    grants: list[RoleGrant]
+    grants: list[RoleGrant] = Field(max_length=1000)
     """The roles that reach into what this address is about."""
 
 
@@ -56,15 +55,15 @@ class ApiClient(Shape):
 
     id: Id
     """Id of the client."""
-    name: str
+    name: str = text("ERP")
     """What it is called."""
-    owner: str
+    owner: str = text("Li Na")
     """Who made it."""
-    is_disabled: bool
+    is_disabled: bool = Field(examples=[False])
     """Whether it is shut out."""
-    used_at: datetime | None
+    used_at: At | None
     """When a key of it was last used."""
-    grants: list[RoleGrant]
+    grants: list[RoleGrant] = Field(max_length=1000)
     """The roles that reach into what this address is about."""
 
 
@@ -73,35 +72,37 @@ class ClientKey(Shape):
 
     id: Id
     """Id of the key."""
-    hint: str
+    hint: str = text("mh_kM3")
     """How it begins."""
-    created_at: datetime
+    created_at: At
     """When it was made."""
-    expires_at: datetime
+    expires_at: At
     """When it ends."""
-    revoked_at: datetime | None
+    revoked_at: At | None
     """When it was revoked."""
-    seen_at: datetime | None
+    seen_at: At | None
     """When it was last used."""
 
 
 class ClientDetail(ApiClient):
     """A program that uses the API, with its keys."""
 
-    keys: list[ClientKey]
+    keys: list[ClientKey] = Field(max_length=1000)
     """Its keys, newest first."""
 
 
 class Role(Shape):
     """A role: what may be done by whoever holds it."""
 
-    id: int | None
+    id: int | None = Field(ge=1, le=ID_MAX, examples=[12])
     """Id of a house's own role; null for a ready one."""
-    name: str
+    name: str = text("cashier", most=60)
     """Its name."""
-    title: str
+    title: str = text("Night porter", "")
     """What people call it; empty for a ready one."""
-    verbs: list[str] = Field(examples=[["room.read", "credit.add"]])
+    verbs: list[Annotated[str, Field(max_length=60)]] = Field(
+        max_length=500, examples=[["room.read", "credit.add"]]
+    )
     """What it lets do."""
 
 
@@ -110,9 +111,11 @@ class Invited(Shape):
 
     person_id: Id
     """Id of the person."""
-    expires_at: datetime
+    expires_at: At
     """Until when the link works, once."""
-    link: str | None = Field(default=None, examples=["https://meters.example/set-password?token=…"])
+    link: str | None = Field(
+        default=None, max_length=500, examples=["https://meters.example/set-password?token=…"]
+    )
     """The link, in this answer alone; absent when the request is repeated."""
 
 
@@ -121,9 +124,9 @@ class KeyMade(Shape):
 
     client_id: Id
     """Id of the client."""
-    expires_at: datetime
+    expires_at: At
     """When it ends."""
-    key: str | None = Field(default=None, examples=["mh_kM3…"])
+    key: str | None = Field(default=None, max_length=200, examples=["mh_kM3…"])
     """The key, in this answer alone; absent when the request is repeated."""
 
 
@@ -132,22 +135,22 @@ class RoleMade(Shape):
 
     id: Id
     """Id of the role."""
-    name: str
+    name: str = text("night_porter", most=60)
     """Its name."""
 
 
 class Ended(Shape):
     """Sessions that were ended."""
 
-    count: int = Field(ge=0)
+    count: int = Field(ge=0, le=COUNT_MAX, examples=[2])
     """How many."""
 
 
 def grant(one: Grant) -> RoleGrant:
     """A grant."""
     return RoleGrant(
-        id=one.id, role=one.role, scope=one.scope.kind, scope_id=one.scope.id, place=one.place,
-        is_here=one.is_here,
+        id=one.id, role=one.role, scope=one.scope.kind, scope_id=one.scope.id or None,
+        place=one.place, is_here=one.is_here,
     )  # fmt: skip
 
 

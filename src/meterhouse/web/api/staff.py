@@ -6,19 +6,18 @@ Owns the addresses. What changes them is declared in `acts`. Must never show a k
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
 from meterhouse.store.db import Database
 from meterhouse.web.access import Permission, database_of
-from meterhouse.web.api import people
+from meterhouse.web.api import people, v1
 from meterhouse.web.realms import REALMS, Realm, where
 
 router = APIRouter()
-_ID_MAX: Final = 2**63 - 1
-PersonId = Annotated[int, Path(ge=1, le=_ID_MAX, description="Id of the person.", examples=[12])]
-ClientId = Annotated[int, Path(ge=1, le=_ID_MAX, description="Id of the client.", examples=[12])]
+PersonId = Annotated[int, v1.path_id("person")]
+ClientId = Annotated[int, v1.path_id("client")]
 
 
 def _realm(request: Request) -> tuple[Database, int, ScopeKind, int]:
@@ -52,13 +51,27 @@ async def list_roles(request: Request) -> list[people.Role]:
     return people.roles(await role.own_roles(database_of(request)))
 
 
+async def _project(project_id: v1.ProjectId) -> None:
+    """The address names a project."""
+
+
+async def _group(group_id: Annotated[int, v1.path_id("group")]) -> None:
+    """The address names a group."""
+
+
+_NAMED: Final[dict[ScopeKind, list[Any]]] = {
+    ScopeKind.PROJECT: [Depends(_project)],
+    ScopeKind.GROUP: [Depends(_group)],
+}
+
+
 def _add(realm: Realm, path: str, operation: Callable[..., Any]) -> None:
     name = operation.__name__
     router.add_api_route(
         f"{realm.address}{path}",
         operation,
         methods=["GET"],
-        dependencies=[Depends(Permission(Verb.STAFF_READ))],
+        dependencies=[Depends(Permission(Verb.STAFF_READ)), *_NAMED.get(realm.kind, ())],
         name=f"{name}_of_{realm.prefix or 'project'}",
         tags=["staff"],
     )
