@@ -68,6 +68,7 @@ class Nowhere:
     """A database whose transactions change nothing."""
 
     address = None
+    building_ids = None
 
     @asynccontextmanager
     async def transaction(self, project_ids):

@@ -13,7 +13,7 @@ from meterhouse.errors import MeterhouseError
 from meterhouse.flows import project, welcome
 from meterhouse.flows.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from meterhouse.web import labels
-from meterhouse.web.access import PUBLIC
+from meterhouse.web.access import PUBLIC, database_of
 from meterhouse.web.acts.frame import Ask, Form, Name
 from meterhouse.web.console import session
 from meterhouse.web.pages import words_of
@@ -60,7 +60,7 @@ class Welcome(Form):
 async def welcome_page(request: Request, token: str) -> Response:
     """The form, as long as the address opens."""
     services = request.app.state.services
-    await welcome.check(services.database, token, services.clock())
+    await welcome.check(database_of(request), token, services.clock())
     return _form(request, {}, {})
 
 
@@ -74,12 +74,12 @@ async def begin(request: Request, token: str) -> Response:
         form = Welcome.model_validate(typed)
     except ValidationError as error:
         wrong = {str(item["loc"][0]): field_text(words, item) for item in error.errors()}
-        await welcome.check(services.database, token, services.clock())
+        await welcome.check(database_of(request), token, services.clock())
         return _form(request, typed, wrong)
     try:
         project.check_timezone(form.timezone)
         project_id = await welcome.begin(
-            services.database, token,
+            database_of(request), token,
             welcome.Beginning(
                 form.login, form.name, form.password, form.group, form.project, form.timezone,
                 project.template(form.template),
