@@ -460,7 +460,7 @@ MENU: Final = (
     MenuEntry(N_("Places"), "places", "places", "room.read"),
     MenuEntry(N_("Customers"), "customers", "person", "customer.read"),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read"),
-    MenuEntry(N_("Set-up"), "setup", "setup", "place.edit"),
+    MenuEntry(N_("Set-up"), "setup", "setup", "project.read"),
     MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
     MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
     MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
