@@ -133,14 +133,14 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     (ids["command_id"],) = await command.request(
         site.db, site.project_id, [room.meter_id], CommandKind.READ, "", None, NOW
     )
-    payee = Payee("water", "Waterworks", "", "", "")
-    ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
     ids["task_id"] = await scan.start(
         site.db, site.project_id, ids["gateway_id"], scan.Wish(), None, NOW
     )
     ids["commissioning_id"] = await commission.start(
         site.db, site.project_id, room.meter_id, None, None, NOW
     )
+    payee = Payee("water", "Waterworks", "", "", "")
+    ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
     foreign_group_id = await onboard.open_group(site.db, "foreign")
     await onboard.open_project(site.db, onboard.NewProject("far", foreign_group_id), NOW)
     scopes = {

@@ -64,9 +64,11 @@ async def export(
         path = Path(file.name)
     try:
         writer = _Xlsx(path, sheet) if kind == "xlsx" else _Csv(path, sheet)
-        async for rows in chunks:
-            await run_in_threadpool(writer.write, rows)
-        await run_in_threadpool(writer.close)
+        try:
+            async for rows in chunks:
+                await run_in_threadpool(writer.write, rows)
+        finally:
+            await run_in_threadpool(writer.close)
     except BaseException:
         await run_in_threadpool(path.unlink, missing_ok=True)
         raise
