@@ -30,7 +30,15 @@ FIELDS = {"reason": "because of the test"}
 # Acts of a person on themselves: allowed to everybody, and no form is sent here.
 OWN = {"/", "/account", "/roles", f"{v1.PREFIX}/roles", f"{v1.PREFIX}/projects"}
 # Rows that lie in a building, by the name of their number in an address.
-IN_BUILDING = {"room_id", "point_id", "meter_id", "command_id", "alarm_id", "commissioning_id"}
+IN_BUILDING = {
+    "place_id",
+    "room_id",
+    "point_id",
+    "meter_id",
+    "command_id",
+    "alarm_id",
+    "commissioning_id",
+}
 # Rows that lie in none: whoever sees only some buildings sees none of them.
 IN_NONE = {"gateway_id", "task_id"}
 SECRETS = ("A101", "A102", "000000000001", "A栋", "王静")
