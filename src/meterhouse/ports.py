@@ -44,6 +44,23 @@ class ReadAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class FindMeters:
+    """Ask every meter whose address ends with these digits to say its address.
+
+    An even number of digits; none asks the whole line, all of an address asks one meter. The line
+    is listened to until `patience_ms` are over, because meters answer when they please.
+    """
+
+    ending: str
+    patience_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Read what tells what kind of meter this is: its texts, phases, registers and clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadParameter:
     """Read one parameter by the model's name for it."""
 
@@ -77,7 +94,15 @@ class Control:
 
 
 Intent: TypeAlias = (
-    ReadRound | ReadLive | ReadAddress | ReadParameter | WriteParameter | SetClock | Control
+    ReadRound
+    | ReadLive
+    | ReadAddress
+    | FindMeters
+    | Identify
+    | ReadParameter
+    | WriteParameter
+    | SetClock
+    | Control
 )
 
 
@@ -110,6 +135,8 @@ class Values:
     purchase_count: int | None = None
     clock_local: datetime | None = None
     address: str | None = None
+    addresses: tuple[str, ...] | None = None
+    phases: int | None = None
     status_words: tuple[int, ...] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,7 +154,8 @@ class Outcome:
     """How a conversation ended.
 
     `why` is a stable code: "" when done, else e.g. "silence", "refused", "no_such_data",
-    "wrong_password", "keep_power", "relay_unchanged", "not_bcd", "unsupported".
+    "wrong_password", "keep_power", "relay_unchanged", "not_bcd", "unsupported"; and of a search
+    "several" when more was heard than one meter says.
     """
 
     effect: Effect

@@ -1,19 +1,20 @@
 """The worker: what happens by the clock.
 
-Owns four loops: commands that expired or were orphaned, silence, the outbox, and the daily
-booking. Each loop goes over all projects, one transaction each; a failure of one project is
-logged and does not stop the others. Several workers may run: rows are claimed, days are booked by
-whoever comes first.
+Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily
+booking, and the long tasks that need no gateway. Each loop goes over all projects, one transaction
+each; a failure of one project is logged and does not stop the others. Several workers may run:
+rows are claimed, days are booked by whoever comes first.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import close, command, gateway, outbox, upkeep
+from meterhouse.flows import close, command, gateway, outbox, task, upkeep
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import Database
 
@@ -23,6 +24,9 @@ TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+TASK_S = 2
+WORKS: Mapping[str, task.Work] = MappingProxyType({})
+"""Which flow carries out a task of which kind; those of a gateway are the head end's."""
 STEP_MIN_S = 0.5
 
 
@@ -34,15 +38,18 @@ class Worker:
         clock: the platform's clock.
         speed: seconds of that clock per real second.
         notifiers: channels by name.
+        works: kinds of long tasks.
     """
 
     def __init__(
-        self, db: Database, clock: Clock, speed: int, notifiers: Mapping[str, Notifier]
-    ) -> None:
+        self, db: Database, clock: Clock, speed: int, notifiers: Mapping[str, Notifier],
+        works: Mapping[str, task.Work] = WORKS,
+    ) -> None:  # fmt: skip
         self._db = db
         self._clock = clock
         self._speed = speed
         self._notifiers = notifiers
+        self._works = works
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -53,13 +60,14 @@ class Worker:
             (SILENCE_S, self._silence),
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
+            (TASK_S, self._long_tasks),
         )
         self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
 
     async def stop(self) -> None:
         """End all loops; a transaction under way is rolled back."""
-        for task in self._tasks:
-            task.cancel()
+        for loop in self._tasks:
+            loop.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _every(
@@ -91,6 +99,11 @@ class Worker:
 
     async def _outbox(self, project_id: int, at: datetime) -> None:
         await outbox.deliver(self._db, self._notifiers, project_id, at)
+
+    async def _long_tasks(self, project_id: int, at: datetime) -> None:  # noqa: ARG002
+        orphan = task.ORPHAN * self._speed
+        while await task.run_next(self._db, project_id, self._works, self._clock, orphan):
+            pass
 
     async def _day(self, project_id: int, at: datetime) -> None:
         """Book once a local day, and keep next week's partitions ready."""

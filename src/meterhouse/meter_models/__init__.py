@@ -5,7 +5,19 @@ never know a conversation or a database: drivers, head end, validation and simul
 same facts here. A new meter of a known protocol is a new TOML file.
 """
 
-from meterhouse.meter_models.catalog import load, names
+from meterhouse.meter_models.catalog import generic, load, names
+from meterhouse.meter_models.recognise import Candidate, Confidence, recognise
 from meterhouse.meter_models.schema import MeterModel, MeterModelInvalid, Parameter, from_toml
 
-__all__ = ["MeterModel", "MeterModelInvalid", "Parameter", "from_toml", "load", "names"]
+__all__ = [
+    "Candidate",
+    "Confidence",
+    "MeterModel",
+    "MeterModelInvalid",
+    "Parameter",
+    "from_toml",
+    "generic",
+    "load",
+    "names",
+    "recognise",
+]

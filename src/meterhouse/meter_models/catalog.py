@@ -36,3 +36,20 @@ def load(name: str) -> MeterModel:
         return _all()[name]
     except KeyError:
         raise NotFound("meter model", name) from None
+
+
+def generic(protocol: str) -> MeterModel:
+    """The model that stands for every meter of a protocol.
+
+    Raises:
+        NotFound: no file describes one.
+    """
+    for model in _all().values():
+        if model.is_generic and model.protocol == protocol:
+            return model
+    raise NotFound("meter model", protocol)
+
+
+def of_protocol(protocol: str) -> list[MeterModel]:
+    """Every model of a protocol, by name."""
+    return [_all()[name] for name in names() if _all()[name].protocol == protocol]

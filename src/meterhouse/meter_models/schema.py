@@ -71,6 +71,14 @@ class MeterModel:
         retries: how often a read is repeated after silence, at most 2.
         wake: wake-up bytes in front of a request.
         parameters: settings by name.
+        identity: identifiers of the texts a meter says of itself, by name; `type` is its type.
+        is_generic: stands for every meter of its protocol; with such a one strangers are asked.
+        search_item: identifier read under a wildcard when a line is searched; 0 asks for the
+            address itself, where the edition has such a function.
+        phase_items: identifiers of the voltages of phases A, B and C; who has none of a phase
+            refuses it or leaves it absent.
+        type_names: how the text at `type` begins, each way this model has been seen to say it.
+        type_names_settled: whether captured frames say so; else they are what the plate suggests.
     """
 
     name: str
@@ -88,6 +96,7 @@ class MeterModel:
     timeout_ms: Mapping[str, int]
     control_codes: Mapping[str, int]
     parameters: Mapping[str, Parameter]
+    identity: Mapping[str, int]
     clock_tolerance_s: int = 60
     status_word: int = 0
     relay_bit: int = 4
@@ -103,6 +112,11 @@ class MeterModel:
     write_settle_ms: int = 200
     retries: int = 2
     wake: int = 4
+    is_generic: bool = False
+    search_item: int = 0
+    phase_items: tuple[int, ...] = ()
+    type_names: tuple[str, ...] = ()
+    type_names_settled: bool = False
 
     @property
     def max_power_w(self) -> int:
@@ -142,9 +156,12 @@ _RANGES = {
     "write_settle_ms": (0, 60_000),
     "retries": (0, 2),
     "wake": (0, 32),
+    "search_item": (0, 0xFFFFFFFF),
 }
-_PLANS = ("round", "live", "clock")
-_SECTIONS = ("timeout_ms", "control_codes", "parameters")
+_PLANS = ("round", "live", "clock", "phase_items")
+_NAMES = ("bands", "type_names")
+_FLAGS = ("is_generic", "type_names_settled")
+_SECTIONS = ("timeout_ms", "control_codes", "parameters", "identity")
 
 
 def from_toml(source: str, text: str) -> MeterModel:
@@ -168,8 +185,12 @@ def from_toml(source: str, text: str) -> MeterModel:
     for key, (low, high) in _RANGES.items():
         if key in said:
             _check_number(source, key, said[key], low, high)
-    for key in ("bands", *_PLANS):
-        said[key] = _list_of(source, key, said[key], str if key == "bands" else int)
+    for key in (*_NAMES, *_PLANS):
+        if key in said:
+            said[key] = _list_of(source, key, said[key], str if key in _NAMES else int)
+    for key in _FLAGS:
+        if not isinstance(said.get(key, False), bool):
+            raise MeterModelInvalid(source, key, "must be true or false")
     for key in _SECTIONS:
         if not isinstance(said[key], dict):
             raise MeterModelInvalid(source, key, "must be a table")
@@ -180,6 +201,8 @@ def from_toml(source: str, text: str) -> MeterModel:
         if action not in set(Action):
             raise MeterModelInvalid(source, f"control_codes.{action}", "is no action")
         _check_number(source, f"control_codes.{action}", code, 0, 0xFF)
+    for name, di in said["identity"].items():
+        _check_number(source, f"identity.{name}", di, 1, 0xFFFFFFFF)
     said["parameters"] = {
         name: _parameter(source, name, facts) for name, facts in said["parameters"].items()
     }
@@ -222,11 +245,15 @@ def _check_whole(source: str, model: MeterModel) -> None:
     dialect = DIALECTS[model.protocol]
     asked = {key: getattr(model, key) for key in _PLANS}
     asked["parameters"] = tuple(each.di for each in model.parameters.values())
-    asked["status_word"] = (model.status_word,) if model.status_word else ()
+    asked["identity"] = tuple(model.identity.values())
+    for key in ("status_word", "search_item"):
+        asked[key] = (getattr(model, key),) if getattr(model, key) else ()
     for key, identifiers in asked.items():
         for di in identifiers:
             if dialect.describe(di) is None:
                 raise MeterModelInvalid(source, key, f"{di:X} is no identifier of {dialect.name}")
+    if model.is_generic and dialect.read_address is None and not model.search_item:
+        raise MeterModelInvalid(source, "search_item", f"is needed: {dialect.name} asks no address")
     if model.phases == 2:
         raise MeterModelInvalid(source, "phases", "must be 1 or 3")
     if len({model.relay_bit, model.relay_command_bit, model.keep_power_bit}) < 3:

@@ -217,6 +217,15 @@ class MeterFace:
         return True
 
 
+class StrangeFace(MeterFace):
+    """A device that says its address and nothing else: what a search meets and nobody knows."""
+
+    __slots__ = ()
+
+    def _payload(self, di: int) -> bytes | None:  # noqa: ARG002
+        return None
+
+
 _VALIDITY = {"zeros": bytes(6), "nines": b"\x99" * 6}
 _0 = b"\0"
 _ENERGY_CLASS = {DLT645_2007.name: 0x00, DLT645_1997.name: 0x90}

@@ -7,6 +7,8 @@ driver by hand, so both meet the same faults.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_, or_
 
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.dice import Dice
@@ -16,6 +18,7 @@ from meterhouse.wire.dlt645 import (
     BROADCAST,
     CONTROL,
     FROM_METER,
+    Decoder,
     Frame,
     address_matches,
     encode,
@@ -87,15 +90,46 @@ class Bus:
         return concerned[0] if len(concerned) == 1 else None
 
     def _together(self, request: Frame, at_ms: int) -> bytes:
-        """A request to nobody or to several, whose overlapping answers destroy each other."""
-        answers = []
+        """A request to nobody or to several, whose overlapping answers destroy each other.
+
+        Who is out of step waits until the others are done, and is then understood.
+        """
+        at_once, after = [], b""
         for face in self._faces.values():
-            if _concerns(request.address, face.address):
-                face.meter.advance(at_ms)
-                answers += [encode(frame) for frame in face.answer(request)]
-        if not answers:
-            return b""
-        return bytes(a & b for a, b in zip(answers[0], answers[-1], strict=False))
+            if not _concerns(request.address, face.address):
+                continue
+            face.meter.advance(at_ms)
+            if self.faults.any_on and self._deaf(face):
+                continue
+            wire = b"".join(encode(frame) for frame in face.answer(request))
+            if self.faults.any_on and self.faults.strikes(Fault.LOST_FRAME, face.address):
+                continue
+            if self.faults.any_on and self.faults.strikes(Fault.OUT_OF_STEP, face.address):
+                after += wire
+            elif wire:
+                at_once.append(wire)
+        return self._overlap(at_once) + after
+
+    def _overlap(self, answers: list[bytes]) -> bytes:
+        """What is heard of answers that were sent at once: one alone, or no frame at all.
+
+        Where two drivers disagree the line carries one or the other; here it is rolled, and a
+        roll that would still read as a frame is spoilt, for frames carry too little to notice.
+        """
+        if len(answers) < 2:
+            return b"".join(answers)
+        if self.faults.any_on and self.faults.strikes(Fault.DROWNED):
+            return answers[0]
+        size = max(len(wire) for wire in answers)
+        heard = bytearray(self._dice.noise(size))
+        for at in range(size):
+            said = [wire[at] for wire in answers if at < len(wire)]
+            agreed, any_set = reduce(and_, said), reduce(or_, said)
+            heard[at] = agreed | heard[at] & any_set
+        for found in Decoder().feed(bytes(heard)):
+            if isinstance(found, Frame):
+                heard[-2] ^= 0xFF
+        return bytes(heard)
 
     def _timed(self, request: Frame, wire: bytes) -> Reply | None:
         if not wire:

@@ -79,6 +79,11 @@ def _phase(index: int, read: Callable[[SimMeter], tuple[int, ...]], size: int) -
     return reader
 
 
+def _text(said: str, size: int) -> bytes:
+    """The first characters of a text, the last one first on the wire."""
+    return said[:size].encode("ascii").ljust(size, b"\0")[::-1]
+
+
 def _block(read: Callable[[SimMeter], tuple[int, ...]], size: int, width: int) -> Reader:
     def reader(meter: SimMeter) -> bytes:
         raw = b"".join(bcd(each, size) for each in read(meter))
@@ -204,6 +209,8 @@ def _table_2007() -> dict[int, Reader]:
         0x0400010C: lambda meter: _time(meter) + _date(meter),
         0x04000401: lambda meter: encode_address(meter.spec.address),
         0x04000402: lambda meter: encode_address(meter.spec.address),
+        0x0400040B: lambda meter: _text(meter.model.name, 10),
+        0x04800003: lambda _: _text("simulated", 32),
         0x040005FF: _words,
         0x04010001: lambda meter: _slot_table(meter.slots),
         0x04020001: lambda meter: _slot_table(meter.standby_slots),

@@ -50,13 +50,12 @@ class Line:
         while not self._heard and self._arriving and self._arriving[0][0] <= until_ms:
             arrives_ms, data = self._arriving.popleft()
             self.now_ms = max(self.now_ms, arrives_ms)
-            self._heard.extend(
-                found for found in decoder.feed(data) if not isinstance(found, dlt645.FrameError)
-            )
+            self._heard.extend(decoder.feed(data))
         if self._heard:
             return self._heard.popleft()
         self.now_ms = max(self.now_ms, until_ms)
-        return None
+        self._heard.extend(decoder.flush())
+        return self._heard.popleft() if self._heard else None
 
     def _send(self, request: dlt645.Frame) -> None:
         reply = self.bus.exchange(request, self.now_ms)

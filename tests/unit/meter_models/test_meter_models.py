@@ -3,8 +3,18 @@
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.meter_models import MeterModelInvalid, from_toml, load, names
-from meterhouse.ports import Action
+from meterhouse.meter_models import (
+    Candidate,
+    Confidence,
+    MeterModelInvalid,
+    from_toml,
+    generic,
+    load,
+    names,
+    recognise,
+)
+from meterhouse.model import Relay
+from meterhouse.ports import Action, Values
 
 GOOD = """
 name = "X"
@@ -28,6 +38,8 @@ lora = 30000
 disconnect = 0x1A
 [parameters]
 power_limit = { di = 0x04000E01, writable = true }
+[identity]
+type = 0x0400040B
 """
 
 
@@ -85,6 +97,12 @@ def test_a_good_file_is_read():
         ("writable = true", "writable = 1", "parameters.power_limit"),
         ("di = 0x04000E01", "di = 0x0F000E01", "parameters"),
         ("[parameters]\npower_limit = { di = 0x04000E01, writable = true }", "", "parameters"),
+        ("[identity]\ntype = 0x0400040B", "", "identity"),
+        ("type = 0x0400040B", "type = 0", "identity.type"),
+        ("type = 0x0400040B", "type = 0x0F00040B", "identity"),
+        ('name = "X"', 'name = "X"\ntype_names = "X"', "type_names"),
+        ('name = "X"', 'name = "X"\nis_generic = 1', "is_generic"),
+        ('name = "X"', 'name = "X"\nsearch_item = 0x0F000000', "search_item"),
     ],
 )
 def test_a_file_that_cannot_be_meant_names_its_key(old, new, key):
@@ -99,5 +117,49 @@ def test_a_file_that_cannot_be_meant_names_its_key(old, new, key):
 def test_sections_must_be_tables():
     text = GOOD.split("[timeout_ms]", maxsplit=1)[0]
     with pytest.raises(MeterModelInvalid) as caught:
-        from_toml("x.toml", text + "timeout_ms = 5\ncontrol_codes = 1\nparameters = 2\n")
+        from_toml(
+            "x.toml", text + "timeout_ms = 5\ncontrol_codes = 1\nparameters = 2\nidentity = 3\n"
+        )
     assert caught.value.facts["key"] == "timeout_ms"
+
+
+# ---- recognising
+
+
+def said(type_text="", phases=1, relay=Relay.CLOSED, total_milli=10):
+    texts = {"type": type_text} if type_text else {}
+    return Values(total_milli=total_milli, relay=relay, phases=phases, parameters=texts)
+
+
+@pytest.mark.parametrize(
+    ("values", "surest"),
+    [
+        (said("DDSY1352-N"), ("DDSY1352-NK", "likely")),
+        (said("DTSY1352", phases=3), ("DTSY1352-NK", "likely")),
+        (said(phases=3), ("DTSY1352-NK", "possible")),
+        (said(), ("DDSY1352-NK", "possible")),
+        # What contradicts a model rules it out, however well the rest fits.
+        (said("DDSY1352-N", phases=3), ("DLT645-2007", "generic")),
+        (said("SOMETHING"), ("DLT645-2007", "generic")),
+        (said(relay=Relay.UNKNOWN), ("DLT645-2007", "generic")),
+        (said(phases=None), ("DLT645-2007", "generic")),
+    ],
+)
+def test_a_meter_is_recognised_no_more_surely_than_the_facts_allow(values, surest):
+    first, *others = recognise("dlt645-2007", values)
+    assert (first.model, first.confidence) == surest
+    assert all(one.model != first.model for one in others)
+    assert "certain" not in {one.confidence for one in (first, *others)}
+
+
+def test_a_device_without_a_register_is_no_meter_of_ours():
+    assert recognise("dlt645-2007", said("DDSY1352", total_milli=None)) == ()
+    assert recognise("dlt645-2050", said()) == ()
+
+
+def test_the_other_edition_has_candidates_of_its_own():
+    only = Candidate("DLT645-1997", Confidence.GENERIC)
+    assert recognise("dlt645-1997", said()) == (only,)
+    assert generic("dlt645-1997").search_item == 0x9010
+    with pytest.raises(NotFound):
+        generic("dlt645-2050")

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from meterhouse.drivers.dlt645.collect import Facts
+from meterhouse.drivers.dlt645.strangers import find_meters, identify
 from meterhouse.drivers.dlt645.talk import SILENCE, Talk
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.meter_models import MeterModel, load
@@ -28,6 +29,8 @@ from meterhouse.ports import (
     Control,
     Conversation,
     Effect,
+    FindMeters,
+    Identify,
     Intent,
     MeterRef,
     Outcome,
@@ -289,6 +292,8 @@ _VERBS: Mapping[type[Intent], Verb] = MappingProxyType(
         ReadRound: _read_round,
         ReadLive: _read_live,
         ReadAddress: _read_address,
+        FindMeters: find_meters,
+        Identify: identify,
         ReadParameter: _read_parameter,
         WriteParameter: _write_parameter,
         SetClock: _set_clock,

@@ -27,7 +27,7 @@ FOREIGN_MAX = 64  # frames of others passed over for one request before it count
 PARTS_MAX = 16  # follow-up frames of one item
 SILENCE = "silence"
 
-_FUNCTION_AND_DIRECTION = 0x9F
+FUNCTION_AND_DIRECTION = 0x9F
 
 Listening: TypeAlias = Generator[Ask, Answer, Frame | None]
 Reading: TypeAlias = Generator[Ask, Answer, tuple[Item, str]]
@@ -60,7 +60,7 @@ class Talk:
                     break
                 if (
                     isinstance(answer, Frame)
-                    and answer.control & _FUNCTION_AND_DIRECTION == wanted
+                    and answer.control & FUNCTION_AND_DIRECTION == wanted
                     and (
                         answer.abnormal
                         or (answer.data.startswith(head) and answer.data.endswith(tail))

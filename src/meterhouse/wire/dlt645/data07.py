@@ -13,6 +13,7 @@ from meterhouse.wire.dlt645.layout import (
     Raw,
     Row,
     Stamp,
+    Text,
     Word,
 )
 from meterhouse.wire.dlt645.table import Entry, Table
@@ -142,6 +143,13 @@ _CLOCK_AND_COUNTS = (
     Entry("04000307", "voltage_ratio", "voltage transformer ratio", Number(3)),
     Entry("04000401", "address", "communication address", Digits(6)),
     Entry("04000402", "meter_number", "meter number", Digits(6)),
+    # Unsettled: the texts a meter says of itself, here and under 0480; few captures show them.
+    Entry("04000403", "asset_text", "asset number", Text(32)),
+    Entry("0400040B", "type_text", "type of meter", Text(10)),
+    Entry("0400040D", "protocol_text", "version of the protocol", Text(16)),
+    Entry("04800001", "software_text", "maker's version of the software", Text(32)),
+    Entry("04800002", "hardware_text", "maker's version of the hardware", Text(32)),
+    Entry("04800003", "maker_text", "maker's number", Text(32)),
     Entry("04000409", "meter_constant", "active meter constant", Number(3, 0, "imp/kWh")),
     Entry("0400040E", "customer_number", "customer number", Digits(6)),
     Entry("04000503", "status_word_3", "status word 3", STATUS),

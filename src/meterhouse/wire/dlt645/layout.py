@@ -349,6 +349,39 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Characters of ASCII, the last one first on the wire, filled up with zeros or blanks.
+
+    Unsettled: the order; that an item goes out low byte first is the rule for numbers.
+    """
+
+    size: int
+    unit: str = ""
+
+    def decode(self, data: bytes) -> str | None:
+        raw = _front(data, self.size, "a text")
+        if _absent(raw):
+            return None
+        said = raw[::-1].strip(b"\0 ").decode("ascii", "replace")
+        if not said.isprintable() or "\ufffd" in said:
+            raise Unreadable("text", raw.hex(), "printable ASCII")
+        return said
+
+    def encode(self, item: Item) -> bytes:
+        if item is None:
+            return b"\xff" * self.size
+        if not isinstance(item, str) or not item.isascii() or len(item) > self.size:
+            raise ItemUnfit(item, f"{self.size} characters")
+        return item.encode("ascii").ljust(self.size, b"\0")[::-1]
+
+    def text(self, item: Item) -> str:
+        return item if isinstance(item, str) else ""
+
+    def parse(self, text: str) -> str:
+        return text.strip()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Several named items one behind the other; decodes to a tuple, written `a:b:c`."""
 

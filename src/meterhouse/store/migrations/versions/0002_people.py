@@ -113,6 +113,7 @@ TASKS = (
         total_count bigint not null default 0,
         result jsonb,
         why text not null default '',
+        claim_count integer not null default 0,
         actor_id bigint references person (id),
         created_at timestamptz not null,
         started_at timestamptz,
@@ -135,6 +136,7 @@ TASKS = (
         id bigint generated always as identity,
         meter_id bigint not null,
         items jsonb not null,
+        version integer not null default 1,
         started_by bigint references person (id),
         started_at timestamptz not null,
         signed_by bigint references person (id),
@@ -143,6 +145,10 @@ TASKS = (
         primary key (project_id, id),
         foreign key (project_id, meter_id) references meter (project_id, id))""",
     "create index commissioning_meter on commissioning (project_id, meter_id, id)",
+    """create trigger keep before update or delete on commissioning for each row
+        when (old.signed_at is not null) execute function refuse_change()""",
+    # What the meter said in the conversation of a command.
+    "alter table command add column said jsonb",
 )
 
 PREMISES = (

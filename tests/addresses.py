@@ -1,0 +1,44 @@
+"""Addresses with real ids in them, for tests that walk over every route."""
+
+import re
+
+from meterhouse.store.db import maintenance
+from small_site import Site
+
+# Where the number of each name in an address comes from; `$1` is the first project.
+ROWS = {
+    "building_id": "select id from place where project_id = $1 and kind = 'building' order by id",
+    "floor_id": "select id from place where project_id = $1 and kind = 'floor' order by id",
+    "place_id": "select id from place where project_id = $1 and kind = 'building' order by id",
+    "command_id": "select id from command where project_id = $1 order by id",
+    "alarm_id": "select id from alarm where project_id = $1 order by id",
+    "gateway_id": "select id from gateway where project_id = $1 order by id",
+    "customer_id": "select id from customer where project_id = $1 order by id",
+    "tariff_id": "select id from tariff where project_id = $1 order by id",
+    "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "group_id": "select group_id from project where id = $1",
+    "person_id": "select id from person where login = 'li' and $1 > 0",
+}
+
+
+async def ids_of(site: Site) -> dict[str, int]:
+    """A real number of the first project for every name; 1 where there is no row yet."""
+    room = site.rooms["A101"]
+    found = {
+        "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
+        "meter_id": room.meter_id,
+    }  # fmt: skip
+    async with maintenance(site.db.address) as connection:
+        for name, question in ROWS.items():
+            found[name] = await connection.fetchval(question, site.project_id) or 1
+    return found
+
+
+def names_in(path: str) -> list[str]:
+    """The names of the numbers in an address."""
+    return re.findall(r"{(\w+)", path)
+
+
+def filled(path: str, ids: dict[str, int]) -> str:
+    """The address with its numbers; a name nobody knows is an error, so that none is forgotten."""
+    return re.sub(r":\w+}", "}", path).format(**ids)

@@ -1,0 +1,138 @@
+"""Every page in a made-up language: whatever is not in its brackets was never translated.
+
+All messages come out as ⟦message⟧. What stands outside the brackets must be data of the site,
+figures or signs; two messages in one piece of text were glued together, which no translator can
+put in another order.
+"""
+
+import gettext
+import re
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+import meterhouse.words
+from addresses import filled, ids_of, names_in
+from desk import signed_in
+from meterhouse.flows import access
+from meterhouse.store.db import maintenance
+from meterhouse.web.access import LANGUAGE_COOKIE, check_routes
+from small_site import NOW, PASSWORD
+
+# The same in every language: units, formats, the product's own name, key caps, languages' names.
+SAME = (
+    "kWh", "kW", "m³", "m²", "XLSX", "CSV", "JSON", "CNY", "meterhouse", "English", "简体中文",
+    "API", "Ctrl", "Esc",
+)  # fmt: skip
+FILES = ("/export", "/template", ".xlsx", ".csv", "/file")
+HEARD = ("title", "placeholder", "aria-label", "alt", "label")
+QUIET = {"script", "style", "svg"}
+
+
+class Pseudo(gettext.NullTranslations):
+    def gettext(self, message):
+        return f"⟦{message}⟧"
+
+    def ngettext(self, one, many, count):
+        return f"⟦{one if count == 1 else many}⟧"
+
+
+class Heard(HTMLParser):
+    """Every piece of text a reader sees or hears, as one piece a node."""
+
+    def __init__(self):
+        super().__init__()
+        self.pieces, self.quiet = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.quiet += tag in QUIET
+        self.pieces += [text for name, text in attrs if name in HEARD and text]
+
+    def handle_endtag(self, tag):
+        self.quiet -= tag in QUIET
+
+    def handle_data(self, text):
+        if text.strip() and not self.quiet:
+            self.pieces.append(text.strip())
+
+
+@pytest.fixture
+def pseudo(monkeypatch):
+    monkeypatch.setattr(meterhouse.words.gettext, "NullTranslations", Pseudo)
+    meterhouse.words.words.cache_clear()
+    yield
+    meterhouse.words.words.cache_clear()
+
+
+async def known_texts(site):
+    """Whatever text the database holds: names, addresses, models, notes."""
+    found = set()
+    async with maintenance(site.db.address) as connection:
+        columns = await connection.fetch(
+            """select table_name, column_name from information_schema.columns
+               where table_schema = 'meterhouse' and data_type = 'text'"""
+        )
+        for table, column in columns:
+            rows = await connection.fetch(
+                f'select distinct "{column}" as said from {table} limit 2000'
+            )
+            found |= {row["said"] for row in rows if row["said"]}
+    return sorted(found)
+
+
+def outside(piece):
+    """What stands outside of all brackets, and how many outermost messages there are."""
+    rest, depth, count = [], 0, 0
+    for sign in piece:
+        if sign == "⟦":
+            count += depth == 0
+            depth += 1
+        elif sign == "⟧":
+            depth -= 1
+        elif depth == 0:
+            rest.append(sign)
+    return "".join(rest), count
+
+
+def faults(pieces, known):
+    for piece in pieces:
+        rest, count = outside(piece)
+        between = re.fullmatch(r"⟦[^⟦⟧]*⟧(\s*)⟦[^⟦⟧]*⟧", piece)
+        if between and count > 1:
+            yield f"glued: {piece}"
+        for text in sorted((*known, *SAME), key=len, reverse=True):
+            rest = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", " ", rest)
+        if re.search(r"[A-Za-z]{2,}|[\u4e00-\u9fff]", rest):
+            yield f"untranslated: {piece}"
+
+
+async def test_every_page_speaks_the_readers_language_alone(app, site, pseudo):
+    await access.add_person(
+        site.db, "pseudo", "Pseudo", PASSWORD, "platform_administrator", "platform", 0, NOW
+    )
+    ids, known, found, seen = await ids_of(site), await known_texts(site), [], 0
+    known += ["Pseudo"]
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+        client.cookies.set(LANGUAGE_COOKIE, "en")
+        await signed_in(client, "pseudo")
+        for method, path, _ in check_routes(app):
+            if method != "GET" or path.startswith("/api/") or path.endswith(FILES):
+                continue
+            assert set(names_in(path)) <= set(ids), f"no number is known for {path}"
+            page = await client.get(filled(path, ids))
+            if "text/html" not in page.headers.get("content-type", ""):
+                continue
+            heard = Heard()
+            heard.feed(page.text)
+            seen += 1
+            found += [f"{path} ({page.status_code}): {one}" for one in faults(heard.pieces, known)]
+    assert seen > 12
+    assert sorted(set(found)) == []
+
+
+def test_what_is_untranslated_or_glued_is_found():
+    assert list(faults(["⟦Room⟧ A101", "⟦Room⟧ · 12.50 kWh"], ["A101"])) == []
+    assert list(faults(["Room A101"], ["A101"])) == ["untranslated: Room A101"]
+    assert list(faults(["⟦Room⟧ ⟦of⟧"], [])) == ["glued: ⟦Room⟧ ⟦of⟧"]
