@@ -17,6 +17,8 @@ ROWS = {
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
+    "task_id": "select id from task where project_id = $1 order by id",
+    "filter_id": "select id from saved_filter where project_id = $1 order by id",
     "person_id": "select id from person where login = 'li' and $1 > 0",
 }
 

@@ -28,6 +28,7 @@ from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import drop_database, migrate, revision
 from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.works import works
 from meterhouse.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
     settings, plan = house.settings, house.plan
     if "worker" in plan.parts:
         db = await _database(stack, house.address, WORKER_CONNECTIONS)
-        worker = Worker(db, plan.clock, plan.speed, notifiers(settings))
+        long_work = works(Services(db, plan.clock))
+        worker = Worker(db, plan.clock, plan.speed, notifiers(settings), long_work)
         worker.start()
         stack.push_async_callback(worker.stop)
     if "headend" in plan.parts:

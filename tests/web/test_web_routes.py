@@ -6,6 +6,7 @@ import re
 import openpyxl
 import pytest
 
+from addresses import filled, ids_of
 from desk import key_in, signed_in, token_in
 from meterhouse.flows.access import ROLES, Verb
 from meterhouse.web.access import check_routes
@@ -115,38 +116,30 @@ async def test_without_its_token_no_form_does_anything(manager, site):
         assert answer.status_code == 403, address
 
 
-def filled(path, project_id, site):
-    """An address with real ids of the first project in it."""
-    room = site.rooms["A101"]
-    facts = {
-        "project_id": project_id, "room_id": room.place_id, "point_id": room.point_id,
-        "meter_id": room.meter_id, "command_id": 1, "alarm_id": 1, "kind": "disconnect",
-    }  # fmt: skip
-    return re.sub(r":int\b", "", path).format(**facts)
-
-
 async def test_nobody_reaches_into_another_project(app, client, site):
     operations = [one for one in check_routes(app) if "{project_id}" in one[1]]
     assert len(operations) > 30
     await signed_in(client, site.reader)
+    ids = await ids_of(site)
     for method, path, _ in operations:
         is_api = path.startswith(API)
         headers = {"Authorization": f"Bearer {site.other_key}"} if is_api else {}
         token = token_in(await client.get("/sign-in")) if not is_api else ""
-        address = filled(path, site.project_id, site)
+        address = filled(path, ids)
         answer = await client.request(method, address, headers={**headers, "X-CSRF-Token": token})
         assert answer.status_code == 404, (method, path)
 
 
 async def test_reader_may_do_only_what_the_role_holds(app, client, site):
     await signed_in(client, site.reader)
+    ids = await ids_of(site) | {"project_id": site.other_id}
     for method, path, verb in check_routes(app):
         if "{project_id}" not in path or verb in ROLES["read_only"]:
             continue
         is_api = path.startswith(API)
         headers = {"Authorization": f"Bearer {site.other_key}"} if is_api else {}
         token = token_in(await client.get("/sign-in")) if not is_api else ""
-        address = filled(path, site.other_id, site)
+        address = filled(path, ids)
         answer = await client.request(method, address, headers={**headers, "X-CSRF-Token": token})
         assert answer.status_code == 403, (method, path)
 

@@ -237,6 +237,13 @@ async def known_by_key(db: Database, key: str) -> Known | None:
         return None if person is None else await _known(connection, person)
 
 
+async def known_by_id(db: Database, person_id: int) -> Known | None:
+    """Somebody who proved who they are when they asked for what is done now, as they reach now."""
+    async with db.transaction([PLATFORM]) as connection:
+        person = await people.get_person(connection, person_id)
+        return None if person is None else await _known(connection, person)
+
+
 async def _known(connection: Connection, person: Any) -> Known:
     """What a person reaches by their grants now; a verb granted wider is granted narrower."""
     given = [(row, ROLES.get(row["role"], frozenset()))

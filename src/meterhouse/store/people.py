@@ -46,6 +46,15 @@ async def person_of_login(connection: Connection, login: str) -> asyncpg.Record 
     return await connection.fetchrow("select * from person where login = $1 for update", login)
 
 
+async def get_person(connection: Connection, person_id: int) -> asyncpg.Record | None:
+    """A person who is not disabled, by id."""
+    return await connection.fetchrow(
+        f"""select p.*, {personal.STAFF_NAME} as name from person p {personal.staff("p.id")}
+            where p.id = $1 and p.disabled_at is null""",
+        person_id,
+    )
+
+
 async def note_try(connection: Connection, person_id: int, failed_count: int, at: datetime) -> None:
     """Remember how many tries in a row have failed, and when the last one did."""
     await connection.execute(

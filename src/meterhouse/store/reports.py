@@ -5,7 +5,7 @@ Every query is scoped by `project_id` (row-level security stands beneath it), an
 filtered and ordered only by what its `ListQuery` names.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -148,6 +148,40 @@ async def get_command(
             {_PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2""",
         project_id, command_id,
+    )  # fmt: skip
+
+
+async def command_states(
+    connection: Connection, project_id: int, command_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, state, why of these commands."""
+    return await connection.fetch(
+        "select id, state, why from command where project_id = $1 and id = any($2::int8[])",
+        project_id, list(command_ids),
+    )  # fmt: skip
+
+
+async def meter_names(
+    connection: Connection, project_id: int, meter_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, address, room, building of these meters in service."""
+    return await connection.fetch(
+        f"""select m.id, m.address, {_PLACE_COLUMNS} from meter m
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+            where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null""",
+        project_id, list(meter_ids),
+    )  # fmt: skip
+
+
+async def alarm_names(
+    connection: Connection, project_id: int, alarm_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, kind, room, building of these alarms."""
+    return await connection.fetch(
+        f"""select a.id, a.kind, {_PLACE_COLUMNS} from alarm a
+            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+            where a.project_id = $1 and a.id = any($2::int8[])""",
+        project_id, list(alarm_ids),
     )  # fmt: skip
 
 
@@ -308,6 +342,22 @@ READINGS: Final = ListQuery(
     {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
     {"read_at": "q.read_at", "total": "q.total_milli", "power": "q.power_w"},
     "q.read_at desc",
+)
+
+
+TASKS: Final = ListQuery(
+    f"""select k.id, k.kind, k.title, k.state, k.done_count, k.total_count, k.why, k.actor_id,
+            k.created_at, k.started_at, k.ended_at, {STAFF_NAME} as actor
+        from task k {staff("k.actor_id")} where k.project_id = $1""",
+    {
+        "state": "q.state = {}",
+        "kind": "q.kind = {}",
+        "actor": "q.actor_id = {}",
+        "from": "q.created_at >= {}",
+        "to": "q.created_at < {}",
+    },
+    {"created_at": "q.created_at", "ended_at": "q.ended_at", "state": "q.state"},
+    "q.id desc",
 )
 
 

@@ -11,11 +11,12 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 
 from meterhouse.web import problems
 from meterhouse.web.access import Gate, check_routes
-from meterhouse.web.acts import ACTS, SHEETS
+from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import tasks as api_tasks
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import imports, lists, room, rooms, session
+from meterhouse.web.console import imports, lists, room, rooms, session, tasks
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
@@ -62,13 +63,16 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     )
     app.mount("/static", app.state.assets)
     forms, operations = APIRouter(), APIRouter()
-    add_forms(forms, ACTS)
+    add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
-    add_operations(operations, (*ACTS, *(sheet.act for sheet in SHEETS)))
-    for router in (session.router, rooms.router, room.router, forms, lists.router):
+    add_operations(operations, ACTS)
+    for router in (
+        session.router, rooms.router, room.router, forms, tasks.router, lists.router,
+    ):  # fmt: skip
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(api_tasks.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

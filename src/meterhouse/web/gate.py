@@ -19,11 +19,11 @@ class FlowGate:
 
     async def caller_of_session(self, token: str) -> Caller | None:
         """The person of a live session."""
-        return _caller(await access.known_by_session(self._database, token, self._clock()))
+        return caller_of(await access.known_by_session(self._database, token, self._clock()))
 
     async def caller_of_key(self, key: str) -> Caller | None:
         """The API client of a live key."""
-        return _caller(await access.known_by_key(self._database, key))
+        return caller_of(await access.known_by_key(self._database, key))
 
     async def sign_in(self, login: str, password: str, agent: str) -> str | None:
         """A new session's token, or None."""
@@ -34,7 +34,8 @@ class FlowGate:
         await access.sign_out(self._database, token)
 
 
-def _caller(known: Known | None) -> Caller | None:
+def caller_of(known: Known | None) -> Caller | None:
+    """What the web knows of somebody known."""
     if known is None:
         return None
     language = known.language.replace("_", "-")

@@ -48,6 +48,17 @@ class NoticeState(StrEnum):
     FAILED = "failed"
 
 
+class TaskState(StrEnum):
+    """How far a long task has come."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Source(IntEnum):
     """Where a reading came from."""
 
@@ -174,6 +185,22 @@ NOTICE_CLASS: Final = {
     NoticeState.SENT: "ok",
     NoticeState.FAILED: "owe",
 }
+TASK_STATE: Final = {
+    TaskState.WAITING: N_("Waits for a second person"),
+    TaskState.QUEUED: N_("Queued"),
+    TaskState.RUNNING: N_("Running"),
+    TaskState.DONE: N_("Done"),
+    TaskState.FAILED: N_("Failed"),
+    TaskState.CANCELLED: N_("Cancelled"),
+}
+TASK_CLASS: Final = {
+    TaskState.WAITING: "w1",
+    TaskState.QUEUED: "busy",
+    TaskState.RUNNING: "busy",
+    TaskState.DONE: "ok",
+    TaskState.FAILED: "owe",
+    TaskState.CANCELLED: "no",
+}
 SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
@@ -234,6 +261,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ONLINE,
     DIRECTION,
     NOTICE_STATE,
+    TASK_STATE,
     SOURCE,
 )
 _MESSAGES: Final = {
@@ -292,6 +320,7 @@ MENU: Final = (
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
+    MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
 )
 
 UNIT: Final = {

@@ -13,18 +13,31 @@ from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
-from meterhouse.web.labels import NoticeState, Online, Source
+from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
 
 @dataclass(frozen=True, slots=True)
+class RowAct:
+    """An act that can be done to a row; `when` says to which rows. Its name is as in `acts`."""
+
+    name: str
+    when: Callable[[Any], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with its heading and the verb that opens it."""
+    """A list with its heading, the verb that opens it, and what can be done to its rows.
+
+    `acts` stand in a menu at each row's end; those that can be done to many (`Act.bulk`) also in
+    the bar that opens when rows are ticked. The rows then have an `id`.
+    """
 
     table: Table
     heading: str
     verb: Verb
+    acts: tuple[RowAct, ...] = ()
 
 
 def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
@@ -57,10 +70,14 @@ def room_link(row: Any) -> str | None:
     return None if row["room_id"] is None else f"rooms/{row['room_id']}"
 
 
-def close_link(row: Any) -> str | None:
-    """Where an alarm that nothing else closes can be closed by hand."""
-    by_hand = row["closed_at"] is None and row["kind"] in alarm.BY_HAND
-    return f"alarms/{row['id']}/close" if by_hand else None
+def closes_by_hand(row: Any) -> bool:
+    """Whether an alarm is open and nothing else closes it."""
+    return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
+
+
+def task_count(row: Any) -> str:
+    """How far a task is, as `40 / 120`."""
+    return f"{row['done_count']} / {row['total_count']}" if row["total_count"] else ""
 
 
 def relay_colour(row: Any) -> str:
@@ -89,8 +106,6 @@ ALARMS: Final = ListView(
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
             Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
             Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
-            Column("close", N_("By hand"), lambda row: close_link(row) and N_("Close"), Kind.WORD,
-                   link=close_link),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
@@ -106,6 +121,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
+    (RowAct("alarm.close", closes_by_hand),),
 )  # fmt: skip
 
 METERS: Final = ListView(
@@ -136,6 +152,9 @@ METERS: Final = ListView(
     ),
     N_("Meters"),
     Verb.DEVICE_READ,
+    tuple(RowAct(f"meter.{deed}") for deed in (
+        "read", "disconnect", "connect", "keep_power", "restore_prepay",
+    )),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(
@@ -259,4 +278,36 @@ READINGS: Final = ListView(
     Verb.ROOM_READ,
 )  # fmt: skip
 
-LISTS: Final = {view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES)}
+TASKS: Final = ListView(
+    Table(
+        "tasks",
+        (
+            Column("title", N_("Task"), cell("title"), Kind.WORD,
+                   link=lambda row: f"tasks/{row['id']}"),
+            Column("state", N_("State"), cell("state", TaskState), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.TASK_CLASS[TaskState(row["state"])]),
+            Column("count", N_("Progress"), task_count),
+            Column("actor", N_("By"), cell("actor")),
+            Column("created_at", N_("Asked"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("started_at", N_("Began"), cell("started_at"), Kind.INSTANT, optional=True),
+            Column("ended_at", N_("Ended"), cell("ended_at"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("state", N_("State"), {s.value: word for s, word in labels.TASK_STATE.items()}),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("No tasks yet."),
+        empty_hint=N_("What is done to many rows, large imports and long files appear here."),
+    ),
+    N_("Tasks"),
+    Verb.TASK_READ,
+    (RowAct("task.approve", lambda row: row["state"] == "waiting"),
+     RowAct("task.cancel", lambda row: row["state"] in ("waiting", "queued", "running"))),
+)  # fmt: skip
+
+LISTS: Final = {
+    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, TASKS)
+}

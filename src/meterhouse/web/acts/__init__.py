@@ -6,10 +6,17 @@ spreadsheet that people bring is named in `SHEETS`.
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, meter, money
+from meterhouse.web.acts import alarm, listed, meter, money, tasks
+from meterhouse.web.acts.bulk import bulk_of
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
-ACTS: Final[tuple[Act[Any], ...]] = (*alarm.ACTS, *meter.ACTS, *money.ACTS)
-
+_SINGLE: Final[tuple[Act[Any], ...]] = (
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *tasks.ACTS, *listed.ACTS,
+)  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = ()
+
+# Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
+FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)
+ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS))
+BY_NAME: Final = {act.name: act for act in ACTS}

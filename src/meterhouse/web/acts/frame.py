@@ -32,7 +32,8 @@ class Ask:
         title: its label, a message id.
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
-        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag` or `file`.
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or `ids`
+            (chosen on the page before, not typed).
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
     """
@@ -86,6 +87,8 @@ class Doing:
         fmt: how values look there to this reader; None without a project.
         words: the reader's language.
         services: the application's.
+        second_id: who has agreed, where so many at once need a second person.
+        chosen: ids of the rows it is to be done to, where they are many.
     """
 
     db: Database
@@ -96,6 +99,8 @@ class Doing:
     fmt: Formats | None
     words: Words
     services: Services
+    second_id: int | None = None
+    chosen: Sequence[int] = ()
 
     def within(self, db: Database) -> "Doing":
         """The same, inside a transaction already begun."""
@@ -137,6 +142,9 @@ class Act(Generic[Input]):
             anew.
         then: the page to go to instead of staying.
         watch: whether `then` is a part that shows progress in the dialog.
+        bulk: names the rows of these ids (of the address's last part), in this order; an act that
+            has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
+        second: whether doing it to so many at once needs a second person.
     """
 
     name: str
@@ -156,6 +164,8 @@ class Act(Generic[Input]):
     told: Callable[[Doing, Any], Choices] | None = None
     then: Callable[[Doing, Any], str] | None = None
     watch: bool = False
+    bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
+    second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
 
     @property
     def slug(self) -> str:

@@ -6,7 +6,7 @@ fraction cannot hold a fen; instants are RFC 3339 in UTC.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -312,6 +312,62 @@ class Command(Shape):
     """When it was asked."""
     ended_at: datetime | None
     """When it ended; null while it lives."""
+
+
+class SavedFilter(Shape):
+    """What a list shows, under a name of one's own."""
+
+    id: Id
+    """Id of the filter."""
+    list: str = Field(examples=["meters"])
+    """The list."""
+    name: str
+    """What it is called."""
+    query: str = Field(examples=["?online=false&sort=room"])
+    """The query of the list's address."""
+
+
+class TaskRow(Shape):
+    """What came of one row of a task that does one thing to many."""
+
+    id: Id
+    """Id of what it was done to."""
+    outcome: Literal["done", "refused", "failed"]
+    """`refused` rows were not touched; `why` says what stood against it."""
+    why: str = Field(examples=["", "not_found"])
+    """Code of the error, empty when done."""
+    command_id: Id | None
+    """The command that was asked for, where it was one; ask for it until it has ended."""
+
+
+class Task(Shape):
+    """A long task: begun once, carried out in the background, watched from anywhere."""
+
+    id: Id
+    """Id of the task."""
+    kind: str = Field(examples=["bulk"])
+    """What sort of work it is."""
+    title: str = Field(examples=["Disconnect"])
+    """What it does, in English."""
+    state: Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
+    """How far it has come; `waiting` for the approval of a second person."""
+    done_count: int = Field(ge=0, examples=[40])
+    """How many have been dealt with."""
+    total_count: int = Field(ge=0, examples=[120])
+    """Of how many; 0 while that is not known."""
+    why: str = Field(examples=["", "not_allowed"])
+    """Why it failed, as a stable code; else empty."""
+    created_at: datetime
+    """When it was asked for."""
+    ended_at: datetime | None
+    """When it ended; null while it lives."""
+
+
+class TaskDetail(Task):
+    """A task with what came of it."""
+
+    rows: list[TaskRow]
+    """For work done to many: each row dealt with so far, in order of their ids."""
 
 
 class Credit(Shape):
