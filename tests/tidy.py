@@ -22,7 +22,7 @@ PURE_ROOMS = frozenset(
     {"units", "errors", "model", "ports", "wire", "rating", "ledger", "control", "drivers"}
 )
 CLOCK_ROOMS = frozenset({"app", "worker", "cli", "bench"})
-LOOP_TIME_ROOMS = CLOCK_ROOMS | {"headend", "sim"}
+LOOP_TIME_ROOMS = CLOCK_ROOMS | {"headend", "sim", "web"}
 CLOCK_OF_MODULE = {
     "time": {
         *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
@@ -40,6 +40,9 @@ QUANTITIES = frozenset({
 })
 # fmt: on
 BOUNDS = frozenset({"max", "min", "default", "total", "limit", "step"})
+# `bulk` writes made-up households, and reads nothing.
+PERSONAL_ROOMS = frozenset({"store/personal.py", "store/bulk.py"})
+BEHIND_THE_MASK = re.compile(r"\b(from|join|into|update|using)\s+personal\b", re.IGNORECASE)
 CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 
@@ -189,7 +192,31 @@ def no_clock(source: Source) -> Iterator[str]:
                 yield f"{node.lineno}: `{owner}.{node.attr}`: take the time as an argument"
             asks_loop = node.attr == "time" and re.search(r"loop(\(\))?$", owner)
             if asks_loop and source.room not in LOOP_TIME_ROOMS:
-                yield f"{node.lineno}: the loop's time: only headend and sim may, for timeouts"
+                yield f"{node.lineno}: only headend, sim and web may ask the loop's time"
+
+
+def logs_words_alone(source: Source) -> Iterator[str]:
+    """The log takes constant words; only `logs` knows the library that would take anything."""
+    for node in ast.walk(source.tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        module = node.module if isinstance(node, ast.ImportFrom) else ""
+        if source.path != "logs.py" and "logging" in [*names, module]:
+            yield f"{node.lineno}: `logging`: use `meterhouse.logs`, which writes no free text"
+    for line, _, event in log_calls(source):
+        if not (isinstance(event, ast.Constant) and re.fullmatch("[a-z_]+", str(event.value))):
+            yield f"{line}: an event of the log is a constant word; facts go into its fields"
+
+
+def log_calls(source: Source) -> Iterator[tuple[int, str, ast.expr | None]]:
+    """Line, level and event of every call of a module's log."""
+    for node in ast.walk(source.tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("info", "warning", "error")
+            and ast.unparse(node.func.value) in ("log", "crashed")
+        ):
+            yield node.lineno, node.func.attr, node.args[0] if node.args else None
 
 
 def _docstrings(tree: ast.Module) -> set[int]:
@@ -210,6 +237,16 @@ def english_code(source: Source) -> Iterator[str]:
                 yield f"{node.lineno}: {node.value[:20]!r} belongs in a catalogue or a data file"
         elif isinstance(node, ast.Name) and not node.id.isascii():
             yield f"{node.lineno}: the name `{node.id}` is not English"
+
+
+def personal_alone(source: Source) -> Iterator[str]:
+    """What is behind the mask is read in one room of the store."""
+    if source.path in PERSONAL_ROOMS or source.path.startswith("store/migrations/"):
+        return
+    for node in ast.walk(source.tree):
+        said = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(said, str) and BEHIND_THE_MASK.search(said):
+            yield f"{node.lineno}: read `personal_masked`, or ask `store.personal`"
 
 
 def honest_tests(source: Source) -> Iterator[str]:

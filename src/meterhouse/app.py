@@ -7,36 +7,38 @@ committed before the database goes.
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import uvicorn
 
-from meterhouse.config import Settings
+from meterhouse.config import EMBEDDED, Settings, secret_key_of
 from meterhouse.errors import Conflict, MeterhouseError
 from meterhouse.flows import access
+from meterhouse.flows.health import Readiness
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
+from meterhouse.logs import Log
 from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
 from meterhouse.ports import Clock, Notifier
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database
-from meterhouse.store.migrate import drop_database, migrate, revision
+from meterhouse.store.migrate import drop_database, head_revision, migrate, revision
 from meterhouse.store.server import DataInUse, EmbeddedServer
+from meterhouse.vitals import Signs, create_vitals
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.web.works import works
 from meterhouse.worker import Worker
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
-EMBEDDED = "embedded"
-HEAD_REVISION = "0002"
 PARTS = ("web", "headend", "worker")
-WEB_CONNECTIONS, HEADEND_CONNECTIONS, WORKER_CONNECTIONS = 10, 8, 4
+CONNECTIONS = {"web": 10, "headend": 8, "worker": 4}
+READINESS_S = 2
 
 
 class SchemaOld(MeterhouseError):
@@ -85,6 +87,36 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+class Listening:
+    """One HTTP server on a socket of its own.
+
+    Raises:
+        PortTaken: it cannot listen there.
+    """
+
+    def __init__(self, app: Any, what: str, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            raise PortTaken(what, host, port, error) from error
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Quiet(
+            uvicorn.Config(
+                app, host=host, port=port, log_config=None, access_log=False, lifespan="off",
+                server_header=False,
+            )
+        )  # fmt: skip
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    async def stop(self, within_s: int = 1) -> None:
+        """Take no more requests, and let those under way end within so many seconds."""
+        self._server.config.timeout_graceful_shutdown = within_s
+        self._server.should_exit = True
+        await self._task
+        self._socket.close()
+
+
 @dataclass(slots=True)
 class House:
     """A running installation; use `run_house` to make one."""
@@ -93,8 +125,10 @@ class House:
     plan: Plan
     address: Address
     db: Database
+    signs: Signs
+    worker: Worker | None = None
     headend: HeadEnd | None = None
-    web_port: int = 0
+    web: Listening | None = None
     first_password: str | None = None
 
 
@@ -113,8 +147,8 @@ async def open_address(
     if settings.database_url != EMBEDDED:
         address = Address(url=settings.database_url)
         found = await revision(address)
-        if found != HEAD_REVISION:
-            raise SchemaOld(found, HEAD_REVISION)
+        if found != head_revision():
+            raise SchemaOld(found, head_revision())
         yield address
         return
     server = EmbeddedServer(settings.data / "postgres")
@@ -161,14 +195,16 @@ async def run_house(
         # Kernels compile on the other core while the database starts.
         warming = asyncio.create_task(asyncio.to_thread(warm))
         address = await stack.enter_async_context(open_address(settings, plan))
-        db = await _database(stack, address, WEB_CONNECTIONS)
-        house = House(settings, plan, address, db)
+        db = await _database(stack, address, CONNECTIONS["web"])
+        readiness = Readiness(db, head_revision())
+        house = House(settings, plan, address, db, Signs(readiness, {"web": db}))
         now = plan.clock()
         await ready_partitions(db, [now, now + timedelta(days=7)])
         await warming
         house.first_password = await first_administrator(db, now)
         if before is not None:
             await before(house)
+        await _start_vitals(stack, house)
         await start_parts(stack, house)
         yield house
 
@@ -177,27 +213,59 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
     """Start head end, worker and web, as far as the plan names them.
 
     Each has connections of its own, so that a storm of gateways never keeps a person waiting.
+    They end side by side, and their connections close after them.
     """
-    settings, plan = house.settings, house.plan
+    settings, plan, pools = house.settings, house.plan, house.signs.pools
+    for part in ("headend", "worker"):
+        if part in plan.parts:
+            pools[part] = await _database(stack, house.address, CONNECTIONS[part])
+    stack.push_async_callback(_wind_down, house)
     if "worker" in plan.parts:
-        db = await _database(stack, house.address, WORKER_CONNECTIONS)
-        long_work = works(Services(db, plan.clock))
-        worker = Worker(db, plan.clock, plan.speed, notifiers(settings), long_work)
-        worker.start()
-        stack.push_async_callback(worker.stop)
+        db, clock = pools["worker"], plan.clock
+        long_work = works(Services(db, clock))
+        house.worker = Worker(db, clock, plan.speed, notifiers(settings), long_work)
+        house.worker.start()
+        house.signs.loop_ages_s = house.worker.ages_s
     if "headend" in plan.parts:
         chosen = HeadEndSettings(
             settings.headend_host, settings.headend_port, plan.speed, settings.transport
         )
-        db = await _database(stack, house.address, HEADEND_CONNECTIONS)
-        house.headend = HeadEnd(db, plan.clock, chosen)
+        headend = house.headend = HeadEnd(pools["headend"], plan.clock, chosen)
+        house.signs.headend = lambda: (headend.online, headend.collector.waiting)
         try:
-            await house.headend.start()
+            await headend.start()
         except OSError as error:
             raise PortTaken("head end", chosen.host, chosen.port, error) from error
-        stack.push_async_callback(house.headend.stop)
     if "web" in plan.parts:
-        await _start_web(stack, house)
+        _start_web(house)
+
+
+async def _wind_down(house: House) -> None:
+    """Say that nothing more should come, then let what is under way come to its end."""
+    house.signs.readiness.stop()
+    parts = (house.web, house.headend, house.worker)
+    ending = [part.stop(house.settings.stop_timeout_s) for part in parts if part is not None]
+    for error in await asyncio.gather(*ending, return_exceptions=True):
+        if isinstance(error, BaseException):
+            log.error("part_not_stopped", error=error)
+
+
+async def _start_vitals(stack: AsyncExitStack, house: House) -> None:
+    """Look at the house's fitness by the clock, and tell machines where a setting says so."""
+    settings, readiness = house.settings, house.signs.readiness
+    await readiness.look()
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(READINESS_S)
+            await readiness.look()
+
+    looking = asyncio.create_task(look())
+    stack.callback(looking.cancel)
+    if settings.metrics_port:
+        vitals = create_vitals(house.db, house.signs)
+        server = Listening(vitals, "metrics", settings.metrics_host, settings.metrics_port)
+        stack.push_async_callback(server.stop)
 
 
 async def _database(stack: AsyncExitStack, address: Address, connections: int) -> Database:
@@ -229,28 +297,11 @@ def notifiers(settings: Settings) -> Mapping[str, Notifier]:
     return channels
 
 
-async def _start_web(stack: AsyncExitStack, house: House) -> None:
-    settings, plan = house.settings, house.plan
+def _start_web(house: House) -> None:
+    settings, readiness = house.settings, house.signs.readiness
     services = Services(
-        house.db, plan.clock,
-        WebSettings(secure_cookies=settings.secure_cookies),
+        house.db, house.plan.clock,
+        WebSettings(secure_cookies=settings.secure_cookies, public_url=settings.public_url),
+        secret_key_of(settings), lambda: readiness.unfit,
     )  # fmt: skip
-    config = uvicorn.Config(
-        create_app(services), host=settings.host, port=settings.port, log_config=None,
-        access_log=False, lifespan="off", timeout_graceful_shutdown=3,
-    )  # fmt: skip
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        raise PortTaken("console", settings.host, settings.port, error) from error
-    house.web_port = listening.getsockname()[1]
-    server = _Quiet(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-
-    async def stop() -> None:
-        server.should_exit = True
-        await task
-        listening.close()
-
-    stack.push_async_callback(stop)
+    house.web = Listening(create_app(services), "console", settings.host, settings.port)

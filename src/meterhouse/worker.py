@@ -1,29 +1,31 @@
 """The worker: what happens by the clock.
 
-Owns five loops: commands that expired or were orphaned, silence, the outbox, the daily
-booking, and the long tasks that need no gateway. Each loop goes over all projects, one transaction
-each; a failure of one project is logged and does not stop the others. Several workers may run:
-rows are claimed, days are booked by whoever comes first.
+Owns six loops: commands that expired or were orphaned, silence, the outbox, the daily booking, the
+long tasks that need no gateway, and the seals of the audit. Each loop goes over all projects, one
+transaction each; a failure of one project is logged and does not stop the others. Several workers
+may run: rows are claimed, days are booked by whoever comes first.
 """
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import close, command, gateway, outbox, task, upkeep
+from meterhouse.flows import audit, checklist, close, command, gateway, outbox, task, upkeep
+from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+SEAL_S = 2
 TASK_S = 2
 WORKS: Mapping[str, task.Work] = MappingProxyType({})
 """Which flow carries out a task of which kind; those of a gateway are the head end's."""
@@ -52,6 +54,9 @@ class Worker:
         self._works = works
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending = asyncio.Event()
+        # When each loop last came round, by the event loop's clock.
+        self._rounds: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin all loops."""
@@ -61,11 +66,32 @@ class Worker:
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
             (TASK_S, self._long_tasks),
+            # The audit is sealed in real time, however fast the platform's clock runs.
+            (SEAL_S * self._speed, self._seal),
         )
-        self._tasks = [asyncio.create_task(self._every(*one)) for one in loops]
+        for _, work in loops:
+            self._came_round(work)
+        self._tasks = [
+            asyncio.create_task(self._every(period_s, work), name=_name(work))
+            for period_s, work in loops
+        ]
 
-    async def stop(self) -> None:
-        """End all loops; a transaction under way is rolled back."""
+    def ages_s(self) -> dict[str, float]:
+        """Seconds since each loop last came round; one that grows is stuck, or at a long task."""
+        now = asyncio.get_running_loop().time()
+        return {name: now - at for name, at in self._rounds.items()}
+
+    async def stop(self, within_s: float = 0) -> None:
+        """End all loops, each after the project it is at; what takes longer is rolled back.
+
+        A long task is handed back at once: another worker goes on from what was last told.
+        """
+        self._ending.set()
+        for loop in self._tasks:
+            if loop.get_name() == _name(self._long_tasks):
+                loop.cancel()
+        if within_s and self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
         for loop in self._tasks:
             loop.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -74,25 +100,37 @@ class Worker:
         self, period_s: int, work: Callable[[int, datetime], Awaitable[object]]
     ) -> None:
         pause_s = max(period_s / self._speed, STEP_MIN_S)
-        while True:
-            for project_id in await self._projects():
+        while not self._ending.is_set():
+            for project_id in await self._projects(work):
+                if self._ending.is_set():
+                    return
                 try:
                     await work(project_id, self._clock())
                 except (MeterhouseError, OSError) as error:
-                    log.warning("%s of project %d waits: %s", work.__name__, project_id, error)
-                except Exception:
-                    log.exception("%s of project %d failed", work.__name__, project_id)
-            await asyncio.sleep(pause_s)
+                    name = _name(work)
+                    log.warning("work_waits", error=error, work=name, project_id=project_id)
+                except Exception as error:
+                    name = _name(work)
+                    log.error("work_failed", error=error, work=name, project_id=project_id)
+            self._came_round(work)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause_s)
 
-    async def _projects(self) -> list[int]:
+    def _came_round(self, work: Callable[[int, datetime], Awaitable[object]]) -> None:
+        self._rounds[_name(work)] = asyncio.get_running_loop().time()
+
+    async def _projects(self, work: Callable[[int, datetime], Awaitable[object]]) -> list[int]:
+        """Every project, and for the audit the platform itself."""
         try:
-            return await self._db.project_ids()
+            projects = await self._db.project_ids()
+            return [PLATFORM, *projects] if work == self._seal else projects
         except Exception as error:
-            log.warning("the worker waits: %s", error)
+            log.warning("work_waits", error=error)
             return []
 
     async def _tend(self, project_id: int, at: datetime) -> None:
         await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
+        await checklist.tend(self._db, project_id, at)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)
@@ -114,3 +152,13 @@ class Worker:
         await close.book_day(self._db, project_id, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
+
+    async def _seal(self, project_id: int, at: datetime) -> None:
+        """Seal the audit; where there are new answers, old ones are let go."""
+        if await audit.seal(self._db, project_id, at):
+            await audit.forget_answers(self._db, project_id, at)
+
+
+def _name(work: Callable[[int, datetime], Awaitable[object]]) -> str:
+    name: str = getattr(work, "__name__", "work")
+    return name.lstrip("_")

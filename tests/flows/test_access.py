@@ -86,7 +86,7 @@ async def test_one_persons_failures_do_not_throttle_another(db, li):
 
 async def test_signing_out_ends_the_session_and_no_other(db, li):
     first, second = await sign_in(db), await sign_in(db)
-    await access.sign_out(db, first)
+    await access.sign_out(db, first, MORNING)
     assert await access.known_by_session(db, first, MORNING) is None
     assert await access.known_by_session(db, second, MORNING) is not None
 

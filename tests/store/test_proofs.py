@@ -32,6 +32,8 @@ PLANTED = {
         "delete from reading where read_at = (select max(read_at) from reading)",
     "every sent command has an actor or a rule, and an expiry after it was sent":
         "update command set sent_at = expires_at",
+    "every customer and person leads to one who is known, or was erased":
+        "update customer set personal_id = personal_id + 1000",
     "no two agreements pay for a point at once":
         """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
            select project_id, point_id, agreement_id, valid_from + interval '1 hour'

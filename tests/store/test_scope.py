@@ -252,6 +252,7 @@ async def foreign(theirs) -> dict[str, Any]:
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": reports.Wanted(), "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
+        "heads": (), "until_id": 2**62,
         "body": None,
     }  # fmt: skip
 

@@ -79,8 +79,7 @@ async def test_every_order_and_filter_of_every_list_is_sound(site, name):
     for order in query.orders:
         await monitor.listing(site.db, site.project_id, name, Wanted(sort=order))
     typed = {"from": NOW, "to": NOW, "text": "%x%", "open": True, "online": True,
-             "meter": 1, "gateway": 1,
-             "actor": 1}  # fmt: skip
+             "meter": 1, "gateway": 1, "actor": 1}  # fmt: skip
     filters = {key: typed.get(key, "x") for key in query.filters}
     assert (await monitor.listing(site.db, site.project_id, name, Wanted(filters))).rows == []
 

@@ -78,6 +78,9 @@ async def known_texts(site):
                 f'select distinct "{column}" as said from {table} limit 2000'
             )
             found |= {row["said"] for row in rows if row["said"]}
+        # The facts of the audit are told in the words of the books, as the API tells them.
+        rows = await connection.fetch("select concat(before, ' ', after) as said from audit_entry")
+        found |= {word for row in rows for word in re.findall(r"\w{2,}", row["said"])}
     return sorted(found)
 
 
@@ -111,12 +114,12 @@ async def test_every_page_speaks_the_readers_language_alone(app, site, pseudo):
     await access.add_person(
         site.db, "pseudo", "Pseudo", PASSWORD, "platform_administrator", "platform", 0, NOW
     )
-    ids, known, found, seen = await ids_of(site), await known_texts(site), [], 0
-    known += ["Pseudo"]
+    ids, found, seen = await ids_of(site), [], 0
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
         client.cookies.set(LANGUAGE_COOKIE, "en")
         await signed_in(client, "pseudo")
+        known = [*await known_texts(site), "Pseudo"]
         for method, path, _ in check_routes(app):
             if method != "GET" or path.startswith("/api/") or path.endswith(FILES):
                 continue

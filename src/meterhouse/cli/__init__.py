@@ -6,21 +6,22 @@ imported inside the commands: `--help` stays quick, and numba learns its cache f
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meterhouse.config import Settings, load
+from meterhouse import logs
+from meterhouse.config import EMBEDDED, Settings, load
 from meterhouse.errors import MeterhouseError
 
 if TYPE_CHECKING:
     from meterhouse.app import House
+    from meterhouse.store.audit import Chain
 
 app = typer.Typer(
     help="meterhouse: meters read, money exact, relays switched.",
@@ -44,11 +45,7 @@ Url = Annotated[
 
 def main() -> None:
     """Run the command line; an expected error ends it with its message and status 1."""
-    logging.basicConfig(
-        level=os.environ.get("METERHOUSE_LOG", "WARNING").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.configure("text", "warning")
     try:
         app()
     except MeterhouseError as error:
@@ -57,8 +54,9 @@ def main() -> None:
 
 
 def settle(**chosen: Any) -> Settings:
-    """Settings in force, and the folder compiled kernels are kept in."""
+    """Settings in force; the log takes its form, and compiled kernels get their folder."""
     settings = load(chosen)
+    logs.configure(settings.log_format, settings.log_level)
     kernels = settings.data / "kernels"
     kernels.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels.absolute()))
@@ -111,7 +109,11 @@ def serve(
     headend_host: Annotated[str | None, typer.Option(help="Where gateways dial in.")] = None,
     headend_port: Annotated[int | None, typer.Option(help="Their port.")] = None,
 ) -> None:
-    """Run the platform: console, API, head end and worker, or one of them alone."""
+    """Run the platform: console, API, head end and worker, or one of them alone.
+
+    SIGTERM ends it in order. Settings for logs, metrics, secrets and the public address stand in
+    meterhouse.toml or the environment; `meterhouse doctor` prints them all.
+    """
     settings = settle(
         host=host, port=port, data=data, database_url=database_url, headend_host=headend_host,
         headend_port=headend_port,
@@ -133,8 +135,8 @@ def serve(
 
 def announce(house: "House") -> None:
     """Say where everything is, and the first password if one has just been made."""
-    if house.web_port:
-        typer.echo(f"Console and API   http://{house.settings.host}:{house.web_port}/")
+    if house.web is not None:
+        typer.echo(f"Console and API   http://{house.settings.host}:{house.web.port}/")
     if house.headend is not None:
         typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
     if house.first_password is not None:
@@ -149,12 +151,13 @@ def migrate(data: Data = None, database_url: Url = None) -> None:
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.store.db import Address
+    from meterhouse.store.migrate import head_revision
     from meterhouse.store.migrate import migrate as bring
 
     async def work(_: asyncio.Event) -> None:
-        if settings.database_url == composition.EMBEDDED:
+        if settings.database_url == EMBEDDED:
             async with composition.open_address(settings, composition.Plan()):
-                typer.echo(f"The database is at revision {composition.HEAD_REVISION}.")
+                typer.echo(f"The database is at revision {head_revision()}.")
         else:
             found = await bring(Address(url=settings.database_url))
             typer.echo(f"The database is at revision {found}.")
@@ -186,8 +189,15 @@ def verify(
     data: Data = None,
     database_url: Url = None,
     database: Name = "meterhouse",
+    head: Annotated[
+        list[str] | None, typer.Option(help="A head printed earlier, that must still be there.")
+    ] = None,
 ) -> None:
-    """Prove the ledger over the whole database: a line a proof, status 1 if one fails."""
+    """Prove ledger and audit over the whole database: a line a proof, status 1 if one fails.
+
+    Each audit line ends with the head of its chain. Whoever could rewrite the whole database could
+    make a new chain, but not one that has a head you keep somewhere else.
+    """
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.store import proofs
@@ -201,10 +211,28 @@ def verify(
             for proof in await proofs.prove(address):
                 failed += not proof.holds
                 typer.echo(f"{'ok    ' if proof.holds else 'FAILED'}  {proof.says}")
+            for holds, line in audit_lines(await proofs.prove_audit(address, head or ()), head):
+                failed += not holds
+                typer.echo(f"{'ok    ' if holds else 'FAILED'}  {line}")
 
     run(work)
     if failed:
         raise typer.Exit(1)
+
+
+def audit_lines(
+    chains: "list[Chain]", heads: list[str] | None = None
+) -> Iterator[tuple[bool, str]]:
+    """A line for each chain of the audit, and one for each head that was kept."""
+    for chain in chains:
+        of = f"project {chain.project_id}" if chain.project_id else "the platform"
+        where = f"; seals {', '.join(map(str, chain.broken))} do not fit" if chain.broken else ""
+        counts = f"{chain.sealed} sealed, {chain.open} not yet"
+        yield not chain.broken, f"the audit of {of} is as it was sealed ({counts}){where}"
+        if chain.head:
+            yield True, f"  head {chain.head}"
+    for head in heads or ():
+        yield any(head in chain.knows for chain in chains), f"kept head {head} is still there"
 
 
 @app.command()
@@ -224,18 +252,27 @@ def client(
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     if role not in access.ROLES:
         raise typer.BadParameter(f"choose one of {', '.join(access.ROLES)}", param_hint="role")
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
+        doer = Doer(None, Via.CLI, composition.utc_now())
+        scope = ("project", project) if project else ("platform", 0)
+        verb = access.Verb.CLIENT_EDIT
+
+        async def make(inner: Database) -> Done:
+            made = await access.add_client(inner, login, login, role, *scope, doer.at)
+            facts = {"role": role, "scope": ":".join(map(str, scope))}
+            return Done(f"person:{made[0]}", made[1], after=facts)
+
         async with composition.open_database(settings, plan) as db:
-            made = await access.add_client(
-                db, login, login, role, "project" if project else "platform", project or 0,
-                composition.utc_now(),
-            )  # fmt: skip
-        typer.echo(made[1])
+            where = [project] if project else []
+            answered = await perform(db, doer, where, "client.add", verb, None, make)
+        typer.echo(answered.answer)
 
     run(work)
 
@@ -250,15 +287,22 @@ def password(
     """Replace a person's password by a random one and print it, once; their sessions end."""
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.errors import NotFound
     from meterhouse.flows import access
+    from meterhouse.flows.act import Doer, Done, Via, perform
+    from meterhouse.store.db import Database
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
         new = access.new_password()
+        doer = Doer(None, Via.CLI, composition.utc_now())
+
+        async def replace(inner: Database) -> Done:
+            person_id = await access.id_of_login(inner, login)
+            await access.reset_password(inner, login, new)
+            return Done(f"person:{person_id}")
+
         async with composition.open_database(settings, plan) as db:
-            if not await access.reset_password(db, login, new):
-                raise NotFound("person", login)
+            await perform(db, doer, [], "password.replace", access.Verb.STAFF_EDIT, None, replace)
         typer.echo(new)
 
     run(work)
@@ -290,6 +334,14 @@ def decode(
 
     for found in decode_lines(protocol, sys.stdin):
         typer.echo(json.dumps(found, ensure_ascii=False))
+
+
+@app.command()
+def contract() -> None:
+    """Print the contract of the API in OpenAPI 3.1, as `/api/v1/openapi.json` has it."""
+    from meterhouse.web.app import contract_alone
+
+    typer.echo(json.dumps(contract_alone(), ensure_ascii=False, indent=1))
 
 
 @app.command()

@@ -1,82 +1,207 @@
-"""`meterhouse doctor`: what this installation is, what is wrong with it, and how to mend it."""
+"""`meterhouse doctor`: what this installation is, what is wrong with it, and how to mend it.
+
+Owns the list of checks. Each finding is one line; one that is not well says what to do. Must never
+change anything, and never show a secret.
+"""
 
 import os
 import shutil
 import socket
+import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from meterhouse import __version__
-from meterhouse.app import EMBEDDED, HEAD_REVISION, Plan, open_address
-from meterhouse.config import Settings, masked
+from meterhouse.app import Plan, open_address, utc_now
+from meterhouse.config import (
+    EMBEDDED,
+    FILE_NAME,
+    KEY_FILE_NAME,
+    SECRETS,
+    SecretKeyMissing,
+    Settings,
+    masked,
+)
 from meterhouse.errors import MeterhouseError
 from meterhouse.meter_models import names
-from meterhouse.store.db import Database
-from meterhouse.store.migrate import revision
+from meterhouse.store.db import Address, Database
+from meterhouse.store.migrate import head_revision, revision
+from meterhouse.store.vitals import server_facts
 
-DISK_BYTES_MIN = 1_000_000_000
-ASSETS = Path(__file__).parent.parent / "web" / "static" / "vendor"
+DISK_BYTES_MIN: Final = 1_000_000_000
+ASSETS: Final = Path(__file__).parent.parent / "web" / "static" / "vendor"
+CLOCK_SKEW_MAX: Final = timedelta(seconds=5)
+# No clock that is right shows an earlier year: the program is younger than that.
+CLOCK_MIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-async def examine(settings: Settings) -> AsyncIterator[tuple[bool, str]]:
-    """Findings in order: whether it is well, and the line for people."""
-    yield True, f"meterhouse {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+class Finding(NamedTuple):
+    """Whether it is well, and the line for people."""
+
+    is_well: bool
+    says: str
+
+
+def _finding(is_well: bool, says: str, mend: str) -> Finding:
+    return Finding(is_well, says if is_well else f"{says}; {mend}")
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Findings in order."""
+    version = sys.version.split()[0]
+    yield Finding(True, f"meterhouse {__version__}, Python {version}, {os.cpu_count()} cores")
     for name, text in masked(settings).items():
-        yield True, f"setting {name} = {text}"
-    free = shutil.disk_usage(settings.data).free
-    yield (
-        free >= DISK_BYTES_MIN,
-        f"{free // 1_000_000:,} MB free in {settings.data}"
-        + ("" if free >= DISK_BYTES_MIN else "; make room for at least 1,000 MB"),
-    )
-    yield True, f"meter models: {', '.join(names())}"
-    there = (ASSETS / "htmx.min.js").exists()
-    yield (
-        there,
-        "front-end files are in place"
-        if there
-        else ("front-end files are missing: reinstall with `sh run demo`, or `pip install -e .`"),
-    )
-    for name, host, port in (
-        ("console", settings.host, settings.port),
-        ("head end", settings.headend_host, settings.headend_port),
-    ):
-        yield _port_is_free(name, host, port)
+        yield Finding(True, f"setting {name} = {text}")
+    for check in (_disk, _files, _modes, _key, _addresses, _ports):
+        for finding in check(settings):
+            yield finding
     async for finding in _database(settings):
         yield finding
 
 
-def _port_is_free(name: str, host: str, port: int) -> tuple[bool, str]:
-    with socket.socket() as probe:
+def _disk(settings: Settings) -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.data).free
+    yield _finding(
+        free >= DISK_BYTES_MIN,
+        f"{free // 1_000_000:,} MB free in {settings.data}",
+        f"make room for at least {DISK_BYTES_MIN // 1_000_000:,} MB",
+    )
+
+
+def _files(_: Settings) -> Iterator[Finding]:
+    yield Finding(True, f"meter models: {', '.join(names())}")
+    there = (ASSETS / "htmx.min.js").exists()
+    yield _finding(
+        there, f"front-end files are {'in place' if there else 'missing'}",
+        "reinstall with `sh run demo`, or `pip install -e .`",
+    )  # fmt: skip
+
+
+def _modes(settings: Settings) -> Iterator[Finding]:
+    """Files that hold secrets are read by their owner alone."""
+    named = [getattr(settings, f"{name}_file") for name in SECRETS]
+    paths = [Path(one) for one in named if one]
+    paths += [settings.data / KEY_FILE_NAME, settings.data / FILE_NAME]
+    for path in paths:
+        if not path.exists():
+            continue
+        mode = stat.S_IMODE(path.stat().st_mode)
+        yield _finding(
+            not mode & 0o077,
+            f"{path} has mode {mode:04o}",
+            f"others can read it: run `chmod 600 '{path}'`",
+        )
+
+
+def _key(settings: Settings) -> Iterator[Finding]:
+    """Where the installation's key comes from."""
+    if settings.secret_key:
+        yield Finding(True, "secret_key is given")
+    elif settings.database_url != EMBEDDED:
+        yield Finding(False, str(SecretKeyMissing()))
+    else:
+        there = (settings.data / KEY_FILE_NAME).exists()
+        when = "is kept in the data folder" if there else "will be made by the first start"
+        yield Finding(True, f"secret_key {when}")
+
+
+def _addresses(settings: Settings) -> Iterator[Finding]:
+    """Whether how people come here and what is set for it go together."""
+    url = settings.public_url
+    if not url:
+        yield _finding(
+            not settings.secure_cookies and settings.host in LOOPBACK,
+            "public_url is not set",
+            "set it to how people reach the console, as in https://power.example.org",
+        )
+        return
+    is_tls = urlsplit(url).scheme == "https"
+    is_desk = urlsplit(url).hostname in LOOPBACK
+    yield _finding(
+        is_tls or is_desk, f"public_url is {url}",
+        "passwords travel in the clear: put a proxy with TLS in front and use https",
+    )  # fmt: skip
+    said = "true" if settings.secure_cookies else "false"
+    mend = "set secure_cookies = true" if is_tls else "browsers will not keep anybody signed in"
+    yield _finding(
+        is_tls == settings.secure_cookies, f"secure_cookies is {said}", f"for {url}: {mend}"
+    )
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    for name, host, port in (
+        ("console", settings.host, settings.port),
+        ("head end", settings.headend_host, settings.headend_port),
+        ("metrics", settings.metrics_host, settings.metrics_port),
+    ):
+        if name != "metrics" or port:
+            yield _port_is_free(name, host, port)
+    if settings.metrics_port:
+        yield _finding(
+            settings.metrics_host in LOOPBACK,
+            f"metrics are served on {settings.metrics_host}",
+            "they ask for no key: let only the collector reach that address",
+        )
+
+
+def _port_is_free(name: str, host: str, port: int) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            return False, f"{name} port {host}:{port}: {error.strerror}; stop what uses it, or " \
-                "choose another port"  # fmt: skip
-    return True, f"{name} port {host}:{port} is free"
+            return Finding(
+                False,
+                f"{name} port {host}:{port}: {error.strerror}; stop what uses it, or choose "
+                "another port (a running meterhouse uses its own)",
+            )
+    return Finding(True, f"{name} port {host}:{port} is free")
 
 
-async def _database(settings: Settings) -> AsyncIterator[tuple[bool, str]]:
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with open_address(settings, Plan(), join=True) as address:
             found = await revision(address)
-            yield found == HEAD_REVISION, f"database {address.masked()}, revision {found}"
-            db = Database(address, size=1)
-            await db.open()
-            try:
-                async with db.transaction(()) as connection:
-                    server = await connection.fetchval("show server_version")
-                    role = await connection.fetchval("select current_user")
-                    owns = await connection.fetchval(
-                        "select count(*) from pg_tables where tableowner = current_user"
-                        " and schemaname not like 'pg_temp%'"  # every ingest has some of these
-                    )
-                yield True, f"PostgreSQL {server}"
-                yield owns == 0, f"the application works as {role} and owns {owns} tables"
-            finally:
-                await db.close()
+            yield _finding(
+                found == head_revision(), f"database {address.masked()}, revision {found}",
+                "run `meterhouse migrate`",
+            )  # fmt: skip
+            async for finding in _server(address):
+                yield finding
     except MeterhouseError as error:
         mend = "" if settings.database_url == EMBEDDED else "; see docs/guides/operator.md"
-        yield False, f"database: {error} [{error.code}]{mend}"
+        yield Finding(False, f"database: {error} [{error.code}]{mend}")
+
+
+async def _server(address: Address) -> AsyncIterator[Finding]:
+    """What the server says of itself, asked as the application's role."""
+    db = Database(address, size=1)
+    await db.open()
+    try:
+        async with db.transaction(()) as connection:
+            facts = await server_facts(connection)
+    finally:
+        await db.close()
+    yield Finding(True, f"PostgreSQL {facts.version}")
+    yield _finding(
+        facts.owned_tables == 0,
+        f"the application works as {facts.role} and owns {facts.owned_tables} tables",
+        "row-level security does not hold for an owner: give database_url another user",
+    )
+    for name, is_on in (("fsync", facts.is_fsync), ("full_page_writes", facts.is_full_page)):
+        yield _finding(
+            is_on, f"{name} is {'on' if is_on else 'off'}",
+            f"a power cut would lose the books: `alter system set {name} = on` and reload",
+        )  # fmt: skip
+    skew = abs(utc_now() - facts.now)
+    is_sane = skew <= CLOCK_SKEW_MAX and utc_now() >= CLOCK_MIN
+    yield _finding(
+        is_sane, f"clock is {utc_now():%Y-%m-%d %H:%M:%S} UTC, {skew.total_seconds():.1f} s from "
+        "the database's",
+        "let both machines follow a time server",
+    )  # fmt: skip

@@ -17,8 +17,9 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from meterhouse.errors import OutOfRange
-from meterhouse.store import people
+from meterhouse.errors import NotFound, OutOfRange
+from meterhouse.store import audit, people
+from meterhouse.store.audit import Entry
 from meterhouse.store.db import PLATFORM, Connection, Database
 
 SESSION_LIFE = timedelta(hours=12)
@@ -183,6 +184,15 @@ async def reset_password(db: Database, login: str, password: str) -> bool:
         return True
 
 
+async def id_of_login(db: Database, login: str) -> int:
+    """The person of a login. Raises `NotFound`."""
+    async with db.transaction(()) as connection:
+        person = await people.person_of_login(connection, login)
+    if person is None:
+        raise NotFound("person", login)
+    return int(person["id"])
+
+
 async def has_staff(db: Database) -> bool:
     """Whether anybody can sign in yet."""
     async with db.transaction(()) as connection:
@@ -202,25 +212,37 @@ async def sign_in(db: Database, login: str, password: str, agent: str, at: datet
     right = await asyncio.to_thread(_verify, stored or _DECOY, password[:PASSWORD_CHARS_MAX])
     if person is None:
         return None
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_login(connection, login)
         if person is None or _waits(person["failed_count"], person["failed_at"], at):
             return None
         if not (known and right and person["password_hash"] == stored):
             await people.note_try(connection, person["id"], person["failed_count"] + 1, at)
+            await _note(connection, "session.refuse", person["id"], None, at)
             return None
         await people.note_try(connection, person["id"], 0, at)
         token = secrets.token_urlsafe(32)
         await people.insert_session(
             connection, _digest(token), person["id"], agent[:200], at, at + SESSION_LIFE
         )
+        await _note(connection, "session.begin", person["id"], person["id"], at)
         return token
 
 
-async def sign_out(db: Database, token: str) -> None:
+async def sign_out(db: Database, token: str, at: datetime) -> None:
     """End a session."""
-    async with db.transaction(()) as connection:
-        await people.delete_session(connection, _digest(token))
+    async with db.transaction([PLATFORM]) as connection:
+        person_id = await people.delete_session(connection, _digest(token))
+        if person_id is not None:
+            await _note(connection, "session.end", person_id, person_id, at)
+
+
+async def _note(
+    connection: Connection, act: str, person_id: int, actor_id: int | None, at: datetime
+) -> None:
+    """An entry about a session; whoever was refused has not shown who they are."""
+    entry = Entry(at, actor_id, "console", act, Verb.SESSION_OWN, f"person:{person_id}")
+    await audit.write(connection, PLATFORM, entry)
 
 
 async def known_by_session(db: Database, token: str, at: datetime) -> Known | None:

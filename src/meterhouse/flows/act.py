@@ -58,6 +58,7 @@ class Done:
         before: the facts that changed, as they were; never a name, a phone, a secret.
         after: the same facts, as they are now.
         reason: why, in the person's words.
+        is_kept: whether the answer is kept for its key; one that says who somebody is never is.
         project_id: the project that was made by it, whose first entry this is.
     """
 
@@ -66,6 +67,7 @@ class Done:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     reason: str = ""
+    is_kept: bool = True
     project_id: int | None = None
 
 
@@ -119,7 +121,7 @@ async def perform(
                 done.after, done.reason, doer.request_id,
             ),
         )  # fmt: skip
-        if keyed:
+        if keyed and done.is_kept:
             assert doer.actor_id is not None
             await audit.keep_answer(
                 connection, project_id, doer.actor_id, doer.key, digest, status, done.answer,

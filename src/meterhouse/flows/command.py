@@ -16,7 +16,7 @@ import numpy as np
 from meterhouse.control import policy as policies
 from meterhouse.control.decide import NO_FLOOR_MINOR, Moment, blocked_by, sweep_stops
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows import react
+from meterhouse.flows import checklist, react
 from meterhouse.flows.enqueue import AUTOMATIC, enqueue
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
@@ -87,7 +87,7 @@ async def request(
         policy = await load_policy(connection, project_id)
         await monitor.lock_meters(connection, project_id, np.array(meter_ids, dtype=np.int64))
         if kind is CommandKind.DISCONNECT and second_id in (None, actor_id):
-            await _one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
+            await one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
         ids = []
         for meter_id in sorted(set(meter_ids)):
             where = await monitor.meter_place(connection, project_id, meter_id)
@@ -110,13 +110,13 @@ async def needs_second(
     async with db.transaction([project_id]) as connection:
         policy = await load_policy(connection, project_id)
         try:
-            await _one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
+            await one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
         except SecondPersonNeeded:
             return True
     return False
 
 
-async def _one_person_may(
+async def one_person_may(
     connection: Connection, project_id: int, policy: policies.Policy, meter_ids: Sequence[int],
     actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
@@ -173,7 +173,10 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
             connection, project_id, np.array([claimed.meter_id], dtype=np.int64)
         )
         project = await catalog.get_project(connection, project_id)
-        row = await queue.set_command(connection, project_id, claimed.id, state, outcome.why, at)
+        row = await queue.set_command(
+            connection, project_id, claimed.id, state, outcome.why, at,
+            checklist.said_facts(outcome.values),
+        )  # fmt: skip
         if claimed.point_id is not None and outcome.values.relay is not Relay.UNKNOWN:
             await monitor.set_relay(
                 connection, project_id, claimed.point_id, int(outcome.values.relay),
@@ -189,6 +192,7 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
                     connection, project_id, row, CommandKind.READ, Reason.SAFETY,
                     "", None, at, LOOK_LIFE_S, LOOK_AGAIN_S,
                 )  # fmt: skip
+        await checklist.advance(connection, project_id, claimed.meter_id, at)
         await readings.bump(connection, project_id)
     return state
 

@@ -39,6 +39,7 @@ class RosterGateway:
     protocol: str
     reading_interval_s: int
     meters: tuple[RosterMeter, ...]
+    timezone: str = "UTC"
 
 
 async def load_roster(db: Database) -> list[RosterGateway]:
@@ -54,6 +55,7 @@ async def load_roster(db: Database) -> list[RosterGateway]:
         RosterGateway(
             row["project_id"], row["id"], row["registration"], row["direction"], row["address"],
             row["protocol"], row["reading_interval_s"], tuple(meters.get(row["id"], ())),
+            row["timezone"],
         )
         for row in gateways
     ]  # fmt: skip

@@ -42,6 +42,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
+    "audit": reports.AUDIT,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -76,6 +77,7 @@ class PointNow:
     override: Override
     tariff: str | None
     customer: str | None
+    customer_id: int | None
     is_erased: bool
     agreement_id: int | None
     floor_minor: int | None
@@ -298,6 +300,7 @@ def _point_now(row: Any, amount_minor: int | None, level: int) -> PointNow:
         building_id=row["building_id"], building=row["building"], area_dm2=row["area_dm2"],
         commodity=Commodity(row["commodity"]), keeper=Keeper(row["keeper"]),
         override=Override(row["override"]), tariff=row["tariff"], customer=row["customer"],
+        customer_id=row["customer_id"],
         is_erased=row["is_erased"],
         agreement_id=row["agreement_id"], floor_minor=row["floor_minor"],
         meter_id=row["meter_id"], address=row["address"], model=row["model"],

@@ -6,17 +6,17 @@ household counts as told only when a channel that reaches it has taken the notic
 reaches is looked up as it sends: the row itself does not say who anybody is.
 """
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.logs import Log
 from meterhouse.ports import Notice, Notifier
 from meterhouse.store import personal, queue
 from meterhouse.store.db import Connection, Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 BATCH = 100
 # Staff see this one; it reaches no household.
@@ -60,7 +60,7 @@ async def _deliver_one(
         await notifier.send(notice)
     except Exception as error:
         why = error.code if isinstance(error, MeterhouseError) else type(error).__name__
-        log.warning("notice %d is not taken: %s", notice.id, why)
+        log.warning("notice_not_taken", error=error, project_id=project_id, notice_id=notice.id)
         state = "failed" if row["tries"] + 1 >= TRIES_MAX else "queued"
         wait = FIRST_WAIT * 2 ** row["tries"]
         await queue.set_notice(connection, project_id, notice.id, state, why, at + wait)

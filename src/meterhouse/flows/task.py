@@ -7,20 +7,20 @@ task does: a kind is a line in its worker's table, `kind → Work`.
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.logs import Log
 from meterhouse.ports import Clock
 from meterhouse.store import tasks
 from meterhouse.store.db import Database, DatabaseBusy, DatabaseUnreachable
 from meterhouse.store.tasks import NewTask
 from meterhouse.words import N_
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 # A worker tells of itself at least this often; one that has not for so long is thought dead.
 BEAT_S: Final = 2
@@ -275,8 +275,11 @@ async def run_next(
         raise
     except MeterhouseError as error:
         why = error.code
-    except Exception:
-        log.exception("task %d of kind %s failed", claimed.id, claimed.kind)
+    except Exception as error:
+        log.error(
+            "long_task_failed", error=error, project_id=project_id, task_id=claimed.id,
+            work=claimed.kind,
+        )  # fmt: skip
         why = "defect"
     await end(db, claimed, told, clock(), why)
     return True

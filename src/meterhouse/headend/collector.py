@@ -8,7 +8,6 @@ is found by halving and laid aside.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +16,12 @@ import numpy as np
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows.reading import CHUNK_MAX, Batch, Ingested
+from meterhouse.logs import Log
 from meterhouse.ports import Values
 from meterhouse.store.db import DatabaseBusy, DatabaseUnreachable
 from meterhouse.units import to_us
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 WAITING_MAX = 200_000
 PROJECT_WAITING_MAX = 50_000
@@ -130,7 +130,7 @@ class Collector:
             async with asyncio.timeout(within_s):
                 await asyncio.gather(*(self._feed(one) for one in list(self._waiting)))
         except TimeoutError:
-            log.error("%d readings could not be stored before the end", self._count)
+            log.error("readings_lost", count=self._count)
 
     async def _feed(self, project_id: int) -> None:
         """Commit one project's samples until none waits."""
@@ -154,9 +154,9 @@ class Collector:
             try:
                 return await self._ingest(project_id, batch)
             except (DatabaseUnreachable, DatabaseBusy, OSError) as error:
-                log.warning("readings of project %d wait: %s", project_id, error)
-            except Exception:
-                log.exception("readings of project %d are refused", project_id)
+                log.warning("readings_wait", error=error, project_id=project_id)
+            except Exception as error:
+                log.error("readings_refused", error=error, project_id=project_id)
                 refused += 1
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MAX_S)
@@ -173,6 +173,6 @@ class Collector:
                 await self._aside(project_id, batch)
                 return Ingested(unplaced=1)
             except (MeterhouseError, OSError) as error:
-                log.warning("a refused reading of project %d waits: %s", project_id, error)
+                log.warning("readings_wait", error=error, project_id=project_id)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MAX_S)

@@ -7,15 +7,15 @@ once. Whatever is no frame (heartbeats, noise, late answers) is counted and drop
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.logs import Log
 from meterhouse.ports import Conversation, Decoder, Effect, Outcome
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 REGISTRATION_BYTES_MAX = 128
 REGISTRATION_TIMEOUT_S = 20
@@ -141,9 +141,9 @@ class Line(asyncio.Protocol):
         except StopIteration as stop:
             self._end(stop.value)
             return
-        except Exception:
+        except Exception as error:
             # A defect of a driver costs one conversation, never the bus.
-            log.exception("a driver failed on line %s", self.name)
+            log.error("driver_failed", error=error)
             self._end(FAILED)
             return
         until = self._loop.time() + ask.timeout_ms / 1000

@@ -1,13 +1,13 @@
 """One gateway's worker: what its bus does next.
 
-Owns the order on one bus: commands first, then meters about to run out, then the round. One
+Owns the order on one bus: commands first, then meters about to run out, then the round, and a
+search for strangers in what time is left. One
 conversation at a time, because RS-485 carries no more. A meter that does not answer is asked less
 often and last, so that it never slows its neighbours.
 """
 
 import asyncio
 import heapq
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,13 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import command as commands
+from meterhouse.flows import scan as scans
+from meterhouse.flows import task
 from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
+from meterhouse.headend.scan import Scan
+from meterhouse.logs import Log
 from meterhouse.model import CommandKind
 from meterhouse.ports import (
     Action,
@@ -34,7 +38,7 @@ from meterhouse.ports import (
 )
 from meterhouse.store.db import Database
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
@@ -70,16 +74,28 @@ class Pump:
         self._bench = bench
         self._wake = asyncio.Event()
         self._has_commands = True
+        self._has_tasks = True
+        self._scan: Scan | None = None
         self._soon: list[tuple[datetime, int]] = []
         self._round: deque[RosterMeter] = deque()
         self._next_round_at = bench.clock()
         self._failures: dict[int, int] = {}
         self.readings = 0
+        self._is_ending = False
 
     def wake(self) -> None:
-        """There may be a command."""
-        self._has_commands = True
+        """There may be a command, or a search to begin."""
+        self._has_commands = self._has_tasks = True
         self._wake.set()
+
+    def end(self) -> None:
+        """Finish the conversation under way and what follows from it, then begin no other."""
+        self._is_ending = True
+        self._wake.set()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.line.is_open and not self._is_ending
 
     def read_soon(self, meter_id: int) -> None:
         """Read this meter again well before the next round."""
@@ -89,8 +105,15 @@ class Pump:
             self._wake.set()
 
     async def run(self) -> None:
-        """Work until the line is lost."""
-        while self.line.is_open:
+        """Work until the line is lost, or until asked to end."""
+        try:
+            await self._work()
+        finally:
+            if self._scan is not None:
+                await self._scan.release()
+
+    async def _work(self) -> None:
+        while self._goes_on:
             now = self._bench.clock()
             if self._has_commands:
                 await self._commands()
@@ -100,11 +123,36 @@ class Pump:
                 await self._read(self._round.popleft())
             elif self._next_round_at <= now:
                 self._begin_round(now)
-            else:
+            elif not await self._search():
                 await self._rest(now)
 
+    async def _search(self) -> bool:
+        """One step of a search, if one is wanted; False when there is none."""
+        bench = self._bench
+        try:
+            if self._scan is None and self._has_tasks:
+                self._has_tasks = False
+                claimed = await task.claim(
+                    bench.db, self.gateway.project_id, (scans.KIND,), self.gateway.id,
+                    bench.clock(), task.ORPHAN * bench.speed,
+                )  # fmt: skip
+                if claimed is not None:
+                    self._scan = Scan(
+                        claimed, self.gateway.protocol, self.gateway.timezone, bench.db,
+                        bench.clock, bench.speed,
+                    )  # fmt: skip
+            if self._scan is None:
+                return False
+            if not await self._scan.step(self._talk):
+                self._scan = None
+                self._has_tasks = True
+        except (MeterhouseError, OSError) as error:
+            log.warning("search_waits", error=error, gateway_id=self.gateway.id)
+            return False
+        return True
+
     def _begin_round(self, now: datetime) -> None:
-        self._has_commands = True
+        self._has_commands = self._has_tasks = True
         interval = timedelta(seconds=self.gateway.reading_interval_s)
         while self._next_round_at <= now:
             self._next_round_at += interval
@@ -123,11 +171,14 @@ class Pump:
         until = min([self._next_round_at, *(due_at for due_at, _ in self._soon[:1])])
         wait_s = min((until - now).total_seconds() / self._bench.speed, LOOK_S)
         self._wake.clear()
+        if self._is_ending:
+            return
         try:
             async with asyncio.timeout(max(wait_s, 0.001)):
                 await self._wake.wait()
         except TimeoutError:
             self._has_commands |= wait_s >= LOOK_S
+            self._has_tasks |= wait_s >= LOOK_S
 
     async def _read_id(self, meter_id: int) -> None:
         for meter in self.gateway.meters:
@@ -156,7 +207,7 @@ class Pump:
         self._has_commands = False
         bench = self._bench
         try:
-            while self.line.is_open:
+            while self._goes_on:
                 claimed = await commands.claim(
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
@@ -166,7 +217,10 @@ class Pump:
                 await commands.finish(bench.db, claimed, outcome, bench.clock())
         except (MeterhouseError, OSError) as error:
             # What was sent and could not be noted stays *sent*, and is looked at again.
-            log.warning("commands of gateway %d wait: %s", self.gateway.id, error)
+            log.warning(
+                "commands_wait", error=error, project_id=self.gateway.project_id,
+                gateway_id=self.gateway.id,
+            )  # fmt: skip
 
     async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
         if claimed.kind is CommandKind.READ:
@@ -179,5 +233,8 @@ class Pump:
             claimed.address, claimed.model, Control(ACTIONS[claimed.kind], until)
         )
         if outcome.effect is not Effect.DONE:
-            log.info("command %d: %s %s", claimed.id, outcome.effect, outcome.why)
+            log.info(
+                "command_not_done", project_id=claimed.project_id, command_id=claimed.id,
+                meter_id=claimed.meter_id, state=outcome.effect, code=outcome.why,
+            )  # fmt: skip
         return outcome

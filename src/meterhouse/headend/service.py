@@ -7,11 +7,11 @@ gateway: each has its own task, and everything shared is bounded.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
+from meterhouse import metrics
 from meterhouse.drivers import driver_for
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import gateway as gateways
@@ -22,12 +22,13 @@ from meterhouse.flows.rate import Tariffs
 from meterhouse.headend.collector import Collector
 from meterhouse.headend.line import Line, LineEvents
 from meterhouse.headend.pump import Bench, Pump
+from meterhouse.logs import Log
 from meterhouse.model import AlarmKind
 from meterhouse.ports import Clock
 from meterhouse.store.db import Database
 from meterhouse.store.queue import WAKE_CHANNEL
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 LINES_MAX = 10_000
 # More than the backlog, or a fleet that returns in one instant would be refused.
@@ -77,6 +78,8 @@ class HeadEnd:
         self._pumps: dict[int, Pump] = {}
         self._dialling: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._is_ending = False
         self._strangers_left = STRANGERS_PER_ROSTER
         self._server: asyncio.Server | None = None
         # Gateways that came or went, and the books do not know yet.
@@ -119,15 +122,27 @@ class HeadEnd:
         ):
             self._spawn(self._forever(endless))
 
-    async def stop(self) -> None:
-        """Hang up, and commit what has been read."""
+    async def stop(self, within_s: float = 0) -> None:
+        """Hang up, and commit what has been read.
+
+        Conversations under way are finished first, as far as `within_s` allows: a command that
+        was sent is then known to have been obeyed, and need not be looked at again.
+        """
+        self._is_ending = True
         if self._server is not None:
             self._server.close()
+        dialling = list(self._dialling.values())
+        for task in dialling:
+            task.cancel()
+        for pump in self._pumps.values():
+            pump.end()
+        if within_s and self._serving:
+            await asyncio.wait(self._serving, timeout=within_s)
         for line in list(self._lines):
             line.close()
-        for task in [*self._tasks, *self._dialling.values()]:
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._dialling.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, *dialling, return_exceptions=True)
         await self.collector.flush()
         with contextlib.suppress(MeterhouseError):
             await gateways.clear_lines(self._db, self._clock())
@@ -152,6 +167,8 @@ class HeadEnd:
         await reading.set_aside(self._db, project_id, batch, "refused", self._clock())
 
     def _told(self, project_id: int, done: reading.Ingested) -> None:  # noqa: ARG002
+        for outcome in ("fresh", "late", "repeated", "conflicting", "unplaced"):
+            metrics.ingested(outcome, getattr(done, outcome))
         for meter_id in done.soon:
             pump = self._pumps.get(self._gateway_of.get(meter_id, 0))
             if pump is not None:
@@ -160,11 +177,16 @@ class HeadEnd:
     def _opened(self, line: Line) -> None:
         nameless = len(self._lines) - len(self._pumps)
         self._lines[line] = None
-        if len(self._lines) > LINES_MAX or nameless >= NAMELESS_MAX:
-            log.warning("too many lines; %s is refused", line.peer)
+        if self._is_ending:
+            line.close()
+        elif len(self._lines) > LINES_MAX or nameless >= NAMELESS_MAX:
+            log.warning("lines_too_many", count=len(self._lines))
             line.close()
 
     def _named(self, line: Line, name: str) -> None:
+        if self._is_ending:
+            line.close()
+            return
         gateway = self._by_name.get(name)
         if gateway is None:
             self._refuse(line, name)
@@ -181,7 +203,10 @@ class HeadEnd:
         pump = Pump(gateway, line, driver, self._bench)
         self._pumps[gateway.id] = self._lines[line] = pump
         self._note_move(gateway.id)
-        self._spawn(self._serve(pump))
+        task = self._spawn(self._serve(pump))
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
 
     async def _serve(self, pump: Pump) -> None:
         try:
@@ -190,7 +215,7 @@ class HeadEnd:
             pump.line.close()
 
     def _refuse(self, line: Line, name: str) -> None:
-        log.warning("unknown gateway %r from %s is refused", name, line.peer)
+        log.warning("gateway_unknown")
         if self._strangers_left > 0:
             self._strangers_left -= 1
             self._spawn(gateways.meet_stranger(self._db, name, line.peer, self._clock()))
@@ -215,28 +240,29 @@ class HeadEnd:
             gateways.alarm(self._db, gateway.project_id, gateway.id, kind, facts, self._clock())
         )
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
         if len(self._tasks) >= TASKS_MAX:
-            log.error("too many tasks; %s is dropped", work)
+            log.error("tasks_too_many", work=getattr(work, "__name__", ""))
             work.close()
-            return
+            return None
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run what must never end, and begin it again should it fail all the same."""
         while True:
             try:
                 await work()
-            except Exception:
-                log.exception("%s begins again", work.__name__)
+            except Exception as error:
+                log.error("task_begins_again", error=error, work=getattr(work, "__name__", ""))
             await asyncio.sleep(RETRY_S)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the head end failed", exc_info=task.exception())
+            log.error("task_failed", error=task.exception())
 
     async def _dial(self, gateway_id: int) -> None:
         """Keep a line to a gateway that listens; whom we dial need not say who it is."""
@@ -279,7 +305,7 @@ class HeadEnd:
                 try:
                     await self._tell_line(gateway_id)
                 except (MeterhouseError, OSError) as error:
-                    log.warning("the line of gateway %d is told later: %s", gateway_id, error)
+                    log.warning("line_told_later", error=error, gateway_id=gateway_id)
                     self._note_move(gateway_id)
                     await asyncio.sleep(RETRY_S)
 
@@ -311,7 +337,7 @@ class HeadEnd:
                 async with self._db.listener(WAKE_CHANNEL, self._heard) as lost:
                     await lost.wait()
             except Exception as error:
-                log.warning("not listening for commands: %s", error)
+                log.warning("commands_unheard", error=error)
             for pump in self._pumps.values():
                 pump.wake()
             await asyncio.sleep(1)

@@ -252,6 +252,27 @@ async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[a
     )
 
 
+async def get_gateway(
+    connection: Connection, project_id: int, gateway_id: int
+) -> asyncpg.Record | None:
+    """One gateway in service."""
+    return await connection.fetchrow(
+        "select * from gateway where project_id = $1 and id = $2 and removed_at is null",
+        project_id, gateway_id,
+    )  # fmt: skip
+
+
+async def meters_of_addresses(
+    connection: Connection, project_id: int, addresses: Sequence[str]
+) -> list[asyncpg.Record]:
+    """The meters in service that have one of these addresses: id, gateway_id, address."""
+    return await connection.fetch(
+        """select id, gateway_id, address from meter where project_id = $1
+           and address = any($2::text[]) and removed_at is null order by id""",
+        project_id, list(addresses),
+    )  # fmt: skip
+
+
 async def roster(connection: Connection, project_ids: Sequence[int]) -> list[asyncpg.Record]:
     """Every meter in service behind a gateway: what a pump must know to read it."""
     return await connection.fetch(

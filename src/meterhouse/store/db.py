@@ -142,6 +142,14 @@ class Database:
             await self._pool.close()
             self._pool = None
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many connections are in use, are open and idle, and may be open at most."""
+        if self._pool is None:
+            return 0, 0, self._size
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle, self._size
+
     @asynccontextmanager
     async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
         """One transaction that sees these projects and nothing else.

@@ -4,9 +4,12 @@ Owns the roles' rights. Must never know a row. Running it twice changes nothing;
 once wait for each other.
 """
 
+from functools import cache
+
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -66,9 +69,30 @@ async def drop_database(address: Address) -> None:
         await connection.close()
 
 
+@cache
+def head_revision() -> str:
+    """The revision that this program needs: the last of its steps."""
+    head = ScriptDirectory.from_config(_steps()).get_current_head()
+    assert head is not None, "there are no steps"
+    return head
+
+
+def _steps() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "meterhouse:store/migrations")
+    return config
+
+
 async def revision(address: Address) -> str | None:
-    """The revision a database has, or None before the first step."""
-    connection = await asyncpg.connect(**address.arguments(None))
+    """The revision a database has, or None before the first step.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+    """
+    try:
+        connection = await asyncpg.connect(**address.arguments(None))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable(why=str(error)) from error
     try:
         there = await connection.fetchval(f"select to_regclass('{SCHEMA}.alembic_version')::text")
         if there is None:
@@ -82,8 +106,7 @@ async def revision(address: Address) -> str | None:
 
 
 def _upgrade(connection: SqlConnection) -> str:
-    config = Config()
-    config.set_main_option("script_location", "meterhouse:store/migrations")
+    config = _steps()
     config.attributes["connection"] = connection
     connection.execute(text(f"select pg_advisory_lock({LOCK})"))
     connection.execute(text(f"set role {OWNER}"))

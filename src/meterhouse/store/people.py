@@ -107,9 +107,12 @@ async def person_of_key(connection: Connection, key_hash: bytes) -> asyncpg.Reco
     )
 
 
-async def delete_session(connection: Connection, token_hash: bytes) -> None:
-    """End a session."""
-    await connection.execute("delete from session where token_hash = $1", token_hash)
+async def delete_session(connection: Connection, token_hash: bytes) -> int | None:
+    """End a session; answers whose it was, None when there was none."""
+    person_id: int | None = await connection.fetchval(
+        "delete from session where token_hash = $1 returning person_id", token_hash
+    )
+    return person_id
 
 
 async def grants(connection: Connection, person_id: int) -> list[asyncpg.Record]:

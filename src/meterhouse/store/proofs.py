@@ -4,9 +4,11 @@ Owns the questions `meterhouse verify` asks. Works as the maintenance role, beca
 sees only what a policy shows proves nothing. Each question counts the rows that contradict it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from meterhouse.store.db import Address, maintenance
+from meterhouse.store import audit
+from meterhouse.store.db import PLATFORM, Address, maintenance
 
 # One current charge an interval: the latest version of (point, end).
 _CHARGES = """(select distinct on (project_id, point_id, ended_at) * from charge
@@ -78,6 +80,11 @@ QUESTIONS: dict[str, str] = {
     "every sent command has an actor or a rule, and an expiry after it was sent": """
         select count(*) from command where sent_at is not null
         and (expires_at <= sent_at or (reason = 'person' and actor_id is null and note = ''))""",
+    "every customer and person leads to one who is known, or was erased": """
+        select (select count(*) from customer c where not exists (select from personal_masked h
+                where (h.project_id, h.id) = (c.project_id, c.personal_id)))
+            + (select count(*) from person p where not exists (select from personal_masked h
+                where (h.project_id, h.id) = (0, p.personal_id)))""",
     "no two agreements pay for a point at once": """
         select count(*) from agreement_point a join agreement_point b
             on a.project_id = b.project_id and a.point_id = b.point_id
@@ -108,3 +115,22 @@ async def prove(address: Address) -> list[Proof]:
                 Proof(says, await connection.fetchval(question))
                 for says, question in QUESTIONS.items()
             ]
+
+
+async def prove_audit(address: Address, heads: Sequence[str] = ()) -> list[audit.Chain]:
+    """Compute every seal anew, for the platform and each project that ever had an entry.
+
+    Args:
+        address: the database.
+        heads: heads of chains noted earlier; each must still be part of one.
+    """
+    async with maintenance(address) as connection:
+        await connection.execute("set statement_timeout = 0")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            rows = await connection.fetch(
+                """select $1::int8 as id union select id from project
+                   union select project_id from audit_entry
+                   union select project_id from audit_seal order by 1""",
+                PLATFORM,
+            )
+            return [await audit.check(connection, row["id"], heads) for row in rows]

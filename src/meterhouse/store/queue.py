@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from meterhouse import metrics
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason
 from meterhouse.store.db import Connection
 
@@ -128,6 +129,7 @@ async def withdraw(
            and reason = any($4::text[]) and state = 'queued' returning id""",
         project_id, meter_id, list(kinds), list(reasons), why, at,
     )  # fmt: skip
+    metrics.commands_ended(CommandState.WITHDRAWN, len(rows))
     return len(rows)
 
 
@@ -199,20 +201,25 @@ async def next_command(
 
 async def set_command(
     connection: Connection, project_id: int, command_id: int, state: CommandState, why: str,
-    at: datetime,
+    at: datetime, said: Mapping[str, Any] | None = None,
 ) -> asyncpg.Record | None:  # fmt: skip
     """Move a command on; a state that has ended never changes again (answers None then).
 
-    But for one: whoever was thought dead may still say what came of its command.
+    But for one: whoever was thought dead may still say what came of its command. `said` is what
+    the meter said on that occasion.
     """
     column = "sent_at" if state is CommandState.SENT else "ended_at"
-    return await connection.fetchrow(
-        f"""update command set state = $3, why = $4, {column} = $5
+    moved = await connection.fetchrow(
+        f"""update command set state = $3, why = $4, {column} = $5,
+            said = coalesce($6::jsonb, said)
         where project_id = $1 and id = $2
         and (state in ('queued', 'sent') or (state = 'unknown' and why = 'interrupted'))
         returning *""",
-        project_id, command_id, state, why, at,
+        project_id, command_id, state, why, at, None if said is None else json.dumps(dict(said)),
     )  # fmt: skip
+    if moved is not None and state is not CommandState.SENT:
+        metrics.commands_ended(state)
+    return moved
 
 
 async def lost_commands(
@@ -230,11 +237,13 @@ async def expire_commands(
     connection: Connection, project_id: int, at: datetime
 ) -> list[asyncpg.Record]:
     """End the queued commands whose time is over, and answer them."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         """update command set state = 'expired', why = 'expired', ended_at = $2
            where project_id = $1 and state = 'queued' and expires_at <= $2 returning *""",
         project_id, at,
     )  # fmt: skip
+    metrics.commands_ended(CommandState.EXPIRED, len(rows))
+    return rows
 
 
 async def open_alarms(

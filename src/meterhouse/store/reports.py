@@ -40,8 +40,8 @@ _POINTS: Final = f"""
     select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
         p.commodity, p.keeper, p.override, p.warning_1_minor, p.warning_2_minor,
         p.warning_3_minor, t.name as tariff, a.agreement_id, g.kind as agreement_kind,
-        h.name as customer, h.erased_at is not null as is_erased, a.floor_minor,
-        m.id as meter_id, m.address, m.model, m.multiplier,
+        c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
+        a.floor_minor, m.id as meter_id, m.address, m.model, m.multiplier,
         w.id as gateway_id, w.name as gateway, s.read_at, s.good_at, s.good_0_milli,
         s.good_1_milli, s.good_2_milli, s.good_3_milli, s.good_4_milli, s.relay, s.keep_power,
         s.power_w, s.reported_credit_minor,
@@ -330,6 +330,32 @@ COMMANDS: Final = ListQuery(
         "created_at": "q.created_at", "ended_at": "q.ended_at", "room": "q.room",
         "kind": "q.kind", "state": "q.state",
     },
+    "q.id desc",
+)  # fmt: skip
+# The room an entry is about, where its object lies in one.
+_OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$')::int8,
+        (select x.place_id from point x where x.project_id = e.project_id
+            and x.id = substring(e.object from '^point:(\d{1,18})$')::int8),
+        (select x.place_id from meter y join point x
+            on (x.project_id, x.id) = (y.project_id, y.point_id)
+            where y.project_id = e.project_id
+            and y.id = substring(e.object from '^meter:(\d{1,18})$')::int8))"""
+AUDIT: Final = ListQuery(
+    f"""select e.id, e.at, e.actor_id, {STAFF_NAME} as actor, e.via, e.act, e.verb, e.object,
+            e.before, e.after, e.reason, e.request_id, {_OBJECT_ROOM} as room_id,
+            e.id <= coalesce((select max(last_id) from audit_seal where project_id = $1), 0)
+                as is_sealed
+        from audit_entry e {staff("e.actor_id")}
+        where e.project_id = $1""",
+    {
+        "person": "q.actor ilike {}",
+        "actor": "q.actor_id = {}",
+        "act": "q.act = {}",
+        "object": "q.object ilike {}",
+        "from": "q.at >= {}",
+        "to": "q.at < {}",
+    },
+    {"at": "q.at", "actor": "q.actor", "act": "q.act", "object": "q.object"},
     "q.id desc",
 )  # fmt: skip
 READINGS: Final = ListQuery(

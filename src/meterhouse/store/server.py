@@ -23,7 +23,6 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
-import logging
 import os
 import pwd
 import shutil
@@ -39,9 +38,10 @@ from typing import Any, Self, TextIO
 import asyncpg
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.logs import Log
 from meterhouse.store.binaries import binaries_for, find_binaries, major_version, require_programs
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 SPARE_USER = "nobody"
 PORT = 5432
@@ -73,7 +73,6 @@ max_worker_processes = 8
 max_parallel_workers_per_gather = 0
 synchronous_commit = on
 wal_buffers = 32MB
-wal_compression = off
 min_wal_size = 256MB
 max_wal_size = 2GB
 checkpoint_timeout = 15min
@@ -82,8 +81,9 @@ jit = off
 autovacuum_naptime = 20s
 timezone = 'UTC'
 log_timezone = 'UTC'
-log_min_messages = warning
+log_min_messages = log
 log_min_error_statement = panic
+log_error_verbosity = terse
 """
 
 
@@ -235,12 +235,12 @@ class EmbeddedServer:
                 self._trim_log()
                 wait_s = POLL_S
                 continue
-            log.warning("embedded PostgreSQL has died, starting it again")
+            log.warning("postgres_died")
             try:
                 await self._launch()
-            except Exception:  # whatever it was, giving up would leave the house without its books
+            except Exception as error:  # giving up would leave the house without its books
                 wait_s = min(2 * wait_s, RETRY_MAX_S)
-                log.exception("embedded PostgreSQL does not come back, trying again")
+                log.error("postgres_stays_away", error=error)
 
     def join(self) -> Path:
         """The socket folder of the server that another meterhouse runs on this folder.

@@ -4,27 +4,30 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from meterhouse.web import problems
+from meterhouse.store.db import Address, Database
+from meterhouse.units import EPOCH
+from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import tasks as api_tasks
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import imports, lists, room, rooms, session, tasks
+from meterhouse.web.console import imports, lists, platform, room, rooms, session, tasks
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
+from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
 from meterhouse.web.services import Services, WebSettings
-from meterhouse.web.shield import Shield
+from meterhouse.web.shield import BodyLimit, Shield
 
-__all__ = ["Services", "WebSettings", "create_app"]
+__all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
 BODY_MAX_BYTES: Final = 1_000_000
@@ -45,19 +48,20 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=BODY_MAX_BYTES,
     )
     app.state.services = services
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
     app.state.environment = make_environment()
+    app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1024,
         compresslevel=_GZIP_LEVEL,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
     )
+    app.add_middleware(Observer)
     app.add_middleware(
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
@@ -66,9 +70,17 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
     add_operations(operations, ACTS)
-    for router in (
-        session.router, rooms.router, room.router, forms, tasks.router, lists.router,
-    ):  # fmt: skip
+    pages = (
+        health.router,
+        session.router,
+        rooms.router,
+        room.router,
+        forms,
+        tasks.router,
+        lists.router,
+        platform.router,
+    )
+    for router in pages:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
@@ -77,3 +89,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     problems.install(app)
     check_routes(app)
     return app
+
+
+def contract_alone() -> dict[str, Any]:
+    """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
+    return v1.contract(create_app(Services(Database(Address()), lambda: EPOCH)))

@@ -31,7 +31,7 @@ class FlowGate:
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
-        await access.sign_out(self._database, token)
+        await access.sign_out(self._database, token, self._clock())
 
 
 def caller_of(known: Known | None) -> Caller | None:

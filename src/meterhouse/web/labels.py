@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
+from meterhouse.flows.act import Via
+from meterhouse.flows.personal import Fact
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -57,6 +59,13 @@ class TaskState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Sealed(StrEnum):
+    """Whether an entry of the audit is under a seal."""
+
+    SEALED = "sealed"
+    OPEN = "open"
 
 
 class Source(IntEnum):
@@ -180,6 +189,19 @@ NOTICE_STATE: Final = {
     NoticeState.SENT: N_("Sent"),
     NoticeState.FAILED: N_("Failed"),
 }
+SEALED: Final = {Sealed.SEALED: N_("Sealed"), Sealed.OPEN: N_("Not sealed yet")}
+VIA: Final = {
+    Via.CONSOLE: N_("Web console"),
+    Via.API: N_("API"),
+    Via.CLI: N_("Command line"),
+    Via.SYSTEM: N_("Automatic"),
+}
+FACT: Final = {
+    Fact.NAME: N_("Name"),
+    Fact.PHONE: N_("Phone"),
+    Fact.EMAIL: N_("E-mail"),
+    Fact.ID_NUMBER: N_("Identity number"),
+}
 NOTICE_CLASS: Final = {
     NoticeState.QUEUED: "busy",
     NoticeState.SENT: "ok",
@@ -262,6 +284,9 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     DIRECTION,
     NOTICE_STATE,
     TASK_STATE,
+    SEALED,
+    VIA,
+    FACT,
     SOURCE,
 )
 _MESSAGES: Final = {
@@ -321,6 +346,7 @@ MENU: Final = (
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
+    MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
 )
 
 UNIT: Final = {

@@ -5,7 +5,6 @@ beyond its code: an unexpected exception shows nothing of itself, only the reque
 the log has it.
 """
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,13 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
+from meterhouse.logs import Log
 from meterhouse.web.access import NotSignedIn
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
-_LOG_LINE: Final = "request %s: %s failed"
 FIELDS_TOLD_MAX: Final = 200
 PROBLEM_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:meterhouse:error:"
@@ -45,7 +44,11 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
     code: str = Field(description="Stable name of the error.", examples=["not_found"])
     detail: str = Field(description="What happened, in the language asked for.")
-    instance: str = Field(description="Request id, as in the `X-Request-ID` header and our log.")
+    instance: str = Field(description="The request as a URI.")
+    request_id: str = Field(
+        description="Its id, as in the `X-Request-ID` header and our log; name it when you ask us.",
+        examples=["b7d2c0f19a3e4c55"],
+    )
     fields: list[FieldProblem] | None = Field(
         default=None,
         description="For `fields_invalid` and `rows_refused`: what cannot be used.",
@@ -121,7 +124,7 @@ def install(app: FastAPI) -> None:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MeterhouseError)
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
+        log.error("request_failed", error=error)
     return answer(request, error, fields=_row_fields(request, error))
 
 
@@ -165,7 +168,7 @@ def field_text(words: Words, item: Mapping[str, Any]) -> str:
 
 def on_unexpected(request: Request, error: Exception) -> Response:
     """What `shield` answers when nothing else caught an exception."""
-    log.error(_LOG_LINE, request.state.request_id, request.url.path, exc_info=error)
+    log.error("request_failed", error=error)
     return answer(request, MeterhouseError())
 
 
@@ -187,6 +190,7 @@ def answer(
             code=error.code,
             detail=words.error(error),
             instance=f"urn:request:{request_id}",
+            request_id=request_id,
             fields=fields,
         )
         headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None

@@ -3,6 +3,7 @@
 Owns the shape of it alone. Must never know who uses it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from meterhouse.ports import Clock
@@ -11,16 +12,31 @@ from meterhouse.store.db import Database
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk."""
+    """What differs between installations. `secure_cookies` is off only for plain HTTP on a desk.
+
+    `public_url` is how people reach the console, `https://host`, for links that leave it (empty:
+    nobody has said); it ends without a slash.
+    """
 
     title: str = "meterhouse"
     secure_cookies: bool = True
+    public_url: str = ""
+
+
+def _fit() -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the composition root hands in; the clock is that of the town where time runs faster."""
+    """What the composition root hands in; the clock is that of the town where time runs faster.
+
+    `secret_key`: the installation's 32 bytes, with which secrets in the database are sealed;
+    empty where there are none. `unfit` says in a word why nothing should be sent here, or None.
+    """
 
     database: Database
     clock: Clock
     settings: WebSettings = field(default_factory=WebSettings)
+    secret_key: bytes = field(default=b"", repr=False)
+    unfit: Callable[[], str | None] = _fit

@@ -1,43 +1,34 @@
-"""The lists there are: alarms, meters, gateways, notices, commands, readings — as declarations.
+"""The lists there are: alarms, meters, gateways, notices, commands, audit, readings.
 
 Owns the columns, filters, order and links of each list; a page, an export and an API list are
 made of the same declaration. Must never know a request. Keys of filters and sortable columns are
 those of the flow's list of the same name.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
+from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
 from meterhouse.web import labels
+from meterhouse.web.acts import ACTS
+from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
+from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
-
-@dataclass(frozen=True, slots=True)
-class RowAct:
-    """An act that can be done to a row; `when` says to which rows. Its name is as in `acts`."""
-
-    name: str
-    when: Callable[[Any], bool] = lambda _: True
-
-
-@dataclass(frozen=True, slots=True)
-class ListView:
-    """A list with its heading, the verb that opens it, and what can be done to its rows.
-
-    `acts` stand in a menu at each row's end; those that can be done to many (`Act.bulk`) also in
-    the bar that opens when rows are ticked. The rows then have an `id`.
-    """
-
-    table: Table
-    heading: str
-    verb: Verb
-    acts: tuple[RowAct, ...] = ()
+# What is done otherwise than by a declared act.
+ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
+    "client.add": N_("Add API client"),
+    "password.replace": N_("Replace password"),
+    "session.begin": N_("Sign in"),
+    "session.refuse": N_("Sign-in refused"),
+    "session.end": N_("Sign out"),
+}
 
 
 def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
@@ -83,6 +74,32 @@ def task_count(row: Any) -> str:
 def relay_colour(row: Any) -> str:
     """The colour of a relay's word."""
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
+
+
+def act_title(name: str) -> str:
+    """An act in words; one that is no more is told by its name."""
+    return ACT_TITLES.get(name, name)
+
+
+def difference(row: Any) -> str:
+    """What an act changed, fact by fact: `relay: closed → open`."""
+    before, after = (json.loads(row[key] or "{}") for key in ("before", "after"))
+    return "; ".join(
+        f"{key}: " + " → ".join(_plain(side[key]) for side in (before, after) if key in side)
+        + ("" if key in after else f" → {ABSENT}")
+        for key in sorted(before | after)
+    )  # fmt: skip
+
+
+def _plain(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(_plain, fact))
+    return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+
+
+def sealed(row: Any) -> labels.Sealed:
+    """Whether an entry is under a seal."""
+    return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
 
 
 # A browser writes a date field in its own language; plain text is the same for every reader.
@@ -250,6 +267,38 @@ NOTICES: Final = ListView(
     Verb.NOTICE_READ,
 )  # fmt: skip
 
+AUDIT: Final = ListView(
+    Table(
+        "audit",
+        (
+            Column("at", N_("When"), cell("at"), Kind.INSTANT, sortable=True),
+            Column("actor", N_("Who"), cell("actor"), sortable=True),
+            Column("via", N_("Through"), cell("via", Via), Kind.STATE),
+            Column("act", N_("Act"), lambda row: act_title(row["act"]), Kind.WORD, sortable=True),
+            Column("object", N_("Object"), cell("object"), sortable=True, link=room_link),
+            Column("difference", N_("Before → after"), difference),
+            Column("reason", N_("Reason given"), cell("reason")),
+            Column("sealed", N_("Seal"), sealed, Kind.STATE,
+                   colour=lambda row: "ok" if row["is_sealed"] else "busy"),
+            Column("verb", N_("Verb"), cell("verb"), optional=True),
+            Column("request_id", N_("Request"), cell("request_id"), optional=True),
+        ),
+        (
+            Filter("person", N_("Who"), hint=N_("Part of a name")),
+            Filter("act", N_("Act"), ACT_TITLES),
+            Filter("object", N_("Object"), hint=N_("As in meter:12")),
+            FROM,
+            TO,
+        ),
+        sort="at",
+        descending=True,
+        empty=N_("Nothing was done here yet."),
+        empty_hint=N_("Every change by a person or a program leaves a line here."),
+    ),
+    N_("Audit"),
+    Verb.AUDIT_READ,
+)  # fmt: skip
+
 READINGS: Final = ListView(
     Table(
         "readings",
@@ -309,5 +358,6 @@ TASKS: Final = ListView(
 )  # fmt: skip
 
 LISTS: Final = {
-    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, TASKS)
+    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, TASKS, AUDIT)
 }
+KNOWN.update(LISTS)

@@ -84,6 +84,9 @@ class Desk:
             raise self.failing.pop()
         return self.queued.pop(0) if self.queued else None
 
+    async def claim_task(self, db, project_id, kinds, gateway_id, at, orphan):
+        return None
+
     async def finish(self, db, claimed, outcome, at):
         self.finished.append((claimed.id, outcome.effect))
 
@@ -97,6 +100,7 @@ class Rig:
         self.sent = []
         monkeypatch.setattr(pump_module.commands, "claim", self.desk.claim)
         monkeypatch.setattr(pump_module.commands, "finish", self.desk.finish)
+        monkeypatch.setattr(pump_module.task, "claim", self.desk.claim_task)
         monkeypatch.setattr(Pump, "_rest", self._rest)
         roster = tuple(RosterMeter(n, 100 + n, "M", f"m{n}") for n in range(1, meters + 1))
         gateway = RosterGateway(1, 9, "GW", "dial_in", None, "p", INTERVAL_S, roster)

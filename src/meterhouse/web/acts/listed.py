@@ -12,7 +12,7 @@ from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
 from meterhouse.web.api import schemas, shapes
-from meterhouse.web.views import LISTS, ListView
+from meterhouse.web.listview import KNOWN, ListView
 from meterhouse.words import N_
 
 EXPORT_KIND: Final = "export"
@@ -61,7 +61,7 @@ class NewFile(Form):
 
 def view_of(doing: Doing, name: str) -> ListView:
     """The list of a name. Raises `NotFound`, or `NotAllowed` where it may not be read."""
-    view = LISTS.get(name)
+    view = KNOWN.get(name)
     if view is None:
         raise NotFound(N_("List"), name)
     if view.verb not in doing.granted:

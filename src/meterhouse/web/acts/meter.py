@@ -49,7 +49,7 @@ async def _about(doing: Doing) -> Choices:
     _, fmt = doing.here
     return (
         (N_("Room"), f"{now.building} {now.room}"),
-        (N_("Customer"), now.customer or ABSENT),
+        (N_("Customer"), labels.customer_of(now, doing.words)),
         (N_("Meter"), now.address or ABSENT),
         (N_("Available"), fmt.money(now.available_minor)),
     )

@@ -9,9 +9,10 @@ from meterhouse.flows import monitor, recharge
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.units import Minor, from_decimal
+from meterhouse.web import labels
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
 from meterhouse.web.api import schemas, shapes
-from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.formats import Formats
 from meterhouse.words import N_
 
 CHANNELS: Final = {
@@ -32,7 +33,7 @@ class NewCredit(Form):
 
     amount: Annotated[
         str, StringConstraints(min_length=1, max_length=15), Ask(N_("Amount"), kind="money")
-    ] = Field(examples=["100.00"])
+    ] = Field(examples=["100.00"], json_schema_extra={"format": "decimal"})
     """Decimal string in the project's currency, above zero."""
     channel: Annotated[
         str, StringConstraints(pattern=r"^[a-z_]{1,20}$"),
@@ -87,7 +88,7 @@ async def _about(doing: Doing) -> Choices:
     _, fmt = doing.here
     return (
         (N_("Room"), f"{now.building} {now.room}"),
-        (N_("Customer"), now.customer or ABSENT),
+        (N_("Customer"), labels.customer_of(now, doing.words)),
         (N_("Available"), fmt.money(now.available_minor)),
     )
 

@@ -54,6 +54,7 @@ def add_operations(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
             summary=_summary(act),
             description=inspect.getdoc(act.run),
             tags=[act.tag],
+            openapi_extra={"x-act": act.name},
         )
 
 

@@ -6,10 +6,11 @@ fraction cannot hold a fen; instants are RFC 3339 in UTC.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from meterhouse.flows.act import Via
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -33,10 +34,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+Decimals = Annotated[str, Field(pattern=DECIMAL, json_schema_extra={"format": "decimal"})]
+
+
 class Money(Shape):
     """An amount of money."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["43.33", "-0.37"])
+    amount: Decimals = Field(examples=["43.33", "-0.37"])
     """Decimal string in the currency's unit, with all its decimals."""
     currency: str = Field(min_length=3, max_length=3, examples=["CNY"])
     """ISO 4217 code."""
@@ -45,7 +49,7 @@ class Money(Shape):
 class Quantity(Shape):
     """An amount of energy, volume or power."""
 
-    amount: str = Field(pattern=DECIMAL, examples=["3741.000"])
+    amount: Decimals = Field(examples=["3741.000"])
     """Decimal string with three decimals."""
     unit: str = Field(examples=["kWh", "m³", "kW"])
     """The unit the amount is in."""
@@ -289,6 +293,52 @@ class Notice(Shape):
     """When it was written."""
     sent_at: datetime | None
     """When it was sent."""
+
+
+class Personal(Shape):
+    """Who a customer is, unmasked."""
+
+    name: str | None = Field(examples=["Zhang San"])
+    """Name; null when not asked for or not known."""
+    phone: str | None = Field(examples=["13812345678"])
+    """Phone; null when not asked for or not known."""
+    email: str | None = Field(examples=["zhang@example.org"])
+    """E-mail; null when not asked for or not known."""
+    id_number: str | None = Field(examples=[None])
+    """Identity number; null when not asked for or not known."""
+    is_erased: bool
+    """Whether it was erased; then nothing is known any more."""
+
+
+class AuditEntry(Shape):
+    """One thing that was done."""
+
+    id: Id
+    """Id of the entry; grows with time within a project."""
+    at: datetime
+    """When it was done."""
+    actor_id: int | None
+    """Id of the person or API client; null for the command line and the platform itself."""
+    actor: str
+    """Their name, empty where there is none."""
+    via: Via
+    """Through what it was done."""
+    act: str = Field(examples=["meter.disconnect"])
+    """What was done, as a stable word."""
+    verb: str = Field(examples=["meter.switch"])
+    """The verb that allowed it."""
+    object: str = Field(examples=["meter:12"])
+    """What it was done to."""
+    before: dict[str, Any] | None = Field(examples=[{"open": True}])
+    """The facts that changed, as they were."""
+    after: dict[str, Any] | None = Field(examples=[{"open": False}])
+    """The same facts afterwards."""
+    reason: str
+    """Why, in the person's words."""
+    request_id: str
+    """The request it came with, as in the log."""
+    is_sealed: bool
+    """Whether it is under a seal; that takes a few seconds."""
 
 
 class Command(Shape):

@@ -128,6 +128,17 @@ def notice(row: Any) -> schemas.Notice:
     )  # fmt: skip
 
 
+def audit_entry(row: Any) -> schemas.AuditEntry:
+    """An entry of the audit."""
+    return schemas.AuditEntry(
+        id=row["id"], at=row["at"], actor_id=row["actor_id"], actor=row["actor"], via=row["via"],
+        act=row["act"], verb=row["verb"], object=row["object"],
+        before=None if row["before"] is None else json.loads(row["before"]),
+        after=None if row["after"] is None else json.loads(row["after"]),
+        reason=row["reason"], request_id=row["request_id"], is_sealed=row["is_sealed"],
+    )  # fmt: skip
+
+
 def command(row: Any) -> schemas.Command:
     """A command, as it is now."""
     return schemas.Command(

@@ -16,6 +16,7 @@ from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import PUBLIC, Permission
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.live import tiles_of
@@ -277,6 +278,55 @@ async def list_commands(
 async def get_command(request: Request, project_id: int, command_id: int) -> schemas.Command:
     """How far a command has come."""
     return shapes.command(await monitor.command(_database(request), project_id, command_id))
+
+
+Actor = Annotated[int | None, Query(description="Id of who did it.")]
+ActName = Annotated[str | None, Query(description="Only this act.", examples=["alarm.close"])]
+ObjectName = Annotated[str, Query(description="Text of the object.", examples=["meter:12"])]
+
+
+async def _audit(
+    request: Request, project_id: int, paging: Paging, sort: str, **filters: Any
+) -> schemas.Page[schemas.AuditEntry]:
+    page = await _list(request, project_id, "audit", paging, sort or "-at", **filters)
+    return schemas.Page[schemas.AuditEntry](**_shaped(page, shapes.audit_entry))
+
+
+@router.get("/projects/{project_id}/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+async def list_audit(
+    request: Request,
+    project_id: int,
+    paging: Annotated[Paging, Depends()],
+    actor_id: Actor = None,
+    act: ActName = None,
+    object_text: ObjectName = "",
+    done_from: From = None,
+    done_to: To = None,
+    sort: Sort = "",
+) -> schemas.Page[schemas.AuditEntry]:
+    """Who did what in a project, newest first unless sorted otherwise."""
+    return await _audit(
+        request, project_id, paging, sort, actor=actor_id, act=act,
+        object=monitor.contains(object_text), **_span(done_from, done_to),
+    )  # fmt: skip
+
+
+@router.get("/platform/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+async def list_platform_audit(
+    request: Request,
+    paging: Annotated[Paging, Depends()],
+    actor_id: Actor = None,
+    act: ActName = None,
+    object_text: ObjectName = "",
+    done_from: From = None,
+    done_to: To = None,
+    sort: Sort = "",
+) -> schemas.Page[schemas.AuditEntry]:
+    """Who did what for the platform as a whole, newest first unless sorted otherwise."""
+    return await _audit(
+        request, PLATFORM, paging, sort, actor=actor_id, act=act,
+        object=monitor.contains(object_text), **_span(done_from, done_to),
+    )  # fmt: skip
 
 
 def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:

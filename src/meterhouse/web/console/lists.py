@@ -16,12 +16,14 @@ from starlette.responses import Response
 from meterhouse.errors import BadInput
 from meterhouse.flows import filters, monitor
 from meterhouse.flows.access import Verb
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import Permission
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
+from meterhouse.web.listview import ListView
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
@@ -33,7 +35,7 @@ from meterhouse.web.tables import (
     cell_text,
     list_state,
 )
-from meterhouse.web.views import LISTS, ListView
+from meterhouse.web.views import LISTS
 
 router = APIRouter()
 
@@ -83,7 +85,7 @@ def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> di
         "cell": lambda column, row: cell_text(column, row, fmt),
         "deeds": Deeds({}, ()),
         "saved": None,
-        "makes_task": page.row_count > monitor.EXPORT_NOW_MAX_ROWS,
+        "makes_task": False,
     }
 
 
@@ -97,18 +99,21 @@ def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def export_list(request: Request, project_id: int, view: ListView, **fixed: Any) -> Response:
+async def export_list(
+    request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
+) -> Response:
     """The file of a list as its address filters, sorts and shows it.
 
     Raises:
         ListTooLong: it has more rows than a person should wait for; a task can write it.
     """
-    fmt, database = formats_of(request), request.app.state.services.database
+    database = request.app.state.services.database
     state = list_state(view.table, request.query_params)
     asked = wanted(state, fmt, **fixed)
-    listing = await monitor.listing(database, project_id, view.table.name, asked)
-    if listing.row_count > monitor.EXPORT_NOW_MAX_ROWS:
-        raise ListTooLong
+    if project_id != PLATFORM and not fixed:
+        listing = await monitor.listing(database, project_id, view.table.name, asked)
+        if listing.row_count > monitor.EXPORT_NOW_MAX_ROWS:
+            raise ListTooLong
     kind = request.query_params.get("kind", "xlsx")
     chunks: AsyncIterator[Sequence[Any]] = monitor.stream(
         database, project_id, view.table.name, asked
@@ -117,12 +122,14 @@ async def export_list(request: Request, project_id: int, view: ListView, **fixed
     return await export(sheet, kind if kind in MEDIA_TYPES else "xlsx", chunks, view.table.name)
 
 
-async def load_page(request: Request, project_id: int, view: ListView, **fixed: Any) -> ListPage:
+async def load_page(
+    request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
+) -> ListPage:
     """The page of rows an address asks for, with the columns last chosen."""
     state = list_state(view.table, _with_look(request, view))
     listing = await monitor.listing(
         request.app.state.services.database, project_id, view.table.name,
-        wanted(state, formats_of(request), **fixed),
+        wanted(state, fmt, **fixed),
     )  # fmt: skip
     return ListPage(state, listing.rows, listing.row_count)
 
@@ -202,13 +209,14 @@ def _add(view: ListView) -> None:
     may = [Depends(Permission(view.verb))]
 
     async def page(request: Request, project_id: int) -> Response:
-        rows = await load_page(request, project_id, view)
         fmt, database = formats_of(request), request.app.state.services.database
+        rows = await load_page(request, project_id, view, fmt)
         person_id = request.state.caller.person_id
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
             **list_facts(rows, fmt, view.table.name),
+            "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),
             "saved": await filters.of_person(database, project_id, person_id, view.table.name),
         }
@@ -217,7 +225,7 @@ def _add(view: ListView) -> None:
         return response
 
     async def file(request: Request, project_id: int) -> Response:
-        return await export_list(request, project_id, view)
+        return await export_list(request, project_id, view, formats_of(request))
 
     router.add_api_route(path, page, methods=["GET"], dependencies=may, name=view.table.name)
     router.add_api_route(

@@ -36,7 +36,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
     now = await _room(request, project_id, room_id)
     fmt = formats_of(request)
     point = _point(now, request.query_params.get("point", ""))
-    page = await load_page(request, project_id, READINGS, meter=point.meter_id or 0)
+    page = await load_page(request, project_id, READINGS, fmt, meter=point.meter_id or 0)
     state = page.state
     facts = {
         **await _now_facts(request, project_id, now, fmt),
@@ -68,7 +68,9 @@ async def room_export(request: Request, project_id: int, room_id: int) -> Respon
     """The readings shown, as a file."""
     now = await _room(request, project_id, room_id)
     point = _point(now, request.query_params.get("point", ""))
-    return await export_list(request, project_id, READINGS, meter=point.meter_id or 0)
+    return await export_list(
+        request, project_id, READINGS, formats_of(request), meter=point.meter_id or 0
+    )
 
 
 @router.get(

@@ -319,7 +319,8 @@ def upgrade() -> None:
         op.execute(f"revoke update on {table} from meterhouse_app")
     for table in ("audit_entry", "audit_seal"):
         op.execute(
-            f"create trigger keep before update or delete on {table} execute function refuse_change()"
+            f"create trigger keep before update or delete or truncate on {table}"
+            " execute function refuse_change()"
         )
     for table in SCOPED:
         op.execute(f"alter table {table} enable row level security")
