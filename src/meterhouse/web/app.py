@@ -15,10 +15,11 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import find as api_find
 from meterhouse.web.api import tasks as api_tasks
 from meterhouse.web.api import v1
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import imports, lists, platform, room, rooms, session, tasks
+from meterhouse.web.console import frame, imports, lists, platform, room, rooms, session, tasks
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
 from meterhouse.web.live import Boards
@@ -75,6 +76,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         session.router,
         rooms.router,
         room.router,
+        frame.router,
         forms,
         tasks.router,
         lists.router,
@@ -85,6 +87,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.public)
     app.include_router(v1.router)
     app.include_router(api_tasks.router)
+    app.include_router(api_find.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)

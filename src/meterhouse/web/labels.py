@@ -5,7 +5,7 @@ member without a word. Colours go with the words (a state is never told by colou
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
@@ -48,6 +48,17 @@ class NoticeState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     FAILED = "failed"
+
+
+class MenuGroup(StrEnum):
+    """A heading of the side bar."""
+
+    OPERATE = "operate"
+    DEVICES = "devices"
+    CUSTOMERS = "customers"
+    MONEY = "money"
+    SET_UP = "set_up"
+    PLATFORM = "platform"
 
 
 class TaskState(StrEnum):
@@ -207,6 +218,14 @@ NOTICE_CLASS: Final = {
     NoticeState.SENT: "ok",
     NoticeState.FAILED: "owe",
 }
+MENU_GROUP: Final = {
+    MenuGroup.OPERATE: N_("Operate"),
+    MenuGroup.DEVICES: N_("Devices"),
+    MenuGroup.CUSTOMERS: N_("Customers"),
+    MenuGroup.MONEY: N_("Money"),
+    MenuGroup.SET_UP: N_("Set-up"),
+    MenuGroup.PLATFORM: N_("Platform"),
+}
 TASK_STATE: Final = {
     TaskState.WAITING: N_("Waits for a second person"),
     TaskState.QUEUED: N_("Queued"),
@@ -282,6 +301,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ALARM_KIND,
     ONLINE,
     DIRECTION,
+    MENU_GROUP,
     NOTICE_STATE,
     TASK_STATE,
     SEALED,
@@ -330,24 +350,41 @@ def alarm_why(row: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """A line of the side bar, shown to those who have its verb."""
+    """A line of the side bar, shown to those who have its verb.
+
+    `path` is below the project's address; one that begins with a slash belongs to no project, and
+    its verb must be granted for the whole platform.
+    """
 
     title: str
     path: str
     icon: str
     verb: str
+    group: MenuGroup = MenuGroup.OPERATE
 
 
 MENU: Final = (
     MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
-    MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
-    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
-    MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
-    MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
+    MenuEntry(N_("Meters"), "meters", "meters", "device.read", MenuGroup.DEVICES),
+    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read", MenuGroup.DEVICES),
+    MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Audit"), "audit", "audit", "audit.read", MenuGroup.SET_UP),
+    MenuEntry(N_("Audit"), "/platform/audit", "audit", "audit.read", MenuGroup.PLATFORM),
 )
+
+
+def menu(
+    granted: Collection[str], platform: Collection[str]
+) -> list[tuple[MenuGroup, list[MenuEntry]]]:
+    """The side bar for these verbs, by heading; a heading without an entry is left out."""
+    shown = [one for one in MENU
+             if one.verb in (platform if one.path.startswith("/") else granted)]  # fmt: skip
+    groups = [(group, [one for one in shown if one.group is group]) for group in MenuGroup]
+    return [(group, entries) for group, entries in groups if entries]
+
 
 UNIT: Final = {
     Commodity.ELECTRICITY: "kWh",

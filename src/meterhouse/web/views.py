@@ -13,6 +13,7 @@ from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
+from meterhouse.units import EPOCH
 from meterhouse.web import labels
 from meterhouse.web.acts import ACTS
 from meterhouse.web.formats import ABSENT
@@ -39,6 +40,11 @@ def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], 
         return raw if raw is None or kind is None else kind(raw)
 
     return read
+
+
+def since_read(key: str) -> Callable[[Any], Any]:
+    """Reads a figure of a meter's last reading: nothing before there was one."""
+    return lambda row: None if row["read_at"] is None or row["read_at"] <= EPOCH else row[key]
 
 
 def reported(key: str) -> Callable[[Any], Any]:
@@ -152,8 +158,9 @@ METERS: Final = ListView(
             ROOM,
             Column("model", N_("Model"), cell("model"), sortable=True),
             Column("gateway", N_("Gateway"), cell("gateway"), sortable=True),
-            Column("read_at", N_("Last seen"), cell("read_at"), Kind.INSTANT, sortable=True),
-            Column("energy", N_("Total"), cell("good_0_milli"), Kind.ENERGY, sortable=True),
+            Column("read_at", N_("Last seen"), since_read("read_at"), Kind.INSTANT,
+                   sortable=True),
+            Column("energy", N_("Total"), since_read("good_0_milli"), Kind.ENERGY, sortable=True),
             Column("power", N_("Power (kW)"), reported("power_w"), Kind.POWER, sortable=True),
             Column("relay", N_("Relay"), cell("relay", Relay), Kind.STATE, colour=relay_colour),
             Column("offline_since", N_("Offline since"), cell("offline_since"), Kind.INSTANT,

@@ -176,7 +176,9 @@ def deeds_of(request: Request, view: ListView, rows: Sequence[Any]) -> Deeds:
         row["id"]: [_form(act, project_id=scope.project_id, **{row_name(act): row["id"]})
                     for one, act in acts if one.when(row)]
         for row in rows
-    } if acts else {}  # fmt: skip
+    }  # fmt: skip
+    if not any(single.values()):
+        return Deeds({}, ())
     many = [_form(BY_NAME[many_name(act)], project_id=scope.project_id)
             for _, act in acts if act.bulk]  # fmt: skip
     return Deeds(single, many)

@@ -2,17 +2,20 @@
    them stands at the foot of the screen while any is chosen. Acts and their forms are the server's. */
 
 function bar() { return document.getElementById("bulk"); }
+function pages() { return [...document.querySelectorAll("#list [data-choose-page]")]; }
 function boxes() { return [...document.querySelectorAll("#list [data-choose]")]; }
 
 function show() {
   const chosen = boxes().filter((box) => box.checked).length;
-  const page = document.querySelector("#list [data-choose-page]");
+  const whole = chosen > 0 && chosen === boxes().length;
   const every = bar().querySelector("[data-choose-all-pages]");
-  page.checked = chosen > 0 && chosen === boxes().length;
-  page.indeterminate = chosen > 0 && !page.checked;
+  for (const page of pages()) {
+    page.checked = whole;
+    page.indeterminate = chosen > 0 && !whole;
+  }
   if (every) {
-    if (!page.checked) every.checked = false;
-    every.closest("label").hidden = !page.checked;
+    if (!whole) every.checked = false;
+    every.closest("label").hidden = !whole;
   }
   bar().querySelector("[data-chosen-count]").textContent = every?.checked ? every.dataset.count : chosen;
   bar().hidden = chosen === 0;
@@ -30,6 +33,6 @@ export function choose() {
     if (!event.target.closest?.("[data-choose-none]")) return;
     for (const box of boxes()) box.checked = false;
     show();
-    document.querySelector("#list [data-choose-page]").focus();
+    pages().find((page) => page.offsetParent !== null)?.focus();
   });
 }
