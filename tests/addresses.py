@@ -16,8 +16,9 @@ ROWS = {
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
-    "group_id": "select group_id from project where id = $1",
     "task_id": "select id from task where project_id = $1 order by id",
+    "commissioning_id": "select id from commissioning where project_id = $1 order by id",
+    "group_id": "select group_id from project where id = $1",
     "filter_id": "select id from saved_filter where project_id = $1 order by id",
     "person_id": "select id from person where login = 'li' and $1 > 0",
 }

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
 JSON: Final = "application/json"
+_SCHEMAS: Final = "#/components/schemas/"
 
 
 class ContractUnfit(Exception):
@@ -147,7 +148,7 @@ class Schemas:
 
 def _references(piece: Any) -> Iterator[str]:
     if isinstance(piece, Mapping):
-        if isinstance(piece.get("$ref"), str):
+        if str(piece.get("$ref", "")).startswith(_SCHEMAS):
             yield _last(piece["$ref"])
         piece = list(piece.values())
     if isinstance(piece, list):

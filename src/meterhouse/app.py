@@ -301,7 +301,13 @@ def _start_web(house: House) -> None:
     settings, readiness = house.settings, house.signs.readiness
     services = Services(
         house.db, house.plan.clock,
-        WebSettings(secure_cookies=settings.secure_cookies, public_url=settings.public_url),
+        WebSettings(
+            secure_cookies=settings.secure_cookies, public_url=settings.public_url,
+            requests_a_minute=settings.requests_a_minute,
+            changes_a_minute=settings.changes_a_minute,
+            stranger_requests_a_minute=settings.stranger_requests_a_minute,
+            sign_ins_a_minute=settings.sign_ins_a_minute,
+        ),
         secret_key_of(settings), lambda: readiness.unfit,
     )  # fmt: skip
     house.web = Listening(create_app(services), "console", settings.host, settings.port)

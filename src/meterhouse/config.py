@@ -27,6 +27,7 @@ KEY_FILE_NAME: Final = "secret_key"
 EMBEDDED: Final = "embedded"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 PORT_MAX: Final = 65_535
+A_MINUTE_MAX: Final = 1_000_000
 STOP_TIMEOUT_MAX_S: Final = 600
 KEY_BYTES: Final = 32
 FILE_BYTES_MAX: Final = 8_192
@@ -77,6 +78,10 @@ class Settings:
         metrics_host: where metrics and health are served to machines.
         metrics_port: their port; 0 serves none.
         stop_timeout_s: how long requests, exports and conversations may take to end.
+        requests_a_minute: what an API client may ask in a minute.
+        changes_a_minute: how many of these may change something.
+        stranger_requests_a_minute: what an address may ask without a live key.
+        sign_ins_a_minute: how often an address may try to sign in.
     """
 
     database_url: str = field(default=EMBEDDED, repr=False)
@@ -99,6 +104,10 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     stop_timeout_s: int = 20
+    requests_a_minute: int = 3_000
+    changes_a_minute: int = 600
+    stranger_requests_a_minute: int = 120
+    sign_ins_a_minute: int = 30
 
 
 def load(chosen: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
@@ -257,6 +266,10 @@ def _seconds(name: str, given: Any) -> int:
     return _whole(name, given, 1, STOP_TIMEOUT_MAX_S, "seconds")
 
 
+def _a_minute(name: str, given: Any) -> int:
+    return _whole(name, given, 1, A_MINUTE_MAX, "a number")
+
+
 def _yes_or_no(name: str, given: Any) -> bool:
     word = given if isinstance(given, bool) else _WORDS.get(str(given).lower())
     if word is None:
@@ -315,6 +328,10 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "headend_port": _port,
     "metrics_port": _port,
     "port": _port,
+    "requests_a_minute": _a_minute,
+    "changes_a_minute": _a_minute,
+    "stranger_requests_a_minute": _a_minute,
+    "sign_ins_a_minute": _a_minute,
     "public_url": _public_url,
     "secret_key": _key,
     "secure_cookies": _yes_or_no,

@@ -1,5 +1,6 @@
 """The SDK as a package: built from the contract, typed, with nothing of the platform's in it."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from generate import HERE
+import fresh_sdk  # noqa: F401  # the generated files, whole and new
+from generate import HERE, PACKAGE
 from meterhouse.cli import app
 from meterhouse.web.app import contract_alone
+from tidy import python_files
 
 
 def test_it_builds_elsewhere_from_a_contract_beside_it(tmp_path):
@@ -54,6 +57,17 @@ def test_a_wheel_holds_what_was_generated_and_wants_httpx_alone(tmp_path):
     assert {"operations.py", "shapes.py", "py.typed"} <= names
     wanted = [line for line in told.splitlines() if line.startswith("Requires-Dist")]
     assert wanted == ["Requires-Dist: httpx>=0.28"]
+
+
+def test_it_stands_on_the_standard_library_and_httpx_alone():
+    found = set()
+    for source in python_files(PACKAGE):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ImportFrom):
+                found.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Import):
+                found |= {one.name.partition(".")[0] for one in node.names}
+    assert found - sys.stdlib_module_names == {"httpx", "meterhouse_sdk"}
 
 
 def test_the_contract_is_told_without_a_database():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import fresh_sdk  # noqa: F401  # the generated files, whole and new
 import generate
 from generator.operations import operations, operations_source, place_of, plural
 from generator.schemas import ContractUnfit, Kind, Schemas
@@ -19,7 +20,8 @@ KEY = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"
 
 
 def answers(schema, code="200"):
-    return {code: {"content": {"application/json": {"schema": schema}}}}
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    return {code: {"headers": headers, "content": {"application/json": {"schema": schema}}}}
 
 
 def ref(name):

@@ -1,6 +1,7 @@
 """The SDK and the real application: what is read, what is paid, and what a lost answer costs."""
 
 import asyncio
+import runpy
 import socket
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ import fresh_sdk  # noqa: F401  # before anything imports the SDK
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse_sdk import AsyncClient, Client, errors, shapes
 from small_site import NOW, small_site
+from tidy import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,17 @@ async def test_a_lost_answer_pays_once_over_a_socket(address, site):
     paid, before, after = await asyncio.to_thread(work)
     assert paid.amount.amount == 50
     assert after == paid.available.amount == before + 50
+
+
+async def test_the_till_of_the_guide_takes_an_order_once(address, site, monkeypatch, capsys):
+    till = runpy.run_path(str(ROOT / "docs" / "guides" / "till.py"))
+    monkeypatch.setenv("METERHOUSE_KEY", site.key)
+    for _ in range(2):
+        order = (address, str(site.project_id), "A103", "50.00", "order-a103")
+        await asyncio.to_thread(till["main"], *order)
+    first, second = capsys.readouterr().out.split("A栋 A103: 50.00 CNY\n")[1:]
+    assert first == second
+    assert first.startswith("Payment ")
 
 
 async def test_the_same_key_is_the_same_act(client, site):

@@ -31,6 +31,7 @@ from meterhouse.store import (
     audit,
     catalog,
     ledger,
+    lists,
     monitor,
     personal,
     points,
@@ -43,7 +44,9 @@ from meterhouse.store.db import maintenance
 from meterhouse.units import EPOCH, Minor, to_us
 from premises import HASTY
 
-ROOMS_OF_STORE = (audit, catalog, ledger, monitor, personal, points, queue, readings, reports)
+ROOMS_OF_STORE = (
+    audit, catalog, ledger, lists, monitor, personal, points, queue, readings, reports,
+)  # fmt: skip
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
     "account", "agreement", "agreement_point", "alarm", "charge", "command", "customer",
@@ -250,9 +253,10 @@ async def foreign(theirs) -> dict[str, Any]:
             modulus_milli=10, max_power_w=1,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
-        "row_max": 100, "wanted": reports.Wanted(), "facts": personal.Facts("N"), "before": now,
+        "row_max": 100, "wanted": lists.Wanted(), "after": None,
+        "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
-        "heads": (), "until_id": 2**62,
+        "heads": (), "until_id": 2**62, "addresses": ["000000000001"], "said": {},
         "body": None,
     }  # fmt: skip
 

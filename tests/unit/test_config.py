@@ -70,6 +70,7 @@ def test_systemd_hands_over_what_nobody_else_said(said, tmp_path):
     ("name", "given"),
     [
         ("port", "65536"), ("metrics_port", "-1"), ("stop_timeout_s", "0"),
+        ("changes_a_minute", "0"),
         ("secure_cookies", "perhaps"), ("transport", "pigeon"), ("log_format", "xml"),
         ("log_level", "loud"), ("public_url", "https://house.example/console"),
         ("public_url", "https://house.example;script-src *"), ("public_url", "house.example"),

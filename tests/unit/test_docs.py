@@ -1,5 +1,6 @@
 """The pages that list what the program holds list all of it, and nothing else."""
 
+import ast
 import re
 import tomllib
 from configparser import ConfigParser
@@ -50,6 +51,13 @@ def test_every_setting_is_explained_with_its_variable():
         r"^\| `(\w+)` \| `(\w+)` \|", between("guides/operator.md", "settings"), re.MULTILINE
     )
     assert told == [(one.name, PREFIX + one.name.upper()) for one in fields(Settings)]
+
+
+def test_every_error_of_the_sdk_is_explained():
+    told = first_cells("guides/sdk.md", "classes")
+    tree = ast.parse((ROOT / "sdk" / "src" / "meterhouse_sdk" / "errors.py").read_text())
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert sorted(told) == sorted({*classes} - {"MeterhouseError", "FieldError"})
 
 
 def test_every_event_that_warns_is_explained():

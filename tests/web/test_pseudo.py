@@ -5,6 +5,7 @@ figures or signs; two messages in one piece of text were glued together, which n
 put in another order.
 """
 
+import contextlib
 import gettext
 import re
 from html.parser import HTMLParser
@@ -14,10 +15,12 @@ import pytest
 
 import meterhouse.words
 from addresses import filled, ids_of, names_in
-from desk import signed_in
+from desk import key_in, signed_in, token_in
+from meterhouse.errors import Conflict
 from meterhouse.flows import access
 from meterhouse.store.db import maintenance
 from meterhouse.web.access import LANGUAGE_COOKIE, check_routes
+from meterhouse.web.acts import ACTS
 from small_site import NOW, PASSWORD
 
 # The same in every language: units, formats, the product's own name, key caps, languages' names.
@@ -110,29 +113,65 @@ def faults(pieces, known):
             yield f"untranslated: {piece}"
 
 
-async def test_every_page_speaks_the_readers_language_alone(app, site, pseudo):
-    await access.add_person(
-        site.db, "pseudo", "Pseudo", PASSWORD, "platform_administrator", "platform", 0, NOW
-    )
-    ids, found, seen = await ids_of(site), [], 0
+@pytest.fixture
+async def reader(app, site, pseudo):
+    """Somebody who may do everything and reads the made-up language."""
+    with contextlib.suppress(Conflict):  # one site for all tests
+        await access.add_person(
+            site.db, "pseudo", "Pseudo", PASSWORD, "platform_administrator", "platform", 0, NOW
+        )
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
         client.cookies.set(LANGUAGE_COOKIE, "en")
-        await signed_in(client, "pseudo")
-        known = [*await known_texts(site), "Pseudo"]
-        for method, path, _ in check_routes(app):
-            if method != "GET" or path.startswith("/api/") or path.endswith(FILES):
-                continue
-            assert set(names_in(path)) <= set(ids), f"no number is known for {path}"
-            page = await client.get(filled(path, ids))
-            if "text/html" not in page.headers.get("content-type", ""):
-                continue
-            heard = Heard()
-            heard.feed(page.text)
+        yield await signed_in(client, "pseudo")
+
+
+def heard_in(page):
+    heard = Heard()
+    heard.feed(page.text)
+    return heard.pieces
+
+
+async def test_every_page_speaks_the_readers_language_alone(app, site, reader):
+    ids, known, found, seen = await ids_of(site), await known_texts(site), [], 0
+    for method, path, _ in check_routes(app):
+        if method != "GET" or path.startswith("/api/") or path.endswith(FILES):
+            continue
+        assert set(names_in(path)) <= set(ids), f"no number is known for {path}"
+        page = await reader.get(filled(path, ids))
+        if "text/html" in page.headers.get("content-type", ""):
             seen += 1
-            found += [f"{path} ({page.status_code}): {one}" for one in faults(heard.pieces, known)]
+            found += [f"{path}: {one}" for one in faults(heard_in(page), known)]
     assert seen > 12
     assert sorted(set(found)) == []
+
+
+@pytest.mark.parametrize("act", [act for act in ACTS if act.asks], ids=lambda act: act.name)
+async def test_what_is_wrong_with_a_field_is_said_in_the_readers_language(site, reader, act):
+    ids, known = await ids_of(site), await known_texts(site)
+    form = await reader.get(filled(act.page, ids))
+    if form.status_code != 200:
+        # Not open for what the site has; that is said in the reader's language, too.
+        assert form.status_code in (404, 409, 422)
+        assert list(faults(heard_in(form), known)) == []
+        return
+    sent = {"csrf": token_in(form), "key": key_in(form)}
+    for name, (_, ask) in act.asks.items():
+        sent[name] = "\u0000" * 3 if ask.kind == "secret" else "?" * 300
+    answer = await reader.post(filled(act.page, ids), data=sent)
+    assert answer.status_code == 422
+    assert list(faults(heard_in(answer), [*known, "?" * 300])) == []
+
+
+async def test_files_have_headings_in_the_readers_language(app, site, reader):
+    ids, seen = await ids_of(site), 0
+    for method, path, _ in check_routes(app):
+        if method == "GET" and path.endswith("/export") and not path.startswith("/api/"):
+            sheet = await reader.get(filled(path, ids), params={"kind": "csv"})
+            first = sheet.text.lstrip("\ufeff").splitlines()[0]
+            assert all(cell.strip('"').startswith("⟦") for cell in first.split(",")), (path, first)
+            seen += 1
+    assert seen >= 6
 
 
 def test_what_is_untranslated_or_glued_is_found():

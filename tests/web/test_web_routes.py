@@ -42,6 +42,13 @@ async def test_every_list_has_a_page_and_both_files(manager, site, name):
         assert file.headers["content-disposition"].endswith(f'"{name}.{kind}"')
 
 
+async def test_a_list_that_is_too_long_to_count_says_so(manager, site, monkeypatch):
+    monkeypatch.setattr("meterhouse.store.lists.COUNT_MAX_ROWS", 3)
+    page = await manager.get(f"/projects/{site.project_id}/meters?size=20")
+    assert "more than 3 rows" in page.text
+    assert "1–6 of more than 3" in page.text
+
+
 async def test_file_holds_exactly_the_rows_and_columns_shown(manager, site):
     query = "?text=A10&columns=room&columns=energy&sort=-room"
     file = await manager.get(f"/projects/{site.project_id}/meters/export{query}&kind=xlsx")
@@ -166,20 +173,6 @@ async def test_api_tells_the_same_as_the_console(erp, site):
     assert today["cost"] == {"amount": "2.000000000", "currency": "CNY"}
 
 
-@pytest.mark.parametrize("name", ["meters", "gateways", "alarms", "notices", "commands"])
-async def test_api_lists_page_and_refuse_unknown_orders(erp, site, name):
-    address = f"{API}/projects/{site.project_id}/{name}"
-    page = (await erp.get(address, params={"page_size": 1})).json()
-    assert page["page_size"] == 1
-    assert len(page["items"]) <= 1
-    problem = await erp.get(address, params={"sort": "secret"})
-    assert (problem.status_code, problem.json()["code"]) == (422, "unreadable")
-    problem = (await erp.get(address, params={"page_size": 1000})).json()
-    assert problem["fields"] == [
-        {"field": "query.page_size", "detail": "This must be at most 200."}
-    ]
-
-
 async def test_api_readings_of_a_span(erp, site):
     meter_id = site.rooms["A101"].meter_id
     address = f"{API}/projects/{site.project_id}/meters/{meter_id}/readings"
@@ -187,7 +180,7 @@ async def test_api_readings_of_a_span(erp, site):
     assert [row["total"]["amount"] for row in page["items"]] == ["112.000", "108.000"]
     assert page["items"][0]["bands"] == [None] * 4
     naive = await erp.get(address, params={"read_from": "2026-11-20T00:00:00"})
-    assert naive.json()["code"] == "unreadable"
+    assert naive.json()["code"] == "fields_invalid"
 
 
 async def test_api_command_and_credit(erp, site):
@@ -196,9 +189,9 @@ async def test_api_command_and_credit(erp, site):
     switch = f"{project}/meters/{room.meter_id}/disconnect"
     key = {"Idempotency-Key": "switch-4711"}
     problem = (await erp.post(switch, json={"reason": "x"}, headers=key)).json()
-    assert problem["fields"][0]["field"] == "body.reason"
+    assert problem["errors"][0]["pointer"] == "/reason"
     keyless = (await erp.post(switch, json={"reason": "repair"})).json()
-    assert keyless["fields"][0]["field"] == "header.idempotency-key"
+    assert keyless["errors"][0]["pointer"] == "/idempotency-key"
     made = await erp.post(switch, json={"reason": "repair"}, headers=key)
     assert made.status_code == 201
     found = await erp.get(f"{project}/commands/{made.json()['id']}")
@@ -214,24 +207,6 @@ async def test_api_command_and_credit(erp, site):
     assert second.json() == first.json()
     assert second.headers["idempotent-replayed"] == "true"
     assert (other.status_code, other.json()["code"]) == (409, "key_reused")
-
-
-async def test_contract_describes_every_field_and_error(app, client):
-    document = (await client.get(f"{API}/openapi.json")).json()
-    assert document["openapi"].startswith("3.1")
-    assert not [path for path in document["paths"] if not path.startswith(API)]
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            where = f"{method} {path}"
-            assert operation["description"], where
-            assert operation["security"], where
-            assert "application/problem+json" in operation["responses"]["404"]["content"], where
-            for parameter in operation.get("parameters", ()):
-                if parameter["in"] != "path":
-                    assert parameter["description"], (where, parameter["name"])
-    for name, shape in document["components"]["schemas"].items():
-        for field, facts in shape.get("properties", {}).items():
-            assert "description" in facts or "$ref" in facts, (name, field)
 
 
 async def test_api_has_an_operation_for_every_verb_of_the_console(app):

@@ -25,10 +25,10 @@ from meterhouse.control.commission import (
     clock_fault,
     register_fault,
 )
-from meterhouse.flows.enqueue import enqueue
+from meterhouse.flows.enqueue import AUTOMATIC, enqueue
 from meterhouse.model import CommandKind, CommandState, Reason, Relay
 from meterhouse.ports import Values
-from meterhouse.store import catalog, commissionings, monitor
+from meterhouse.store import catalog, commissionings, monitor, queue
 from meterhouse.store.db import Connection, Database
 from meterhouse.words import N_
 
@@ -84,6 +84,11 @@ class Sheet:
         project = await catalog.get_project(self.connection, row["project_id"])
         policy = policies.parse(json.loads(project["policy"]))
         where = {name: row[name] for name in ("meter_id", "point_id", "gateway_id")}
+        # Power that was cut for the trial would come back by itself; once is enough.
+        await queue.withdraw(
+            self.connection, row["project_id"], row["meter_id"], (kind,), AUTOMATIC, "superseded",
+            self.at,
+        )  # fmt: skip
         command_id = await enqueue(
             self.connection, row["project_id"], where, kind, Reason.PERSON, NOTE,
             row["started_by"], self.at, policy.command_life_s, wait_s,

@@ -161,6 +161,12 @@ async def claim(
             )  # fmt: skip
 
 
+async def next_due(db: Database, project_id: int, gateway_id: int) -> datetime | None:
+    """When a gateway's next queued command may be sent; None when none waits."""
+    async with db.transaction([project_id]) as connection:
+        return await queue.next_due(connection, project_id, gateway_id)
+
+
 async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime) -> CommandState:
     """Note what came of a command, what the meter said of its relay, and what follows from that.
 

@@ -5,7 +5,7 @@ the room has. Must never know how it is shown. The same functions serve the cons
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -22,9 +22,9 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import reports
+from meterhouse.store import commissionings, lists, reports
 from meterhouse.store.db import Database
-from meterhouse.store.reports import Listing, ListQuery, Wanted, contains
+from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
 from meterhouse.words import N_
 
@@ -42,6 +42,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
+    "commissioning": commissionings.LIST,
     "audit": reports.AUDIT,
 }
 _BY_LEVEL: Final = (
@@ -52,7 +53,10 @@ _BY_LEVEL: Final = (
     RoomState.OWING,
 )
 
-__all__ = ["LISTS", "Board", "Day", "Listing", "PointNow", "RoomNow", "Wanted", "contains"]
+__all__ = [
+    "COUNT_MAX_ROWS", "LISTS", "Board", "Day", "Following", "Listing", "PointNow", "Position",
+    "RoomNow", "Wanted", "contains",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class Day:
     day: date
     energy_milli: int
     amount_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Rows of a list, where they end (None: the list ends there), and a count if asked for."""
+
+    rows: Sequence[Any]
+    end: Position | None
+    row_count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +244,29 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await reports.fetch_list(connection, LISTS[name], project_id, wanted)
+        return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
+
+
+async def following(
+    db: Database, project_id: int, name: str, wanted: Wanted, after: Position | None,
+    *, counted: bool,
+) -> Following:  # fmt: skip
+    """The rows of one of `LISTS` after a position, and where the next ones begin.
+
+    Raises:
+        PositionUnfit: the position is none of this list in this order.
+    """
+    query = LISTS[name]
+    one_more = replace(wanted, limit=wanted.limit + 1)
+    async with db.transaction([project_id]) as connection:
+        rows = await lists.fetch_after(connection, query, project_id, one_more, after)
+        row_count = (
+            await lists.count_list(connection, query, project_id, wanted) if counted else None
+        )
+    is_last = len(rows) <= wanted.limit
+    rows = rows[: wanted.limit]
+    end = None if is_last else lists.position(query, wanted, rows[-1])
+    return Following(rows, end, row_count)
 
 
 async def stream(
@@ -239,7 +274,7 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = reports.stream_list(connection, LISTS[name], project_id, wanted, row_max)
+        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, row_max)
         async for rows in chunks:
             yield rows
 

@@ -80,10 +80,7 @@ async def start(
         TaskUnderWay: this bus is being searched.
     """
     _check(wish)
-    async with db.transaction([project_id]) as connection:
-        gateway = await catalog.get_gateway(connection, project_id, gateway_id)
-        if gateway is None:
-            raise NotFound(N_("Gateway"), gateway_id)
+    gateway = await gateway_of(db, project_id, gateway_id)
     given: dict[str, Any] = {
         "ending": wish.ending, "patience_ms": wish.patience_ms, "tries": wish.tries,
     }  # fmt: skip
@@ -91,6 +88,15 @@ async def start(
         given |= await _left_of(db, project_id, gateway_id, wish.resume_task_id)
     new = NewTask(KIND, gateway["name"], given, gateway_id)
     return await task.start(db, project_id, new, actor_id, at, alone=True)
+
+
+async def gateway_of(db: Database, project_id: int, gateway_id: int) -> Any:
+    """A gateway's row. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        gateway = await catalog.get_gateway(connection, project_id, gateway_id)
+    if gateway is None:
+        raise NotFound(N_("Gateway"), gateway_id)
+    return gateway
 
 
 def _check(wish: Wish) -> None:

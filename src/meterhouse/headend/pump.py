@@ -75,6 +75,8 @@ class Pump:
         self._wake = asyncio.Event()
         self._has_commands = True
         self._has_tasks = True
+        # When a command that has to wait may be sent.
+        self._due_at: datetime | None = None
         self._scan: Scan | None = None
         self._soon: list[tuple[datetime, int]] = []
         self._round: deque[RosterMeter] = deque()
@@ -115,7 +117,7 @@ class Pump:
     async def _work(self) -> None:
         while self._goes_on:
             now = self._bench.clock()
-            if self._has_commands:
+            if self._has_commands or (self._due_at is not None and self._due_at <= now):
                 await self._commands()
             elif self._soon and self._soon[0][0] <= now:
                 await self._read_id(heapq.heappop(self._soon)[1])
@@ -147,7 +149,10 @@ class Pump:
                 self._scan = None
                 self._has_tasks = True
         except (MeterhouseError, OSError) as error:
-            log.warning("search_waits", error=error, gateway_id=self.gateway.id)
+            log.warning(
+                "search_waits", error=error, project_id=self.gateway.project_id,
+                gateway_id=self.gateway.id,
+            )  # fmt: skip
             return False
         return True
 
@@ -169,6 +174,7 @@ class Pump:
 
     async def _rest(self, now: datetime) -> None:
         until = min([self._next_round_at, *(due_at for due_at, _ in self._soon[:1])])
+        until = until if self._due_at is None else min(until, self._due_at)
         wait_s = min((until - now).total_seconds() / self._bench.speed, LOOK_S)
         self._wake.clear()
         if self._is_ending:
@@ -204,7 +210,7 @@ class Pump:
 
     async def _commands(self) -> None:
         """Send what is due, one by one; each is claimed only when the bus is free for it."""
-        self._has_commands = False
+        self._has_commands, self._due_at = False, None
         bench = self._bench
         try:
             while self._goes_on:
@@ -212,6 +218,9 @@ class Pump:
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
                 if claimed is None:
+                    self._due_at = await commands.next_due(
+                        bench.db, self.gateway.project_id, self.gateway.id
+                    )
                     return
                 outcome = await self._carry_out(claimed)
                 await commands.finish(bench.db, claimed, outcome, bench.clock())

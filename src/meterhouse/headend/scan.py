@@ -89,7 +89,7 @@ class Scan:
             await task.tell(self._db, self._claimed, self._progress(), self._clock())
             await task.release(self._db, self._claimed)
         except (MeterhouseError, OSError) as error:
-            log.warning("search_left", error=error, task_id=self._claimed.id)
+            log.warning("search_left_behind", error=error, task_id=self._claimed.id)
 
     def _is_over(self) -> bool:
         if len(self._devices) < len(self._search.found):

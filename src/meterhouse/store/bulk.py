@@ -61,6 +61,27 @@ _METERS = f"""insert into meter (project_id, id, point_id, gateway_id, model, ad
 _STATES = f"""insert into point_state (project_id, point_id, meter_id, register_epoch)
     select project_id, id, id, 1 from {_ROOMS} order by id"""
 
+# What a few months leave behind: $1 project, $2 meters, $3 rows, $4 when it began. A step that
+# has no divisor in common with the number of meters visits them all, in no order.
+_MOMENTS = f"""(select n, {FIRST_ID} + (n * 7919) % $2::int8 as id,
+        $4::timestamptz + n * interval '7 seconds' as at
+    from generate_series(1, $3::int8) as n) as moment"""
+_COMMANDS = f"""insert into command (project_id, meter_id, point_id, kind, reason, note, generation,
+        state, created_at, not_before, expires_at, sent_at, ended_at)
+    select $1, id, id, (array['read', 'disconnect', 'connect'])[1 + n % 3],
+        (array['arrears', 'credit', 'person'])[1 + n % 3], 'Note ' || n, n,
+        (array['confirmed', 'confirmed', 'refused', 'unknown', 'expired'])[1 + n % 5], at, at,
+        at + interval '1 hour', at, at + interval '1 minute' from {_MOMENTS}"""
+_ALARMS = f"""insert into alarm (project_id, kind, subject, point_id, meter_id, opened_at,
+        closed_at)
+    select $1, (array['meter_offline', 'credit_low', 'command_failed'])[1 + n % 3], 'meter:' || id,
+        id, id, at, case when n <= $3 * 99 / 100 then at + interval '1 hour' end
+    from {_MOMENTS}"""
+_NOTICES = f"""insert into notice (project_id, channel, subject, text, point_id, key, state,
+        next_at, sent_at, created_at)
+    select $1, 'console', 'Credit is low', 'Text ' || n, id, 'past ' || n, 'sent', at, at, at
+    from {_MOMENTS}"""
+
 
 @dataclass(frozen=True, slots=True)
 class BulkMeter:
@@ -125,6 +146,17 @@ async def fill(address: Address, site: BulkSite, at: datetime) -> list[int]:
         await connection.execute(_STATES, *common)
     await settle(address)
     return list(range(FIRST_ID, FIRST_ID + count))
+
+
+async def fill_past(
+    address: Address, project_id: int, meter_count: int, row_count: int, begun_at: datetime
+) -> None:
+    """So many commands, alarms (one of a hundred still open) and notices of a site made before."""
+    async with superuser(address) as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        for statement in (_COMMANDS, _ALARMS, _NOTICES):
+            await connection.execute(statement, project_id, meter_count, row_count, begun_at)
+    await settle(address)
 
 
 async def settle(address: Address) -> None:

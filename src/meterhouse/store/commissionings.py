@@ -12,8 +12,8 @@ from typing import Any, Final
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
-from meterhouse.store.reports import ListQuery
 
 REPORT_METERS_MAX: Final = 500
 
@@ -42,8 +42,9 @@ _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.mo
     {_STARTER} {_SIGNER} where c.project_id = $1"""
 
 LIST: Final = ListQuery(
-    f"""select m.id, m.address, m.model, m.installed_at, {_PLACE_COLUMNS}, c.id as commissioning_id,
-            c.started_at, c.signed_at, coalesce(n.passed_count, 0) as passed_count,
+    f"""select m.id, m.point_id, m.address, m.model, m.installed_at, m.gateway_id, {_PLACE_COLUMNS},
+            c.id as commissioning_id, c.started_at, c.signed_at,
+            coalesce(n.passed_count, 0) as passed_count,
             coalesce(n.failed_count, 0) as failed_count,
             case when c.id is null then 'none' when c.signed_at is null then 'open'
                  when n.failed_count > 0 then 'signed_with_faults' else 'signed' end as state,
@@ -58,14 +59,15 @@ LIST: Final = ListQuery(
     {
         "state": "q.state = {}",
         "building": "q.building_id = {}",
-        "gateway": "q.gateway = {}",
-        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0})",
+        "gateway": "q.gateway_id = {}",
+        "text": "q.point_id in (select found_points($1, {}))",
     },
     {
-        "address": "q.address", "room": "q.room", "building": "q.building", "state": "q.state",
-        "signed_at": "q.signed_at",
+        "address": "address", "room": "room", "building": "building", "state": "state",
+        "signed_at": "signed_at",
     },
-    "q.building, q.floor, q.room, q.id",
+    first="room",
+    solid=frozenset({"address", "state"}),
 )  # fmt: skip
 """Every meter in service with its latest checklist; a meter that replaced another has none."""
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from meterhouse.errors import MeterhouseError
+from meterhouse.errors import BadInput, MeterhouseError
 
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -71,6 +71,12 @@ class DatabaseBusy(MeterhouseError):
     http_status = 503
 
 
+class Unstorable(BadInput):
+    """A text holds a character that cannot be kept."""
+
+    code = "unstorable"
+
+
 class ScopeWidened(MeterhouseError):
     """A part of a transaction asked for projects {asked}, which the whole may not see."""
 
@@ -109,6 +115,8 @@ class Address:
             "application_name": "meterhouse",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
             "lock_timeout": str(LOCK_TIMEOUT_MS),
+            # A list and what it names; beyond it tables are joined in the order written.
+            "join_collapse_limit": "12",
         }
         if role is not None and not self.login_roles:
             settings["role"] = role
@@ -168,6 +176,8 @@ class Database:
             if isinstance(error, ValueError):
                 raise  # so asyncpg refuses an argument
             raise DatabaseUnreachable(why=str(error) or type(error).__name__) from error
+        except asyncpg.CharacterNotInRepertoireError as error:
+            raise Unstorable from error
         except BUSY as error:
             raise DatabaseBusy(why=str(error)) from error
 

@@ -199,6 +199,16 @@ async def next_command(
     )  # fmt: skip
 
 
+async def next_due(connection: Connection, project_id: int, gateway_id: int) -> datetime | None:
+    """When the first of a gateway's queued commands may be sent."""
+    found: datetime | None = await connection.fetchval(
+        """select min(not_before) from command
+           where project_id = $1 and gateway_id = $2 and state = 'queued'""",
+        project_id, gateway_id,
+    )  # fmt: skip
+    return found
+
+
 async def set_command(
     connection: Connection, project_id: int, command_id: int, state: CommandState, why: str,
     at: datetime, said: Mapping[str, Any] | None = None,

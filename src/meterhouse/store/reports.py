@@ -5,17 +5,16 @@ Every query is scoped by `project_id` (row-level security stands beneath it), an
 filtered and ordered only by what its `ListQuery` names.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
 
-EXPORT_CHUNK_ROWS: Final = 2_000
 COMMANDS_SHOWN: Final = 10
 STRANGERS_SHOWN: Final = 50
 
@@ -193,37 +192,19 @@ async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Rec
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """A list: a SELECT named `q` of one project ($1), and all it can be filtered and sorted by.
-
-    `filters` maps a key to a condition in which `{}` stands for the given value.
-    """
-
-    source: str
-    filters: Mapping[str, str]
-    orders: Mapping[str, str]
-    tie: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which rows of a list, in which order; filters whose value is None are left out."""
-
-    filters: Mapping[str, Any] = field(default_factory=dict)
-    sort: str = ""
-    descending: bool = False
-    limit: int = 50
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One page of a list: its rows, and how many there are in all."""
-
-    rows: list[asyncpg.Record]
-    row_count: int
-
+# Rows of outer joins are found by a unique key, so a list costs what is asked of it; what would
+# join many rows (an open alarm, a count of meters) is asked for row by row of a page.
+_OPEN: Final = "project_id = $1 and kind = 'meter_offline' and closed_at is null"
+_NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
+# Points whose room or meter has a text in its name or address; points of a building.
+_FOUND: Final = "(select found_points($1, {}))"
+_IN_BUILDING: Final = """(select p.id from point p where p.project_id = $1 and p.place_id in (
+    with recursive inside as (
+        select id from place where project_id = $1 and id = {}
+        union all select l.id from place l join inside i on l.parent_id = i.id
+        where l.project_id = $1)
+    select id from inside))"""
+_IS_OFFLINE: Final = f"exists (select from alarm where {_OPEN} and meter_id = {{}})"
 
 ALARMS: Final = ListQuery(
     f"""select a.id, a.kind, a.level, a.facts, a.opened_at, a.closed_at, a.subject, a.point_id,
@@ -233,69 +214,75 @@ ALARMS: Final = ListQuery(
         left join gateway w on (w.project_id, w.id) = (a.project_id, a.gateway_id)
         where a.project_id = $1""",
     {
-        "open": "(q.closed_at is null) = {}::bool",
+        "open": {True: "q.closed_at is null", False: "q.closed_at is not null"},
         "kind": "q.kind = {}",
-        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
-        " or q.gateway ilike {0})",
+        "building": f"q.point_id in {_IN_BUILDING}",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.opened_at >= {}",
         "to": "q.opened_at < {}",
     },
-    {
-        "opened_at": "q.opened_at", "closed_at": "q.closed_at", "kind": "q.kind", "room": "q.room",
-    },
-    "q.id desc",
-)  # fmt: skip
+    {"opened_at": "opened_at", "closed_at": "closed_at", "kind": "kind", "room": "room"},
+    first="-opened_at",
+    solid=frozenset({"opened_at", "kind"}),
+)
 METERS: Final = ListQuery(
-    f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, {_PLACE_COLUMNS},
+    f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
+            {_PLACE_COLUMNS},
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
-            p.commodity, o.opened_at as offline_since,
-            o.opened_at is null and s.read_at > timestamptz '1970-01-01 00:00:00+00' as is_online
+            p.commodity,
+            (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
+            coalesce(s.read_at > {_NEVER}, false) and not {_IS_OFFLINE.format("m.id")} as is_online
         from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
         left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
         left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
-            and o.kind = 'meter_offline' and o.closed_at is null
         where m.project_id = $1 and m.removed_at is null""",
     {
-        "online": "q.is_online = {}::bool",
+        "online": {
+            True: f"q.read_at > {_NEVER} and not {_IS_OFFLINE.format('q.id')}",
+            False: f"(coalesce(q.read_at, {_NEVER}) = {_NEVER} or {_IS_OFFLINE.format('q.id')})",
+        },
         "gateway": "q.gateway_id = {}",
-        "text": "(q.room ilike {0} or q.building ilike {0} or q.address ilike {0}"
-        " or q.model ilike {0})",
+        "model": "q.model = {}",
+        "building": f"q.point_id in {_IN_BUILDING}",
+        "text": f"q.point_id in {_FOUND}",
     },
     {
-        "address": "q.address", "room": "q.room", "building": "q.building", "model": "q.model",
-        "gateway": "q.gateway", "read_at": "q.read_at", "energy": "q.good_0_milli",
-        "power": "q.power_w",
+        "address": "address", "room": "room", "building": "building", "model": "model",
+        "gateway": "gateway", "read_at": "read_at", "energy": "good_0_milli",
+        "power": "power_w",
     },
-    "q.room, q.id",
+    first="room",
+    solid=frozenset({"address", "model"}),
 )  # fmt: skip
 GATEWAYS: Final = ListQuery(
-    """select g.id, g.name, g.registration, g.direction, g.address, g.protocol, s.online, s.peer,
-           nullif(s.seen_at, timestamptz '1970-01-01 00:00:00+00') as seen_at,
-           nullif(s.since_at, timestamptz '1970-01-01 00:00:00+00') as since_at,
-           coalesce(n.meter_count, 0) as meter_count, coalesce(n.offline_count, 0) as offline_count
-       from gateway g
-       left join gateway_state s on (s.project_id, s.gateway_id) = (g.project_id, g.id)
-       left join (select m.gateway_id, count(*) as meter_count, count(o.id) as offline_count
-           from meter m left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
-               and o.kind = 'meter_offline' and o.closed_at is null
-           where m.project_id = $1 and m.removed_at is null group by m.gateway_id) n
-           on n.gateway_id = g.id
-       where g.project_id = $1""",
+    f"""select g.id, g.name, g.registration, g.direction, g.address, g.protocol, s.online, s.peer,
+            nullif(s.seen_at, {_NEVER}) as seen_at, nullif(s.since_at, {_NEVER}) as since_at,
+            (select count(*) from meter m where m.project_id = $1 and m.gateway_id = g.id
+                and m.removed_at is null) as meter_count,
+            coalesce(n.offline_count, 0) as offline_count
+        from gateway g
+        left join gateway_state s on (s.project_id, s.gateway_id) = (g.project_id, g.id)
+        left join (select m.gateway_id, count(*) as offline_count from alarm o
+            join meter m on (m.project_id, m.id) = (o.project_id, o.meter_id)
+            where o.project_id = $1 and o.kind = 'meter_offline' and o.closed_at is null
+                and m.removed_at is null
+            group by m.gateway_id) n on n.gateway_id = g.id
+        where g.project_id = $1""",
     {
-        "online": "coalesce(q.online, false) = {}::bool",
+        "online": {True: "q.online", False: "q.online is not true"},
         "text": "(q.name ilike {0} or q.registration ilike {0} or q.peer ilike {0})",
     },
     {
-        "name": "q.name", "registration": "q.registration", "seen_at": "q.seen_at",
-        "meters": "q.meter_count", "offline": "q.offline_count",
+        "name": "name", "registration": "registration", "seen_at": "seen_at",
+        "meters": "meter_count", "offline": "offline_count",
     },
-    "q.id",
+    first="name",
+    solid=frozenset({"name", "registration", "meters", "offline"}),
 )  # fmt: skip
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
             n.sent_at, case n.channel when 'email' then h.email else '' end as recipient,
-            {_PLACE_COLUMNS}
+            n.point_id, {_PLACE_COLUMNS}
         from notice n
         left join customer c on (c.project_id, c.id) = (n.project_id, n.customer_id)
         left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
@@ -304,33 +291,35 @@ NOTICES: Final = ListQuery(
     {
         "state": "q.state = {}",
         "channel": "q.channel = {}",
-        "text": "(q.room ilike {0} or q.subject ilike {0} or q.text ilike {0})",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
-    {"created_at": "q.created_at", "sent_at": "q.sent_at", "room": "q.room", "state": "q.state"},
-    "q.id desc",
+    {"created_at": "created_at", "sent_at": "sent_at", "room": "room", "state": "state"},
+    first="-created_at",
+    solid=frozenset({"created_at", "state"}),
 )
 COMMANDS: Final = ListQuery(
     f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
-            c.meter_id, m.address, {STAFF_NAME} as actor, {_PLACE_COLUMNS}
-        from command c join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
+            c.meter_id, c.point_id, m.address, {STAFF_NAME} as actor, {_PLACE_COLUMNS}
+        from command c left join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
         left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
         {staff("c.actor_id")}
         where c.project_id = $1""",
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
-        "text": "(q.room ilike {0} or q.address ilike {0} or q.note ilike {0}"
-        " or q.actor ilike {0})",
+        "meter": "q.meter_id = {}",
+        "text": f"q.point_id in {_FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
     {
-        "created_at": "q.created_at", "ended_at": "q.ended_at", "room": "q.room",
-        "kind": "q.kind", "state": "q.state",
+        "created_at": "created_at", "ended_at": "ended_at", "room": "room",
+        "kind": "kind", "state": "state",
     },
-    "q.id desc",
+    first="-created_at",
+    solid=frozenset({"created_at", "kind", "state"}),
 )  # fmt: skip
 # The room an entry is about, where its object lies in one.
 _OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$')::int8,
@@ -355,22 +344,23 @@ AUDIT: Final = ListQuery(
         "from": "q.at >= {}",
         "to": "q.at < {}",
     },
-    {"at": "q.at", "actor": "q.actor", "act": "q.act", "object": "q.object"},
-    "q.id desc",
+    {"at": "at", "actor": "actor", "act": "act", "object": "object"},
+    first="-at",
+    solid=frozenset({"at", "actor", "act", "object"}),
 )  # fmt: skip
 READINGS: Final = ListQuery(
-    """select g.meter_id, g.read_at, g.received_at, g.total_milli, g.band_1_milli, g.band_2_milli,
-           g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay, g.source,
-           p.commodity
+    """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
+           g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,
+           g.source, p.commodity
        from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
        join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
        where g.project_id = $1""",
     {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
-    {"read_at": "q.read_at", "total": "q.total_milli", "power": "q.power_w"},
-    "q.read_at desc",
+    {"read_at": "read_at", "total": "total_milli", "power": "power_w"},
+    key=("read_at", "register_epoch", "meter_id"),
+    first="-read_at",
+    solid=frozenset({"read_at", "total", "power"}),
 )
-
-
 TASKS: Final = ListQuery(
     f"""select k.id, k.kind, k.title, k.state, k.done_count, k.total_count, k.why, k.actor_id,
             k.created_at, k.started_at, k.ended_at, {STAFF_NAME} as actor
@@ -382,54 +372,7 @@ TASKS: Final = ListQuery(
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
-    {"created_at": "q.created_at", "ended_at": "q.ended_at", "state": "q.state"},
-    "q.id desc",
+    {"created_at": "created_at", "ended_at": "ended_at", "state": "state"},
+    first="-created_at",
+    solid=frozenset({"created_at", "state"}),
 )
-
-
-async def fetch_list(
-    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted
-) -> Listing:
-    """One page of a list."""
-    sql, arguments = _filtered(query, project_id, wanted)
-    row_count: int = await connection.fetchval(f"select count(*) from ({sql}) c", *arguments)
-    rows = await connection.fetch(
-        f"{sql} {_order(query, wanted)} limit {int(wanted.limit)} offset {int(wanted.offset)}",
-        *arguments,
-    )
-    return Listing(rows, row_count)
-
-
-async def stream_list(
-    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, row_max: int
-) -> AsyncIterator[list[asyncpg.Record]]:
-    """The whole list in chunks, as one snapshot, at most `row_max` rows."""
-    sql, arguments = _filtered(query, project_id, wanted)
-    cursor = await connection.cursor(
-        f"{sql} {_order(query, wanted)} limit {int(row_max)}", *arguments
-    )
-    while rows := await cursor.fetch(EXPORT_CHUNK_ROWS):
-        yield rows
-
-
-def contains(text: str) -> str | None:
-    """A pattern for `ilike` that finds this text anywhere; None for no text."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%" if text else None
-
-
-def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
-    conditions, arguments = [], [project_id]
-    for key, given in wanted.filters.items():
-        if given is not None:
-            arguments.append(given)
-            conditions.append(query.filters[key].format(f"${len(arguments)}"))
-    where = f" where {' and '.join(conditions)}" if conditions else ""
-    return f"select * from ({query.source}) q{where}", arguments
-
-
-def _order(query: ListQuery, wanted: Wanted) -> str:
-    if not wanted.sort:
-        return f"order by {query.tie}"
-    direction = "desc nulls last" if wanted.descending else "asc nulls last"
-    return f"order by {query.orders[wanted.sort]} {direction}, {query.tie}"

@@ -20,6 +20,7 @@ from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows.access import Reach, Verb
+from meterhouse.web.limits import Limits
 from meterhouse.words import N_
 
 SESSION_COOKIE: Final = "meterhouse_session"
@@ -169,13 +170,24 @@ async def _session_caller(request: Request) -> Caller:
 
 
 async def _key_caller(request: Request) -> Caller:
+    """The client of the key, counted against what it may ask; a dead key against its address."""
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     gate: Gate = request.app.state.gate
+    limits: Limits = request.app.state.limits
+    at, address = request.app.state.services.clock(), address_of(request)
     known = kind.lower() == "bearer" and key
     caller = await gate.caller_of_key(key.strip()) if known else None
     if caller is None:
+        request.state.allowance = limits.stranger(address, at)
         raise NotSignedIn
+    changes = request.method not in _SAFE_METHODS
+    request.state.allowance = limits.client(caller.person_id, at, changes=changes)
     return caller
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; the proxy in front says so where there is one."""
+    return request.client.host if request.client else ""
 
 
 def form_token(request: Request) -> str:

@@ -15,13 +15,26 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import tasks as api_tasks
-from meterhouse.web.api import v1
+from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
-from meterhouse.web.console import frame, imports, lists, platform, room, rooms, session, tasks
+from meterhouse.web.console import (
+    commissioning,
+    frame,
+    imports,
+    lists,
+    platform,
+    room,
+    rooms,
+    scans,
+    session,
+    tasks,
+)
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
+from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
@@ -51,6 +64,11 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         openapi_url=None,
     )
     app.state.services = services
+    settings = services.settings
+    app.state.limits = Limits(
+        settings.requests_a_minute, settings.changes_a_minute,
+        settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
+    )  # fmt: skip
     app.state.gate = gate or FlowGate(services.database, services.clock)
     app.state.assets = Assets()
     app.state.boards = Boards(services.database)
@@ -77,6 +95,8 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         rooms.router,
         room.router,
         frame.router,
+        commissioning.router,
+        scans.router,
         forms,
         tasks.router,
         lists.router,
@@ -88,6 +108,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.router)
     app.include_router(api_tasks.router)
     app.include_router(api_find.router)
+    app.include_router(field.router)
     app.include_router(operations, **v1.KEYED)
     problems.install(app)
     check_routes(app)
@@ -96,4 +117,4 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
 
 def contract_alone() -> dict[str, Any]:
     """What `/api/v1/openapi.json` answers, without a running platform; no database is opened."""
-    return v1.contract(create_app(Services(Database(Address()), lambda: EPOCH)))
+    return contract(create_app(Services(Database(Address()), lambda: EPOCH)))

@@ -1,10 +1,23 @@
 """The file that a task made, for those who may read what is in it."""
 
+from typing import Any, Final
+
 from fastapi import Request
 from starlette.responses import Response
 
 from meterhouse.flows import task
 from meterhouse.web.access import NotAllowed
+from meterhouse.web.exports import MEDIA_TYPES
+
+FILE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file.",
+        "content": {
+            kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+            for kind in MEDIA_TYPES.values()
+        },
+    }
+}
 
 
 async def task_file(request: Request, project_id: int, task_id: int) -> Response:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
+from meterhouse.control.commission import Item as Check
+from meterhouse.control.commission import Verdict
 from meterhouse.flows.act import Via
 from meterhouse.flows.personal import Fact
+from meterhouse.meter_models import Confidence
 from meterhouse.model import (
     AlarmKind,
     CommandKind,
@@ -70,6 +73,23 @@ class TaskState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Commissioned(StrEnum):
+    """How far a meter's latest checklist has come."""
+
+    NONE = "none"
+    OPEN = "open"
+    SIGNED = "signed"
+    SIGNED_WITH_FAULTS = "signed_with_faults"
+
+
+class Known(StrEnum):
+    """Whether the project has a device that a search met."""
+
+    HERE = "here"
+    PROJECT = "project"
+    NEW = "new"
 
 
 class Sealed(StrEnum):
@@ -286,6 +306,65 @@ WHY: Final = {
     "band_mismatch": N_("The bands do not add up to the total"),
     "other_track": N_("It follows a doubtful reading"),
     "unpriced": N_("No tariff is in force"),
+    "not_said": N_("The meter did not say it"),
+    "clock_off": N_("The clock is more than a minute off"),
+    "register_negative": N_("The register is below zero"),
+    "register_too_large": N_("The register is larger than this model's"),
+    "register_not_as_expected": N_("The register is not the one written down"),
+    "register_falls": N_("The register went backwards"),
+    "register_jumps": N_("More than the meter can carry"),
+    "shown_offline": N_("It is shown as offline"),
+    "shown_unknown": N_("Its relay is shown as unknown"),
+    "shown_otherwise": N_("What is shown is not what was seen"),
+    "no_relay": N_("This model has no relay"),
+    "left_out": N_("Left out by a person"),
+    "defect": N_("A defect of the program; see the log"),
+}
+
+COMMISSIONED: Final = {
+    Commissioned.NONE: N_("Not begun"),
+    Commissioned.OPEN: N_("Not signed"),
+    Commissioned.SIGNED: N_("Signed"),
+    Commissioned.SIGNED_WITH_FAULTS: N_("Signed with faults"),
+}
+COMMISSIONED_CLASS: Final = {
+    Commissioned.NONE: "no",
+    Commissioned.OPEN: "busy",
+    Commissioned.SIGNED: "ok",
+    Commissioned.SIGNED_WITH_FAULTS: "w2",
+}
+CHECK: Final = {
+    Check.ANSWERS: N_("Meter answers"),
+    Check.CLOCK: N_("Clock is right"),
+    Check.REGISTER: N_("Register is plausible"),
+    Check.RELAY: N_("Relay obeys and is read back"),
+    Check.STATE: N_("State is shown right"),
+}
+VERDICT: Final = {
+    Verdict.OPEN: N_("Open"),
+    Verdict.WAITING: N_("Waiting"),
+    Verdict.PASSED: N_("Passed"),
+    Verdict.FAILED: N_("Not passed"),
+    Verdict.SKIPPED: N_("Left out"),
+}
+VERDICT_CLASS: Final = {
+    Verdict.OPEN: "no",
+    Verdict.WAITING: "busy",
+    Verdict.PASSED: "ok",
+    Verdict.FAILED: "owe",
+    Verdict.SKIPPED: "w1",
+}
+KNOWN: Final = {
+    Known.HERE: N_("Known here"),
+    Known.PROJECT: N_("At another gateway"),
+    Known.NEW: N_("New"),
+}
+KNOWN_CLASS: Final = {Known.HERE: "ok", Known.PROJECT: "w1", Known.NEW: "busy"}
+CONFIDENCE: Final = {
+    Confidence.CERTAIN: N_("certain"),
+    Confidence.LIKELY: N_("likely"),
+    Confidence.POSSIBLE: N_("possible"),
+    Confidence.GENERIC: N_("by its protocol alone"),
 }
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
@@ -308,6 +387,11 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VIA,
     FACT,
     SOURCE,
+    COMMISSIONED,
+    CHECK,
+    VERDICT,
+    KNOWN,
+    CONFIDENCE,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
@@ -366,6 +450,7 @@ class MenuEntry:
 MENU: Final = (
     MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
+    MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
     MenuEntry(N_("Meters"), "meters", "meters", "device.read", MenuGroup.DEVICES),

@@ -25,13 +25,15 @@ class ListView:
     """A list with its heading, the verb that opens it, and what can be done to its rows.
 
     `acts` stand in a menu at each row's end; those that can be done to many (`Act.bulk`) also in
-    the bar that opens when rows are ticked. The rows then have an `id`.
+    the bar that opens when rows are ticked. The rows then have an `id`. `links` (title, address)
+    stand beside the heading.
     """
 
     table: Table
     heading: str
     verb: Verb
     acts: tuple[RowAct, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 KNOWN: Final[dict[str, ListView]] = {}

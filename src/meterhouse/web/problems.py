@@ -7,52 +7,65 @@ the log has it.
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.logs import Log
 from meterhouse.web.access import NotSignedIn
+from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
 
 log = Log(__name__)
 
-FIELDS_TOLD_MAX: Final = 200
 PROBLEM_TYPE: Final = "application/problem+json"
-_TYPE: Final = "urn:meterhouse:error:"
+URN: Final = "urn:meterhouse:error:"
+FIELD_PROBLEMS_MAX: Final = 100
 
 
 class FieldProblem(BaseModel):
     """One part of the request that cannot be used."""
 
-    field: str = Field(description="Where it is, e.g. `body.amount`.", examples=["body.amount"])
-    detail: str = Field(description="What is wrong with it.", examples=["Field required"])
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    where: Literal["body", "query", "path", "header"] = Field(examples=["body"])
+    """The part of the request it stands in."""
+    pointer: str = Field(max_length=200, examples=["/reason"])
+    """JSON Pointer (RFC 6901) to it within that part; empty is the whole of it."""
+    code: str = Field(pattern=r"^[a-z_]{1,40}$", examples=["too_short"])
+    """Stable name of what is wrong with it; `docs/errors.md` lists them."""
+    message: str = Field(max_length=500, examples=["At least 2 characters are needed."])
+    """The same in the language asked for."""
 
 
 class Problem(BaseModel):
     """An error, after RFC 9457."""
 
-    type: str = Field(description="Names the error as a URI; `docs/errors.md` explains each.")
-    title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
-    status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[404])
-    code: str = Field(description="Stable name of the error.", examples=["not_found"])
-    detail: str = Field(description="What happened, in the language asked for.")
-    instance: str = Field(description="The request as a URI.")
-    request_id: str = Field(
-        description="Its id, as in the `X-Request-ID` header and our log; name it when you ask us.",
-        examples=["b7d2c0f19a3e4c55"],
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    type: str = Field(
+        pattern=r"^urn:meterhouse:error:[a-z_0-9]+$", examples=["urn:meterhouse:error:not_found"]
     )
-    fields: list[FieldProblem] | None = Field(
-        default=None,
-        description="For `fields_invalid` and `rows_refused`: what cannot be used.",
-    )
+    """Names the error as a URI; its last part is the code under which the docs explain it."""
+    title: str = Field(max_length=100, examples=["Not Found"])
+    """The HTTP status in words."""
+    status: int = Field(ge=400, le=599, examples=[404])
+    """The HTTP status."""
+    code: str = Field(pattern=r"^[a-z_0-9]{1,40}$", examples=["not_found"])
+    """Stable name of the error."""
+    detail: str = Field(max_length=1000, examples=["Room 12 does not exist, or is not yours."])
+    """What happened, in the language asked for."""
+    request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$", examples=["1176f77fd3d6eb3d"])
+    """As in the `X-Request-ID` header and in our log."""
+    errors: list[FieldProblem] | None = Field(default=None, max_length=FIELD_PROBLEMS_MAX)
+    """With code `fields_invalid`: each part of the request that cannot be used."""
 
 
 class PageNotFound(NotFound):
@@ -92,6 +105,7 @@ _HEADINGS: Final = {
     404: N_("Not found"),
     409: N_("Not possible now"),
     422: N_("Please check what you entered"),
+    429: N_("Too many requests"),
     500: N_("Something went wrong"),
 }
 
@@ -111,6 +125,37 @@ _FIELD_MESSAGES: Final = {
     "enum": N_("This is none of the words allowed."),
     "literal_error": N_("This is none of the words allowed."),
     "json_invalid": N_("This is not JSON."),
+}
+
+
+# The same by name, for programs: stable, whatever the validator calls them.
+FIELD_CODES: Final = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "string_too_short": "too_short",
+    "string_too_long": "too_long",
+    "too_short": "too_few",
+    "too_long": "too_many",
+    "string_pattern_mismatch": "wrong_form",
+    "string_type": "not_text",
+    "int_parsing": "not_a_whole_number",
+    "int_type": "not_a_whole_number",
+    "int_from_float": "not_a_whole_number",
+    "int_parsing_size": "too_large",
+    "bool_parsing": "not_a_truth",
+    "bool_type": "not_a_truth",
+    "datetime_from_date_parsing": "not_an_instant",
+    "timezone_aware": "not_an_instant",
+    "greater_than_equal": "too_small",
+    "greater_than": "too_small",
+    "less_than_equal": "too_large",
+    "less_than": "too_large",
+    "enum": "not_a_choice",
+    "literal_error": "not_a_choice",
+    "json_invalid": "not_json",
+    "model_attributes_type": "not_an_object",
+    "dict_type": "not_an_object",
+    "list_type": "not_a_list",
 }
 
 
@@ -135,30 +180,44 @@ def _row_fields(request: Request, error: MeterhouseError) -> list[FieldProblem] 
     words = words_of(request)
     return [
         FieldProblem(
-            field=f"body.rows.{one.row}{'.' if one.field else ''}{one.field}",
-            detail=words.error(one.error),
+            where="body", pointer="/".join(filter(None, ("/rows", str(one.row), one.field))),
+            code=one.error.code, message=words.error(one.error)[:500],
         )
-        for one in error.faults[:FIELDS_TOLD_MAX]
-    ]
+        for one in error.faults[:FIELD_PROBLEMS_MAX]
+    ]  # fmt: skip
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # So the framework calls a body that is not even text; it is one more that is no JSON.
+        unread = {"type": "json_invalid", "loc": ("body",)}
+        return answer(request, InvalidFields(), fields=[_field_problem(words_of(request), unread)])
     ours = _BY_STATUS.get(error.status_code, MeterhouseError)()
-    return answer(request, ours, status=error.status_code)
+    response = answer(request, ours, status=error.status_code)
+    if allowed := (error.headers or {}).get("Allow"):
+        response.headers["Allow"] = allowed
+    return response
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     words = words_of(request)
-    fields = [
-        FieldProblem(
-            field=".".join(str(part) for part in item["loc"]),
-            detail=field_text(words, item),
-        )
-        for item in error.errors()
-    ]
-    return answer(request, InvalidFields(), fields=fields)
+    found = [_field_problem(words, item) for item in error.errors()[:FIELD_PROBLEMS_MAX]]
+    return answer(request, InvalidFields(), fields=found)
+
+
+def _field_problem(words: Words, item: Mapping[str, Any]) -> FieldProblem:
+    where, *inside = item["loc"]
+    # What is no JSON is said of a place in the text, which is not one in the document.
+    inside = [] if item["type"] == "json_invalid" else inside
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in inside]
+    return FieldProblem(
+        where=where,
+        pointer="".join(f"/{part}" for part in parts)[:200],
+        code=FIELD_CODES.get(item["type"], "unusable"),
+        message=field_text(words, item)[:500],
+    )
 
 
 def field_text(words: Words, item: Mapping[str, Any]) -> str:
@@ -184,16 +243,17 @@ def answer(
     request_id = request.state.request_id
     if request.url.path.startswith("/api/"):
         problem = Problem(
-            type=_TYPE + error.code,
+            type=URN + error.code,
             title=HTTPStatus(status).phrase,
             status=status,
             code=error.code,
-            detail=words.error(error),
-            instance=f"urn:request:{request_id}",
+            detail=words.error(error)[:1000],
             request_id=request_id,
-            fields=fields,
+            errors=fields,
         )
-        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+        if isinstance(error, TooManyRequests):
+            headers["Retry-After"] = str(error.facts["wait_s"])
         content = problem.model_dump(exclude_none=True)
         return JSONResponse(content, status, headers=headers, media_type=PROBLEM_TYPE)
     if isinstance(error, NotSignedIn):

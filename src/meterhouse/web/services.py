@@ -16,11 +16,17 @@ class WebSettings:
 
     `public_url` is how people reach the console, `https://host`, for links that leave it (empty:
     nobody has said); it ends without a slash.
+    The rest is how often one may ask within a minute: an API client, the same when it changes
+    something, an address that shows no live key, and an address that tries to sign in.
     """
 
     title: str = "meterhouse"
     secure_cookies: bool = True
     public_url: str = ""
+    requests_a_minute: int = 3_000
+    changes_a_minute: int = 600
+    stranger_requests_a_minute: int = 120
+    sign_ins_a_minute: int = 30
 
 
 def _fit() -> str | None:

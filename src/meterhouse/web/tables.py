@@ -180,11 +180,12 @@ def _number(text: str, low: int, high: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of rows, and how many rows there are in all."""
+    """One page of rows, how many there are in all, and whether counting stopped before the end."""
 
     state: ListState
     rows: Sequence[Any]
     row_count: int
+    is_more: bool = False
 
     @property
     def page_count(self) -> int:

@@ -52,6 +52,11 @@ def reported(key: str) -> Callable[[Any], Any]:
     return lambda row: None if row[key] is None or row[key] < 0 else row[key]
 
 
+def counted(key: str) -> Callable[[Any], Any]:
+    """Reads a count of a checklist's items; nothing is counted where there is no checklist."""
+    return lambda row: None if row["commissioning_id"] is None else row[key]
+
+
 def online(key: str) -> Callable[[Any], Online]:
     """Reads a truth as online or offline."""
     return lambda row: Online.ONLINE if row[key] else Online.OFFLINE
@@ -133,7 +138,7 @@ ALARMS: Final = ListView(
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
             Filter("kind", N_("Alarm"), {k.value: word for k, word in labels.ALARM_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter or gateway")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -169,8 +174,8 @@ METERS: Final = ListView(
             Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
                    optional=True),
         ),
-        (ONLINE, Filter("text", N_("Search"), hint=N_("Room, address or model"))),
-        sort="building",
+        (ONLINE, Filter("text", N_("Search"), hint=N_("Room or meter"))),
+        sort="room",
         empty=N_("No meters yet."),
         empty_hint=N_("Add gateways and meters when you set up the site."),
     ),
@@ -197,6 +202,8 @@ GATEWAYS: Final = ListView(
             Column("offline", N_("Meters offline"), cell("offline_count"), Kind.COUNT,
                    sortable=True),
             Column("protocol", N_("Protocol"), cell("protocol"), optional=True),
+            Column("search", N_("Bus"), lambda _: N_("Search for meters"), Kind.WORD,
+                   link=lambda row: f"gateways/{row['id']}/scans"),
         ),
         (ONLINE, Filter("text", N_("Search"), hint=N_("Name, registration or address"))),
         sort="name",
@@ -205,6 +212,42 @@ GATEWAYS: Final = ListView(
     ),
     N_("Gateways"),
     Verb.DEVICE_READ,
+)  # fmt: skip
+
+COMMISSIONING: Final = ListView(
+    Table(
+        "commissioning",
+        (
+            Column("address", N_("Meter"), cell("address"), sortable=True,
+                   link=lambda row: f"commissioning/{row['id']}"),
+            Column("building", N_("Building"), cell("building"), sortable=True),
+            ROOM,
+            Column("model", N_("Model"), cell("model")),
+            Column("gateway", N_("Gateway"), cell("gateway")),
+            Column("state", N_("Checklist"), cell("state", labels.Commissioned), Kind.STATE,
+                   sortable=True,
+                   colour=lambda row: labels.COMMISSIONED_CLASS[
+                       labels.Commissioned(row["state"])
+                   ]),
+            Column("passed", N_("Passed"), counted("passed_count"), Kind.COUNT),
+            Column("failed", N_("Not passed"), counted("failed_count"), Kind.COUNT),
+            Column("signed_at", N_("Signed at"), cell("signed_at"), Kind.INSTANT, sortable=True),
+            Column("signer", N_("Signed by"), cell("signer_name")),
+            Column("installed_at", N_("Installed"), cell("installed_at"), Kind.INSTANT,
+                   optional=True),
+        ),
+        (
+            Filter("state", N_("Checklist"),
+                   {s.value: word for s, word in labels.COMMISSIONED.items()}),
+            Filter("text", N_("Search"), hint=N_("Room, building or address")),
+        ),
+        sort="building",
+        empty=N_("No meters yet."),
+        empty_hint=N_("Add gateways and meters when you set up the site."),
+    ),
+    N_("Commissioning"),
+    Verb.DEVICE_READ,
+    links=((N_("Reports to print"), "commissioning/report"),),
 )  # fmt: skip
 
 COMMANDS: Final = ListView(
@@ -230,7 +273,7 @@ COMMANDS: Final = ListView(
                    {s.value: word for s, word in labels.COMMAND_STATE.items()}),
             Filter("kind", N_("Command"),
                    {k.value: word for k, word in labels.COMMAND_KIND.items()}),
-            Filter("text", N_("Search"), hint=N_("Room, meter, person or reason")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -261,7 +304,7 @@ NOTICES: Final = ListView(
         (
             Filter("state", N_("State"),
                    {s.value: word for s, word in labels.NOTICE_STATE.items()}),
-            Filter("text", N_("Search"), hint=N_("Room or text")),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
             FROM,
             TO,
         ),
@@ -365,6 +408,7 @@ TASKS: Final = ListView(
 )  # fmt: skip
 
 LISTS: Final = {
-    view.table.name: view for view in (ALARMS, METERS, GATEWAYS, COMMANDS, NOTICES, TASKS, AUDIT)
+    view.table.name: view
+    for view in (ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT)
 }
 KNOWN.update(LISTS)

@@ -77,12 +77,16 @@ class Desk:
     def __init__(self):
         self.queued, self.finished, self.failing = [], [], []
         self.looks = 0
+        self.due_at = None
 
     async def claim(self, db, project_id, gateway_id, at):
         self.looks += 1
         if self.failing:
             raise self.failing.pop()
         return self.queued.pop(0) if self.queued else None
+
+    async def next_due(self, db, project_id, gateway_id):
+        return self.due_at
 
     async def claim_task(self, db, project_id, kinds, gateway_id, at, orphan):
         return None
@@ -100,6 +104,7 @@ class Rig:
         self.sent = []
         monkeypatch.setattr(pump_module.commands, "claim", self.desk.claim)
         monkeypatch.setattr(pump_module.commands, "finish", self.desk.finish)
+        monkeypatch.setattr(pump_module.commands, "next_due", self.desk.next_due)
         monkeypatch.setattr(pump_module.task, "claim", self.desk.claim_task)
         monkeypatch.setattr(Pump, "_rest", self._rest)
         roster = tuple(RosterMeter(n, 100 + n, "M", f"m{n}") for n in range(1, meters + 1))
@@ -272,3 +277,21 @@ async def test_a_wake_up_is_never_lost_however_late_it_comes(monkeypatch):
     pump.wake()
     await resting
     assert pump._has_commands
+
+
+async def test_a_command_that_has_to_wait_is_looked_for_when_its_time_has_come(rig, monkeypatch):
+    rig.desk.due_at = NOON + timedelta(seconds=100)
+    looked_at = []
+
+    async def claim(db, project_id, gateway_id, at):
+        looked_at.append(at)
+        if at >= rig.desk.due_at:
+            rig.desk.due_at = None
+            return claimed(5)
+        return None
+
+    monkeypatch.setattr(pump_module.commands, "claim", claim)
+    assert await rig.run(4) == ["m1", "m2", "m3", "m2"]
+    # At the start, as the round begins, and then when it is due.
+    assert looked_at[:2] == [NOON, NOON]
+    assert timedelta(seconds=100) <= looked_at[2] - NOON < timedelta(seconds=130)

@@ -117,7 +117,7 @@ async def test_unknown_page_and_unknown_api_address(browser):
     body = problem.json()
     assert body["code"] == "page_not_found"
     assert body["status"] == 404
-    assert body["instance"] == f"urn:request:{problem.headers['x-request-id']}"
+    assert body["request_id"] == problem.headers["x-request-id"]
 
 
 async def test_unexpected_error_shows_a_request_id_and_nothing_else(browser, gate, caplog):

@@ -6,13 +6,14 @@ spreadsheet that people bring is named in `SHEETS`.
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, listed, meter, money, personal, tasks
+from meterhouse.web.acts import alarm, field, listed, meter, money, personal, tasks
 from meterhouse.web.acts.bulk import bulk_of
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *tasks.ACTS, *listed.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *field.ACTS,
+    *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = ()
 

@@ -17,11 +17,12 @@ from meterhouse.flows import task
 from meterhouse.flows.act import Done
 from meterhouse.store.tasks import NewTask
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, ReasonText
-from meterhouse.web.api import schemas, shapes
+from meterhouse.web.api import work
+from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.words import N_
 
 KIND: Final = "bulk"
-ROWS_MAX: Final = 5_000
+ROWS_MAX: Final = work.ROWS_MAX
 NAMES_SHOWN: Final = 5
 _LAST_PART: Final = re.compile(r"/{(\w+)}(/[\w-]+)?$")
 
@@ -42,7 +43,7 @@ def bulk_of(act: Act[Any]) -> Act[Any]:
     needs_reason = "reason" not in act.form.model_fields
     why = {"reason": (ReasonText, Field(description="Why; kept in the audit."))}
     ids = Annotated[
-        list[Annotated[int, Field(ge=1)]],
+        list[Annotated[int, Field(ge=1, le=ID_MAX)]],
         Field(min_length=1, max_length=ROWS_MAX, description="Ids of those it is done to.",
               examples=[[12, 13]]),
         Ask(N_("Rows"), kind="ids"),
@@ -59,7 +60,7 @@ def bulk_of(act: Act[Any]) -> Act[Any]:
     run.__doc__ = f"{_summary(act)}, for many at once: answers the task that does it row by row."
     return Act(
         many_name(act), act.verb, _LAST_PART.sub(r"\2", act.address), act.title, form,
-        schemas.Task, run, consequence=act.consequence, danger=act.danger, needs_key=True,
+        work.Task, run, consequence=act.consequence, danger=act.danger, needs_key=True,
         tag=act.tag, about=_about(act), typed=_chosen, watch=True,
         then=lambda doing, answer: f"/projects/{doing.project_id}/tasks/{answer['id']}/progress",
     )  # fmt: skip
@@ -94,7 +95,7 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
     task_id = await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
     row = await task.get(doing.db, doing.project_id, task_id)
     return Done(
-        f"task:{task_id}", shapes.task(row).model_dump(mode="json"),
+        f"task:{task_id}", work.task(row).model_dump(mode="json"),
         after={"task_id": task_id, "count": len(ids), "waits": waits}, reason=typed.reason,
     )  # fmt: skip
 

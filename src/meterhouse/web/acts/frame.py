@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
 from meterhouse.flows.access import Reach, Verb
@@ -68,6 +68,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 ReasonText = Annotated[
     str,
     StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),
+    Field(examples=["repair of the wiring"]),
     Ask(N_("Reason")),
 ]
 

@@ -11,7 +11,7 @@ from meterhouse.flows.act import Done
 from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
-from meterhouse.web.api import schemas, shapes
+from meterhouse.web.api import work
 from meterhouse.web.listview import KNOWN, ListView
 from meterhouse.words import N_
 
@@ -22,7 +22,7 @@ ListName = Annotated[
     str, StringConstraints(pattern=r"^[a-z_]{1,40}$"), Ask(N_("List"), kind="hidden")
 ]
 Query = Annotated[
-    str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$"),
+    str, StringConstraints(max_length=work.QUERY_CHARS_MAX, pattern=r"^[^\x00]*$"),
     Ask(N_("Filter"), kind="hidden"),
 ]  # fmt: skip
 
@@ -80,7 +80,7 @@ async def _save(doing: Doing, form: NewFilter) -> Done:
     filter_id = await filters.save(
         doing.db, doing.project_id, _owner(doing), form.list, form.name, form.query
     )
-    shape = schemas.SavedFilter(id=filter_id, list=form.list, name=form.name, query=form.query)
+    shape = work.SavedFilter(id=filter_id, list=form.list, name=form.name, query=form.query)
     return Done(f"filter:{filter_id}", shape.model_dump(mode="json"), after={"list": form.list})
 
 
@@ -107,7 +107,7 @@ async def _export(doing: Doing, form: NewFile) -> Done:
     task_id = await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
     row = await task.get(doing.db, doing.project_id, task_id)
     return Done(
-        f"task:{task_id}", shapes.task(row).model_dump(mode="json"),
+        f"task:{task_id}", work.task(row).model_dump(mode="json"),
         after={"list": form.list, "kind": form.kind},
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ _FILTERS: Final = "/projects/{project_id}/filters"
 ACTS: Final = (
     Act(
         "filter.save", Verb.SESSION_OWN, _FILTERS, N_("Save filter"), NewFilter,
-        schemas.SavedFilter, _save, tag="lists", then=_saved_at,
+        work.SavedFilter, _save, tag="lists", then=_saved_at,
     ),
     Act(
         "filter.rename", Verb.SESSION_OWN, f"{_FILTERS}/{{filter_id}}/rename",
@@ -141,7 +141,7 @@ ACTS: Final = (
         consequence=N_("The filter is forgotten; the list and its rows stay as they are."),
     ),
     Act(
-        "list.export", Verb.TASK_READ, "/projects/{project_id}/exports", N_("Export"), NewFile,
-        schemas.Task, _export, tag="lists", about=_about_export, then=_watch, watch=True,
+        "file.write", Verb.TASK_READ, "/projects/{project_id}/files", N_("Export"), NewFile,
+        work.Task, _export, tag="lists", about=_about_export, then=_watch, watch=True,
     ),
 )  # fmt: skip

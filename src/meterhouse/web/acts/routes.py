@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Path, Request
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 from pydantic_core import PydanticUndefined
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -21,15 +21,17 @@ from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, number_of
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
+from meterhouse.web.api.etags import seen_version
+from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 from meterhouse.web.problems import field_text
 
 Chosen: TypeAlias = Callable[[Request], Awaitable[Sequence[int]]]
 
 _KEY_FIELD: Final = "key"
+_VERSION_FIELD: Final = "version"
 _KEY_CHARS_MIN: Final = 8
 _KEY_CHARS_MAX: Final = 80
-_ID_MAX: Final = 2**63 - 1
 _NUMBERS: Final = re.compile(r"{(\w+)}")
 _TEXT_CHARS_MAX: Final = 20_000
 
@@ -111,9 +113,19 @@ def _summary(act: Act[Any]) -> str:
 def _operation(act: Act[Any]) -> Callable[..., Any]:
     """An endpoint whose signature says what the act's address and fields ask for."""
 
+    # A version stands in the header where programs look for it; a form carries it hidden.
+    is_edit = _VERSION_FIELD in act.form.model_fields
+    body = _without_version(act.form) if is_edit else act.form
+
     async def endpoint(request: Request, **given: Any) -> Response:
         doing = doing_of(request, Via.API, given.get("idempotency_key") or "")
-        answered = await do(act, doing, given.get("body") or NoFields())
+        form = given.get("body") or NoFields()
+        if is_edit:
+            said = {name: getattr(form, name) for name in form.model_fields_set}
+            form = act.form.model_validate(
+                {**said, _VERSION_FIELD: seen_version(given.get("if_match"))}
+            )
+        answered = await do(act, doing, form)
         headers = {} if answered.is_new else {"Idempotent-Replayed": "true"}
         if act.answer is None:
             return Response(status_code=act.status, headers=headers)
@@ -122,10 +134,17 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
     parameters = [_parameter("request", Request)]
     for name in _NUMBERS.findall(act.address):
         what = name.removesuffix("_id").replace("_", " ")
-        about = Path(ge=1, le=_ID_MAX, description=f"Id of the {what}.", examples=[12])
+        about = Path(ge=1, le=ID_MAX, description=f"Id of the {what}.", examples=[12])
         parameters.append(_parameter(name, Annotated[int, about]))
     if act.form is not NoFields:
-        parameters.append(_parameter("body", act.form))
+        parameters.append(_parameter("body", body))
+    if is_edit:
+        seen = Header(
+            max_length=40,
+            description="The `ETag` of what was read; refused when it was changed meanwhile.",
+            examples=['"3"'],
+        )
+        parameters.append(_parameter("if_match", Annotated[str | None, seen], None))
     if act.method == "POST":
         said = Header(
             min_length=_KEY_CHARS_MIN,
@@ -138,6 +157,16 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
         parameters.append(_parameter("idempotency_key", kind, default))
     endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return endpoint
+
+
+def _without_version(form: type[Form]) -> type[Form]:
+    fields: dict[str, Any] = {
+        name: (info.annotation, info)
+        for name, info in form.model_fields.items()
+        if name != _VERSION_FIELD
+    }
+    made: type[Form] = create_model(form.__name__, __base__=Form, __doc__=form.__doc__, **fields)
+    return made
 
 
 def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:

@@ -66,7 +66,7 @@ class RowsPackedBadly(BadInput):
 class ImportAnswer(BaseModel):
     """What an import did."""
 
-    count: int = Field(description="Rows taken over.", ge=0, examples=[120])
+    count: int = Field(description="Rows taken over.", ge=0, le=LINES_MAX, examples=[120])
 
 
 @dataclass(frozen=True)

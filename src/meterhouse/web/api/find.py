@@ -10,15 +10,20 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.search import Hit
 from meterhouse.web.access import Permission
 from meterhouse.web.api import schemas, shapes
-from meterhouse.web.api.v1 import KEYED
+from meterhouse.web.api.v1 import KEYED, ProjectId
 
 router = APIRouter(**KEYED, tags=["search"])
 _MAY = [Depends(Permission(Verb.SESSION_OWN))]
 Text = Annotated[
     str,
-    Query(min_length=1, max_length=search.TEXT_CHARS_MAX, description="A piece of a name, phone, "
-          "address or number.", examples=["A10"]),
-]  # fmt: skip
+    Query(
+        min_length=1,
+        max_length=search.TEXT_CHARS_MAX,
+        pattern=r"^[^\x00]*$",
+        description="A piece of a name, phone, address or number.",
+        examples=["A10"],
+    ),
+]
 
 
 class Found(schemas.Shape):
@@ -30,11 +35,11 @@ class Found(schemas.Shape):
     """The project it is in."""
     id: schemas.Id
     """Its id."""
-    name: str = Field(examples=["A101"])
+    name: str = Field(max_length=100, examples=["A101"])
     """What it is called; a person's name is masked."""
-    building: str
+    building: str = Field(max_length=100, examples=["A"])
     """The building it is in; empty where it is in none."""
-    room: str
+    room: str = Field(max_length=100, examples=["A101"])
     """The room it belongs to; empty for a room itself."""
     room_id: schemas.Id | None
     """Id of that room."""
@@ -52,7 +57,7 @@ def _found(request: Request, hit: Hit) -> Found:
 
 
 @router.get("/projects/{project_id}/search", dependencies=_MAY)
-async def search_project(request: Request, project_id: int, q: Text) -> list[Found]:
+async def search_project(request: Request, project_id: ProjectId, q: Text) -> list[Found]:
     """Rooms, people, meters and payments of a project that are called so, the best of each."""
     reaches = [request.state.caller.scope(project_id)]
     hits = await search.find(request.app.state.services.database, reaches, q)

@@ -19,13 +19,25 @@ from meterhouse.model import (
     Keeper,
     Override,
     Reason,
+    Relay,
     RoomState,
 )
 
 Item = TypeVar("Item")
 
-Id = Annotated[int, Field(ge=1, examples=[12])]
-DECIMAL = r"^-?\d+(\.\d+)?$"
+DECIMAL = r"^-?\d{1,19}(\.\d{1,9})?$"
+ID_MAX = 2**63 - 1
+COUNT_MAX = 2**31 - 1
+
+Id = Annotated[int, Field(ge=1, le=ID_MAX, examples=[12])]
+At = Annotated[datetime, Field(examples=["2026-11-21T03:00:24.336060Z"])]
+RelayState = Annotated[
+    str, Field(json_schema_extra={"enum": [relay.name.lower() for relay in Relay]})
+]
+
+
+def _text(*examples: str, most: int = 500) -> Any:
+    return Field(max_length=most, examples=list(examples))
 
 
 class Shape(BaseModel):
@@ -42,7 +54,7 @@ class Money(Shape):
 
     amount: Decimals = Field(examples=["43.33", "-0.37"])
     """Decimal string in the currency's unit, with all its decimals."""
-    currency: str = Field(min_length=3, max_length=3, examples=["CNY"])
+    currency: str = Field(pattern="^[A-Z]{3}$", examples=["CNY"])
     """ISO 4217 code."""
 
 
@@ -51,7 +63,7 @@ class Quantity(Shape):
 
     amount: Decimals = Field(examples=["3741.000"])
     """Decimal string with three decimals."""
-    unit: str = Field(examples=["kWh", "m³", "kW"])
+    unit: str = Field(json_schema_extra={"enum": ["kWh", "m³", "kW"]})
     """The unit the amount is in."""
 
 
@@ -60,13 +72,15 @@ class Project(Shape):
 
     id: Id
     """Id of the project."""
-    name: str
+    name: str = _text("Anrui Town")
     """Its name."""
-    timezone: str = Field(examples=["Asia/Shanghai"])
+    timezone: str = _text("Asia/Shanghai", most=60)
     """IANA zone that decides its days."""
-    currency: str = Field(examples=["CNY"])
+    currency: str = Field(pattern="^[A-Z]{3}$", examples=["CNY"])
     """ISO 4217 code of its books."""
-    verbs: list[str] = Field(examples=[["room.read", "meter.switch"]])
+    verbs: list[Annotated[str, Field(max_length=60)]] = Field(
+        max_length=500, examples=[["room.read", "meter.switch"]]
+    )
     """What the key may do there."""
 
 
@@ -75,19 +89,19 @@ class Room(Shape):
 
     id: Id
     """Id of the room."""
-    name: str = Field(examples=["A302"])
+    name: str = _text("A302")
     """Its number or name."""
-    floor: str
+    floor: str = _text("3F", "")
     """The floor's name, empty where there is none."""
     building_id: Id
     """Id of the building."""
-    building: str
+    building: str = _text("A")
     """The building's name."""
-    customer: str | None
+    customer: str | None = _text("Li N**")
     """Who pays, null while the room is vacant."""
     state: RoomState
     """The monitor's colour, as a word."""
-    relay: str = Field(examples=["closed", "open", "armed", "unknown"])
+    relay: RelayState
     """The relay as the meter reported it."""
     override: Override
     """What a person laid over the automatic decision."""
@@ -98,9 +112,9 @@ class Room(Shape):
 class Rooms(Shape):
     """The rooms, and the version they were read at."""
 
-    version: int = Field(ge=0)
+    version: int = Field(ge=0, le=ID_MAX, examples=[266])
     """Give it as `since` to learn what changed."""
-    items: list[Room]
+    items: list[Room] = Field(max_length=COUNT_MAX)
     """Rooms by building, floor and number."""
 
 
@@ -119,32 +133,32 @@ class Point(Shape):
     """Its state, as on the monitor."""
     available: Money | None
     """What may still be spent."""
-    tariff: str | None
+    tariff: str | None = _text("Homes")
     """Name of the tariff."""
     meter_id: Id | None
     """Id of the meter in service."""
-    address: str | None
+    address: str | None = _text("000000000026")
     """The meter's address on its line."""
-    model: str | None
+    model: str | None = _text("DDSY1352-NK")
     """The meter's model."""
     gateway_id: Id | None
     """Id of the gateway that leads to it."""
-    read_at: datetime | None
+    read_at: At | None
     """When the meter was last read."""
-    registers: list[Quantity]
+    registers: list[Quantity] = Field(max_length=5)
     """Total, then sharp, peak, flat, valley as the meter shows them; empty before a reading."""
     power: Quantity | None
     """Power at the last reading."""
-    relay: str = Field(examples=["closed"])
+    relay: RelayState
     """The relay as the meter reported it."""
-    days: list["Day"]
+    days: list["Day"] = Field(max_length=400)
     """The last days by the project's calendar, today last."""
 
 
 class Day(Shape):
     """What a point used on one local day."""
 
-    day: date
+    day: date = Field(examples=["2026-11-21"])
     """The day in the project's time zone."""
     energy: Quantity
     """What was used."""
@@ -157,29 +171,29 @@ class RoomDetail(Shape):
 
     id: Id
     """Id of the room."""
-    name: str
+    name: str = _text("A302")
     """Its number or name."""
-    floor: str
+    floor: str = _text("3F", "")
     """The floor's name."""
-    building: str
+    building: str = _text("A")
     """The building's name."""
-    customer: str | None
+    customer: str | None = _text("Li N**")
     """Who pays."""
-    points: list[Point]
+    points: list[Point] = Field(max_length=COUNT_MAX)
     """Its points."""
 
 
 class Page(Shape, Generic[Item]):
     """One page of a list."""
 
-    items: list[Item]
+    items: list[Item] = Field(max_length=200)
     """The rows of this page."""
-    total: int = Field(ge=0)
-    """How many rows match in all."""
-    page: int = Field(ge=1)
-    """This page."""
-    page_size: int = Field(ge=1, le=200)
-    """Rows a page."""
+    next_cursor: str | None = Field(max_length=1000, examples=["WzEsIjA0ZjJlNWM3Il0", None])
+    """Give it as `cursor` for the next page; null on the last."""
+    total: int | None = Field(ge=0, le=10_000, examples=[203, None])
+    """How many rows match, up to 10,000; null unless `count` was asked for."""
+    total_is_more: bool = Field(examples=[False])
+    """Whether more match than `total` says."""
 
 
 class Meter(Shape):
@@ -187,27 +201,27 @@ class Meter(Shape):
 
     id: Id
     """Id of the meter."""
-    address: str = Field(examples=["000000000026"])
+    address: str = _text("000000000026")
     """Its address on the line."""
-    model: str = Field(examples=["DDSY1352-NK"])
+    model: str = _text("DDSY1352-NK")
     """Its model."""
-    multiplier: int = Field(ge=1)
+    multiplier: int = Field(ge=1, le=100_000, examples=[1])
     """Transformer ratio between register and energy."""
     room_id: Id | None
     """Id of the room."""
-    room: str | None
+    room: str | None = _text("A302")
     """The room's name."""
     gateway_id: Id | None
     """Id of the gateway."""
-    online: bool
+    online: bool = Field(examples=[True])
     """Whether it answers."""
-    read_at: datetime | None
+    read_at: At | None
     """When it was last read."""
     total: Quantity | None
     """Its total register at the last reading."""
     power: Quantity | None
     """Power at the last reading."""
-    relay: str = Field(examples=["closed"])
+    relay: RelayState
     """Its relay as reported."""
 
 
@@ -216,38 +230,42 @@ class Gateway(Shape):
 
     id: Id
     """Id of the gateway."""
-    name: str
+    name: str = _text("GW-1")
     """Its name."""
-    registration: str
+    registration: str = _text("A100F7")
     """The text it names itself with."""
-    direction: str = Field(examples=["dial_in", "dial_out"])
+    direction: Literal["dial_in", "dial_out"]
     """Who calls whom."""
-    online: bool
+    online: bool = Field(examples=[True])
     """Whether it is connected."""
-    peer: str
+    peer: str = _text("10.0.0.7:40112", "")
     """Address it is connected from."""
-    seen_at: datetime | None
+    seen_at: At | None
     """When it was last heard."""
-    meter_count: int = Field(ge=0)
+    meter_count: int = Field(ge=0, le=COUNT_MAX, examples=[32])
     """Meters behind it."""
-    offline_count: int = Field(ge=0)
+    offline_count: int = Field(ge=0, le=COUNT_MAX, examples=[0])
     """Of these, how many do not answer."""
 
 
 class Reading(Shape):
     """Register values of a meter at an instant."""
 
-    read_at: datetime
+    read_at: At
     """When the meter said so."""
-    received_at: datetime
+    received_at: At
     """When it arrived here."""
     total: Quantity
     """The total register."""
-    bands: list[Quantity | None] = Field(min_length=4, max_length=4)
+    bands: list[Quantity | None] = Field(
+        min_length=4,
+        max_length=4,
+        examples=[[None, {"amount": "882.880", "unit": "kWh"}, None, None]],
+    )
     """Sharp, peak, flat, valley; null where not reported."""
     power: Quantity | None
     """Power, where reported."""
-    relay: str = Field(examples=["closed"])
+    relay: RelayState
     """The relay."""
 
 
@@ -258,19 +276,19 @@ class Alarm(Shape):
     """Id of the alarm."""
     kind: AlarmKind
     """What it is."""
-    subject: str = Field(examples=["meter:12"])
+    subject: str = _text("meter:12")
     """What it is about."""
     room_id: Id | None
     """Id of the room, where it concerns one."""
-    room: str | None
+    room: str | None = _text("A302")
     """The room's name."""
     level: int = Field(ge=0, le=4, examples=[2])
     """Warning level of a credit alarm, 1 to 3, 4 when owing; else 0."""
-    why: str = Field(examples=["", "jump"])
+    why: str = _text("", "jump")
     """What it adds to its kind, as a stable code; often empty."""
-    opened_at: datetime
+    opened_at: At
     """When it opened."""
-    closed_at: datetime | None
+    closed_at: At | None
     """When it closed; null while it is open."""
 
 
@@ -279,34 +297,34 @@ class Notice(Shape):
 
     id: Id
     """Id of the notice."""
-    channel: str = Field(examples=["console", "email"])
+    channel: str = _text("console", "email", most=40)
     """How it is sent."""
-    room: str | None
+    room: str | None = _text("A302")
     """The room it is about."""
-    subject: str
+    subject: str = _text("Credit is low")
     """Its subject."""
-    text: str
+    text: str = _text("Room A302: ¥14.20 left.", most=20_000)
     """Its text."""
-    state: str = Field(examples=["queued", "sent", "failed"])
+    state: Literal["queued", "sent", "failed"]
     """How far it has come."""
-    created_at: datetime
+    created_at: At
     """When it was written."""
-    sent_at: datetime | None
+    sent_at: At | None
     """When it was sent."""
 
 
 class Personal(Shape):
     """Who a customer is, unmasked."""
 
-    name: str | None = Field(examples=["Zhang San"])
+    name: str | None = _text("Zhang San")
     """Name; null when not asked for or not known."""
-    phone: str | None = Field(examples=["13812345678"])
+    phone: str | None = _text("13812345678")
     """Phone; null when not asked for or not known."""
-    email: str | None = Field(examples=["zhang@example.org"])
+    email: str | None = _text("zhang@example.org")
     """E-mail; null when not asked for or not known."""
-    id_number: str | None = Field(examples=[None])
+    id_number: str | None = _text("110101199003070000")
     """Identity number; null when not asked for or not known."""
-    is_erased: bool
+    is_erased: bool = Field(examples=[False])
     """Whether it was erased; then nothing is known any more."""
 
 
@@ -315,29 +333,29 @@ class AuditEntry(Shape):
 
     id: Id
     """Id of the entry; grows with time within a project."""
-    at: datetime
+    at: At
     """When it was done."""
-    actor_id: int | None
+    actor_id: Id | None
     """Id of the person or API client; null for the command line and the platform itself."""
-    actor: str
+    actor: str = _text("Li Na", "")
     """Their name, empty where there is none."""
     via: Via
     """Through what it was done."""
-    act: str = Field(examples=["meter.disconnect"])
+    act: str = _text("meter.disconnect")
     """What was done, as a stable word."""
-    verb: str = Field(examples=["meter.switch"])
+    verb: str = _text("meter.switch")
     """The verb that allowed it."""
-    object: str = Field(examples=["meter:12"])
+    object: str = _text("meter:12")
     """What it was done to."""
     before: dict[str, Any] | None = Field(examples=[{"open": True}])
     """The facts that changed, as they were."""
     after: dict[str, Any] | None = Field(examples=[{"open": False}])
     """The same facts afterwards."""
-    reason: str
+    reason: str = _text("repair of the wiring", "", most=2_000)
     """Why, in the person's words."""
-    request_id: str
+    request_id: str = _text("1176f77fd3d6eb3d", "")
     """The request it came with, as in the log."""
-    is_sealed: bool
+    is_sealed: bool = Field(examples=[True])
     """Whether it is under a seal; that takes a few seconds."""
 
 
@@ -352,72 +370,16 @@ class Command(Shape):
     """What is asked."""
     state: CommandState
     """How far it has come; `confirmed` means that the effect was read back."""
-    why: str = Field(examples=["", "silence"])
+    why: str = _text("", "silence")
     """Why it ended so, as a stable code; empty when done."""
     cause: Reason
     """What caused it: a person or a rule."""
-    reason: str
+    reason: str = _text("repair of the wiring")
     """What the person said."""
-    created_at: datetime
+    created_at: At
     """When it was asked."""
-    ended_at: datetime | None
+    ended_at: At | None
     """When it ended; null while it lives."""
-
-
-class SavedFilter(Shape):
-    """What a list shows, under a name of one's own."""
-
-    id: Id
-    """Id of the filter."""
-    list: str = Field(examples=["meters"])
-    """The list."""
-    name: str
-    """What it is called."""
-    query: str = Field(examples=["?online=false&sort=room"])
-    """The query of the list's address."""
-
-
-class TaskRow(Shape):
-    """What came of one row of a task that does one thing to many."""
-
-    id: Id
-    """Id of what it was done to."""
-    outcome: Literal["done", "refused", "failed"]
-    """`refused` rows were not touched; `why` says what stood against it."""
-    why: str = Field(examples=["", "not_found"])
-    """Code of the error, empty when done."""
-    command_id: Id | None
-    """The command that was asked for, where it was one; ask for it until it has ended."""
-
-
-class Task(Shape):
-    """A long task: begun once, carried out in the background, watched from anywhere."""
-
-    id: Id
-    """Id of the task."""
-    kind: str = Field(examples=["bulk"])
-    """What sort of work it is."""
-    title: str = Field(examples=["Disconnect"])
-    """What it does, in English."""
-    state: Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
-    """How far it has come; `waiting` for the approval of a second person."""
-    done_count: int = Field(ge=0, examples=[40])
-    """How many have been dealt with."""
-    total_count: int = Field(ge=0, examples=[120])
-    """Of how many; 0 while that is not known."""
-    why: str = Field(examples=["", "not_allowed"])
-    """Why it failed, as a stable code; else empty."""
-    created_at: datetime
-    """When it was asked for."""
-    ended_at: datetime | None
-    """When it ended; null while it lives."""
-
-
-class TaskDetail(Task):
-    """A task with what came of it."""
-
-    rows: list[TaskRow]
-    """For work done to many: each row dealt with so far, in order of their ids."""
 
 
 class Credit(Shape):

@@ -148,19 +148,6 @@ def command(row: Any) -> schemas.Command:
     )  # fmt: skip
 
 
-def task(row: Any) -> schemas.Task:
-    """A long task, as it is now."""
-    return schemas.Task(**{name: row[name] for name in schemas.Task.model_fields})
-
-
-def task_detail(row: Any) -> schemas.TaskDetail:
-    """A long task with its rows."""
-    found = (row["result"] or {}).get("rows", ())
-    rows = [schemas.TaskRow(**{name: one[name] for name in schemas.TaskRow.model_fields})
-            for one in found]  # fmt: skip
-    return schemas.TaskDetail(**task(row).model_dump(), rows=rows)
-
-
 def _maybe_money(amount_minor: int | None, scope: Reach) -> schemas.Money | None:
     return None if amount_minor is None else money(amount_minor, scope)
 

@@ -131,7 +131,7 @@ async def load_page(
         request.app.state.services.database, project_id, view.table.name,
         wanted(state, fmt, **fixed),
     )  # fmt: skip
-    return ListPage(state, listing.rows, listing.row_count)
+    return ListPage(state, listing.rows, listing.row_count, listing.is_more)
 
 
 async def chosen_ids(request: Request) -> Sequence[int]:
@@ -217,6 +217,7 @@ def _add(view: ListView) -> None:
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
+            "links": view.links,
             **list_facts(rows, fmt, view.table.name),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),

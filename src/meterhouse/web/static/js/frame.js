@@ -28,6 +28,9 @@ document.body.addEventListener("htmx:after:swap", () => {
 document.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest?.("[data-close]")) dialog.close();
 });
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-print]")) window.print();
+});
 dialog.addEventListener("close", () => {
   const changed = dialog.querySelector("[data-changed]");
   dialog.replaceChildren();

@@ -1,0 +1,85 @@
+"""The whole contract, tried by schemathesis over TCP against a real small site.
+
+Whatever the document allows is sent, and much that it forbids: no server error, no answer that the
+document does not describe. `METERHOUSE_FUZZ_EXAMPLES` makes the run as long as one likes.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from meterhouse.flows import access
+from meterhouse.web.app import Services, WebSettings, create_app
+from small_site import NOW, small_site
+
+EXAMPLES = os.environ.get("METERHOUSE_FUZZ_EXAMPLES", "3")
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_headers_conformance,response_schema_conformance,negative_data_rejection,"
+    "missing_required_header,unsupported_method,allow_header_conformance,ignored_auth"
+)
+
+
+class Quiet(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(site):
+    most = 1_000_000
+    settings = WebSettings(
+        secure_cookies=False, requests_a_minute=most, changes_a_minute=most,
+        stranger_requests_a_minute=most,
+    )  # fmt: skip
+    app = create_app(Services(site.db, lambda: NOW, settings))
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, lifespan="off")
+    listening = config.bind_socket()
+    server = Quiet(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1"
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+@pytest.fixture
+async def administered(template):
+    async with small_site(template) as site:
+        _, key = await access.add_client(
+            site.db, "fuzz", "Fuzz", "platform_administrator", "platform", 0, NOW
+        )
+        yield site, key
+
+
+@pytest.mark.slow
+async def test_nothing_the_contract_allows_or_forbids_breaks_it(administered, tmp_path):
+    site, key = administered
+    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+    assert program is not None
+    room = site.rooms["A101"]
+    ids = {
+        "project_id": site.project_id, "room_id": room.place_id, "meter_id": room.meter_id,
+        "point_id": room.point_id, "alarm_id": 1, "command_id": 1,
+    }  # fmt: skip
+    known = "".join(f'"path.{name}" = {number}\n' for name, number in ids.items())
+    (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{known}")
+    async with serving(site) as url:
+        run = await asyncio.create_subprocess_exec(
+            program, "run", f"{url}/openapi.json", "--url", url.removesuffix("/api/v1"),
+            "--header", f"Authorization: Bearer {key}", "--checks", CHECKS,
+            "--max-examples", EXAMPLES, "--phases", "examples,coverage,fuzzing",
+            "--continue-on-failure", "--seed", "20260304", "--no-color",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        told, _ = await run.communicate()
+    assert run.returncode == 0, told.decode(errors="replace")[-20_000:]

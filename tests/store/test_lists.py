@@ -1,0 +1,210 @@
+"""Every list, in every order and both directions, a page at a time: each row exactly once."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from meterhouse.flows.monitor import LISTS
+from meterhouse.store import lists
+from meterhouse.store.db import maintenance
+from meterhouse.store.lists import PositionUnfit, Wanted
+from premises import MORNING
+
+SIZES = (1, 5, 200)
+FILTERS = {
+    "meters": [{"online": True}, {"online": False}, {"text": "%1%"}, {"text": "%10_%"}],
+    "alarms": [{"open": True}, {"open": False}, {"kind": "credit_low"}, {"text": "%01%"}],
+    "commands": [{"state": "confirmed"}, {"kind": "read"}, {"from": MORNING}],
+    "notices": [{"state": "sent"}, {"channel": "email"}, {"to": MORNING}],
+    "gateways": [{"online": False}, {"text": "%g%"}],
+    "audit": [{"act": "meter.read"}, {"object": "%meter%", "to": MORNING}],
+    "readings": [{"meter": None}, {"to": MORNING}],
+}
+
+
+async def add_rows(connection, site, count, seed):
+    """Rows with few distinct values and many gaps, so that ties and nulls meet page borders."""
+    dice = random.Random(seed)
+    project_id, points, meters = site.project_id, site.points, site.meters
+    for n in range(count):
+        at = MORNING + timedelta(hours=dice.randrange(-3, 3))
+        point_id, meter_id = dice.choice([None, *points]), dice.choice(meters)
+        await connection.execute(
+            """insert into alarm (project_id, kind, subject, point_id, opened_at, closed_at)
+               values ($1, $2, $3, $4, $5, $6)""",
+            project_id, dice.choice(["credit_low", "clock_skew"]), f"{seed}:{n}", point_id, at,
+            dice.choice([None, at, at + timedelta(hours=1)]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into command (project_id, meter_id, point_id, kind, reason, generation, state,
+                   created_at, not_before, expires_at, ended_at)
+               values ($1, $2, $3, $4, 'person', $5, $6, $7, $7,
+                   $7::timestamptz + interval '1 hour', $8)""",
+            project_id, meter_id, point_id, dice.choice(["read", "connect"]), 1000 * seed + n,
+            dice.choice(["confirmed", "refused"]), at, dice.choice([None, at]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into notice (project_id, channel, subject, text, point_id, key, state,
+                   next_at, sent_at, created_at)
+               values ($1, $2, 's', 't', $3, $4, 'sent', $5, $6, $5)""",
+            project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
+            dice.choice([None, at]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into audit_entry (project_id, at, via, act, verb, object)
+               values ($1, $2, 'api', $3, 'meter.read', $4)""",
+            project_id, at, dice.choice(["meter.read", "alarm.close"]), f"meter:{meter_id}",
+        )  # fmt: skip
+        if n % 4 == 0:
+            await connection.execute(
+                """insert into meter (project_id, model, address, modulus_milli, max_power_w,
+                       installed_at) values ($1, $2, $3, 1000, 1000, $4)""",
+                project_id, dice.choice(["DDSY1352-NK", "DTSY1352-NK"]), f"9{seed:02}{n:08}", at,
+            )  # fmt: skip
+            await connection.execute(
+                """insert into gateway (project_id, name, registration, direction)
+                   values ($1, $2, $3, 'dial_in')""",
+                project_id, dice.choice("ABC"), f"{project_id}-{seed}-{n}",
+            )  # fmt: skip
+
+
+@pytest.fixture
+async def busy(new_site, address):
+    site = await new_site(rooms=5)
+    for n in range(6):
+        site.clock.step(minutes=1)
+        await site.say(1000 * (n // 2), room=n % 2)
+    async with maintenance(address) as connection:
+        await add_rows(connection, site, 16, 1)
+    return site
+
+
+def names(query, rows):
+    return [tuple(row[column] for column in query.key) for row in rows]
+
+
+async def walked(site, query, wanted):
+    """All rows, a page after the other."""
+    after, found = None, []
+    while True:
+        async with site.db.transaction([site.project_id]) as connection:
+            rows = await lists.fetch_after(connection, query, site.project_id, wanted, after)
+        found += rows
+        if len(rows) < wanted.limit:
+            return found
+        after = lists.position(query, wanted, rows[-1])
+
+
+async def numbered(site, query, wanted):
+    """The same by page numbers, and how many rows the first page promised."""
+    found, counted = [], None
+    while True:
+        async with site.db.transaction([site.project_id]) as connection:
+            page = await lists.fetch_list(
+                connection, query, site.project_id,
+                Wanted(wanted.filters, wanted.sort, wanted.descending, wanted.limit, len(found)),
+            )  # fmt: skip
+        counted = page.row_count if counted is None else counted
+        found += page.rows
+        if not page.rows:
+            return found, counted
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_pages_of_any_size_bring_the_whole_list_once_and_in_order(busy, name):
+    query = LISTS[name]
+    for sort in ("", *query.orders):
+        for descending in (False, True):
+            whole = None
+            for limit in SIZES:
+                wanted = Wanted(sort=sort, descending=descending, limit=limit)
+                found = names(query, await walked(busy, query, wanted))
+                whole = found if whole is None else whole
+                assert found == whole, (sort, descending, limit)
+            assert len(whole) == len(set(whole)) > 0
+            by_number, counted = await numbered(
+                busy, query, Wanted(sort=sort, descending=descending, limit=7)
+            )
+            assert names(query, by_number) == whole, (sort, descending)
+            assert counted == len(whole)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_what_has_nothing_to_sort_by_comes_last_in_both_directions(busy, name):
+    query = LISTS[name]
+    for sort, column in query.orders.items():
+        for descending in (False, True):
+            wanted = Wanted(sort=sort, descending=descending, limit=200)
+            given = [row[column] for row in await walked(busy, query, wanted)]
+            there = [one for one in given if one is not None]
+            assert given == sorted(there, reverse=descending) + [None] * (len(given) - len(there))
+            assert sort not in query.solid or None not in given, sort
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_filters_and_pages_go_together(busy, name):
+    query = LISTS[name]
+    whole = {tuple(row.values()) for row in await walked(busy, query, Wanted(limit=200))}
+    for filters in FILTERS[name]:
+        some = names(query, await walked(busy, query, Wanted(filters, limit=200)))
+        for sort in query.orders:
+            found = names(query, await walked(busy, query, Wanted(filters, sort, limit=2)))
+            assert sorted(found) == sorted(some), (filters, sort)
+        assert len(some) < len(whole) or set(filters.values()) == {None} or name == "gateways"
+
+
+@pytest.mark.parametrize("name", ["alarms", "commands", "notices", "meters", "gateways"])
+async def test_rows_added_meanwhile_hide_and_repeat_nothing(busy, address, name):
+    query = LISTS[name]
+    for number, sort in enumerate(query.orders, 2):
+        wanted = Wanted(sort=sort, descending=number % 2 == 0, limit=5)
+        before = names(query, await walked(busy, query, wanted))
+        after, found = None, []
+        async with maintenance(address) as elsewhere:
+            while True:
+                async with busy.db.transaction([busy.project_id]) as connection:
+                    rows = await lists.fetch_after(
+                        connection, query, busy.project_id, wanted, after
+                    )
+                found += names(query, rows)
+                if len(rows) < wanted.limit:
+                    break
+                after = lists.position(query, wanted, rows[-1])
+                if len(found) <= 10:
+                    await add_rows(elsewhere, busy, 4, 10 * number + len(found))
+        assert len(found) == len(set(found)), sort
+        assert [one for one in found if one in set(before)] == before, sort
+
+
+async def test_stream_brings_what_pages_bring(busy):
+    query = LISTS["alarms"]
+    for sort in query.orders:
+        wanted = Wanted(sort=sort)
+        async with busy.db.transaction([busy.project_id]) as connection:
+            chunks = lists.stream_list(connection, query, busy.project_id, wanted, 20)
+            streamed = [row async for rows in chunks for row in rows]
+        assert names(query, streamed) == names(query, await walked(busy, query, wanted))[:20]
+
+
+async def test_counting_stops(busy, monkeypatch):
+    monkeypatch.setattr(lists, "COUNT_MAX_ROWS", 10)
+    async with busy.db.transaction([busy.project_id]) as connection:
+        page = await lists.fetch_list(connection, LISTS["alarms"], busy.project_id, Wanted())
+    assert (page.row_count, page.is_more, len(page.rows) > 10) == (10, True, True)
+
+
+@pytest.mark.parametrize(
+    "place", [[], ["a", 1], [MORNING], [MORNING, "1"], [MORNING, 2**70], [1, 1], [None, None, 1]]
+)
+async def test_a_place_of_another_kind_is_refused(busy, place):
+    async with busy.db.transaction([busy.project_id]) as connection:
+        with pytest.raises(PositionUnfit):
+            await lists.fetch_after(connection, LISTS["alarms"], busy.project_id, Wanted(), place)
+
+
+async def test_found_points_are_those_of_the_scope_alone(busy):
+    for scope, wanted in (([busy.project_id], 5), ([], 0)):
+        async with busy.db.transaction(scope) as connection:
+            rows = await connection.fetch("select found_points($1, '%10%')", busy.project_id)
+        assert len(rows) == wanted
