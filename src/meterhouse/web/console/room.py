@@ -19,7 +19,7 @@ from meterhouse.web.access import Permission
 from meterhouse.web.acts.meter import SWITCHES
 from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
-from meterhouse.web.pages import formats_of, render
+from meterhouse.web.pages import formats_of, is_fragment, render
 from meterhouse.web.views import READINGS
 from meterhouse.words import N_
 
@@ -135,4 +135,5 @@ def _progress(request: Request, row: Any) -> Response:
         "state": state,
         "is_live": state in LIVE_STATES,
     }
-    return render(request, "progress.html", facts)
+    template = "progress.html" if is_fragment(request) else "progress_page.html"
+    return render(request, template, facts)
