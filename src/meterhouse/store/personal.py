@@ -14,15 +14,6 @@ import asyncpg
 
 from meterhouse.store.db import PLATFORM, Connection
 
-# So many candidates are ranked; a text that fits more of them says too little to rank at all.
-CANDIDATES_MAX: Final = 2_000
-CALLED_SO: Final = f"""select c.project_id, c.id
-    from wanted w cross join lateral (select * from personal h
-        where h.project_id = w.project_id and h.grams @> w.tokens limit {CANDIDATES_MAX}) h
-    join customer c on (c.project_id, c.personal_id) = (h.project_id, h.id)
-    where position($3 in lower(h.name)) > 0 or position($3 in lower(h.phone)) > 0"""
-"""The customers whose name or phone has the text $3; `wanted` gives projects and their tokens."""
-
 STAFF_NAME: Final = "coalesce(staff.name, '')"
 """The name of who was joined by `staff`; empty when the scope does not let it be seen."""
 

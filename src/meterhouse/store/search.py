@@ -1,8 +1,10 @@
 """Finding rooms, meters, people and payments by a piece of what they are called.
 
-Owns the SQL over the `grams` columns: every run of one to three characters, with the project
-before it, so that an index answers for one project without looking at another's rows. Must never
-decide who may find what. Whatever is found of a person is masked by the view it is read through.
+Owns how a text becomes tokens, and where what was found is. Which rows are called so the database
+answers itself (`called_so`): row security would keep it from using the index, whose tokens carry
+the project, so that one project's answer does not depend on another's rows. The rows are then read
+under row security like any others. Must never decide who may find what; a person's name and phone
+come masked from the view they are read through.
 """
 
 from collections.abc import Sequence
@@ -10,19 +12,18 @@ from typing import Final
 
 import asyncpg
 
-from meterhouse.store import personal
 from meterhouse.store.db import Connection
 
 TEXT_CHARS_MAX: Final = 60
 GRAM_CHARS: Final = 3
-CANDIDATES_MAX: Final = personal.CANDIDATES_MAX
+# Each piece costs a look at the index, and what it finds is compared with the whole text anyway.
+GRAMS_ASKED_MAX: Final = 3
 
-# The projects asked, each with the tokens that a hit must have. The best is what is called just so,
-# then what begins so, then the shortest.
-_WANTED: Final = """wanted as (select j as project_id,
-        array(select j::text || ':' || t from unnest($2::text[]) t) as tokens
-    from unnest($1::int8[]) j)"""
-_RANK: Final = "lower(said) <> $3, not starts_with(lower(said), $3), length(said), said, id"
+# $1 projects, $2 pieces of the text, $3 the text in small letters, $4 how many at most.
+_HITS: Final = """from (select j as project_id, h.id, h.rank from unnest($1::int8[]) j
+    cross join lateral called_so('{what}', j,
+        array(select j::text || ':' || t from unnest($2::text[]) t), $3, $4::int4)
+        with ordinality h(id, rank) order by h.rank, j limit $4) hit"""
 _PLACE: Final = """
     left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
     left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
@@ -31,11 +32,19 @@ _BUILDING: Final = """coalesce(b.id, f.id, r.id) as building_id,
 
 
 def grams_of(text: str) -> list[str]:
-    """The pieces of a text that the index knows: itself when short, else its runs of three."""
+    """The pieces of a text to ask the index for: itself when short, else some runs of three.
+
+    Digits and Chinese signs tell more apart than Latin letters, which stand in every name.
+    """
     said = text.strip().lower()[:TEXT_CHARS_MAX]
     if len(said) <= GRAM_CHARS:
         return [said] if said else []
-    return sorted({said[n : n + GRAM_CHARS] for n in range(len(said) - GRAM_CHARS + 1)})
+    runs = dict.fromkeys(said[n : n + GRAM_CHARS] for n in range(len(said) - GRAM_CHARS + 1))
+
+    def letters(run: str) -> int:
+        return sum(char.isascii() and not char.isdigit() for char in run)
+
+    return sorted(runs, key=letters)[:GRAMS_ASKED_MAX]
 
 
 async def rooms(
@@ -43,14 +52,10 @@ async def rooms(
 ) -> list[asyncpg.Record]:
     """project_id, id, kind, said, building_id, building of buildings, rooms and areas."""
     return await connection.fetch(
-        f"""with {_WANTED},
-            found as (select p.project_id, p.id, p.kind, p.name, p.name as said, p.parent_id
-                from wanted w cross join lateral (select * from place p
-                    where p.project_id = w.project_id and p.grams @> w.tokens
-                    and p.kind <> 'floor' limit {CANDIDATES_MAX}) p
-                where position($3 in lower(p.name)) > 0),
-            best as (select * from found order by kind = 'building' desc, {_RANK} limit $4)
-            select r.*, {_BUILDING} from best r {_PLACE} order by {_RANK}""",
+        f"""select r.project_id, r.id, r.kind, r.name as said, {_BUILDING}
+            {_HITS.format(what="place")}
+            join place r on (r.project_id, r.id) = (hit.project_id, hit.id) {_PLACE}
+            order by hit.rank, r.project_id""",
         list(project_ids), grams_of(text), text, limit,
     )  # fmt: skip
 
@@ -60,17 +65,13 @@ async def meters(
 ) -> list[asyncpg.Record]:
     """project_id, id, said (its address), room_id, room, building_id, building of meters."""
     return await connection.fetch(
-        f"""with {_WANTED},
-            best as (select m.project_id, m.id, m.address as said, m.point_id
-                from wanted w cross join lateral (select * from meter m
-                    where m.project_id = w.project_id and m.grams @> w.tokens
-                    and m.removed_at is null limit {CANDIDATES_MAX}) m
-                where position($3 in lower(m.address)) > 0
-                order by lower(m.address) <> $3, m.address, m.id limit $4)
-            select m.*, r.id as room_id, r.name as room, {_BUILDING} from best m
+        f"""select m.project_id, m.id, m.address as said, r.id as room_id, r.name as room,
+                {_BUILDING}
+            {_HITS.format(what="meter")}
+            join meter m on (m.project_id, m.id) = (hit.project_id, hit.id)
             left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
             left join place r on (r.project_id, r.id) = (p.project_id, p.place_id) {_PLACE}
-            order by m.said, m.id""",
+            order by hit.rank, m.project_id""",
         list(project_ids), grams_of(text), text, limit,
     )  # fmt: skip
 
@@ -80,20 +81,18 @@ async def people(
 ) -> list[asyncpg.Record]:
     """project_id, id, said (masked), phone (masked), room_id, room, building_id, building."""
     return await connection.fetch(
-        f"""with {_WANTED},
-            best as ({personal.CALLED_SO} order by c.id limit $4)
-            select c.project_id, c.id, h.name as said, h.phone, r.id as room_id, r.name as room,
+        f"""select c.project_id, c.id, h.name as said, h.phone, r.id as room_id, r.name as room,
                 {_BUILDING}
-            from best c
-            join customer u on (u.project_id, u.id) = (c.project_id, c.id)
-            join personal_masked h on (h.project_id, h.id) = (u.project_id, u.personal_id)
+            {_HITS.format(what="customer")}
+            join customer c on (c.project_id, c.id) = (hit.project_id, hit.id)
+            join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
             left join lateral (select ap.point_id from agreement g
                 join agreement_point ap on (ap.project_id, ap.agreement_id) = (g.project_id, g.id)
                 where (g.project_id, g.customer_id) = (c.project_id, c.id) and ap.valid_to is null
                 order by ap.point_id limit 1) a on true
             left join point p on (p.project_id, p.id) = (c.project_id, a.point_id)
             left join place r on (r.project_id, r.id) = (p.project_id, p.place_id) {_PLACE}
-            order by c.id""",
+            order by hit.rank, c.project_id""",
         list(project_ids), grams_of(text), text, limit,
     )  # fmt: skip
 
