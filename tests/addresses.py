@@ -16,11 +16,19 @@ ROWS = {
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "payee_id": "select id from payee where project_id = $1 order by id",
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
     "filter_id": "select id from saved_filter where project_id = $1 order by id",
     "person_id": "select id from person where login = 'li' and $1 > 0",
+    "client_id": "select id from person where login = 'erp' and $1 > 0",
+    "grant_id": """select g.id from role_grant g join person p on p.id = g.person_id
+        where p.login = 'li' and $1 > 0 order by g.id""",
+    "key_id": """select k.id from client_key k join person p on p.id = k.person_id
+        where p.login = 'erp' and $1 > 0 order by k.id""",
+    "session_id": "select max(id) from session where $1 > 0",
+    "role_id": "select max(id) from role where $1 > 0",
 }
 
 
@@ -29,6 +37,7 @@ async def ids_of(site: Site) -> dict[str, int]:
     room = site.rooms["A101"]
     found = {
         "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
+        "token": 1,
         "meter_id": room.meter_id,
     }  # fmt: skip
     async with maintenance(site.db.address) as connection:

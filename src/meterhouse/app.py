@@ -18,7 +18,7 @@ import uvicorn
 
 from meterhouse.config import EMBEDDED, Settings, secret_key_of
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import access
+from meterhouse.flows import access, passwords, welcome
 from meterhouse.flows.health import Readiness
 from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
@@ -69,7 +69,8 @@ class Plan:
     """What of the house is to run, on which clock.
 
     `speed` is seconds of the clock per real second; `database` the name within the embedded
-    server; `fresh` drops that database first.
+    server; `fresh` drops that database first; `administrator` makes one on an empty installation
+    instead of a way in.
     """
 
     parts: frozenset[str] = frozenset(PARTS)
@@ -77,6 +78,7 @@ class Plan:
     speed: int = 1
     database: str = "meterhouse"
     fresh: bool = False
+    administrator: bool = False
 
 
 class _Quiet(uvicorn.Server):
@@ -130,6 +132,7 @@ class House:
     headend: HeadEnd | None = None
     web: Listening | None = None
     first_password: str | None = None
+    welcome: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -201,7 +204,10 @@ async def run_house(
         now = plan.clock()
         await ready_partitions(db, [now, now + timedelta(days=7)])
         await warming
-        house.first_password = await first_administrator(db, now)
+        if plan.administrator:
+            house.first_password = await first_administrator(db, now)
+        elif "web" in plan.parts:
+            house.welcome = await welcome.issue(db, now)
         if before is not None:
             await before(house)
         await _start_vitals(stack, house)
@@ -279,7 +285,7 @@ async def first_administrator(db: Database, at: datetime) -> str | None:
     """On an empty installation: an administrator with a random password, to be shown once."""
     if await access.has_staff(db):
         return None
-    password = access.new_password()
+    password = passwords.new_password()
     try:
         await access.add_person(
             db, "admin", "Administrator", password, "platform_administrator", "platform", 0, at

@@ -4,22 +4,16 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from argon2 import PasswordHasher
 
 from meterhouse.errors import Conflict, OutOfRange
-from meterhouse.flows import access, onboard
-from meterhouse.flows.access import ROLES, SESSION_LIFE, Verb
+from meterhouse.flows import access, onboard, signin
+from meterhouse.flows.access import ROLES, SESSION_IDLE, SESSION_LIFE, Verb
 from premises import MORNING
 
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(autouse=True)
-def hasty_hasher(monkeypatch):
-    """Hashing that costs nothing: its strength is argon2's matter, not ours."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(access, "_hasher", hasher)
-    monkeypatch.setattr(access, "_DECOY", hasher.hash("decoy"))
+pytestmark = pytest.mark.usefixtures("hasty_hasher")
 
 
 @pytest.fixture
@@ -31,16 +25,40 @@ async def li(db):
 
 
 async def sign_in(db, at=MORNING, login="li", password=PASSWORD):
-    return await access.sign_in(db, login, password, "Firefox", at)
+    found = await signin.sign_in(db, login, password, "Firefox", at)
+    return found and found.token
 
 
 async def test_the_right_password_opens_a_session_of_twelve_hours(db, li):
     token = await sign_in(db)
     known = await access.known_by_session(db, token, MORNING)
     assert (known.person_id, known.name) == (li, "Li Na")
-    last = MORNING + SESSION_LIFE
-    assert await access.known_by_session(db, token, last - timedelta(seconds=1)) is not None
-    assert await access.known_by_session(db, token, last) is None
+    end = MORNING + SESSION_LIFE
+    for hour in range(1, 12):
+        assert await access.known_by_session(db, token, MORNING + timedelta(hours=hour)) is not None
+    assert await access.known_by_session(db, token, end - timedelta(seconds=1)) is not None
+    assert await access.known_by_session(db, token, end) is None
+
+
+async def test_a_session_nobody_uses_for_two_hours_is_over(db, li):
+    token = await sign_in(db)
+    assert await access.known_by_session(db, token, MORNING + SESSION_IDLE) is None
+    late = MORNING + SESSION_IDLE - timedelta(seconds=1)
+    assert await access.known_by_session(db, token, late) is not None
+    assert await access.known_by_session(db, token, late + timedelta(hours=1)) is not None
+
+
+async def test_a_session_is_written_once_a_minute_at_most(db, li):
+    token = await sign_in(db)
+
+    async def seen_at():
+        (one,) = await signin.sessions(db, li, MORNING)
+        return one["seen_at"]
+
+    await access.known_by_session(db, token, MORNING + timedelta(seconds=60))
+    assert await seen_at() == MORNING
+    await access.known_by_session(db, token, MORNING + timedelta(seconds=61))
+    assert await seen_at() == MORNING + timedelta(seconds=61)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +82,7 @@ async def test_tokens_and_passwords_are_not_in_the_database(db, li, address):
 
 async def test_after_five_failures_each_further_try_waits_twice_as_long(db, li):
     at = MORNING
-    for _ in range(access.TRIES_FREE):
+    for _ in range(signin.TRIES_FREE):
         assert await sign_in(db, at, password="wrong password") is None
     # Even the right password waits now; a throttled try does not count.
     assert await sign_in(db, at + timedelta(seconds=29)) is None
@@ -79,14 +97,14 @@ async def test_after_five_failures_each_further_try_waits_twice_as_long(db, li):
 
 async def test_one_persons_failures_do_not_throttle_another(db, li):
     await access.add_person(db, "chen", "Chen", PASSWORD, "read_only", "platform", 0, MORNING)
-    for _ in range(access.TRIES_FREE + 1):
+    for _ in range(signin.TRIES_FREE + 1):
         await sign_in(db, password="wrong password")
     assert await sign_in(db, login="chen") is not None
 
 
 async def test_signing_out_ends_the_session_and_no_other(db, li):
     first, second = await sign_in(db), await sign_in(db)
-    await access.sign_out(db, first, MORNING)
+    await signin.sign_out(db, first, MORNING)
     assert await access.known_by_session(db, first, MORNING) is None
     assert await access.known_by_session(db, second, MORNING) is not None
 
@@ -111,8 +129,8 @@ async def test_a_disabled_person_is_out_at_once(db, li, address):
 
 async def test_a_key_is_a_client_and_no_sign_in(db):
     person_id, key = await access.add_client(db, "erp", "ERP", "read_only", "platform", 0, MORNING)
-    assert (await access.known_by_key(db, key)).person_id == person_id
-    assert await access.known_by_key(db, key + "x") is None
+    assert (await access.known_by_key(db, key, MORNING)).person_id == person_id
+    assert await access.known_by_key(db, key + "x", MORNING) is None
     assert await sign_in(db, login="erp", password=key) is None
 
 
@@ -147,7 +165,7 @@ async def test_a_grant_reaches_the_projects_of_its_scope(db, scope_kind, reached
     ]
     scope_id = {"platform": 0, "group": groups[0], "project": made[1]}[scope_kind]
     _, key = await access.add_client(db, "erp", "ERP", "cashier", scope_kind, scope_id, MORNING)
-    known = await access.known_by_key(db, key)
+    known = await access.known_by_key(db, key, MORNING)
     assert [one.name for one in known.reaches] == reached
     assert {one.verbs for one in known.reaches} == {ROLES["cashier"]}
 
@@ -158,7 +176,7 @@ async def test_a_project_and_a_group_of_the_same_number_are_not_mistaken(db):
     first = await onboard.open_project(db, onboard.NewProject("a", other_id), MORNING)
     assert first == group_id
     _, key = await access.add_client(db, "erp", "ERP", "cashier", "group", group_id, MORNING)
-    assert (await access.known_by_key(db, key)).reaches == ()
+    assert (await access.known_by_key(db, key, MORNING)).reaches == ()
 
 
 def test_only_the_platform_sees_and_does_everything():

@@ -8,7 +8,7 @@ import pytest
 from meterhouse.errors import Conflict, MeterhouseError, NotFound
 from meterhouse.flows import onboard, reading, upkeep
 from meterhouse.flows.rate import Tariffs
-from meterhouse.store import catalog
+from meterhouse.store import catalog, customers
 from premises import FLAT, HOMES, MODEL, MORNING, batch_of
 
 
@@ -69,9 +69,8 @@ async def test_agreements_of_a_point_never_overlap(site):
 
     async def attach(at):
         async with site.db.transaction([site.project_id]) as connection:
-            await catalog.attach_point(
-                connection, site.project_id, point["id"], agreement_id, *accounts, at
-            )
+            handed = customers.Attached(point["id"], agreement_id, *accounts, at)
+            await customers.attach_points(connection, site.project_id, [handed])
 
     with pytest.raises(Conflict):
         await attach(MORNING - timedelta(days=1))

@@ -30,11 +30,15 @@ from meterhouse.model import (
 from meterhouse.store import (
     audit,
     catalog,
+    customers,
+    devices,
     ledger,
     lists,
     monitor,
     personal,
+    places,
     points,
+    projects,
     queue,
     readings,
     reports,
@@ -45,7 +49,8 @@ from meterhouse.units import EPOCH, Minor, to_us
 from premises import HASTY
 
 ROOMS_OF_STORE = (
-    audit, catalog, ledger, lists, monitor, personal, points, queue, readings, reports,
+    audit, catalog, customers, devices, ledger, lists, monitor, personal, places, points, projects,
+    queue, readings, reports,
 )  # fmt: skip
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
@@ -257,7 +262,32 @@ async def foreign(theirs) -> dict[str, Any]:
         "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
         "heads": (), "until_id": 2**62, "addresses": ["000000000001"], "said": {},
-        "body": None,
+        "body": {},
+    } | set_up(theirs, first, account)  # fmt: skip
+
+
+def set_up(theirs, first, account) -> dict[str, Any]:
+    """The arguments that only setting a site up takes."""
+    now = theirs.clock()
+    agreement_id = theirs.rooms[0].agreement_id
+    meter = devices.NewMeter(theirs.gateway_id, "M", "000000000099", 1, 10, 1, first["point"])
+    return {
+        "version": 1, "number": 9, "effective_from": now, "ats": [now],
+        "personal_ids": [1], "people": [personal.Facts("N")], "languages": ["en"],
+        "customer_ids": [1], "warnings_minor": [3, 2, 1],
+        "purses": [customers.Purse(agreement_id, Compartment.WATER, 0)],
+        "attached": [
+            customers.Attached(first["point"], agreement_id, account["account_id"],
+                               account["common_account_id"], now)
+        ],
+        "points": [devices.NewPoint(first["room"], "water", theirs.tariff_id, "platform")],
+        "meters": [meter], "hung": [(first["meter"], first["point"])], "metered": True,
+        "tariffs": {first["point"]: theirs.tariff_id},
+        "places": [places.NewPlace(theirs.floor_id, "room", "N")],
+        "areas_dm2": {first["room"]: 1}, "group_id": 1, "currency": "EUR",
+        "currency_exponent": 3, "reading_interval_s": 60, "policy": {}, "frozen": True,
+        "days": [(now.date(), "holiday", "")], "day": now.date(), "payee_id": 1,
+        "payee": projects.Payee("water", "N", "", "", ""),
     }  # fmt: skip
 
 
@@ -353,6 +383,9 @@ FINDERS = {
     "readings.load_charges", "readings.charge_before", "points.load", "reports.days",
     "reports.room_points", "reports.last_commands", "reports.get_command", "ledger.lock_accounts",
     "catalog.tariff_bodies", "personal.of_customer",
+    "places.path_to",
+    "devices.points_of_place", "devices.meters_of_gateway",
+    "customers.agreements_of", "customers.points_of_agreement",
 }  # fmt: skip
 
 

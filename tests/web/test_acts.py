@@ -5,13 +5,19 @@ import re
 import pytest
 
 from meterhouse.web.access import check_routes
-from meterhouse.web.acts import ACTS
+from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import NoFields
 from meterhouse.web.api import v1
 from meterhouse.web.views import LISTS
 
-# What belongs to a browser alone: its session and its language.
-OF_THE_BROWSER = {"/sign-in", "/sign-out", "/language"}
+# What belongs to a person at a browser alone: their session, their language, their own secrets.
+OF_THE_BROWSER = {
+    "/welcome/{token}",
+    "/sign-in", "/sign-in/code", "/sign-out", "/set-password", "/language", "/account/language",
+    "/account/password", "/account/authenticator", "/account/authenticator/confirm",
+    "/account/authenticator/off", "/account/recovery", "/account/sessions/end-others",
+    "/account/sessions/{session_id}/end",
+}  # fmt: skip
 
 
 def plain(path):
@@ -27,9 +33,10 @@ def changing(app, *, api):
 
 
 def test_every_change_is_a_declared_act(app):
-    pages = {("POST", plain(act.page)) for act in ACTS}
+    acts = (*ACTS, *(sheet.act for sheet in SHEETS))
+    pages = {("POST", plain(act.page)) for act in acts}
     assert changing(app, api=False) == pages | {("POST", path) for path in OF_THE_BROWSER}
-    assert changing(app, api=True) == {(act.method, v1.PREFIX + act.address) for act in ACTS}
+    assert changing(app, api=True) == {(act.method, v1.PREFIX + act.address) for act in acts}
 
 
 def test_every_list_of_the_console_is_in_the_api(app):

@@ -110,18 +110,18 @@ async def test_alarms_now_and_past(site):
 
 
 async def test_boards_send_only_what_changed(site):
-    boards = Boards(site.db)
-    first = await boards.look(site.project_id, None)
-    assert await boards.look(site.project_id, None, first.seq) is None
+    boards = Boards()
+    first = await boards.look(site.db, site.project_id, None)
+    assert await boards.look(site.db, site.project_id, None, first.seq) is None
     room = site.rooms["A103"]
     await recharge.add_credit(
         site.db, site.project_id, room.point_id, 5_000, "cash", "boards", "", None, NOW
     )
-    second = await boards.look(site.project_id, None, first.seq)
+    second = await boards.look(site.db, site.project_id, None, first.seq)
     assert [tile.room for tile in second.changed] == ["A103"]
     assert second.seq > first.seq
     # Another process has not seen the first version and sends everything.
-    fresh = await Boards(site.db).look(site.project_id, None, first.seq)
+    fresh = await Boards().look(site.db, site.project_id, None, first.seq)
     assert len(fresh.changed) == len(fresh.tiles)
 
 

@@ -55,7 +55,8 @@ async def test_a_kind_is_found_only_with_its_verb_and_in_its_building(site):
     blind = [reach(site, verbs=frozenset({Verb.SESSION_OWN}))]
     assert await search.find(site.db, blind, "A101") == []
     building = (await search.find(site.db, [reach(site)], "B栋"))[0]
-    narrow = [reach(site, building_ids=frozenset({building.building_id}))]
+    limits = dict.fromkeys(Verb, frozenset({building.building_id}))
+    narrow = [reach(site, limits=limits)]
     assert await search.find(site.db, narrow, "A101") == []
     assert [hit.said for hit in await search.find(site.db, narrow, "B101")] == ["B101"]
 

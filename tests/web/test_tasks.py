@@ -206,6 +206,7 @@ async def test_the_api_does_the_same(erp, site, services):
     assert [(one["id"], one["outcome"]) for one in told["rows"]] == [(one, "done") for one in ids]
     assert all(one["command_id"] for one in told["rows"])
     tasks = (await erp.get(f"{project}/tasks", params={"state": "done"})).json()
+    assert "items" in tasks, tasks
     assert [one["id"] for one in tasks["items"]] == [made.json()["id"]]
     foreign = {"ids": [10_000], "reason": "round"}
     wrong = await erp.post(

@@ -22,7 +22,7 @@ import uvicorn
 from meterhouse.bench.ingest import Town
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
-from meterhouse.flows import access, reading
+from meterhouse.flows import access, passwords, reading, signin
 from meterhouse.flows.rate import Tariffs
 from meterhouse.web.access import SESSION_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app
@@ -42,18 +42,19 @@ async def figures(settings: Settings) -> list[dict[str, Any]]:
         town = Town(site, ROOMS)
         town.live()
         await reading.ingest(site.db, Tariffs(), site.project_id, town.batch(0, 1), town.at(1))
-        password = access.new_password()
+        password = passwords.new_password()
         await access.add_person(
             site.db, "bench", "Bench", password, "platform_administrator", "platform", 0, monday()
         )
-        cookie = await access.sign_in(site.db, "bench", password, "bench", datetime.now(UTC))
+        opened = await signin.sign_in(site.db, "bench", password, "bench", datetime.now(UTC))
+        assert opened is not None
         path = f"/projects/{site.project_id}/rooms"
-        asking = _Asking(port, str(cookie))
+        asking = _Asking(port, opened.token)
         page, page_cpu_ms, page_ms = await asking.several(path, PAGES)
         version = page.partition(b'data-board="')[2].partition(b'"')[0].decode("ascii")
         nothing, poll_cpu_ms, _ = await asking.several(f"{path}/changes?since={version}", POLLS)
         assert not nothing, "a poll without a change brought something"
-        painted_ms = await asyncio.to_thread(_paint, port, str(cookie), path)
+        painted_ms = await asyncio.to_thread(_paint, port, opened.token, path)
     sent = len(gzip.compress(page, 5))
     return [
         _figure("board.bytes", sent, "bytes, compressed", PAGE_BYTES_MAX),

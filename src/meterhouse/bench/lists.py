@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meterhouse.bench.ingest import Town
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
-from meterhouse.flows import access, reading
+from meterhouse.flows import access, passwords, reading, signin
 from meterhouse.flows.monitor import LISTS
 from meterhouse.flows.rate import Tariffs
 from meterhouse.store import bulk
@@ -135,15 +135,16 @@ class _Reader:
 async def _looked_at(site: Site) -> dict[str, list[float]]:
     services = Services(site.db, lambda: datetime.now(UTC), WebSettings(secure_cookies=False))
     watch = _Stopwatch(create_app(services))
-    password = access.new_password()
+    password = passwords.new_password()
     role = ("platform_administrator", "platform", 0, monday())
     await access.add_person(site.db, "bench", "Bench", password, *role)
-    token = await access.sign_in(site.db, "bench", password, "bench", datetime.now(UTC))
+    opened = await signin.sign_in(site.db, "bench", password, "bench", datetime.now(UTC))
+    assert opened is not None
     _, key = await access.add_client(site.db, "client", "Client", *role)
     transport = httpx.ASGITransport(app=watch)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://bench", timeout=60,
-        cookies={SESSION_COOKIE: str(token)}, headers={"Authorization": f"Bearer {key}"},
+        cookies={SESSION_COOKIE: opened.token}, headers={"Authorization": f"Bearer {key}"},
     ) as client, asyncio.TaskGroup() as group:  # fmt: skip
         project = f"/projects/{site.project_id}"
         people = [_Reader(client, project, False, Random(n)) for n in range(READERS // 2)]

@@ -135,10 +135,13 @@ def serve(
 
 def announce(house: "House") -> None:
     """Say where everything is, and the first password if one has just been made."""
+    address = f"http://{house.settings.host}:{house.web.port if house.web else 0}"
     if house.web is not None:
-        typer.echo(f"Console and API   http://{house.settings.host}:{house.web.port}/")
+        typer.echo(f"Console and API   {address}/")
     if house.headend is not None:
         typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
+    if house.welcome is not None:
+        typer.echo(f"Set it up at      {address}/welcome/{house.welcome}   (once, within an hour)")
     if house.first_password is not None:
         typer.echo("Sign in           admin")
         typer.echo(f"Password          {house.first_password}   (shown this once)")
@@ -278,22 +281,50 @@ def client(
 
 
 @app.command()
+def administrator(
+    login: Annotated[str, typer.Argument(help="What the administrator signs in with.")],
+    data: Data = None,
+    database_url: Url = None,
+    database: Name = "meterhouse",
+) -> None:
+    """Make a platform administrator with a random password and print it, once."""
+    settings = settle(data=data, database_url=database_url)
+    from meterhouse import app as composition
+    from meterhouse.flows import access, passwords
+
+    async def work(_: asyncio.Event) -> None:
+        plan = composition.Plan(database=database)
+        new = passwords.new_password()
+        async with composition.open_database(settings, plan) as db:
+            await access.add_person(
+                db, login, login, new, "platform_administrator", "platform", 0,
+                composition.utc_now(),
+            )  # fmt: skip
+        typer.echo(new)
+
+    run(work)
+
+
+@app.command()
 def password(
     login: Annotated[str, typer.Argument(help="Whose password is replaced.")],
     data: Data = None,
     database_url: Url = None,
     database: Name = "meterhouse",
 ) -> None:
-    """Replace a person's password by a random one and print it, once; their sessions end."""
+    """Replace a person's password by a random one and print it, once.
+
+    Their authenticator is forgotten and their sessions end: the way in for who has lost all else.
+    """
     settings = settle(data=data, database_url=database_url)
     from meterhouse import app as composition
-    from meterhouse.flows import access
+    from meterhouse.flows import access, passwords
     from meterhouse.flows.act import Doer, Done, Via, perform
     from meterhouse.store.db import Database
 
     async def work(_: asyncio.Event) -> None:
         plan = composition.Plan(database=database)
-        new = access.new_password()
+        new = passwords.new_password()
         doer = Doer(None, Via.CLI, composition.utc_now())
 
         async def replace(inner: Database) -> Done:

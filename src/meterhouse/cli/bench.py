@@ -31,6 +31,8 @@ ROOMS = {
     "board": "the room monitor of 2,000 rooms",
     "search": "one box over 100,000 points",
     "export": "a list of 100,000 rows as a file",
+    "permission": "one permission check, in memory",
+    "signin": "signing in, and how much of it is argon2",
     "lists": "lists of 100,000 points under fifty readers",
     "audit": "an act with its entry; entries sealed and proven",
 }

@@ -89,7 +89,7 @@ async def live(settings: Settings, speed: int, seed: int, stop: asyncio.Event) -
     present = Present(start_at - HISTORY)
     spec = plan_town(seed, METERS, GATEWAYS)
     story = Story(present, spec, start_at)
-    plan = Plan(clock=present.now, speed=speed, database="demo", fresh=True)
+    plan = Plan(clock=present.now, speed=speed, database="demo", fresh=True, administrator=True)
     typer.echo("Starting the database …")
 
     async def before(house: House) -> None:

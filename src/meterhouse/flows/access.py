@@ -1,35 +1,25 @@
-"""Who may do what: roles as sets of verbs, sign-in, sessions and API keys.
+"""Who may do what: verbs, the ready roles, grants of roles by scope, and what a caller reaches.
 
-Owns the roles, the password rule, the throttle and what a caller reaches. Passwords are kept as
-argon2id hashes, session tokens and keys as SHA-256 of random bytes. Why a sign-in failed is
-nobody's business, and an unknown login takes as long as a wrong password.
+Owns the meaning of a grant: a verb granted wider is granted narrower, a grant in one building
+reaches only what lies in a building, and a program's ready role leaves out what asks a person for
+proof. Must never know how somebody proved who they are; `signin` and `client` do.
 """
 
-import asyncio
-import hashlib
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from meterhouse.errors import NotFound, OutOfRange
-from meterhouse.store import audit, people
-from meterhouse.store.audit import Entry
+from meterhouse.errors import NotFound
+from meterhouse.flows import passwords
+from meterhouse.store import credentials, people
 from meterhouse.store.db import PLATFORM, Connection, Database
 
-SESSION_LIFE = timedelta(hours=12)
-TRIES_FREE = 5
-TRY_WAIT = timedelta(seconds=30)
-PASSWORD_CHARS_MIN = 12
-PASSWORD_CHARS_MAX = 200
-_hasher = PasswordHasher()
-# Verified when the login is unknown, so that both failures take the same time.
-_DECOY = _hasher.hash(secrets.token_urlsafe(16))
+SESSION_LIFE: Final = timedelta(hours=12)
+SESSION_IDLE: Final = timedelta(hours=2)
+KEY_LIFE_MAX: Final = timedelta(days=365)
+KEY_MARK: Final = "mh_"
 
 
 class Verb(StrEnum):
@@ -103,12 +93,42 @@ ROLES: Mapping[str, frozenset[Verb]] = {
     "read_only": _LOOK,
 }  # fmt: skip
 
+IN_BUILDINGS: frozenset[Verb] = frozenset(
+    {
+        Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
+        Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
+        Verb.ALARM_CLOSE,
+    }
+)  # fmt: skip
+"""Verbs that a grant in one building gives: what they are about lies in a building."""
+
+
+class ScopeKind(StrEnum):
+    """How far a grant reaches."""
+
+    PLATFORM = "platform"
+    GROUP = "group"
+    PROJECT = "project"
+    BUILDING = "building"
+
+
+class Scope(NamedTuple):
+    """Where a role is granted; `project_id` is that of a building, else 0."""
+
+    kind: ScopeKind
+    id: int = 0
+    project_id: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """One project a person reaches, how its values are written, and the verbs granted there.
 
-    `building_ids`: None for the whole project, else the only buildings that are seen.
+    Attributes:
+        verbs: all that is granted in some part of the project.
+        limits: for a verb granted in some buildings only, which ones.
+        building_ids: what the verb at hand may see: None for the whole project, else the only
+            buildings that are seen; see `asked`.
     """
 
     project_id: int
@@ -119,6 +139,19 @@ class Reach:
     verbs: frozenset[str]
     group_id: int = 0
     building_ids: frozenset[int] | None = None
+    limits: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    is_frozen: bool = False
+
+    def asked(self, verb: str) -> "Reach":
+        """This reach for one verb: narrowed to the buildings in which it is granted."""
+        return replace(self, building_ids=self.limits.get(verb))
+
+    def verbs_in(self, building_id: int | None) -> frozenset[str]:
+        """What is granted in one building; for None, in the whole project."""
+        return frozenset(
+            verb for verb in self.verbs
+            if verb not in self.limits or building_id in self.limits[verb]
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +159,7 @@ class Known:
     """A person who has proved who they are.
 
     `groups`: verbs granted for a whole group, by its id; `platform`: those granted everywhere.
+    `session_id` and `proved_at` (when they last gave password or code) are a session's.
     """
 
     person_id: int
@@ -134,53 +168,69 @@ class Known:
     reaches: tuple[Reach, ...]
     groups: Mapping[int, frozenset[str]] = field(default_factory=dict)
     platform: frozenset[str] = frozenset()
+    session_id: int | None = None
+    proved_at: datetime | None = None
 
-
-def new_password() -> str:
-    """A random password of 96 bits, to be shown once."""
-    return secrets.token_urlsafe(12)
+    def holds(self, scope: Scope) -> frozenset[str]:
+        """The verbs granted in the whole of a scope; none where they do not reach."""
+        if scope.kind is ScopeKind.PLATFORM:
+            return self.platform
+        if scope.kind is ScopeKind.GROUP:
+            return self.groups.get(scope.id, self.platform)
+        is_building = scope.kind is ScopeKind.BUILDING
+        project_id = scope.project_id if is_building else scope.id
+        reach = next((one for one in self.reaches if one.project_id == project_id), None)
+        if reach is None:
+            return frozenset()
+        return reach.verbs_in(scope.id if is_building else None)
 
 
 async def add_person(
     db: Database, login: str, name: str, password: str, role: str, scope_kind: str,
-    scope_id: int, at: datetime,
+    scope_id: int, at: datetime, project_id: int = 0,
 ) -> int:  # fmt: skip
-    """A person of staff with one role.
+    """A person of staff with a password and one role, as the operator makes them.
 
     Raises:
-        OutOfRange: the password is too short or too long.
+        BadInput: the password breaks the rule.
         Conflict: the login is taken.
     """
-    _check_password(password)
-    hashed = await asyncio.to_thread(_hasher.hash, password)
+    passwords.check_rule(password, login, name)
+    hashed = await passwords.hashed(password)
+    scope = Scope(ScopeKind(scope_kind), scope_id, project_id)
     async with db.transaction([PLATFORM]) as connection:
         person_id = await people.insert_person(connection, "staff", login, name, hashed, None, at)
-        await people.grant(connection, person_id, role, scope_kind, scope_id)
+        await people.grant(connection, person_id, role, *scope, None, at)
         return person_id
 
 
 async def add_client(
-    db: Database, login: str, name: str, role: str, scope_kind: str, scope_id: int, at: datetime
-) -> tuple[int, str]:
+    db: Database, login: str, name: str, role: str, scope_kind: str, scope_id: int, at: datetime,
+    project_id: int = 0,
+) -> tuple[int, str]:  # fmt: skip
     """An API client with one role; answers its id and its key, which is shown this once."""
-    key = f"mh_{secrets.token_urlsafe(32)}"
+    key = f"{KEY_MARK}{passwords.new_token()}"
+    scope = Scope(ScopeKind(scope_kind), scope_id, project_id)
     async with db.transaction([PLATFORM]) as connection:
-        person_id = await people.insert_person(
-            connection, "client", login, name, None, _digest(key), at
+        person_id = await people.insert_person(connection, "client", login, name, None, None, at)
+        await people.grant(connection, person_id, role, *scope, None, at)
+        await credentials.insert_key(
+            connection, person_id, passwords.digest(key), hint_of(key), None, at, at + KEY_LIFE_MAX
         )
-        await people.grant(connection, person_id, role, scope_kind, scope_id)
         return person_id, key
 
 
 async def reset_password(db: Database, login: str, password: str) -> bool:
-    """Replace a password and end the person's sessions; False for an unknown login."""
-    _check_password(password)
-    hashed = await asyncio.to_thread(_hasher.hash, password)
-    async with db.transaction(()) as connection:
+    """Replace a password, forget the authenticator, end the sessions; False if nobody is it."""
+    hashed = await passwords.hashed(password)
+    async with db.transaction([PLATFORM]) as connection:
         person = await people.person_of_login(connection, login)
         if person is None:
             return False
+        passwords.check_rule(password, person["login"], person["name"])
         await people.set_password(connection, person["id"], hashed)
+        await people.set_totp(connection, person["id"], None, None, 0)
+        await people.set_recovery(connection, person["id"], [])
         return True
 
 
@@ -195,128 +245,98 @@ async def id_of_login(db: Database, login: str) -> int:
 
 async def has_staff(db: Database) -> bool:
     """Whether anybody can sign in yet."""
-    async with db.transaction(()) as connection:
+    async with db.transaction([PLATFORM]) as connection:
         return await people.count_staff(connection) > 0
-
-
-async def sign_in(db: Database, login: str, password: str, agent: str, at: datetime) -> str | None:
-    """A new session's token, or None: unknown, wrong, disabled, or too many tries.
-
-    After `TRIES_FREE` failures each further try waits, twice as long every time. The slow check
-    of the password holds neither a row nor a connection.
-    """
-    async with db.transaction(()) as connection:
-        person = await people.person_of_login(connection, login)
-    known = person is not None and person["kind"] == "staff" and not person["disabled_at"]
-    stored = person["password_hash"] if person is not None and known else None
-    right = await asyncio.to_thread(_verify, stored or _DECOY, password[:PASSWORD_CHARS_MAX])
-    if person is None:
-        return None
-    async with db.transaction([PLATFORM]) as connection:
-        person = await people.person_of_login(connection, login)
-        if person is None or _waits(person["failed_count"], person["failed_at"], at):
-            return None
-        if not (known and right and person["password_hash"] == stored):
-            await people.note_try(connection, person["id"], person["failed_count"] + 1, at)
-            await _note(connection, "session.refuse", person["id"], None, at)
-            return None
-        await people.note_try(connection, person["id"], 0, at)
-        token = secrets.token_urlsafe(32)
-        await people.insert_session(
-            connection, _digest(token), person["id"], agent[:200], at, at + SESSION_LIFE
-        )
-        await _note(connection, "session.begin", person["id"], person["id"], at)
-        return token
-
-
-async def sign_out(db: Database, token: str, at: datetime) -> None:
-    """End a session."""
-    async with db.transaction([PLATFORM]) as connection:
-        person_id = await people.delete_session(connection, _digest(token))
-        if person_id is not None:
-            await _note(connection, "session.end", person_id, person_id, at)
-
-
-async def _note(
-    connection: Connection, act: str, person_id: int, actor_id: int | None, at: datetime
-) -> None:
-    """An entry about a session; whoever was refused has not shown who they are."""
-    entry = Entry(at, actor_id, "console", act, Verb.SESSION_OWN, f"person:{person_id}")
-    await audit.write(connection, PLATFORM, entry)
 
 
 async def known_by_session(db: Database, token: str, at: datetime) -> Known | None:
     """The person of a live session, with what they reach now."""
     async with db.transaction([PLATFORM]) as connection:
-        person = await people.person_of_session(connection, _digest(token), at)
-        return None if person is None else await _known(connection, person)
+        person = await credentials.person_of_session(
+            connection, passwords.digest(token), at, at - SESSION_IDLE
+        )
+        if person is None:
+            return None
+        known = await known_of(connection, person)
+        return replace(known, session_id=person["session_id"], proved_at=person["proved_at"])
 
 
-async def known_by_key(db: Database, key: str) -> Known | None:
-    """The API client of a key, with what it reaches now."""
+async def known_by_key(db: Database, key: str, at: datetime) -> Known | None:
+    """The API client of a live key, with what it reaches now."""
     async with db.transaction([PLATFORM]) as connection:
-        person = await people.person_of_key(connection, _digest(key))
-        return None if person is None else await _known(connection, person)
+        person = await credentials.person_of_key(connection, passwords.digest(key), at)
+        return None if person is None else await known_of(connection, person)
 
 
 async def known_by_id(db: Database, person_id: int) -> Known | None:
     """Somebody who proved who they are when they asked for what is done now, as they reach now."""
     async with db.transaction([PLATFORM]) as connection:
         person = await people.get_person(connection, person_id)
-        return None if person is None else await _known(connection, person)
+        if person is None or person["disabled_at"] is not None:
+            return None
+        return await known_of(connection, person)
 
 
-async def _known(connection: Connection, person: Any) -> Known:
-    """What a person reaches by their grants now; a verb granted wider is granted narrower."""
-    given = [(row, ROLES.get(row["role"], frozenset()))
-             for row in await people.grants(connection, person["id"])]  # fmt: skip
-    platform = _verbs(given, "platform", 0)
-    group_ids = {row["scope_id"] for row, _ in given if row["scope_kind"] == "group"}
-    groups = {one: platform | _verbs(given, "group", one) for one in group_ids}
+async def known_of(connection: Connection, person: Any) -> Known:
+    """What a person (a row of theirs) reaches by their grants now."""
+    held: dict[tuple[str, int], frozenset[str]] = {}
+    buildings: dict[int, dict[int, frozenset[str]]] = {}
+    for row in await people.grants(connection, person["id"]):
+        verbs = granted_verbs(row["role"], row["verbs"], row["scope_kind"], person["kind"])
+        if row["scope_kind"] == ScopeKind.BUILDING:
+            inside = buildings.setdefault(row["project_id"], {})
+            inside[row["scope_id"]] = inside.get(row["scope_id"], frozenset()) | verbs
+        else:
+            where = (row["scope_kind"], row["scope_id"])
+            held[where] = held.get(where, frozenset()) | verbs
+    platform = held.get(("platform", 0), frozenset())
+    groups = {place: platform | verbs for (kind, place), verbs in held.items() if kind == "group"}
     reaches = []
-    for project in await people.project_facts(connection):
-        whole = platform | groups.get(project["group_id"], frozenset())
-        whole |= _verbs(given, "project", project["id"])
-        if whole:
+    for project in await people.reached(connection, person["id"]):
+        whole = groups.get(project["group_id"], platform)
+        whole |= held.get(("project", project["id"]), frozenset())
+        limits = _limits(buildings.get(project["id"], {}), whole)
+        if whole or limits:
             reaches.append(
                 Reach(
                     project["id"], project["name"], project["timezone"], project["currency"],
-                    project["currency_exponent"], frozenset(whole), project["group_id"],
+                    project["currency_exponent"], whole.union(limits), project["group_id"],
+                    limits=limits, is_frozen=project["frozen"],
                 )
             )  # fmt: skip
     return Known(person["id"], person["name"], person["language"], tuple(reaches), groups, platform)
 
 
-def _verbs(
-    given: Sequence[tuple[Any, frozenset[Verb]]], kind: str, scope_id: int
+def _limits(
+    inside: Mapping[int, frozenset[str]], whole: frozenset[str]
+) -> dict[str, frozenset[int]]:
+    """Which buildings each verb is limited to, of those not granted in the whole project."""
+    verbs = frozenset().union(*inside.values()) - whole
+    return {
+        verb: frozenset(place for place, held in inside.items() if verb in held) for verb in verbs
+    }
+
+
+def granted_verbs(
+    role: str, own: Collection[str] | None, scope_kind: str, person_kind: str
 ) -> frozenset[str]:
-    found: set[str] = set()
-    for row, verbs in given:
-        if row["scope_kind"] == kind and row["scope_id"] == scope_id:
-            found |= verbs
-    return frozenset(found)
+    """The verbs that a role gives one kind of person in one kind of scope.
+
+    Args:
+        role: its name.
+        own: the verbs of a house's own role; None for a ready one.
+        scope_kind: where it is granted.
+        person_kind: `staff` or `client`; a client has step-up verbs by an own role alone, because
+            whoever put them there did so knowingly.
+    """
+    verbs: frozenset[str] = ROLES.get(role, frozenset())
+    if role not in ROLES:
+        verbs = frozenset(own or ()) & frozenset(Verb)
+    elif person_kind == "client":
+        verbs -= STEP_UP
+    return verbs & IN_BUILDINGS if scope_kind == ScopeKind.BUILDING else verbs
 
 
-def _check_password(password: str) -> None:
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
-        raise OutOfRange(
-            "length of password", len(password), PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX
-        )
-
-
-def _waits(failed_count: int, failed_at: datetime | None, at: datetime) -> bool:
-    if failed_count < TRIES_FREE or failed_at is None:
-        return False
-    wait = TRY_WAIT * int(2 ** min(failed_count - TRIES_FREE, 10))
-    return at < failed_at + wait
-
-
-def _verify(stored: str, password: str) -> bool:
-    try:
-        return bool(_hasher.verify(stored, password))
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def hint_of(key: str) -> str:
+    """What is shown of a key, so that people can tell several apart."""
+    return key[: len(KEY_MARK) + 4]

@@ -42,6 +42,8 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
+    "tariffs": reports.TARIFFS,
+    "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "audit": reports.AUDIT,
 }

@@ -10,15 +10,17 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from meterhouse import meter_models
 from meterhouse.control import policy as policies
 from meterhouse.errors import Unreadable
-from meterhouse.ledger.chart import DRAW_ORDER, HOUSE_ACCOUNTS
-from meterhouse.model import AccountKind, Commodity, Compartment, Keeper
+from meterhouse.flows import opening, sheet
+from meterhouse.flows.sheet import SiteRow, Taken
+from meterhouse.ledger.chart import HOUSE_ACCOUNTS
+from meterhouse.model import Commodity, Keeper
 from meterhouse.rating import tariff as tariffs
-from meterhouse.store import catalog, ledger
-from meterhouse.store.db import Connection, Database
+from meterhouse.store import catalog, devices, ledger, places
+from meterhouse.store.db import Database
 from meterhouse.store.personal import Facts
+from meterhouse.store.places import NewPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,64 +134,84 @@ async def add_gateway(
 
 
 async def add_rooms(db: Database, project_id: int, rooms: Sequence[NewRoom]) -> list[Room]:
-    """Rooms with points, meters and households; all or none."""
+    """Rooms with points, meters and households; all or none.
+
+    Raises:
+        NotFound: a room names a meter model that there is not.
+        AddressUnusable: an address is not what the model's protocol prints.
+        Conflict: a line has one of the addresses already.
+    """
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
         house_id = await catalog.house_agreement(connection, project_id)
-        return [
-            await _add_room(connection, project_id, project["currency"], house_id, room)
-            for room in rooms
-        ]
-
-
-async def _add_room(
-    connection: Connection, project_id: int, currency: str, house_id: int, new: NewRoom
-) -> Room:
-    place_id = await catalog.insert_place(
-        connection, project_id, new.floor_id, "room", new.name, new.sort, new.area_dm2
-    )
-    point_id = await catalog.insert_point(
-        connection, project_id, place_id, new.commodity, new.tariff_id, new.keeper
-    )
-    model = meter_models.load(new.model)
-    meter_id = await catalog.install_meter(
-        connection, project_id, point_id,
-        catalog.NewMeter(
-            new.gateway_id, new.model, new.address, new.multiplier, model.modulus_milli,
-            model.max_power_w,
-        ),
-        new.opened_at,
-    )  # fmt: skip
-    agreement_id = None
-    if new.customer_name is not None:
-        customer_id = await catalog.insert_customer(
-            connection, project_id, Facts(new.customer_name, new.phone, new.email), "zh-Hans"
-        )
-        agreement_id = await catalog.insert_agreement(
-            connection, project_id, customer_id, new.opened_at
-        )
-    account_id, common_id = await open_purse(
-        connection, project_id, currency, agreement_id or house_id, new.commodity,
-        new.floor_minor if agreement_id else None,
-    )  # fmt: skip
-    await catalog.attach_point(
-        connection, project_id, point_id, agreement_id or house_id, account_id, common_id,
-        new.opened_at,
-    )  # fmt: skip
-    return Room(place_id, point_id, meter_id, agreement_id)
-
-
-async def open_purse(
-    connection: Connection, project_id: int, currency: str, agreement_id: int,
-    commodity: Commodity, floor_minor: int | None,
-) -> tuple[int, int]:  # fmt: skip
-    """The compartments a commodity may draw, in draw order: its own, then the common one."""
-    ids = []
-    for compartment in DRAW_ORDER[commodity]:
-        ids.append(
-            await ledger.open_account(
-                connection, project_id, AccountKind.PURSE, currency, agreement_id, compartment,
-                floor_minor if compartment is not Compartment.COMMON else 0,
-            )
+        place_ids = await places.insert_places(
+            connection, project_id,
+            [NewPlace(one.floor_id, "room", one.name, one.sort, one.area_dm2) for one in rooms],
         )  # fmt: skip
-    return ids[0], ids[1]
+        point_ids = await devices.insert_points(
+            connection, project_id,
+            [
+                devices.NewPoint(place_id, one.commodity, one.tariff_id, one.keeper)
+                for place_id, one in zip(place_ids, rooms, strict=True)
+            ],
+        )  # fmt: skip
+        meters = [
+            opening.meter_of(one.model, one.address, one.gateway_id, one.multiplier, point_id)
+            for point_id, one in zip(point_ids, rooms, strict=True)
+        ]
+        meter_ids = await devices.insert_meters(
+            connection, project_id, meters, [one.opened_at for one in rooms]
+        )
+        let = [place for place, one in enumerate(rooms) if one.customer_name is not None]
+        agreement_ids = await opening.admit(
+            connection, project_id, [_household(rooms[place]) for place in let]
+        )
+        payer = dict(zip(let, agreement_ids, strict=True))
+        await opening.attach(
+            connection, project_id, project["currency"],
+            [
+                opening.Opening(
+                    point_id, one.commodity, payer.get(place, house_id), one.opened_at,
+                    one.floor_minor if place in payer else None,
+                )
+                for place, (point_id, one) in enumerate(zip(point_ids, rooms, strict=True))
+            ],
+        )  # fmt: skip
+    return [
+        Room(place_id, point_id, meter_id, payer.get(place))
+        for place, (place_id, point_id, meter_id) in enumerate(
+            zip(place_ids, point_ids, meter_ids, strict=True)
+        )
+    ]
+
+
+def _household(new: NewRoom) -> opening.Household:
+    facts = Facts(new.customer_name, new.phone, new.email)
+    return opening.Household(facts, new.opened_at, new.floor_minor)
+
+
+async def import_rows(
+    db: Database, project_id: int, rows: Sequence[SiteRow], at: datetime
+) -> Taken:
+    """A site from a sheet: rooms, meters, tariffs, households; all rows or none.
+
+    Raises:
+        RowsRefused: with every fault of every row.
+    """
+    return await sheet.take(db, project_id, rows, at)
+
+
+async def add_meters(
+    db: Database, project_id: int, gateway_id: int, found: Sequence[tuple[str, str]], at: datetime
+) -> list[int]:
+    """Meters found on a gateway's line, as (address, model); they hang at no point yet.
+
+    Raises:
+        NotFound: there is no such gateway or model.
+        AddressUnusable: an address is not what the model's protocol prints.
+        Conflict: the line has one of the addresses already.
+    """
+    async with db.transaction([project_id]) as connection:
+        await devices.get_gateway(connection, project_id, gateway_id)
+        meters = [opening.meter_of(model, address, gateway_id, 1) for address, model in found]
+        return await devices.insert_meters(connection, project_id, meters, [at] * len(meters))

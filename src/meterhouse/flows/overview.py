@@ -36,15 +36,19 @@ async def group_names(db: Database, reaches: Sequence[Reach]) -> dict[int, str]:
 
 async def counts(db: Database, reaches: Sequence[Reach]) -> Mapping[int, Any]:
     """Rooms, those owing, meters offline, open alarms and live tasks of each project, by its id."""
-    project_ids = [reach.project_id for reach in reaches]
-    async with db.transaction(project_ids) as connection:
-        rows = await overview.counts(connection, project_ids)
+    asked = [reach.asked(Verb.ROOM_READ) for reach in reaches]
+    rows = []
+    for building_ids in {reach.building_ids for reach in asked}:
+        project_ids = [reach.project_id for reach in asked if reach.building_ids == building_ids]
+        async with db.within(building_ids).transaction(project_ids) as connection:
+            rows += await overview.counts(connection, project_ids)
     return {row["project_id"]: row for row in rows}
 
 
 async def news(db: Database, reach: Reach, person_id: int) -> News:
     """What is new for somebody in one project."""
-    async with db.transaction([reach.project_id]) as connection:
+    seen = db.within(reach.asked(Verb.ALARM_READ).building_ids)
+    async with seen.transaction([reach.project_id]) as connection:
         alarms = (
             await overview.open_alarms(connection, reach.project_id, SHOWN)
             if Verb.ALARM_READ in reach.verbs else []

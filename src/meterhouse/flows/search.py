@@ -69,7 +69,7 @@ async def find(db: Database, reaches: Sequence[Reach], text: str) -> list[Hit]:
     said = given.lower()
     found: list[Hit] = []
     for kind, verb, ask in _KINDS if said else ():
-        asked = {reach.project_id: reach for reach in reaches if verb in reach.verbs}
+        asked = {one.project_id: one.asked(verb) for one in reaches if verb in one.verbs}
         if not asked:
             continue
         async with db.transaction(list(asked)) as connection:

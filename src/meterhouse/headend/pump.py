@@ -90,6 +90,17 @@ class Pump:
         self._has_commands = self._has_tasks = True
         self._wake.set()
 
+    def renew(self, gateway: RosterGateway) -> None:
+        """The gateway has other meters, or is read at another interval; new meters are read now."""
+        known = {meter.meter_id for meter in self.gateway.meters}
+        new = [meter for meter in gateway.meters if meter.meter_id not in known]
+        self.gateway = gateway
+        interval = timedelta(seconds=gateway.reading_interval_s)
+        self._next_round_at = min(self._next_round_at, self._bench.clock() + interval)
+        if new:
+            self._round.extend(new)
+            self._wake.set()
+
     def end(self) -> None:
         """Finish the conversation under way and what follows from it, then begin no other."""
         self._is_ending = True

@@ -26,7 +26,7 @@ from meterhouse.logs import Log
 from meterhouse.model import AlarmKind
 from meterhouse.ports import Clock
 from meterhouse.store.db import Database
-from meterhouse.store.queue import WAKE_CHANNEL
+from meterhouse.store.queue import ROSTER_CHANGED, WAKE_CHANNEL
 
 log = Log(__name__)
 
@@ -85,6 +85,7 @@ class HeadEnd:
         # Gateways that came or went, and the books do not know yet.
         self._moved: set[int] = set()
         self._has_moved = asyncio.Event()
+        self._roster_changed = asyncio.Event()
         self._events = LineEvents(self._opened, self._named, self._lost, self._floods)
 
     @property
@@ -154,7 +155,11 @@ class HeadEnd:
         self._by_id = {one.id: one for one in roster}
         self._gateway_of = {meter.meter_id: one.id for one in roster for meter in one.meters}
         for gateway_id, pump in self._pumps.items():
-            pump.gateway = self._by_id.get(gateway_id, pump.gateway)
+            known = self._by_id.get(gateway_id)
+            if known is None:
+                pump.line.close()
+            else:
+                pump.renew(known)
         for one in roster:
             dialling = self._dialling.get(one.id)
             if one.direction == "dial_out" and (dialling is None or dialling.done()):
@@ -286,7 +291,9 @@ class HeadEnd:
 
     async def _tend_roster(self) -> None:
         while True:
-            await asyncio.sleep(ROSTER_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._roster_changed.wait(), ROSTER_S)
+            self._roster_changed.clear()
             self._strangers_left = STRANGERS_PER_ROSTER
             with contextlib.suppress(MeterhouseError, OSError):
                 await self.reload()
@@ -343,6 +350,9 @@ class HeadEnd:
             await asyncio.sleep(1)
 
     def _heard(self, payload: str) -> None:
+        if payload == ROSTER_CHANGED:
+            self._roster_changed.set()
+            return
         pump = self._pumps.get(int(payload.rpartition(":")[2]))
         if pump is not None:
             pump.wake()

@@ -6,17 +6,23 @@ reading or a sum of money.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from meterhouse.errors import Conflict, NotFound
-from meterhouse.store import personal
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection, set_scope
+from meterhouse.store.devices import RegistrationTaken
 
 STRANGERS_MAX = 1_000
+
+
+class PublishedMeanwhile(MeterhouseError):
+    """Somebody else published a version meanwhile; look at it before you repeat yours."""
+
+    code = "published_meanwhile"
+    http_status = 409
 
 
 async def insert_group(connection: Connection, name: str) -> int:
@@ -66,19 +72,6 @@ async def insert_place(
     return made
 
 
-async def insert_customer(
-    connection: Connection, project_id: int, facts: personal.Facts, language: str
-) -> int:
-    """A household or firm; who it is stands in `personal` alone."""
-    personal_id = await personal.insert(connection, project_id, facts)
-    made: int = await connection.fetchval(
-        """insert into customer (project_id, personal_id, language)
-           values ($1, $2, $3) returning id""",
-        project_id, personal_id, language,
-    )  # fmt: skip
-    return made
-
-
 async def insert_agreement(
     connection: Connection, project_id: int, customer_id: int | None, valid_from: datetime
 ) -> int:
@@ -103,60 +96,11 @@ async def house_agreement(connection: Connection, project_id: int) -> int:
     return found
 
 
-async def insert_point(
-    connection: Connection, project_id: int, place_id: int, commodity: str,
-    tariff_id: int | None, keeper: str,
-) -> int:  # fmt: skip
-    """A point where one commodity is delivered."""
-    made: int = await connection.fetchval(
-        """insert into point (project_id, place_id, commodity, tariff_id, keeper)
-           values ($1, $2, $3, $4, $5) returning id""",
-        project_id, place_id, commodity, tariff_id, keeper,
-    )  # fmt: skip
-    return made
-
-
-async def attach_point(
-    connection: Connection, project_id: int, point_id: int, agreement_id: int,
-    account_id: int, common_account_id: int | None, at: datetime,
-) -> None:  # fmt: skip
-    """From this instant the agreement pays for the point; the one before it ends here.
-
-    Raises:
-        Conflict: an agreement of this point begins later, so the dates would overlap.
-    """
-    await connection.execute(
-        "select 1 from point where project_id = $1 and id = $2 for update", project_id, point_id
-    )
-    later = await connection.fetchval(
-        """select 1 from agreement_point
-           where project_id = $1 and point_id = $2 and valid_from >= $3""",
-        project_id, point_id, at,
-    )  # fmt: skip
-    if later is not None:
-        raise Conflict(f"point {point_id}", "an agreement begins at that instant or later")
-    await connection.execute(
-        """update agreement_point set valid_to = $3
-           where project_id = $1 and point_id = $2 and valid_to is null""",
-        project_id, point_id, at,
-    )  # fmt: skip
-    await connection.execute(
-        """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
-           values ($1, $2, $3, $4)""",
-        project_id, point_id, agreement_id, at,
-    )  # fmt: skip
-    await connection.execute(
-        """update point set account_id = $3, common_account_id = $4
-           where project_id = $1 and id = $2""",
-        project_id, point_id, account_id, common_account_id,
-    )  # fmt: skip
-
-
 async def insert_gateway(
     connection: Connection, project_id: int, name: str, registration: str, direction: str,
     address: str | None, protocol: str,
 ) -> int:  # fmt: skip
-    """A gateway. Raises `Conflict` when another one registers with the same text."""
+    """A gateway. Raises `RegistrationTaken`."""
     try:
         made: int = await connection.fetchval(
             """insert into gateway (project_id, name, registration, direction, address, protocol)
@@ -164,48 +108,10 @@ async def insert_gateway(
             project_id, name, registration, direction, address, protocol,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"gateway {registration}", "the registration text is taken") from error
+        raise RegistrationTaken(registration) from error
     await connection.execute(
         "insert into gateway_state (project_id, gateway_id) values ($1, $2)", project_id, made
     )
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class NewMeter:
-    """A meter to be installed; `modulus_milli` and `max_power_w` come from its model."""
-
-    gateway_id: int | None
-    model: str
-    address: str
-    multiplier: int
-    modulus_milli: int
-    max_power_w: int
-
-
-async def install_meter(
-    connection: Connection, project_id: int, point_id: int, new: NewMeter, at: datetime
-) -> int:
-    """Put a meter into service at a point, and begin the point's state with it.
-
-    Raises:
-        Conflict: the point has a meter, or the line has this address already.
-    """
-    try:
-        made: int = await connection.fetchval(
-            """insert into meter (project_id, point_id, gateway_id, model, address, multiplier,
-                   modulus_milli, max_power_w, installed_at)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id""",
-            project_id, point_id, new.gateway_id, new.model, new.address, new.multiplier,
-            new.modulus_milli, new.max_power_w, at,
-        )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict(f"meter {new.address}", "the point or the line has one already") from error
-    await connection.execute(
-        """insert into point_state (project_id, point_id, meter_id, register_epoch)
-           values ($1, $2, $3, 1)""",
-        project_id, point_id, made,
-    )  # fmt: skip
     return made
 
 
@@ -225,6 +131,55 @@ async def insert_tariff(
             project_id, made, number, effective_from, json.dumps(dict(body)), at, actor_id,
         )  # fmt: skip
     return made
+
+
+async def insert_version(
+    connection: Connection, project_id: int, tariff_id: int, number: int,
+    effective_from: datetime, body: Mapping[str, Any], actor_id: int | None, at: datetime,
+) -> None:  # fmt: skip
+    """A further version of a tariff. Raises `PublishedMeanwhile`."""
+    try:
+        await connection.execute(
+            """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
+                   published_at, published_by) values ($1, $2, $3, $4, $5::jsonb, $6, $7)""",
+            project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise PublishedMeanwhile from error
+
+
+async def get_tariff(connection: Connection, project_id: int, tariff_id: int) -> asyncpg.Record:
+    """id, name, commodity, version_count of a tariff. Raises `NotFound`."""
+    row = await connection.fetchrow(
+        """select t.id, t.name, t.commodity,
+               (select count(*) from tariff_version v
+                where (v.project_id, v.tariff_id) = (t.project_id, t.id)) as version_count
+           from tariff t where t.project_id = $1 and t.id = $2""",
+        project_id, tariff_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("Tariff", tariff_id)
+    return row
+
+
+async def tariff_names(
+    connection: Connection, project_id: int, commodity: str | None
+) -> list[asyncpg.Record]:
+    """id, name, commodity of the tariffs of a commodity, or of all."""
+    return await connection.fetch(
+        """select id, name, commodity from tariff
+           where project_id = $1 and ($2::text is null or commodity = $2) order by name, id""",
+        project_id, commodity,
+    )  # fmt: skip
+
+
+async def points_of_tariff(connection: Connection, project_id: int, tariff_id: int) -> int:
+    """How many points are rated by a tariff."""
+    count: int = await connection.fetchval(
+        "select count(*) from point where project_id = $1 and tariff_id = $2",
+        project_id, tariff_id,
+    )  # fmt: skip
+    return count
 
 
 async def tariff_bodies(
@@ -247,7 +202,8 @@ async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[a
     return await connection.fetch(
         """select g.*, p.reading_interval_s, p.timezone from gateway g
            join project p on p.id = g.project_id
-           where g.project_id = any($1::int8[]) order by g.project_id, g.id""",
+           where g.project_id = any($1::int8[]) and g.removed_at is null
+           order by g.project_id, g.id""",
         list(project_ids),
     )
 
@@ -255,9 +211,10 @@ async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[a
 async def get_gateway(
     connection: Connection, project_id: int, gateway_id: int
 ) -> asyncpg.Record | None:
-    """One gateway in service."""
+    """One gateway in service; it lies in no building, so whoever sees only some sees none."""
     return await connection.fetchrow(
-        "select * from gateway where project_id = $1 and id = $2 and removed_at is null",
+        """select * from gateway where project_id = $1 and id = $2 and removed_at is null
+           and building_ids() is null""",
         project_id, gateway_id,
     )  # fmt: skip
 
@@ -321,6 +278,11 @@ async def note_stranger(connection: Connection, registration: str, peer: str, at
            set peer = excluded.peer, last_at = excluded.last_at, tries = stranger.tries + 1""",
         registration, peer, at, STRANGERS_MAX,
     )  # fmt: skip
+
+
+async def forget_stranger(connection: Connection, registration: str) -> None:
+    """Somebody refused has become a gateway of ours."""
+    await connection.execute("delete from stranger where registration = $1", registration)
 
 
 async def touch_gateways(

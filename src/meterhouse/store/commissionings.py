@@ -39,7 +39,8 @@ _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.mo
     left join gateway_state l on (l.project_id, l.gateway_id) = (m.project_id, m.gateway_id)
     left join alarm o on (o.project_id, o.meter_id) = (m.project_id, m.id)
         and o.kind = 'meter_offline' and o.closed_at is null
-    {_STARTER} {_SIGNER} where c.project_id = $1"""
+    {_STARTER} {_SIGNER}
+    where c.project_id = $1 and seen_point(c.project_id, m.point_id)"""
 
 LIST: Final = ListQuery(
     f"""select m.id, m.point_id, m.address, m.model, m.installed_at, m.gateway_id, {_PLACE_COLUMNS},

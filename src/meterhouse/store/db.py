@@ -7,8 +7,9 @@ query that forgets to ask for them sees nothing. The maintenance role looks past
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -128,10 +129,14 @@ class Address:
 
 
 class Database:
-    """A pool as the application's role; each transaction names its scope."""
+    """A pool as the application's role; each transaction names its scope.
+
+    `building_ids`: None, or the only buildings whose rows are seen; see `within`.
+    """
 
     def __init__(self, address: Address, size: int = 10) -> None:
         self.address = address
+        self.building_ids: frozenset[int] | None = None
         self._size = size
         self._pool: Pool | None = None
 
@@ -149,6 +154,12 @@ class Database:
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
+
+    def within(self, building_ids: frozenset[int] | None) -> "Database":
+        """The same database, seen through these buildings alone; through all for None."""
+        narrowed = copy(self)
+        narrowed.building_ids = building_ids
+        return narrowed
 
     @property
     def connections(self) -> tuple[int, int, int]:
@@ -170,7 +181,7 @@ class Database:
             raise DatabaseUnreachable(why="the pool is not open")
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                await set_scope(connection, project_ids)
+                await set_scope(connection, project_ids, self.building_ids)
                 yield connection
         except LOST as error:
             if isinstance(error, ValueError):
@@ -218,6 +229,7 @@ class Joined(Database):
 
     def __init__(self, outer: Database, connection: Connection, project_ids: Sequence[int]) -> None:
         super().__init__(outer.address)
+        self.building_ids = outer.building_ids
         self._connection = connection
         self._project_ids = tuple(project_ids)
 
@@ -227,17 +239,28 @@ class Joined(Database):
         if not set(project_ids) <= set(self._project_ids):
             raise ScopeWidened(asked=sorted(set(project_ids) - set(self._project_ids)))
         async with self._connection.transaction():
-            await set_scope(self._connection, project_ids)
+            await set_scope(self._connection, project_ids, self.building_ids)
             yield self._connection
-        await set_scope(self._connection, self._project_ids)
+        await set_scope(self._connection, self._project_ids, self.building_ids)
 
 
-async def set_scope(connection: Connection, project_ids: Sequence[int]) -> None:
-    """Name the projects that this transaction may see (until it ends)."""
+async def set_scope(
+    connection: Connection, project_ids: Sequence[int], building_ids: Collection[int] | None = None
+) -> None:
+    """Name the projects, and within them the buildings, that this transaction may see.
+
+    The policies know projects; buildings are a condition of each query (`seen_point` and kin).
+    """
     await connection.execute(
-        "select set_config('meterhouse.scope', $1, true)",
-        ",".join(str(int(project_id)) for project_id in project_ids),
+        """select set_config('meterhouse.scope', $1, true),
+                  set_config('meterhouse.buildings', $2, true)""",
+        _listed(project_ids),
+        "" if building_ids is None else _listed(building_ids) or "0",
     )
+
+
+def _listed(ids: Collection[int]) -> str:
+    return ",".join(str(int(one)) for one in ids)
 
 
 @asynccontextmanager

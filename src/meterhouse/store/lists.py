@@ -46,6 +46,8 @@ class ListQuery:
         key: the columns of `q` that name one row.
         first: the order where none is asked for, a leading `-` for descending.
         solid: the orders whose column is never null.
+        point: where `q` names a row's point, by which it lies in a building; whoever sees only some
+            buildings sees no row that lies in none.
     """
 
     source: str
@@ -54,6 +56,7 @@ class ListQuery:
     key: Sequence[str] = ("id",)
     first: str = "-id"
     solid: frozenset[str] = frozenset()
+    point: str = "q.point_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,9 @@ def _order_by(columns: Sequence[str], way: str) -> str:
 
 
 def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[list[str], list[Any]]:
-    conditions: list[str] = []
+    # Asked once, and for whoever sees the whole project no row is looked at for it.
+    in_sight = f"{query.point} in (select seen_points($1))"
+    conditions = [f"((select building_ids()) is null or {in_sight})"]
     arguments: list[Any] = [project_id]
     for key, given in wanted.filters.items():
         if given is None:

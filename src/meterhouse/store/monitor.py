@@ -50,10 +50,14 @@ async def lock_sweep(connection: Connection, project_id: int) -> None:
 async def meter_place(
     connection: Connection, project_id: int, meter_id: int
 ) -> asyncpg.Record | None:
-    """Where a meter in service hangs: meter_id, point_id, gateway_id, address, model."""
+    """Where a meter in service hangs: meter_id, point_id, gateway_id, address, model.
+
+    None for one that is in no building in sight, as for one that is not there.
+    """
     return await connection.fetchrow(
         """select id as meter_id, point_id, gateway_id, address, model from meter
-           where project_id = $1 and id = $2 and removed_at is null and point_id is not null""",
+           where project_id = $1 and id = $2 and removed_at is null and point_id is not null
+           and seen_point(project_id, point_id)""",
         project_id, meter_id,
     )  # fmt: skip
 
@@ -170,11 +174,11 @@ async def heard_gateways(connection: Connection, project_id: int) -> list[str]:
 
 
 async def payer(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
-    """Who pays for a point now: agreement_id, account_id, keeper; None for an unknown point."""
+    """Who pays for a point now: agreement_id, account_id, keeper; None if it is not in sight."""
     return await connection.fetchrow(
         """select p.account_id, p.keeper, a.agreement_id from point p
            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
-           where p.project_id = $1 and p.id = $2""",
+           where p.project_id = $1 and p.id = $2 and seen_point(p.project_id, p.id)""",
         project_id, point_id,
     )  # fmt: skip
 

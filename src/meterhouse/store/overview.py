@@ -22,8 +22,8 @@ async def counts(connection: Connection, project_ids: Sequence[int]) -> list[asy
     """project_id, room_count, owing_count, offline_count, alarm_count, task_count of each."""
     return await connection.fetch(
         """select j as project_id,
-               (select count(*) from place p where p.project_id = j and p.kind = 'room')
-                   as room_count,
+               (select count(*) from place p where p.project_id = j and p.kind = 'room'
+                   and seen_place(p.project_id, p.id)) as room_count,
                coalesce(a.owing_count, 0) as owing_count,
                coalesce(a.offline_count, 0) as offline_count,
                coalesce(a.alarm_count, 0) as alarm_count,
@@ -34,6 +34,7 @@ async def counts(connection: Connection, project_ids: Sequence[int]) -> list[asy
                    count(*) filter (where kind = 'meter_offline') as offline_count,
                    count(*) as alarm_count
                from alarm where project_id = any($1::int8[]) and closed_at is null
+               and seen_point(project_id, point_id)
                group by project_id) a on a.project_id = j
            order by j""",
         list(project_ids),
@@ -46,7 +47,8 @@ async def open_alarms(connection: Connection, project_id: int, limit: int) -> li
         """select a.id, a.kind, a.opened_at, r.name as room, count(*) over () as open_count
            from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id)
            left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-           where a.project_id = $1 and a.closed_at is null order by a.opened_at desc limit $2""",
+           where a.project_id = $1 and a.closed_at is null
+           and seen_point(a.project_id, a.point_id) order by a.opened_at desc limit $2""",
         project_id, limit,
     )  # fmt: skip
 

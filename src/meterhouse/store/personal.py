@@ -6,6 +6,7 @@ database itself; the few functions here that answer what is behind it are for th
 `personal` and the outbox alone (a test finds any other SQL that names the table).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -45,6 +46,21 @@ async def insert(connection: Connection, project_id: int, facts: Facts) -> int:
     return made
 
 
+async def insert_many(
+    connection: Connection, project_id: int, people: Sequence[Facts]
+) -> list[int]:
+    """Keep who several people are; answers their ids in the order given."""
+    rows = await connection.fetch(
+        """insert into personal (project_id, name, phone, email, id_number)
+           select $1, name, phone, email, id_number
+           from unnest($2::text[], $3::text[], $4::text[], $5::text[])
+               with ordinality as u (name, phone, email, id_number, n) order by n returning id""",
+        project_id, [one.name for one in people], [one.phone for one in people],
+        [one.email for one in people], [one.id_number for one in people],
+    )  # fmt: skip
+    return sorted(row["id"] for row in rows)
+
+
 async def of_customer(
     connection: Connection, project_id: int, customer_id: int
 ) -> asyncpg.Record | None:
@@ -55,6 +71,20 @@ async def of_customer(
            where c.project_id = $1 and c.id = $2""",
         project_id, customer_id,
     )  # fmt: skip
+
+
+async def change(connection: Connection, project_id: int, customer_id: int, facts: Facts) -> bool:
+    """What is said anew of a customer; None stays as it is. False when it was erased."""
+    done = await connection.fetchval(
+        """update personal h set name = coalesce($3, h.name), phone = coalesce($4, h.phone),
+               email = coalesce($5, h.email), id_number = coalesce($6, h.id_number),
+               version = h.version + 1
+           from customer c where c.project_id = $1 and c.id = $2
+           and (h.project_id, h.id) = (c.project_id, c.personal_id) and h.erased_at is null
+           returning h.id""",
+        project_id, customer_id, facts.name, facts.phone, facts.email, facts.id_number,
+    )  # fmt: skip
+    return done is not None
 
 
 async def erase(connection: Connection, project_id: int, customer_id: int, at: datetime) -> bool:

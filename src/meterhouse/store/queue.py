@@ -17,6 +17,7 @@ from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason
 from meterhouse.store.db import Connection
 
 WAKE_CHANNEL = "meterhouse_command"
+ROSTER_CHANGED = "roster"
 LIVE = ("queued", "sent")
 
 
@@ -91,6 +92,11 @@ async def insert_command(
             "select pg_notify($1, $2)", WAKE_CHANNEL, f"{project_id}:{new.gateway_id}"
         )
     return made
+
+
+async def wake_roster(connection: Connection) -> None:
+    """Tell head ends, once this is committed, that gateways or meters have changed."""
+    await connection.execute("select pg_notify($1, $2)", WAKE_CHANNEL, ROSTER_CHANGED)
 
 
 async def live_commands(
@@ -170,10 +176,11 @@ async def is_open(connection: Connection, project_id: int, kind: AlarmKind, subj
 async def close_alarm(
     connection: Connection, project_id: int, alarm_id: int, kinds: Iterable[AlarmKind], at: datetime
 ) -> bool:
-    """Close one open alarm by hand, if its kind is one of these."""
+    """Close one open alarm in sight by hand, if its kind is one of these."""
     done = await connection.fetchval(
         """update alarm set closed_at = $4 where project_id = $1 and id = $2
-           and kind = any($3::text[]) and closed_at is null returning id""",
+           and kind = any($3::text[]) and closed_at is null
+           and seen_point(project_id, point_id) returning id""",
         project_id, alarm_id, list(kinds), at,
     )  # fmt: skip
     return done is not None

@@ -27,6 +27,15 @@ _PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
         coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
 
+
+def _seen(building: str) -> str:
+    """The condition that something lies in a building this transaction may see."""
+    limit = "(select building_ids())"
+    return f"({limit} is null or {building} = any ({limit}::bigint[]))"
+
+
+_IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
+
 # One row a point: where it is, who pays, what is left, what its meter last said.
 _POINTS: Final = f"""
     with shared as (
@@ -60,7 +69,7 @@ _POINTS: Final = f"""
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join shared u on u.account_id = p.account_id
-    where p.project_id = $1"""
+    where p.project_id = $1 and {_IN_SIGHT}"""
 _BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
@@ -75,8 +84,8 @@ async def pulse(connection: Connection, project_id: int) -> int:
 async def buildings(connection: Connection, project_id: int) -> list[asyncpg.Record]:
     """id, name of every building, in order."""
     return await connection.fetch(
-        """select id, name from place where project_id = $1 and kind = 'building'
-           order by sort, name, id""",
+        f"""select id, name from place where project_id = $1 and kind = 'building'
+            and {_seen("id")} order by sort, name, id""",
         project_id,
     )
 
@@ -145,7 +154,7 @@ async def get_command(
         f"""select c.*, r.id as room_id, r.name as room, {STAFF_NAME} as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
             {_PLACE} {staff("c.actor_id")}
-            where c.project_id = $1 and c.id = $2""",
+            where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
 
@@ -167,7 +176,8 @@ async def meter_names(
     return await connection.fetch(
         f"""select m.id, m.address, {_PLACE_COLUMNS} from meter m
             left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
-            where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null""",
+            where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null
+            and seen_point(m.project_id, m.point_id)""",
         project_id, list(meter_ids),
     )  # fmt: skip
 
@@ -179,7 +189,8 @@ async def alarm_names(
     return await connection.fetch(
         f"""select a.id, a.kind, {_PLACE_COLUMNS} from alarm a
             left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
-            where a.project_id = $1 and a.id = any($2::int8[])""",
+            where a.project_id = $1 and a.id = any($2::int8[])
+            and seen_point(a.project_id, a.point_id)""",
         project_id, list(alarm_ids),
     )  # fmt: skip
 
@@ -267,7 +278,7 @@ GATEWAYS: Final = ListQuery(
             where o.project_id = $1 and o.kind = 'meter_offline' and o.closed_at is null
                 and m.removed_at is null
             group by m.gateway_id) n on n.gateway_id = g.id
-        where g.project_id = $1""",
+        where g.project_id = $1 and g.removed_at is null""",
     {
         "online": {True: "q.online", False: "q.online is not true"},
         "text": "(q.name ilike {0} or q.registration ilike {0} or q.peer ilike {0})",
@@ -278,6 +289,7 @@ GATEWAYS: Final = ListQuery(
     },
     first="name",
     solid=frozenset({"name", "registration", "meters", "offline"}),
+    point="null::int8",
 )  # fmt: skip
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
@@ -347,11 +359,58 @@ AUDIT: Final = ListQuery(
     {"at": "at", "actor": "actor", "act": "act", "object": "object"},
     first="-at",
     solid=frozenset({"at", "actor", "act", "object"}),
+    point="null::int8",
 )  # fmt: skip
+TARIFFS: Final = ListQuery(
+    """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
+           coalesce(n.point_count, 0) as point_count
+       from tariff t
+       join (select tariff_id, max(effective_from) as effective_from, count(*) as version_count
+             from tariff_version where project_id = $1 group by tariff_id) v on v.tariff_id = t.id
+       left join (select tariff_id, count(*) as point_count from point
+                  where project_id = $1 group by tariff_id) n on n.tariff_id = t.id
+       where t.project_id = $1""",
+    {"text": "q.name ilike {}"},
+    {
+        "name": "name", "commodity": "commodity", "effective_from": "effective_from",
+        "versions": "version_count", "points": "point_count",
+    },
+    first="name",
+    solid=frozenset({"name", "commodity", "effective_from", "versions", "points"}),
+)  # fmt: skip
+# Of several agreements in force the list shows the rooms of all, and since when the last one runs.
+CUSTOMERS: Final = ListQuery(
+    """select c.id, c.language, h.name as customer, h.phone, h.email,
+           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
+           g.balance_minor
+       from customer c
+       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+       left join lateral (
+           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor
+           from agreement a left join lateral (
+               select r.id as place_id, concat_ws(' ', b.name, r.name) as room,
+                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
+                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
+                       as balance_minor
+               from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+               left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+               left join place b on (b.project_id, b.id)
+                   = (f.project_id, coalesce(f.parent_id, f.id))
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
+               on true
+           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
+       where c.project_id = $1""",
+    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
+    {"since": "valid_from", "balance": "balance_minor"},
+    first="-since",
+)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,
-           g.source, p.commodity
+           g.source, p.commodity, m.point_id
        from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
        join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
        where g.project_id = $1""",
@@ -363,7 +422,8 @@ READINGS: Final = ListQuery(
 )
 TASKS: Final = ListQuery(
     f"""select k.id, k.kind, k.title, k.state, k.done_count, k.total_count, k.why, k.actor_id,
-            k.created_at, k.started_at, k.ended_at, {STAFF_NAME} as actor
+            k.created_at, k.started_at, k.ended_at, null::int8 as point_id,
+            {STAFF_NAME} as actor
         from task k {staff("k.actor_id")} where k.project_id = $1""",
     {
         "state": "q.state = {}",

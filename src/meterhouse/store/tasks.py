@@ -182,10 +182,11 @@ async def count_of_person(
 
 
 async def get(connection: Connection, project_id: int, task_id: int) -> asyncpg.Record | None:
-    """One task."""
+    """One task; it lies in no building, so whoever sees only some of them sees none."""
     return await connection.fetchrow(
-        "select * from task where project_id = $1 and id = $2", project_id, task_id
-    )
+        "select * from task where project_id = $1 and id = $2 and building_ids() is null",
+        project_id, task_id,
+    )  # fmt: skip
 
 
 async def lock_kind(
@@ -214,7 +215,8 @@ async def latest(
         """select project_id, id, kind, title, gateway_id, state, done_count, total_count, why,
                actor_id, created_at, started_at, beat_at, ended_at from task
            where project_id = $1 and ($2 = '' or kind = $2)
-           and ($3::int8 is null or gateway_id = $3) order by id desc limit $4""",
+           and ($3::int8 is null or gateway_id = $3) and building_ids() is null
+           order by id desc limit $4""",
         project_id, kind, gateway_id, min(count, PAGE_ROWS_MAX),
     )  # fmt: skip
 

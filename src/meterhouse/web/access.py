@@ -1,9 +1,9 @@
 """Who is asking, and may they: every route names its verb, or the application does not start.
 
 Owns the caller, the two ways to prove who one is (a session cookie for the console, a
-bearer key for the API), the token that keeps other sites from posting our forms, and the check
-that no route forgot its verb. Must never know what a verb does. Deny by default: a route that
-names nothing is not "open", it is a start-up error.
+bearer key for the API), the proof asked for anew before a step-up verb, the token that keeps other
+sites from posting our forms, and the check that no route forgot its verb. Must never know what a
+verb does. Deny by default: a route that names nothing is not "open", it is a start-up error.
 """
 
 import hashlib
@@ -11,15 +11,19 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.responses import Response
 from starlette.routing import Mount
 
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.access import STEP_UP, Reach, Verb
+from meterhouse.flows.signin import PROOF_LIFE, SignedIn
+from meterhouse.store.db import Database
 from meterhouse.web.limits import Limits
 from meterhouse.words import N_
 
@@ -28,6 +32,7 @@ SEED_COOKIE: Final = "meterhouse_seed"
 LANGUAGE_COOKIE: Final = "meterhouse_language"
 TOKEN_FIELD: Final = "csrf"  # noqa: S105  # a field's name
 TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
+PROOF_FIELD: Final = "proof"
 
 _NONCE_CHARS: Final = 16
 _ID_DIGITS_MAX: Final = 18
@@ -58,6 +63,19 @@ class FormForged(MeterhouseError):
     http_status = 403
 
 
+class ProofNeeded(MeterhouseError):
+    """Show that it is you: enter your password, or a code of your authenticator."""
+
+    code = "proof_needed"
+    http_status = 403
+
+
+class ProofWrong(ProofNeeded):
+    """That is not it, or there were too many tries."""
+
+    code = "proof_wrong"
+
+
 class RouteWithoutVerb(MeterhouseError):
     """Route {route} names no verb."""
 
@@ -77,6 +95,8 @@ class Caller:
     scopes: Mapping[int, Reach]
     groups: Mapping[int, frozenset[str]] = field(default_factory=dict)
     platform: frozenset[str] = frozenset()
+    session_id: int | None = None
+    proved_at: datetime | None = None
 
     def granted(self, path_params: Mapping[str, Any]) -> frozenset[str]:
         """The verbs that count for an address: its project's, its group's, else the platform's.
@@ -113,11 +133,17 @@ class Gate(Protocol):
     async def caller_of_key(self, key: str) -> Caller | None:
         """The API client of a live key."""
 
-    async def sign_in(self, login: str, password: str, agent: str) -> str | None:
-        """A new session's token, or None; why not is nobody's business."""
+    async def sign_in(self, login: str, password: str, agent: str, peer: str) -> SignedIn | None:
+        """A new session, or None; why not is nobody's business."""
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
+
+    async def enter_code(self, token: str, code: str, agent: str, peer: str) -> SignedIn | None:
+        """The session behind the second step, or None. Raises `NotFound` when it is too late."""
+
+    async def prove(self, caller: Caller, token: str, proof: str) -> str | None:
+        """A session's next token when its person proves anew who they are, or None."""
 
 
 class Permission:
@@ -134,6 +160,7 @@ class Permission:
             NotAllowed: the verb is not granted in the project the address names.
             NotFound: the project is not theirs.
             FormForged: a console form without its token.
+            ProofNeeded: a step-up verb, and they have not lately proved who they are.
         """
         is_api = request.url.path.startswith("/api/")
         if not is_api and request.method not in _SAFE_METHODS:
@@ -144,9 +171,12 @@ class Permission:
         request.state.caller = caller
         granted = caller.granted(request.path_params)
         if "project_id" in request.path_params:
-            request.state.scope = caller.scope(int(request.path_params["project_id"]))
+            reach = caller.scope(int(request.path_params["project_id"]))
+            request.state.scope = reach.asked(self.verb)
         if self.verb is not Verb.SESSION_OWN and self.verb not in granted:
             raise NotAllowed(self.verb)
+        if self.verb in STEP_UP and not is_api and request.method not in _SAFE_METHODS:
+            await check_proof(request)
         return caller
 
 
@@ -185,6 +215,50 @@ async def _key_caller(request: Request) -> Caller:
     return caller
 
 
+def database_of(request: Request) -> Database:
+    """The database as far as the caller may see it for the verb of this route."""
+    database: Database = request.app.state.services.database
+    scope: Reach | None = getattr(request.state, "scope", None)
+    if scope is None or scope.building_ids is None:
+        return database
+    return database.within(scope.building_ids)
+
+
+def cookie(request: Request, name: str, text: str, max_age_s: int | None = None) -> str:
+    """A cookie that only we may read, as a header says it."""
+    secure = request.app.state.services.settings.secure_cookies
+    response = Response()
+    response.set_cookie(name, text, max_age_s, httponly=True, samesite="lax", secure=secure)
+    return response.headers["set-cookie"]
+
+
+async def check_proof(request: Request) -> None:
+    """Let pass who has proved lately who they are, or does so with this very form.
+
+    The form comes again with everything that was typed and the proof beside it, so nothing is
+    lost; the session goes on under a new token.
+
+    Raises:
+        ProofNeeded: no proof was given.
+        ProofWrong: it does not fit, or there were too many tries.
+    """
+    caller: Caller = request.state.caller
+    at: datetime = request.app.state.services.clock()
+    if caller.proved_at is not None and at < caller.proved_at + PROOF_LIFE:
+        return
+    sent = await request.form()
+    request.state.typed = [(key, text) for key, text in sent.multi_items() if isinstance(text, str)]
+    proof = str(sent.get(PROOF_FIELD, ""))
+    if not proof:
+        raise ProofNeeded
+    gate: Gate = request.app.state.gate
+    fresh = await gate.prove(caller, request.cookies.get(SESSION_COOKIE, ""), proof)
+    if fresh is None:
+        raise ProofWrong
+    set_cookie = cookie(request, SESSION_COOKIE, fresh)
+    request.state.set_cookies = [*getattr(request.state, "set_cookies", ()), set_cookie]
+
+
 def address_of(request: Request) -> str:
     """Where a request comes from; the proxy in front says so where there is one."""
     return request.client.host if request.client else ""
@@ -215,9 +289,13 @@ async def check_form(request: Request) -> None:
 
 
 def _seed(request: Request) -> str:
-    """What only this browser and we know: its session, or before sign-in its seed cookie."""
+    """What only this browser and we know: its session, or before sign-in its seed cookie.
+
+    Of a session the part that stays when its token is renewed, so that open pages go on working.
+    """
     fresh: str | None = getattr(request.state, "fresh_seed", None)
-    return request.cookies.get(SESSION_COOKIE) or fresh or request.cookies.get(SEED_COOKIE, "")
+    session = request.cookies.get(SESSION_COOKIE, "").partition(".")[0]
+    return session or fresh or request.cookies.get(SEED_COOKIE, "")
 
 
 def _seal(seed: str, nonce: str) -> str:

@@ -17,10 +17,13 @@ from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import site as site_api
+from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
+    account,
     commissioning,
     frame,
     imports,
@@ -30,7 +33,10 @@ from meterhouse.web.console import (
     rooms,
     scans,
     session,
+    site,
+    staff,
     tasks,
+    welcome,
 )
 from meterhouse.web.exports import MEDIA_TYPES
 from meterhouse.web.gate import FlowGate
@@ -69,9 +75,9 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         settings.requests_a_minute, settings.changes_a_minute,
         settings.stranger_requests_a_minute, settings.sign_ins_a_minute,
     )  # fmt: skip
-    app.state.gate = gate or FlowGate(services.database, services.clock)
+    app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
-    app.state.boards = Boards(services.database)
+    app.state.boards = Boards()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -85,6 +91,14 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
+    _mount(app)
+    problems.install(app)
+    check_routes(app)
+    return app
+
+
+def _mount(app: FastAPI) -> None:
+    """Pages first, then the API; within each, what is named before what is numbered."""
     forms, operations = APIRouter(), APIRouter()
     add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
@@ -92,15 +106,19 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     pages = (
         health.router,
         session.router,
+        account.router,
         rooms.router,
         room.router,
         frame.router,
         commissioning.router,
         scans.router,
+        staff.router,
         forms,
         tasks.router,
         lists.router,
         platform.router,
+        site.router,
+        welcome.router,
     )
     for router in pages:
         app.include_router(router, include_in_schema=False)
@@ -108,11 +126,10 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.include_router(v1.router)
     app.include_router(api_tasks.router)
     app.include_router(api_find.router)
+    app.include_router(site_api.router)
     app.include_router(field.router)
+    app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
-    problems.install(app)
-    check_routes(app)
-    return app
 
 
 def contract_alone() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from meterhouse.flows import task
-from meterhouse.web.access import NotAllowed
+from meterhouse.web.access import NotAllowed, database_of
 from meterhouse.web.exports import MEDIA_TYPES
 
 FILE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
@@ -27,7 +27,7 @@ async def task_file(request: Request, project_id: int, task_id: int) -> Response
         NotFound: there is no such task, or it made no file.
         NotAllowed: reading its rows needs a verb that is not granted.
     """
-    database = request.app.state.services.database
+    database = database_of(request)
     row = await task.get(database, project_id, task_id)
     verb = row["input"].get("verb", "")
     if verb not in request.state.scope.verbs:

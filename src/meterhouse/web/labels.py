@@ -5,8 +5,7 @@ member without a word. Colours go with the words (a state is never told by colou
 """
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
@@ -209,6 +208,36 @@ ALARM_KIND: Final = {
     AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
+}
+PLACE_KIND: Final = {
+    "building": N_("Building"),
+    "floor": N_("Floor"),
+    "room": N_("Room"),
+    "area": N_("Public area"),
+}
+PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
+BAND: Final = {
+    "sharp": N_("Sharp band"),
+    "peak": N_("Peak band"),
+    "flat": N_("Flat band"),
+    "valley": N_("Valley band"),
+}
+CHARGE_CLASS: Final = {
+    "electricity": N_("Electricity"),
+    "water": N_("Water"),
+    "heat": N_("Heat"),
+    "cooling": N_("Cooling"),
+    "fee": N_("Fees"),
+}
+TEMPLATE: Final = {
+    "residential": N_("Flats"),
+    "dormitory": N_("Dormitory"),
+    "shops": N_("Shops and offices"),
+}
+DAY_KIND: Final = {
+    "holiday": N_("Holiday"),
+    "workday": N_("Make-up workday"),
+    "special": N_("Special day"),
 }
 ONLINE: Final = {Online.ONLINE: N_("Online"), Online.OFFLINE: N_("Offline")}
 DIRECTION: Final = {
@@ -430,45 +459,6 @@ def alarm_why(row: Any) -> str:
     """What an alarm adds to its kind, as a message where we have one."""
     why = str(json.loads(row["facts"]).get("why", ""))
     return WHY.get(why, why)
-
-
-@dataclass(frozen=True, slots=True)
-class MenuEntry:
-    """A line of the side bar, shown to those who have its verb.
-
-    `path` is below the project's address; one that begins with a slash belongs to no project, and
-    its verb must be granted for the whole platform.
-    """
-
-    title: str
-    path: str
-    icon: str
-    verb: str
-    group: MenuGroup = MenuGroup.OPERATE
-
-
-MENU: Final = (
-    MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
-    MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
-    MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read", MenuGroup.DEVICES),
-    MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
-    MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
-    MenuEntry(N_("Meters"), "meters", "meters", "device.read", MenuGroup.DEVICES),
-    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read", MenuGroup.DEVICES),
-    MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
-    MenuEntry(N_("Audit"), "audit", "audit", "audit.read", MenuGroup.SET_UP),
-    MenuEntry(N_("Audit"), "/platform/audit", "audit", "audit.read", MenuGroup.PLATFORM),
-)
-
-
-def menu(
-    granted: Collection[str], platform: Collection[str]
-) -> list[tuple[MenuGroup, list[MenuEntry]]]:
-    """The side bar for these verbs, by heading; a heading without an entry is left out."""
-    shown = [one for one in MENU
-             if one.verb in (platform if one.path.startswith("/") else granted)]  # fmt: skip
-    groups = [(group, [one for one in shown if one.group is group]) for group in MenuGroup]
-    return [(group, entries) for group, entries in groups if entries]
 
 
 UNIT: Final = {

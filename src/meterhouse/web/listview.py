@@ -22,18 +22,21 @@ class RowAct:
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with its heading, the verb that opens it, and what can be done to its rows.
+    """A list with its heading, the verb that opens it, and what can be done from it.
 
-    `acts` stand in a menu at each row's end; those that can be done to many (`Act.bulk`) also in
-    the bar that opens when rows are ticked. The rows then have an `id`. `links` (title, address)
-    stand beside the heading.
+    `acts` (of `web.acts`) open as dialogs; `pages` are acts with a page of their own, such as an
+    import; `links` are further pages, as (title, address). `row_acts` stand in a menu at each row's
+    end; those that can be done to many (`Act.bulk`) also in the bar that opens when rows are
+    ticked. The rows then have an `id`.
     """
 
     table: Table
     heading: str
     verb: Verb
-    acts: tuple[RowAct, ...] = ()
+    acts: tuple[Any, ...] = ()
+    pages: tuple[Any, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    row_acts: tuple[RowAct, ...] = ()
 
 
 KNOWN: Final[dict[str, ListView]] = {}

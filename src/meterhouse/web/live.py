@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from meterhouse.flows import monitor
 from meterhouse.flows.monitor import PointNow
@@ -48,6 +48,10 @@ class Snapshot:
     changed: Sequence[Tile]
 
 
+# Project, building asked for, and the only buildings its watcher sees.
+_Key: TypeAlias = tuple[int, int | None, frozenset[int] | None]
+
+
 class _Memory:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -74,27 +78,25 @@ class _Memory:
 class Boards:
     """The boards that somebody watches, the latest used kept."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._memories: OrderedDict[tuple[int, int | None], _Memory] = OrderedDict()
+    def __init__(self) -> None:
+        self._memories: OrderedDict[_Key, _Memory] = OrderedDict()
 
     async def look(
-        self, project_id: int, building_id: int | None, since: int | None = None
+        self, db: Database, project_id: int, building_id: int | None, since: int | None = None
     ) -> Snapshot | None:
-        """The board now, or None when nothing changed since that pulse."""
-        seq = await monitor.pulse(self._database, project_id)
+        """The board now, as far as the database lets see; None when nothing changed since then."""
+        seq = await monitor.pulse(db, project_id)
         if since is not None and seq == since:
             return None
-        memory = self._memory(project_id, building_id)
+        memory = self._memory((project_id, building_id, db.building_ids))
         async with memory.lock:
             if memory.seq < seq:
-                board = await monitor.board(self._database, project_id, building_id)
+                board = await monitor.board(db, project_id, building_id)
                 memory.take(board.seq, tiles_of(board.points))
         changed = [] if since is None else memory.since(since)
         return Snapshot(memory.seq, list(memory.tiles.values()), changed)
 
-    def _memory(self, project_id: int, building_id: int | None) -> _Memory:
-        key = (project_id, building_id)
+    def _memory(self, key: _Key) -> _Memory:
         memory = self._memories.setdefault(key, _Memory())
         self._memories.move_to_end(key)
         while len(self._memories) > BOARDS_MAX:

@@ -17,6 +17,7 @@ from meterhouse.flows.access import Reach
 from meterhouse.web import labels
 from meterhouse.web.access import LANGUAGE_COOKIE, Caller, form_token
 from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.menu import menu
 from meterhouse.words import LANGUAGES, Words, choose_language, words
 
 TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ def make_environment() -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.do"],
     )
-    environment.globals.update(labels=labels, languages=LANGUAGES, ABSENT=ABSENT)
+    environment.globals.update(labels=labels, menu=menu, languages=LANGUAGES, ABSENT=ABSENT)
     return environment
 
 
@@ -51,8 +52,13 @@ def words_of(request: Request) -> Words:
 
 
 def formats_of(request: Request) -> Formats:
-    """How values look to this reader in the project the address names."""
-    scope: Reach = request.state.scope
+    """How values look to this reader in the project the address names, else in their first one."""
+    scope: Reach | None = getattr(request.state, "scope", None)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if scope is None and caller is not None:
+        scope = next(iter(caller.scopes.values()), None)
+    if scope is None:
+        return Formats(words_of(request), ZoneInfo("UTC"), "CNY", 2)
     zone = ZoneInfo(scope.timezone)
     return Formats(words_of(request), zone, scope.currency, scope.currency_exponent)
 
@@ -80,7 +86,7 @@ def render(
         "caller": getattr(request.state, "caller", None),
         "scope": scope,
         "granted": scope.verbs if scope else frozenset(),
-        "fmt": formats_of(request) if scope else None,
+        "fmt": formats_of(request),
         "token": form_token(request),
         "now": state.services.clock(),
         **(facts or {}),

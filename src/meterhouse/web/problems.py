@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.logs import Log
-from meterhouse.web.access import NotSignedIn
+from meterhouse.web.access import PROOF_FIELD, TOKEN_FIELD, NotSignedIn, ProofNeeded, ProofWrong
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
@@ -180,11 +180,13 @@ def _row_fields(request: Request, error: MeterhouseError) -> list[FieldProblem] 
     words = words_of(request)
     return [
         FieldProblem(
-            where="body", pointer="/".join(filter(None, ("/rows", str(one.row), one.field))),
-            code=one.error.code, message=words.error(one.error)[:500],
+            where="body",
+            pointer=f"/rows/{one.row}{'/' if one.field else ''}{one.field}",
+            code=one.error.code[:40],
+            message=words.error(one.error)[:500],
         )
         for one in error.faults[:FIELD_PROBLEMS_MAX]
-    ]  # fmt: skip
+    ]
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -258,6 +260,8 @@ def answer(
         return JSONResponse(content, status, headers=headers, media_type=PROBLEM_TYPE)
     if isinstance(error, NotSignedIn):
         return _to_sign_in(request)
+    if isinstance(error, ProofNeeded):
+        return _ask_proof(request, error)
     facts: dict[str, Any] = {
         "heading": words(_HEADINGS.get(status, _HEADINGS[500])),
         "detail": words.error(error),
@@ -265,6 +269,18 @@ def answer(
     }
     template = "problem_fragment.html" if is_fragment(request) else "problem.html"
     return render(request, template, facts, status)
+
+
+def _ask_proof(request: Request, error: ProofNeeded) -> Response:
+    """The form that was sent, asked again with the proof beside it; nothing typed is lost."""
+    facts = {
+        "address": request.url.path,
+        "typed": [one for one in request.state.typed if one[0] not in (PROOF_FIELD, TOKEN_FIELD)],
+        "proof_field": PROOF_FIELD,
+        "error": words_of(request).error(error) if isinstance(error, ProofWrong) else "",
+    }
+    template = "prove.html" if is_fragment(request) else "prove_page.html"
+    return render(request, template, facts, error.http_status)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -78,6 +78,8 @@ class Shield:
                 for name, text in _HEADERS.items():
                     headers.setdefault(name, text)
                 headers["X-Request-ID"] = request_id
+                for set_cookie in scope["state"].get("set_cookies", ()):
+                    headers.append("Set-Cookie", set_cookie)
                 if (allowance := scope["state"].get("allowance")) is not None:
                     headers.update(allowance.headers())
                 # Pages and answers belong to one person; only static files may be shared.

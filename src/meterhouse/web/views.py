@@ -12,10 +12,10 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.units import EPOCH
 from meterhouse.web import labels
-from meterhouse.web.acts import ACTS
+from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
@@ -23,7 +23,7 @@ from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
 # What is done otherwise than by a declared act.
-ACT_TITLES: Final = {act.name: act.title for act in ACTS} | {
+ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in SHEETS))} | {
     "client.add": N_("Add API client"),
     "password.replace": N_("Replace password"),
     "session.begin": N_("Sign in"),
@@ -85,6 +85,11 @@ def task_count(row: Any) -> str:
 def relay_colour(row: Any) -> str:
     """The colour of a relay's word."""
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
+
+
+def masked_name(row: Any) -> str:
+    """A customer's masked name, or that it was erased."""
+    return N_("Erased") if row["is_erased"] else row["customer"] or ABSENT
 
 
 def act_title(name: str) -> str:
@@ -149,14 +154,15 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    (RowAct("alarm.close", closes_by_hand),),
+    row_acts=(RowAct("alarm.close", closes_by_hand),),
 )  # fmt: skip
 
 METERS: Final = ListView(
     Table(
         "meters",
         (
-            Column("address", N_("Address"), cell("address"), sortable=True),
+            Column("address", N_("Address"), cell("address"), sortable=True,
+                   link=lambda row: f"meters/{row['id']}"),
             Column("online", N_("State"), online("is_online"), Kind.STATE,
                    colour=online_colour("is_online")),
             Column("building", N_("Building"), cell("building"), sortable=True),
@@ -181,7 +187,9 @@ METERS: Final = ListView(
     ),
     N_("Meters"),
     Verb.DEVICE_READ,
-    tuple(RowAct(f"meter.{deed}") for deed in (
+    (install.ADD_METER,),
+    (site_sheet.SITE.act,),
+    row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
         "read", "disconnect", "connect", "keep_power", "restore_prepay",
     )),
 )  # fmt: skip
@@ -190,7 +198,8 @@ GATEWAYS: Final = ListView(
     Table(
         "gateways",
         (
-            Column("name", N_("Gateway"), cell("name"), sortable=True),
+            Column("name", N_("Gateway"), cell("name"), sortable=True,
+                   link=lambda row: f"gateways/{row['id']}"),
             Column("online", N_("State"), online("online"), Kind.STATE,
                    colour=online_colour("online")),
             Column("registration", N_("Registration"), cell("registration"), sortable=True),
@@ -212,6 +221,7 @@ GATEWAYS: Final = ListView(
     ),
     N_("Gateways"),
     Verb.DEVICE_READ,
+    (gateway.ADD,),
 )  # fmt: skip
 
 COMMISSIONING: Final = ListView(
@@ -403,12 +413,67 @@ TASKS: Final = ListView(
     ),
     N_("Tasks"),
     Verb.TASK_READ,
-    (RowAct("task.approve", lambda row: row["state"] == "waiting"),
-     RowAct("task.cancel", lambda row: row["state"] in ("waiting", "queued", "running"))),
+    row_acts=(
+        RowAct("task.approve", lambda row: row["state"] == "waiting"),
+        RowAct("task.cancel", lambda row: row["state"] in ("waiting", "queued", "running")),
+    ),
+)  # fmt: skip
+
+TARIFFS: Final = ListView(
+    Table(
+        "tariffs",
+        (
+            Column("name", N_("Tariff"), cell("name"), sortable=True,
+                   link=lambda row: f"tariffs/{row['id']}"),
+            Column("commodity", N_("Commodity"), cell("commodity", Commodity), Kind.STATE,
+                   sortable=True),
+            Column("effective_from", N_("Latest version from"), cell("effective_from"),
+                   Kind.INSTANT, sortable=True),
+            Column("versions", N_("Versions"), cell("version_count"), Kind.COUNT, sortable=True),
+            Column("points", N_("Points"), cell("point_count"), Kind.COUNT, sortable=True),
+        ),
+        (Filter("text", N_("Search"), hint=N_("Name of the tariff")),),
+        sort="name",
+        empty=N_("No tariffs yet."),
+        empty_hint=N_("Add a price; then assign it to points."),
+    ),
+    N_("Tariffs"),
+    Verb.TARIFF_READ,
+    tariff.ADDERS,
+)  # fmt: skip
+
+CUSTOMERS: Final = ListView(
+    Table(
+        "customers",
+        (
+            Column("name", N_("Customer"), masked_name, Kind.WORD,
+                   link=lambda row: f"customers/{row['id']}"),
+            Column("rooms", N_("Rooms"), cell("rooms")),
+            Column("phone", N_("Phone"), cell("phone")),
+            Column("email", N_("E-mail"), cell("email")),
+            Column("language", N_("Language"), cell("language"), optional=True),
+            Column("balance", N_("Balance"), cell("balance_minor"), Kind.MONEY, sortable=True),
+            Column("since", N_("Since"), cell("valid_from"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("let", N_("State"), {"true": N_("Has an account"), "false": N_("Has none")}),
+            Filter("text", N_("Search"), hint=N_("Room")),
+        ),
+        sort="since",
+        descending=True,
+        empty=N_("No customers yet."),
+        empty_hint=N_("Open an account for a room, or import a sheet."),
+    ),
+    N_("Customers"),
+    Verb.CUSTOMER_READ,
+    (customer.ADD,),
 )  # fmt: skip
 
 LISTS: Final = {
     view.table.name: view
-    for view in (ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT)
-}
+    for view in (
+        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
+        CUSTOMERS,
+    )
+}  # fmt: skip
 KNOWN.update(LISTS)

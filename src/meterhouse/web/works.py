@@ -61,12 +61,13 @@ async def _doing(services: Services, db: Database, claimed: Claimed) -> Doing:
     asked = claimed.input
     known = None if claimed.actor_id is None else await access.known_by_id(db, claimed.actor_id)
     caller = caller_of(known)
-    scope = caller.scopes.get(claimed.project_id) if caller else None
-    if scope is None or asked["verb"] not in scope.verbs:
+    reach = caller.scopes.get(claimed.project_id) if caller else None
+    if reach is None or asked["verb"] not in reach.verbs:
         raise NotAllowed(asked["verb"])
+    scope = reach.asked(asked["verb"])
     spoken = words(str(asked.get("language", "")))
     return Doing(
-        db=db,
+        db=db.within(scope.building_ids),
         doer=Doer(claimed.actor_id, Via(asked.get("via", Via.CONSOLE)), services.clock(),
                   f"task-{claimed.id}"),
         ids={"project_id": claimed.project_id},
@@ -140,7 +141,7 @@ async def _export(services: Services, db: Database, claimed: Claimed, tell: Tell
     _, fmt = doing.here
     view, kind = LISTS[asked["list"]], asked["kind"]
     state = list_state(view.table, QueryParams(asked["query"].removeprefix("?")))
-    chunks = monitor.stream(db, claimed.project_id, view.table.name, wanted(state, fmt))
+    chunks = monitor.stream(doing.db, claimed.project_id, view.table.name, wanted(state, fmt))
     count = 0
 
     async def told(rows: int) -> None:

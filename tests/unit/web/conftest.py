@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.signin import SignedIn
 from meterhouse.web.access import Caller
 from meterhouse.web.app import Services, WebSettings, create_app
 
@@ -39,8 +40,11 @@ class Gate:
     async def caller_of_key(self, key):
         return self.keys.get(key)
 
-    async def sign_in(self, login, password, agent):
-        return "li-token" if (login, password) == ("li", "right") else None
+    async def sign_in(self, login, password, agent, peer):
+        return SignedIn("li-token") if (login, password) == ("li", "right") else None
+
+    async def prove(self, caller, token, proof):
+        return token if proof == "right" else None
 
     async def sign_out(self, token):
         self.sessions.pop(token, None)

@@ -60,7 +60,7 @@ async def take(doing, rows):
 
 
 SHEET = Sheet(
-    "meter.import", Verb.DEVICE_EDIT, "/projects/{project_id}/meters", "Meters", MeterRow, take
+    "meter.import", Verb.DEVICE_EDIT, "/projects/{project_id}/samples", "Meters", MeterRow, take
 )
 
 
@@ -68,6 +68,7 @@ class Nowhere:
     """A database whose transactions change nothing."""
 
     address = None
+    building_ids = None
 
     @asynccontextmanager
     async def transaction(self, project_ids):
@@ -219,18 +220,18 @@ async def desk(app):
 
 
 async def test_the_page_tells_faults_and_keeps_nothing(desk):
-    page = await desk.get("/projects/1/meters/import")
+    page = await desk.get("/projects/1/samples/import")
     assert page.status_code == 200
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
     send = {"data": {"csrf": token}, "files": {"file": ("m.csv", table(HEAD, ("1", "on", "", "")))}}
-    wrong = await desk.post("/projects/1/meters/import", **send)
+    wrong = await desk.post("/projects/1/samples/import", **send)
     assert wrong.status_code == 422
     assert "1 fault was found" in wrong.text
     send["files"] = {"file": ("m.csv", table(HEAD, GOOD))}
-    right = await desk.post("/projects/1/meters/import", **send)
+    right = await desk.post("/projects/1/samples/import", **send)
     assert right.status_code == 200
     assert "Import 1 row" in right.text
-    nothing = await desk.post("/projects/1/meters/import", data={"csrf": token})
+    nothing = await desk.post("/projects/1/samples/import", data={"csrf": token})
     assert "Choose a file first." in nothing.text
-    file = await desk.get("/projects/1/meters/import/template")
+    file = await desk.get("/projects/1/samples/import/template")
     assert file.content.startswith(b"PK")

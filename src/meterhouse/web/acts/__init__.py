@@ -6,16 +6,35 @@ spreadsheet that people bring is named in `SHEETS`.
 
 from typing import Any, Final
 
-from meterhouse.web.acts import alarm, field, listed, meter, money, personal, tasks
+from meterhouse.web.acts import (
+    alarm,
+    customer,
+    field,
+    gateway,
+    install,
+    listed,
+    meter,
+    money,
+    personal,
+    place,
+    policy,
+    project,
+    role,
+    site_sheet,
+    staff,
+    tariff,
+    tasks,
+)
 from meterhouse.web.acts.bulk import bulk_of
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *field.ACTS,
-    *tasks.ACTS, *listed.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
+    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
+    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip
-SHEETS: Final[tuple[Sheet[Any], ...]] = ()
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)

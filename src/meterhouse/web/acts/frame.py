@@ -6,7 +6,7 @@ with its audit entry, and know a repeated request by its key. Must never know a 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -32,10 +32,12 @@ class Ask:
         title: its label, a message id.
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
-        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or `ids`
-            (chosen on the page before, not typed).
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, `ids` for
+            rows chosen on the page before, or `hidden` for what the page itself knows; `search` is
+            a text with choices to pick from.
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
+        half: whether it shares its line with its neighbour where there is room.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Ask:
     kind: str = "text"
     words: Mapping[str, str] | None = None
     choices: "Callable[[Doing], Awaitable[Choices]] | None" = None
+    half: bool = False
 
     async def offered(self, doing: "Doing") -> Choices:
         """What a choice offers, in the reader's language."""
@@ -64,7 +67,7 @@ class NoFields(Form):
     """An act that asks nothing."""
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60), Field(examples=["Riverside"])]
 ReasonText = Annotated[
     str,
     StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),
@@ -88,6 +91,9 @@ class Doing:
         fmt: how values look there to this reader; None without a project.
         words: the reader's language.
         services: the application's.
+        origin: the console's address as the caller knows it, as in `https://meters.example`.
+        once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
+            with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
         chosen: ids of the rows it is to be done to, where they are many.
     """
@@ -100,8 +106,16 @@ class Doing:
     fmt: Formats | None
     words: Words
     services: Services
+    origin: str = ""
+    once: dict[str, str] = field(default_factory=dict)
     second_id: int | None = None
     chosen: Sequence[int] = ()
+
+    @property
+    def doer_id(self) -> int:
+        """Who acts; at the console and the API there is always somebody."""
+        assert self.doer.actor_id is not None
+        return self.doer.actor_id
 
     def within(self, db: Database) -> "Doing":
         """The same, inside a transaction already begun."""
@@ -143,6 +157,7 @@ class Act(Generic[Input]):
             anew.
         then: the page to go to instead of staying.
         watch: whether `then` is a part that shows progress in the dialog.
+        preview: what it would do, as (message id, text), shown while its fields are filled in.
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
         second: whether doing it to so many at once needs a second person.
@@ -165,6 +180,7 @@ class Act(Generic[Input]):
     told: Callable[[Doing, Any], Choices] | None = None
     then: Callable[[Doing, Any], str] | None = None
     watch: bool = False
+    preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
 

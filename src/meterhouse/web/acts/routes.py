@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.store.db import Database
-from meterhouse.web.access import TOKEN_FIELD, Permission, number_of
+from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
 from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
@@ -74,6 +74,11 @@ def add_forms(router: APIRouter, acts: Iterable[Act[Any]], chosen: Chosen) -> No
         router.add_api_route(
             act.page, _doer(act), methods=["POST"], dependencies=may, name=f"{name}_do"
         )
+        if act.preview is not None:
+            router.add_api_route(
+                f"{act.page}/preview", _previewer(act), methods=["GET"], dependencies=may,
+                name=f"{name}_preview",
+            )  # fmt: skip
 
 
 def doing_of(request: Request, via: Via, key: str = "") -> Doing:
@@ -82,7 +87,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
     scope = getattr(state, "scope", None)
     caller = state.caller
     return Doing(
-        db=services.database,
+        db=database_of(request),
         doer=Doer(caller.person_id, via, services.clock(), state.request_id, key),
         ids={name: number_of(text, name) for name, text in request.path_params.items()},
         scope=scope,
@@ -90,6 +95,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
         fmt=formats_of(request) if scope else None,
         words=words_of(request),
         services=services,
+        origin=str(request.base_url).rstrip("/"),
     )
 
 
@@ -129,7 +135,7 @@ def _operation(act: Act[Any]) -> Callable[..., Any]:
         headers = {} if answered.is_new else {"Idempotent-Replayed": "true"}
         if act.answer is None:
             return Response(status_code=act.status, headers=headers)
-        return JSONResponse(answered.answer, act.status, headers)
+        return JSONResponse({**answered.answer, **doing.once}, act.status, headers)
 
     parameters = [_parameter("request", Request)]
     for name in _NUMBERS.findall(act.address):
@@ -209,6 +215,26 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
         return await _after(request, act, doing, answered.answer)
 
     return post
+
+
+def _previewer(act: Act[Any]) -> Callable[..., Any]:
+    """What the act would do with the fields as they are; nothing while they cannot be used."""
+
+    async def preview(request: Request) -> Response:
+        doing = doing_of(request, Via.CONSOLE)
+        typed = {name: text for name, text in request.query_params.items()
+                 if name in act.form.model_fields and text.strip()}  # fmt: skip
+        facts: dict[str, Any] = {"told": (), "why": ""}
+        try:
+            assert act.preview is not None
+            facts["told"] = await act.preview(doing, act.form.model_validate(typed))
+        except ValidationError:
+            pass
+        except BadInput as error:
+            facts["why"] = doing.words.error(error)
+        return render(request, "act_preview.html", facts)
+
+    return preview
 
 
 def form_key(sent: FormData) -> str:

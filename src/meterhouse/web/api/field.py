@@ -19,7 +19,7 @@ from meterhouse.flows.scan import Found
 from meterhouse.meter_models import Confidence
 from meterhouse.model import Relay
 from meterhouse.units import to_decimal
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, v1
 from meterhouse.web.api.paging import SortOf, page
 from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Quantity, RelayState, Shape
@@ -234,7 +234,7 @@ ChecklistId = Annotated[int, v1.path_id("checklist")]
 @router.get("/projects/{project_id}/scans/{task_id}", dependencies=_MAY, tags=[_TAG])
 async def get_scan(request: Request, project_id: v1.ProjectId, task_id: ScanId) -> Scan:
     """How far a search is, and what it has found."""
-    db = request.app.state.services.database
+    db = database_of(request)
     row = await task.get(db, project_id, task_id)
     if row["kind"] != scan.KIND:
         raise NotFound(N_("Task"), task_id)
@@ -246,7 +246,7 @@ async def list_scans(
     request: Request, project_id: v1.ProjectId, gateway_id: GatewayId
 ) -> list[ScanState]:
     """The latest fifty searches of a gateway's bus, newest first."""
-    db = request.app.state.services.database
+    db = database_of(request)
     rows = await task.latest(db, project_id, scan.KIND, gateway_id)
     return [_scan_state(row) for row in rows]
 
@@ -258,7 +258,7 @@ async def get_checklist(
     request: Request, project_id: v1.ProjectId, commissioning_id: ChecklistId
 ) -> Checklist:
     """A checklist as it stands."""
-    db = request.app.state.services.database
+    db = database_of(request)
     return checklist(await commission.get(db, project_id, commissioning_id))
 
 

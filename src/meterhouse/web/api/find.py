@@ -8,7 +8,7 @@ from pydantic import Field
 from meterhouse.flows import search
 from meterhouse.flows.access import Verb
 from meterhouse.flows.search import Hit
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.v1 import KEYED, ProjectId
 
@@ -60,7 +60,7 @@ def _found(request: Request, hit: Hit) -> Found:
 async def search_project(request: Request, project_id: ProjectId, q: Text) -> list[Found]:
     """Rooms, people, meters and payments of a project that are called so, the best of each."""
     reaches = [request.state.caller.scope(project_id)]
-    hits = await search.find(request.app.state.services.database, reaches, q)
+    hits = await search.find(database_of(request), reaches, q)
     return [_found(request, hit) for hit in hits]
 
 
@@ -68,5 +68,5 @@ async def search_project(request: Request, project_id: ProjectId, q: Text) -> li
 async def search_everywhere(request: Request, q: Text) -> list[Found]:
     """The same over all projects the key reaches."""
     reaches = list(request.state.caller.scopes.values())
-    hits = await search.find(request.app.state.services.database, reaches, q)
+    hits = await search.find(database_of(request), reaches, q)
     return [_found(request, hit) for hit in hits]

@@ -25,6 +25,7 @@ from meterhouse.errors import BadInput
 from meterhouse.flows import monitor
 from meterhouse.flows.monitor import LISTS, Position, Wanted
 from meterhouse.units import from_us, to_us
+from meterhouse.web.access import database_of
 
 LIMIT_MAX: Final = 200
 LIMIT_DEFAULT: Final = 50
@@ -140,7 +141,7 @@ async def page(
     after = _opened(asked.cursor, seal) if asked.cursor else None
     wanted = Wanted(filters, sort.removeprefix("-"), sort.startswith("-"), asked.limit)
     found = await monitor.following(
-        request.app.state.services.database, project_id, name, wanted, after,
+        database_of(request), project_id, name, wanted, after,
         counted=asked.is_counted,
     )  # fmt: skip
     return {

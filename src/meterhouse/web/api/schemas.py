@@ -36,7 +36,8 @@ RelayState = Annotated[
 ]
 
 
-def _text(*examples: str, most: int = 500) -> Any:
+def text(*examples: str, most: int = 500) -> Any:
+    """A text of so many characters at most."""
     return Field(max_length=most, examples=list(examples))
 
 
@@ -72,9 +73,9 @@ class Project(Shape):
 
     id: Id
     """Id of the project."""
-    name: str = _text("Anrui Town")
+    name: str = text("Anrui Town")
     """Its name."""
-    timezone: str = _text("Asia/Shanghai", most=60)
+    timezone: str = text("Asia/Shanghai", most=60)
     """IANA zone that decides its days."""
     currency: str = Field(pattern="^[A-Z]{3}$", examples=["CNY"])
     """ISO 4217 code of its books."""
@@ -89,15 +90,15 @@ class Room(Shape):
 
     id: Id
     """Id of the room."""
-    name: str = _text("A302")
+    name: str = text("A302")
     """Its number or name."""
-    floor: str = _text("3F", "")
+    floor: str = text("3F", "")
     """The floor's name, empty where there is none."""
     building_id: Id
     """Id of the building."""
-    building: str = _text("A")
+    building: str = text("A")
     """The building's name."""
-    customer: str | None = _text("Li N**")
+    customer: str | None = text("Li N**")
     """Who pays, null while the room is vacant."""
     state: RoomState
     """The monitor's colour, as a word."""
@@ -133,13 +134,13 @@ class Point(Shape):
     """Its state, as on the monitor."""
     available: Money | None
     """What may still be spent."""
-    tariff: str | None = _text("Homes")
+    tariff: str | None = text("Homes")
     """Name of the tariff."""
     meter_id: Id | None
     """Id of the meter in service."""
-    address: str | None = _text("000000000026")
+    address: str | None = text("000000000026")
     """The meter's address on its line."""
-    model: str | None = _text("DDSY1352-NK")
+    model: str | None = text("DDSY1352-NK")
     """The meter's model."""
     gateway_id: Id | None
     """Id of the gateway that leads to it."""
@@ -171,13 +172,13 @@ class RoomDetail(Shape):
 
     id: Id
     """Id of the room."""
-    name: str = _text("A302")
+    name: str = text("A302")
     """Its number or name."""
-    floor: str = _text("3F", "")
+    floor: str = text("3F", "")
     """The floor's name."""
-    building: str = _text("A")
+    building: str = text("A")
     """The building's name."""
-    customer: str | None = _text("Li N**")
+    customer: str | None = text("Li N**")
     """Who pays."""
     points: list[Point] = Field(max_length=COUNT_MAX)
     """Its points."""
@@ -201,15 +202,15 @@ class Meter(Shape):
 
     id: Id
     """Id of the meter."""
-    address: str = _text("000000000026")
+    address: str = text("000000000026")
     """Its address on the line."""
-    model: str = _text("DDSY1352-NK")
+    model: str = text("DDSY1352-NK")
     """Its model."""
     multiplier: int = Field(ge=1, le=100_000, examples=[1])
     """Transformer ratio between register and energy."""
     room_id: Id | None
     """Id of the room."""
-    room: str | None = _text("A302")
+    room: str | None = text("A302")
     """The room's name."""
     gateway_id: Id | None
     """Id of the gateway."""
@@ -230,15 +231,15 @@ class Gateway(Shape):
 
     id: Id
     """Id of the gateway."""
-    name: str = _text("GW-1")
+    name: str = text("GW-1")
     """Its name."""
-    registration: str = _text("A100F7")
+    registration: str = text("A100F7")
     """The text it names itself with."""
     direction: Literal["dial_in", "dial_out"]
     """Who calls whom."""
     online: bool = Field(examples=[True])
     """Whether it is connected."""
-    peer: str = _text("10.0.0.7:40112", "")
+    peer: str = text("10.0.0.7:40112", "")
     """Address it is connected from."""
     seen_at: At | None
     """When it was last heard."""
@@ -276,15 +277,15 @@ class Alarm(Shape):
     """Id of the alarm."""
     kind: AlarmKind
     """What it is."""
-    subject: str = _text("meter:12")
+    subject: str = text("meter:12")
     """What it is about."""
     room_id: Id | None
     """Id of the room, where it concerns one."""
-    room: str | None = _text("A302")
+    room: str | None = text("A302")
     """The room's name."""
     level: int = Field(ge=0, le=4, examples=[2])
     """Warning level of a credit alarm, 1 to 3, 4 when owing; else 0."""
-    why: str = _text("", "jump")
+    why: str = text("", "jump")
     """What it adds to its kind, as a stable code; often empty."""
     opened_at: At
     """When it opened."""
@@ -297,13 +298,13 @@ class Notice(Shape):
 
     id: Id
     """Id of the notice."""
-    channel: str = _text("console", "email", most=40)
+    channel: str = text("console", "email", most=40)
     """How it is sent."""
-    room: str | None = _text("A302")
+    room: str | None = text("A302")
     """The room it is about."""
-    subject: str = _text("Credit is low")
+    subject: str = text("Credit is low")
     """Its subject."""
-    text: str = _text("Room A302: ¥14.20 left.", most=20_000)
+    text: str = text("Room A302: ¥14.20 left.", most=20_000)
     """Its text."""
     state: Literal["queued", "sent", "failed"]
     """How far it has come."""
@@ -316,13 +317,13 @@ class Notice(Shape):
 class Personal(Shape):
     """Who a customer is, unmasked."""
 
-    name: str | None = _text("Zhang San")
+    name: str | None = text("Zhang San")
     """Name; null when not asked for or not known."""
-    phone: str | None = _text("13812345678")
+    phone: str | None = text("13812345678")
     """Phone; null when not asked for or not known."""
-    email: str | None = _text("zhang@example.org")
+    email: str | None = text("zhang@example.org")
     """E-mail; null when not asked for or not known."""
-    id_number: str | None = _text("110101199003070000")
+    id_number: str | None = text("110101199003070000")
     """Identity number; null when not asked for or not known."""
     is_erased: bool = Field(examples=[False])
     """Whether it was erased; then nothing is known any more."""
@@ -337,23 +338,23 @@ class AuditEntry(Shape):
     """When it was done."""
     actor_id: Id | None
     """Id of the person or API client; null for the command line and the platform itself."""
-    actor: str = _text("Li Na", "")
+    actor: str = text("Li Na", "")
     """Their name, empty where there is none."""
     via: Via
     """Through what it was done."""
-    act: str = _text("meter.disconnect")
+    act: str = text("meter.disconnect")
     """What was done, as a stable word."""
-    verb: str = _text("meter.switch")
+    verb: str = text("meter.switch")
     """The verb that allowed it."""
-    object: str = _text("meter:12")
+    object: str = text("meter:12")
     """What it was done to."""
     before: dict[str, Any] | None = Field(examples=[{"open": True}])
     """The facts that changed, as they were."""
     after: dict[str, Any] | None = Field(examples=[{"open": False}])
     """The same facts afterwards."""
-    reason: str = _text("repair of the wiring", "", most=2_000)
+    reason: str = text("repair of the wiring", "", most=2_000)
     """Why, in the person's words."""
-    request_id: str = _text("1176f77fd3d6eb3d", "")
+    request_id: str = text("1176f77fd3d6eb3d", "")
     """The request it came with, as in the log."""
     is_sealed: bool = Field(examples=[True])
     """Whether it is under a seal; that takes a few seconds."""
@@ -370,11 +371,11 @@ class Command(Shape):
     """What is asked."""
     state: CommandState
     """How far it has come; `confirmed` means that the effect was read back."""
-    why: str = _text("", "silence")
+    why: str = text("", "silence")
     """Why it ended so, as a stable code; empty when done."""
     cause: Reason
     """What caused it: a person or a rule."""
-    reason: str = _text("repair of the wiring")
+    reason: str = text("repair of the wiring")
     """What the person said."""
     created_at: At
     """When it was asked."""

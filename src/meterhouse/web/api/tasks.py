@@ -1,13 +1,13 @@
 """Long tasks and saved filters in the API."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from meterhouse.flows import filters, task
 from meterhouse.flows.access import Verb
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, work
 from meterhouse.web.api.paging import SortOf, page
 from meterhouse.web.api.v1 import KEYED, Pages, ProjectId, path_id
@@ -18,10 +18,6 @@ router = APIRouter(**KEYED)
 
 TaskId = Annotated[int, path_id("task")]
 _MAY = [Depends(Permission(Verb.TASK_READ))]
-
-
-def _database(request: Request) -> Any:
-    return request.app.state.services.database
 
 
 @router.get("/projects/{project_id}/tasks", dependencies=_MAY, tags=["tasks"])
@@ -48,14 +44,14 @@ async def list_tasks(
 async def list_filters(request: Request, project_id: ProjectId) -> list[work.SavedFilter]:
     """The filters that whose key this is has saved."""
     person_id = request.state.caller.person_id
-    found = await filters.of_person(_database(request), project_id, person_id)
+    found = await filters.of_person(database_of(request), project_id, person_id)
     return [work.SavedFilter(**row) for row in found]
 
 
 @router.get("/projects/{project_id}/tasks/{task_id}", dependencies=_MAY, tags=["tasks"])
 async def get_task(request: Request, project_id: ProjectId, task_id: TaskId) -> work.TaskDetail:
     """How far a task has come, and what came of each row."""
-    return work.task_detail(await task.get(_database(request), project_id, task_id))
+    return work.task_detail(await task.get(database_of(request), project_id, task_id))
 
 
 @router.get(

@@ -15,7 +15,7 @@ from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import PUBLIC, Permission
+from meterhouse.web.access import PUBLIC, Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
 from meterhouse.web.api.paging import Instant, Paging, SortOf, page, paging, refuse_unknown
@@ -78,12 +78,9 @@ def sort_of(name: str) -> Any:
     )
 
 
-def _may(verb: Verb) -> list[Any]:
+def may(verb: Verb) -> list[Any]:
+    """The permission of an operation."""
     return [Depends(Permission(verb))]
-
-
-def _database(request: Request) -> Any:
-    return request.app.state.services.database
 
 
 @public.get("/openapi.json", dependencies=[Depends(PUBLIC)], include_in_schema=False)
@@ -92,13 +89,13 @@ async def openapi(request: Request) -> JSONResponse:
     return JSONResponse(contract(request.app))
 
 
-@router.get("/projects", dependencies=_may(Verb.SESSION_OWN), tags=["projects"])
+@router.get("/projects", dependencies=may(Verb.SESSION_OWN), tags=["projects"])
 async def list_projects(request: Request) -> list[schemas.Project]:
     """The projects the key reaches."""
     return [shapes.project(scope) for scope in request.state.caller.scopes.values()]
 
 
-@router.get("/projects/{project_id}/rooms", dependencies=_may(Verb.ROOM_READ), tags=["rooms"])
+@router.get("/projects/{project_id}/rooms", dependencies=may(Verb.ROOM_READ), tags=["rooms"])
 async def list_rooms(
     request: Request,
     project_id: ProjectId,
@@ -106,14 +103,14 @@ async def list_rooms(
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
 ) -> schemas.Rooms:
     """The room monitor: every room with its state and money."""
-    board = await monitor.board(_database(request), project_id, building)
+    board = await monitor.board(database_of(request), project_id, building)
     scope = request.state.scope
     tiles = [tile for tile in tiles_of(board.points) if state is None or tile.state == state]
     return schemas.Rooms(version=board.seq, items=[shapes.room(tile, scope) for tile in tiles])
 
 
 @router.get(
-    "/projects/{project_id}/rooms/changes", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+    "/projects/{project_id}/rooms/changes", dependencies=may(Verb.ROOM_READ), tags=["rooms"]
 )
 async def list_room_changes(
     request: Request,
@@ -122,7 +119,9 @@ async def list_room_changes(
     building: Annotated[int | None, id_filter("building")] = None,
 ) -> schemas.Rooms:
     """Rooms that changed since a version; none of them when the version is the present one."""
-    snapshot = await request.app.state.boards.look(project_id, building, since)
+    snapshot = await request.app.state.boards.look(
+        database_of(request), project_id, building, since
+    )
     if snapshot is None:
         return schemas.Rooms(version=since, items=[])
     scope = request.state.scope
@@ -131,18 +130,18 @@ async def list_room_changes(
 
 
 @router.get(
-    "/projects/{project_id}/rooms/{room_id}", dependencies=_may(Verb.ROOM_READ), tags=["rooms"]
+    "/projects/{project_id}/rooms/{room_id}", dependencies=may(Verb.ROOM_READ), tags=["rooms"]
 )
 async def get_room(request: Request, project_id: ProjectId, room_id: RoomId) -> schemas.RoomDetail:
     """A room with its points, registers and last days."""
     services, scope = request.app.state.services, request.state.scope
     now = await monitor.room(
-        services.database, project_id, room_id, scope.timezone, services.clock()
+        database_of(request), project_id, room_id, scope.timezone, services.clock()
     )
     return shapes.room_detail(now, scope)
 
 
-@router.get("/projects/{project_id}/meters", dependencies=_may(Verb.DEVICE_READ), tags=["devices"])
+@router.get("/projects/{project_id}/meters", dependencies=may(Verb.DEVICE_READ), tags=["devices"])
 async def list_meters(
     request: Request,
     project_id: ProjectId,
@@ -175,7 +174,7 @@ async def list_meters(
 
 @router.get(
     "/projects/{project_id}/meters/{meter_id}/readings",
-    dependencies=_may(Verb.ROOM_READ),
+    dependencies=may(Verb.ROOM_READ),
     tags=["devices"],
 )
 async def list_readings(
@@ -195,9 +194,7 @@ async def list_readings(
     return schemas.Page[schemas.Reading](**found)
 
 
-@router.get(
-    "/projects/{project_id}/gateways", dependencies=_may(Verb.DEVICE_READ), tags=["devices"]
-)
+@router.get("/projects/{project_id}/gateways", dependencies=may(Verb.DEVICE_READ), tags=["devices"])
 async def list_gateways(
     request: Request,
     project_id: ProjectId,
@@ -222,7 +219,7 @@ async def list_gateways(
     return schemas.Page[schemas.Gateway](**found)
 
 
-@router.get("/projects/{project_id}/alarms", dependencies=_may(Verb.ALARM_READ), tags=["alarms"])
+@router.get("/projects/{project_id}/alarms", dependencies=may(Verb.ALARM_READ), tags=["alarms"])
 async def list_alarms(
     request: Request,
     project_id: ProjectId,
@@ -251,7 +248,7 @@ async def list_alarms(
     return schemas.Page[schemas.Alarm](**found)
 
 
-@router.get("/projects/{project_id}/notices", dependencies=_may(Verb.NOTICE_READ), tags=["alarms"])
+@router.get("/projects/{project_id}/notices", dependencies=may(Verb.NOTICE_READ), tags=["alarms"])
 async def list_notices(
     request: Request,
     project_id: ProjectId,
@@ -275,7 +272,7 @@ async def list_notices(
 
 
 @router.get(
-    "/projects/{project_id}/commands", dependencies=_may(Verb.COMMAND_READ), tags=["commands"]
+    "/projects/{project_id}/commands", dependencies=may(Verb.COMMAND_READ), tags=["commands"]
 )
 async def list_commands(
     request: Request,
@@ -305,14 +302,14 @@ async def list_commands(
 
 @router.get(
     "/projects/{project_id}/commands/{command_id}",
-    dependencies=_may(Verb.COMMAND_READ),
+    dependencies=may(Verb.COMMAND_READ),
     tags=["commands"],
 )
 async def get_command(
     request: Request, project_id: ProjectId, command_id: CommandId
 ) -> schemas.Command:
     """How far a command has come."""
-    return shapes.command(await monitor.command(_database(request), project_id, command_id))
+    return shapes.command(await monitor.command(database_of(request), project_id, command_id))
 
 
 Actor = Annotated[int | None, id_filter("person or API client")]
@@ -326,7 +323,7 @@ ObjectName = Annotated[
 ]
 
 
-@router.get("/projects/{project_id}/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+@router.get("/projects/{project_id}/audit", dependencies=may(Verb.AUDIT_READ), tags=["audit"])
 async def list_audit(
     request: Request,
     project_id: ProjectId,
@@ -346,7 +343,7 @@ async def list_audit(
     return schemas.Page[schemas.AuditEntry](**found)
 
 
-@router.get("/platform/audit", dependencies=_may(Verb.AUDIT_READ), tags=["audit"])
+@router.get("/platform/audit", dependencies=may(Verb.AUDIT_READ), tags=["audit"])
 async def list_platform_audit(
     request: Request,
     pages: Pages,

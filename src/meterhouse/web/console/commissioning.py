@@ -16,7 +16,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.commission import Checked
 from meterhouse.model import CommandKind, Relay
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.field import ASK_AGAIN, DEEDS, SIGN, START, TRY_RELAY
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render
@@ -31,7 +31,7 @@ _METER: Final = "/projects/{project_id}/commissioning/{meter_id:int}"
 @router.get("/projects/{project_id}/commissioning/report")
 async def report(request: Request, project_id: int) -> Response:
     """The latest checklists of the meters or the building in the address, for paper."""
-    db = request.app.state.services.database
+    db = database_of(request)
     asked = request.query_params
     meter_ids = [int(one) for one in asked.getlist("meter")[:REPORT_METERS_MAX] if _is_id(one)]
     building = asked.get("building", "")
@@ -56,7 +56,7 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
 @router.get(f"{_METER}/now")
 async def meter_now(request: Request, project_id: int, meter_id: int) -> Response:
     """The part of the page that changes: 204 while nothing did."""
-    seq = await monitor.pulse(request.app.state.services.database, project_id)
+    seq = await monitor.pulse(database_of(request), project_id)
     if request.query_params.get("since") == str(seq):
         return Response(status_code=204)
     facts = await _facts(request, project_id, meter_id)
@@ -64,7 +64,7 @@ async def meter_now(request: Request, project_id: int, meter_id: int) -> Respons
 
 
 async def _facts(request: Request, project_id: int, meter_id: int) -> dict[str, Any]:
-    db = request.app.state.services.database
+    db = database_of(request)
     seq = await monitor.pulse(db, project_id)
     point = await monitor.point(db, project_id, meter_id=meter_id)
     found = await commission.reports(db, project_id, [meter_id])

@@ -15,9 +15,10 @@ from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.search import Hit, HitKind
 from meterhouse.model import AlarmKind
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.formats import Formats
-from meterhouse.web.labels import MENU, TaskState
+from meterhouse.web.labels import TaskState
+from meterhouse.web.menu import MENU
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN))])
@@ -29,7 +30,7 @@ START: Final = "rooms"
 async def overview_page(request: Request) -> Response:
     """All projects the reader reaches, with what needs looking at."""
     reaches = list(request.state.caller.scopes.values())
-    database = request.app.state.services.database
+    database = database_of(request)
     names = await overview.group_names(database, reaches)
     facts = {
         "groups": _by_group(reaches, names),
@@ -43,7 +44,7 @@ async def overview_page(request: Request) -> Response:
 async def switcher(request: Request, project_id: int) -> Response:
     """The projects to switch to, each on the page that is open now where it has that page."""
     reaches = list(request.state.caller.scopes.values())
-    names = await overview.group_names(request.app.state.services.database, reaches)
+    names = await overview.group_names(database_of(request), reaches)
     page = request.query_params.get("page", START)
     facts = {
         "groups": _by_group(reaches, names),
@@ -56,8 +57,8 @@ async def switcher(request: Request, project_id: int) -> Response:
 @router.get("/projects/{project_id}/bell")
 async def bell(request: Request) -> Response:
     """Open alarms, and the reader's own tasks."""
-    database, scope = request.app.state.services.database, request.state.scope
-    news = await overview.news(database, scope, request.state.caller.person_id)
+    scope = request.state.scope
+    news = await overview.news(database_of(request), scope, request.state.caller.person_id)
     fmt = formats_of(request)
     facts = {
         "news": news,
@@ -75,7 +76,7 @@ async def search_page(request: Request, project_id: int) -> Response:
     caller, wide = request.state.caller, "all" in request.query_params
     here = [caller.scope(project_id)]
     reaches = list(caller.scopes.values()) if wide else here
-    hits = await search.find(request.app.state.services.database, reaches, text)
+    hits = await search.find(database_of(request), reaches, text)
     facts = {
         "text": text,
         "wide": wide,

@@ -17,7 +17,7 @@ from meterhouse.errors import BadInput
 from meterhouse.flows import filters, monitor
 from meterhouse.flows.access import Verb
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, cookie, database_of
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
 from meterhouse.web.acts.frame import Act
@@ -107,7 +107,7 @@ async def export_list(
     Raises:
         ListTooLong: it has more rows than a person should wait for; a task can write it.
     """
-    database = request.app.state.services.database
+    database = database_of(request)
     state = list_state(view.table, request.query_params)
     asked = wanted(state, fmt, **fixed)
     if project_id != PLATFORM and not fixed:
@@ -128,7 +128,7 @@ async def load_page(
     """The page of rows an address asks for, with the columns last chosen."""
     state = list_state(view.table, _with_look(request, view))
     listing = await monitor.listing(
-        request.app.state.services.database, project_id, view.table.name,
+        database_of(request), project_id, view.table.name,
         wanted(state, fmt, **fixed),
     )  # fmt: skip
     return ListPage(state, listing.rows, listing.row_count, listing.is_more)
@@ -146,7 +146,7 @@ async def chosen_ids(request: Request) -> Sequence[int]:
         return [int(one) for one in query.getlist("id") if one.isdecimal() and len(one) < 19]
     state = list_state(view.table, query)
     chunks = monitor.stream(
-        request.app.state.services.database, request.state.scope.project_id, view.table.name,
+        database_of(request), request.state.scope.project_id, view.table.name,
         wanted(state, formats_of(request)), ROWS_MAX + 1,
     )  # fmt: skip
     found = [row["id"] async for rows in chunks for row in rows if _is_bulk(view, row)]
@@ -160,17 +160,15 @@ def remember_look(request: Request, response: Response, view: ListView, state: L
     if "columns" in request.query_params or "size" in request.query_params:
         look = [(key, text) for key, text in QueryParams(state.query()[1:]).multi_items()
                 if key in _LOOK_KEYS]  # fmt: skip
-        secure = request.app.state.services.settings.secure_cookies
-        response.set_cookie(
-            _cookie(request, view), urlencode(look)[:_COOKIE_MAX_CHARS], _YEAR_S, httponly=True,
-            samesite="lax", secure=secure,
-        )  # fmt: skip
+        text = urlencode(look)[:_COOKIE_MAX_CHARS]
+        kept = cookie(request, _cookie(request, view), text, _YEAR_S)
+        response.headers.append("set-cookie", kept)
 
 
 def deeds_of(request: Request, view: ListView, rows: Sequence[Any]) -> Deeds:
     """What may be done to these rows, and to many of them at once."""
     scope = request.state.scope
-    acts = [(one, BY_NAME[one.name]) for one in view.acts]
+    acts = [(one, BY_NAME[one.name]) for one in view.row_acts]
     acts = [(one, act) for one, act in acts if act.verb in scope.verbs]
     single = {
         row["id"]: [_form(act, project_id=scope.project_id, **{row_name(act): row["id"]})
@@ -189,7 +187,7 @@ def _form(act: Act[Any], **ids: int) -> tuple[str, str, bool]:
 
 
 def _is_bulk(view: ListView, row: Any) -> bool:
-    return any(one.when(row) for one in view.acts)
+    return any(one.when(row) for one in view.row_acts)
 
 
 def _cookie(request: Request, view: ListView) -> str:
@@ -211,12 +209,13 @@ def _add(view: ListView) -> None:
     may = [Depends(Permission(view.verb))]
 
     async def page(request: Request, project_id: int) -> Response:
-        fmt, database = formats_of(request), request.app.state.services.database
+        fmt, database = formats_of(request), database_of(request)
         rows = await load_page(request, project_id, view, fmt)
         person_id = request.state.caller.person_id
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
+            **offered(request, view, project_id),
             "links": view.links,
             **list_facts(rows, fmt, view.table.name),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
@@ -236,13 +235,25 @@ def _add(view: ListView) -> None:
     )
 
 
+def offered(request: Request, view: ListView, project_id: int) -> dict[str, Any]:
+    """What can be done from a list by this reader, as (title, address), in dialogs and pages."""
+    granted = request.state.scope.verbs
+    return {
+        name: [
+            (act.title, act.page.format(project_id=project_id))
+            for act in acts if act.verb in granted
+        ]
+        for name, acts in (("acts", view.acts), ("act_pages", view.pages))
+    }  # fmt: skip
+
+
 async def _strangers(request: Request, view: ListView) -> Sequence[Any]:
     """Refused gateways, above the list of gateways, for those who look after the platform."""
     granted = request.state.scope.verbs
     if view.table.name != "gateways" or Verb.STRANGER_READ not in granted:
         return ()
     services = request.app.state.services
-    return await monitor.strangers(services.database, services.clock())
+    return await monitor.strangers(database_of(request), services.clock())
 
 
 for _view in LISTS.values():

@@ -29,7 +29,13 @@ async def audit_page(request: Request) -> Response:
     """Who did what for the platform as a whole."""
     fmt = _formats(request)
     page = await load_page(request, PLATFORM, AUDIT, fmt)
-    facts = {"heading": fmt.words(_HEADING), "strangers": (), "fmt": fmt}
+    facts = {
+        "heading": fmt.words(_HEADING),
+        "strangers": (),
+        "acts": (),
+        "act_pages": (),
+        "fmt": fmt,
+    }
     return render(request, "list.html", facts | list_facts(page, fmt, "audit"))
 
 

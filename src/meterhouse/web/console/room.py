@@ -15,7 +15,7 @@ from meterhouse.flows.monitor import Day, PointNow, RoomNow
 from meterhouse.model import CommandKind, CommandState
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.meter import SWITCHES
 from meterhouse.web.charts import Chart, Draw, Series
 from meterhouse.web.console.lists import export_list, list_facts, load_page
@@ -55,8 +55,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
 @router.get(f"{_ROOM}/now", dependencies=[Depends(Permission(Verb.ROOM_READ))])
 async def room_now(request: Request, project_id: int, room_id: int) -> Response:
     """The part of the page that changes: 204 while nothing did."""
-    services = request.app.state.services
-    seq = await monitor.pulse(services.database, project_id)
+    seq = await monitor.pulse(database_of(request), project_id)
     if request.query_params.get("since") == str(seq):
         return Response(status_code=204)
     now = await _room(request, project_id, room_id)
@@ -80,7 +79,7 @@ async def room_export(request: Request, project_id: int, room_id: int) -> Respon
 )
 async def progress(request: Request, project_id: int, command_id: int) -> Response:
     """How far a command has come; the fragment asks again until it has ended."""
-    row = await monitor.command(request.app.state.services.database, project_id, command_id)
+    row = await monitor.command(database_of(request), project_id, command_id)
     return _progress(request, row)
 
 
@@ -88,7 +87,7 @@ async def _room(request: Request, project_id: int, room_id: int) -> RoomNow:
     services = request.app.state.services
     scope = request.state.scope
     return await monitor.room(
-        services.database, project_id, room_id, scope.timezone, services.clock()
+        database_of(request), project_id, room_id, scope.timezone, services.clock()
     )
 
 
@@ -100,7 +99,7 @@ def _point(now: RoomNow, wanted: str) -> PointNow:
 async def _now_facts(
     request: Request, project_id: int, now: RoomNow, fmt: Formats
 ) -> dict[str, Any]:
-    seq = await monitor.pulse(request.app.state.services.database, project_id)
+    seq = await monitor.pulse(database_of(request), project_id)
     today = {point_id: days[-1] for point_id, days in now.days.items()}
     return {
         "room": now.points[0],

@@ -16,7 +16,7 @@ from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import Override, Relay, RoomState
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.live import Snapshot, Tile, tiles_of
@@ -54,10 +54,10 @@ _COLUMNS: Final = (
 @router.get("/projects/{project_id}/rooms")
 async def board(request: Request, project_id: int) -> Response:
     """The monitor; building, state and text in the address are what is shown first."""
-    found = await monitor.buildings(_database(request), project_id)
+    found = await monitor.buildings(database_of(request), project_id)
     whole = len(found) <= WHOLE_PROJECT_MAX_BUILDINGS
     building_id = _building(request, found, whole)
-    snapshot = await _boards(request).look(project_id, building_id)
+    snapshot = await _boards(request).look(database_of(request), project_id, building_id)
     assert snapshot is not None
     fmt = formats_of(request)
     state, text = _chosen(request)
@@ -90,6 +90,7 @@ async def changes(request: Request, project_id: int) -> Response:
     since = request.query_params.get("since", "")
     building = request.query_params.get("building", "")
     snapshot = await _boards(request).look(
+        database_of(request),
         project_id,
         int(building) if building.isdecimal() else None,
         int(since) if since.isdecimal() else -1,
@@ -102,9 +103,9 @@ async def changes(request: Request, project_id: int) -> Response:
 @router.get("/projects/{project_id}/rooms/export")
 async def export_board(request: Request, project_id: int) -> Response:
     """The rooms shown, as a file."""
-    found = await monitor.buildings(_database(request), project_id)
+    found = await monitor.buildings(database_of(request), project_id)
     building_id = _building(request, found, whole=True)
-    points = (await monitor.board(_database(request), project_id, building_id)).points
+    points = (await monitor.board(database_of(request), project_id, building_id)).points
     state, text = _chosen(request)
     fmt = formats_of(request)
     tiles = [tile for tile in tiles_of(points) if _matches(tile, state, text)]
@@ -115,10 +116,6 @@ async def export_board(request: Request, project_id: int) -> Response:
     kind = "csv" if request.query_params.get("kind") == "csv" else "xlsx"
     sheet = Sheet(fmt.words(N_("Room monitor")), _COLUMNS, fmt)
     return await export(sheet, kind, chunks(), "rooms")
-
-
-def _database(request: Request) -> Any:
-    return request.app.state.services.database
 
 
 def _boards(request: Request) -> Any:

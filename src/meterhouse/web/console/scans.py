@@ -14,7 +14,7 @@ from meterhouse.flows import scan, task
 from meterhouse.flows.access import Verb
 from meterhouse.meter_models import Confidence
 from meterhouse.model import Relay
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api.field import scan_left
 from meterhouse.web.labels import Known, TaskState
 from meterhouse.web.pages import render
@@ -28,7 +28,7 @@ _LIVE: Final = {TaskState.QUEUED, TaskState.RUNNING}
 @router.get("/projects/{project_id}/gateways/{gateway_id:int}/scans")
 async def gateway_scans(request: Request, project_id: int, gateway_id: int) -> Response:
     """The searches of a gateway's bus, newest first."""
-    db = request.app.state.services.database
+    db = database_of(request)
     gateway = await scan.gateway_of(db, project_id, gateway_id)
     facts = {
         "gateway": gateway,
@@ -55,7 +55,7 @@ async def scan_now(request: Request, project_id: int, task_id: int) -> Response:
 
 
 async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, Any]:
-    db = request.app.state.services.database
+    db = database_of(request)
     row = await task.get(db, project_id, task_id)
     if row["kind"] != scan.KIND:
         raise NotFound(N_("Task"), task_id)

@@ -16,7 +16,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import CommandState
 from meterhouse.web import labels
-from meterhouse.web.access import Permission
+from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.routes import doing_of
@@ -59,7 +59,7 @@ async def file(request: Request, project_id: int, task_id: int) -> Response:
 
 
 async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, Any]:
-    database = request.app.state.services.database
+    database = database_of(request)
     row = await task.get(database, project_id, task_id)
     state, found = TaskState(row["state"]), (row["result"] or {}).get("rows", ())
     act = BY_NAME.get(row["input"].get("act", ""))

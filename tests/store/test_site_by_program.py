@@ -7,7 +7,8 @@ from tidy import ROOT
 
 
 async def test_the_example_of_the_guide_sets_up_a_site(db, clock):
-    spec = spec_from_file_location("first_site", ROOT / "docs" / "guides" / "first_site.py")
+    program = ROOT / "docs" / "guides" / "site_by_program.py"
+    spec = spec_from_file_location("site_by_program", program)
     assert spec is not None
     assert spec.loader is not None
     example = module_from_spec(spec)

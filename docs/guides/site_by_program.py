@@ -1,4 +1,4 @@
-"""A first site by program: a project, a tariff, gateways, and a room for each meter.
+"""A site by program: a project, a tariff, gateways, and a room for each meter.
 
 Owns an example to copy and fill in. The gateways and meters here are those of
 `meterhouse sim --meters 30 --gateways 2`.

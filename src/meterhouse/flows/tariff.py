@@ -1,0 +1,105 @@
+"""Tariffs of a project: added, given further versions, assigned to points.
+
+Owns what makes a further version of a published scheme. Must never know how a price is typed or
+rated. A published version is never changed: what was charged by it stays explained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from meterhouse.errors import BadInput, MeterhouseError
+from meterhouse.rating import tariff as tariffs
+from meterhouse.rating.tariff import Scheme
+from meterhouse.store import catalog, devices, places, readings
+from meterhouse.store.db import Database
+
+
+class VersionTooEarly(BadInput):
+    """A further version begins after the one before it ({after}), and not in the past."""
+
+    code = "version_too_early"
+    field = "effective_from"
+
+
+class NoPointThere(MeterhouseError):
+    """There is no point of this commodity that anybody pays for."""
+
+    code = "no_point_there"
+    http_status = 409
+    field = "place_id"
+
+
+@dataclass(frozen=True, slots=True)
+class TariffNow:
+    """A tariff with its published versions as one scheme, oldest first, and who uses it."""
+
+    row: Any
+    scheme: Scheme
+    point_count: int
+
+
+async def publish_version(
+    db: Database, project_id: int, tariff_id: int, part: Mapping[str, Any],
+    actor_id: int | None, at: datetime,
+) -> int:  # fmt: skip
+    """A further version of a tariff, in force from its instant on; answers its number.
+
+    Raises:
+        VersionTooEarly: it begins before the last one does, or before now.
+        TariffInvalid: it does not hold together.
+    """
+    async with db.transaction([project_id]) as connection:
+        row = await catalog.get_tariff(connection, project_id, tariff_id)
+        bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
+        last = tariffs.parse(bodies[-1]).versions[-1]
+        header = {key: given for key, given in bodies[-1].items() if key != "versions"}
+        scheme = tariffs.parse(header | {"versions": [dict(part)]})
+        begins = scheme.versions[0].effective_from
+        if begins <= last.effective_from or begins < at:
+            raise VersionTooEarly(after=last.effective_from.isoformat())
+        number: int = row["version_count"] + 1
+        await catalog.insert_version(
+            connection, project_id, tariff_id, number, begins, header | {"versions": [dict(part)]},
+            actor_id, at,
+        )  # fmt: skip
+        await readings.bump(connection, project_id)
+        return number
+
+
+async def look(db: Database, project_id: int, tariff_id: int) -> TariffNow:
+    """One tariff. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await catalog.get_tariff(connection, project_id, tariff_id)
+        bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
+        count = await catalog.points_of_tariff(connection, project_id, tariff_id)
+    whole = {**bodies[0], "versions": [part for body in bodies for part in body["versions"]]}
+    return TariffNow(row, tariffs.parse(whole), count)
+
+
+async def names(db: Database, project_id: int, commodity: str | None = None) -> Sequence[Any]:
+    """id, name, commodity of the tariffs, by name."""
+    async with db.transaction([project_id]) as connection:
+        return await catalog.tariff_names(connection, project_id, commodity)
+
+
+async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | None) -> int:
+    """Give a tariff to all points of its commodity in a building or in the whole project.
+
+    What nobody pays for (keeper none) is left out. Answers how many points there were.
+
+    Raises:
+        NoPointThere: there is no such point.
+    """
+    async with db.transaction([project_id]) as connection:
+        tariff = await catalog.get_tariff(connection, project_id, tariff_id)
+        if place_id is not None:
+            await places.get_place(connection, project_id, place_id)
+        count = await devices.set_tariff(
+            connection, project_id, place_id, tariff["commodity"], tariff_id
+        )
+        if not count:
+            raise NoPointThere
+        await readings.bump(connection, project_id)
+        return count

@@ -1,0 +1,180 @@
+"""One's own account: password, authenticator, sessions, language.
+
+Owns the page and what a person does to themselves there. Must never reach anybody else: every
+flow is given the caller's own id. Secrets are shown in the one answer that makes them.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+import segno
+from fastapi import APIRouter, Depends, Request
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response
+
+from meterhouse.errors import BadInput
+from meterhouse.flows import signin, totp
+from meterhouse.flows.access import Verb
+from meterhouse.flows.act import Doer, Done, Via, perform
+from meterhouse.flows.passwords import PASSWORD_CHARS_MIN
+from meterhouse.store.db import Database
+from meterhouse.web.access import LANGUAGE_COOKIE, Permission, check_proof, cookie, database_of
+from meterhouse.web.agents import device
+from meterhouse.web.pages import render, words_of
+from meterhouse.words import LANGUAGES, N_
+
+router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN))])
+
+_YEAR_S: Final = 365 * 86_400
+_QR_SCALE: Final = 5
+_HERE: Final = "/account"
+
+
+@router.get(_HERE)
+async def account(request: Request) -> Response:
+    """The page."""
+    return await _page(request)
+
+
+@router.post(f"{_HERE}/password")
+async def change_password(request: Request) -> Response:
+    """Replace the password; every other session ends."""
+    form = await request.form()
+    old, new, again = (str(form.get(name, "")) for name in ("old", "new", "again"))
+    caller, words = request.state.caller, words_of(request)
+    if new != again:
+        return await _page(request, wrong={"again": words(N_("This is not the same."))})
+    db, at = database_of(request), _now(request)
+    try:
+        right = await signin.change_password(db, caller.person_id, old, new, caller.session_id, at)
+    except BadInput as error:
+        return await _page(request, wrong={"new": words.error(error)})
+    if not right:
+        said = words(N_("The present password is wrong, or there were too many tries."))
+        return await _page(request, wrong={"old": said})
+    await _note(request, "password.change")
+    return _done("password")
+
+
+@router.post(f"{_HERE}/authenticator", dependencies=[Depends(check_proof)])
+async def enrol(request: Request) -> Response:
+    """Show a new secret, to be confirmed by its first code."""
+    services = request.app.state.services
+    new = await totp.enrol(
+        database_of(request), _me(request), services.secret_key, services.settings.title
+    )
+    return _enrolment(request, new)
+
+
+@router.post(f"{_HERE}/authenticator/confirm")
+async def confirm(request: Request) -> Response:
+    """Let codes count from now on, and show the recovery codes once."""
+    services, db = request.app.state.services, database_of(request)
+    typed = str((await request.form()).get("code", ""))
+    try:
+        codes = await totp.confirm(db, _me(request), typed, services.secret_key, _now(request))
+    except totp.CodeWrong as error:
+        waiting = await totp.waiting(db, _me(request), services.secret_key, services.settings.title)
+        if waiting is None:
+            raise
+        return _enrolment(request, waiting, words_of(request).error(error))
+    await _note(request, "authenticator.confirm")
+    return render(request, "recovery.html", {"codes": codes})
+
+
+@router.post(f"{_HERE}/authenticator/off", dependencies=[Depends(check_proof)])
+async def take_off(request: Request) -> Response:
+    """Ask for no codes any more."""
+    await totp.take_off(database_of(request), _me(request))
+    await _note(request, "authenticator.off")
+    return _done("authenticator")
+
+
+@router.post(f"{_HERE}/recovery", dependencies=[Depends(check_proof)])
+async def renew_recovery(request: Request) -> Response:
+    """New recovery codes in place of the old ones, shown once."""
+    codes = await totp.renew_recovery(database_of(request), _me(request))
+    await _note(request, "recovery.renew")
+    return render(request, "recovery.html", {"codes": codes})
+
+
+@router.post(f"{_HERE}/sessions/end-others")
+async def end_others(request: Request) -> Response:
+    """Sign out everywhere but here."""
+    caller = request.state.caller
+    await signin.end_others(database_of(request), caller.person_id, caller.session_id)
+    await _note(request, "sessions.end")
+    return _done("sessions")
+
+
+@router.post(f"{_HERE}/sessions/{{session_id:int}}/end")
+async def end_session(request: Request, session_id: int) -> Response:
+    """Sign out one device."""
+    await signin.end_session(database_of(request), _me(request), session_id)
+    await _note(request, "session.end")
+    return _done("sessions")
+
+
+@router.post(f"{_HERE}/language")
+async def language(request: Request) -> Response:
+    """Remember the language wherever this person signs in."""
+    tag = str((await request.form()).get("language", ""))
+    response = _done("language")
+    if tag in LANGUAGES:
+        await signin.set_language(database_of(request), _me(request), tag)
+        response.headers.append(
+            "Set-Cookie", cookie(request, LANGUAGE_COOKIE, tag, max_age_s=_YEAR_S)
+        )
+    return response
+
+
+def _me(request: Request) -> int:
+    return int(request.state.caller.person_id)
+
+
+def _now(request: Request) -> datetime:
+    at: datetime = request.app.state.services.clock()
+    return at
+
+
+def _done(part: str) -> Response:
+    return RedirectResponse(f"{_HERE}?done={part}#{part}", status_code=303)
+
+
+async def _note(request: Request, act: str) -> None:
+    """Write down what a person did to their own account; never what they typed."""
+    doer = Doer(_me(request), Via.CONSOLE, _now(request), request.state.request_id)
+
+    async def nothing_more(_: Database) -> Done:
+        return Done(f"person:{doer.actor_id}")
+
+    await perform(database_of(request), doer, (), act, Verb.SESSION_OWN, {}, nothing_more)
+
+
+def _enrolment(request: Request, new: totp.Enrolment, error: str = "") -> Response:
+    drawn = segno.make(new.address, error="m").svg_inline(scale=_QR_SCALE, border=2)
+    facts = {
+        "code": Markup(drawn),  # noqa: S704  # figures alone, drawn by segno
+        "secret": " ".join(new.secret[at : at + 4] for at in range(0, len(new.secret), 4)),
+        "error": error,
+    }
+    return render(request, "authenticator.html", facts, 422 if error else 200)
+
+
+async def _page(request: Request, wrong: dict[str, str] | None = None) -> Response:
+    db, caller, words = database_of(request), request.state.caller, words_of(request)
+    since, left = await totp.state(db, caller.person_id)
+    sessions = [
+        (row, device(row["agent"], words))
+        for row in await signin.sessions(db, caller.person_id, _now(request))
+    ]
+    facts: dict[str, Any] = {
+        "since": since,
+        "codes_left": left,
+        "can_enrol": bool(request.app.state.services.secret_key),
+        "sessions": sessions,
+        "wrong": wrong or {},
+        "done": request.query_params.get("done", ""),
+        "password_min": PASSWORD_CHARS_MIN,
+    }
+    return render(request, "account.html", facts, 422 if wrong else 200)

@@ -1,0 +1,262 @@
+"""A site set up by its flows: places, gateways, meters, tariffs, households, projects."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from meterhouse.errors import NotFound
+from meterhouse.flows import customer, device, onboard, place, project, tariff
+from meterhouse.flows.customer import Terms
+from meterhouse.flows.device import GatewayFacts
+from meterhouse.flows.naming import Pattern, unfold
+from meterhouse.flows.project import Identity
+from meterhouse.model import Commodity, Keeper
+from meterhouse.store.devices import AddressTaken, PointMetered, RegistrationTaken
+from meterhouse.store.personal import Facts
+from meterhouse.store.places import PlaceNotEmpty
+from meterhouse.store.projects import Payee, PayeeThere
+from premises import MODEL
+
+GATEWAY = GatewayFacts("Roof", "NEW-1", "dial_in", None, "dlt645-2007")
+BLOCKS = {"blocks": {"period": "month", "limits_milli": [1000]}, "prices_micro": {"flat": [1, 2]}}
+
+
+async def test_a_pattern_grows_once_and_names_what_is_taken(site):
+    pattern = Pattern(2, 1, "B{building}", 2, 1, "{floor}F", 3, 1, "{floor}{room:02}")
+    made = await place.grow(site.db, site.project_id, unfold(pattern))
+    assert (len(made.building_ids), made.floor_count, made.room_count) == (2, 4, 12)
+    now = await place.look(site.db, site.project_id, made.building_ids[1])
+    assert [row["name"] for row in now.beneath if row["kind"] == "room"][:3] == [
+        "101",
+        "102",
+        "103",
+    ]
+    with pytest.raises(place.NamesTaken) as told:
+        await place.grow(site.db, site.project_id, unfold(replace(pattern, building_first=2)))
+    assert "B2" in told.value.message()
+    assert "B3" not in told.value.message()
+    counts = {row["name"]: row for row in await place.buildings(site.db, site.project_id)}
+    assert set(counts) == {"A", "B1", "B2"}
+    assert (counts["B1"]["room_count"], counts["A"]["meter_count"]) == (6, 3)
+    more = unfold(Pattern(floor_count=1, floor_first=3))[0].floors
+    await place.grow_floors(site.db, site.project_id, made.building_ids[0], more)
+    with pytest.raises(place.NamesTaken):
+        await place.grow_floors(site.db, site.project_id, made.building_ids[0], more)
+    with pytest.raises(place.PlaceUnfit):
+        await place.grow_floors(site.db, site.project_id, site.floor_id, more)
+
+
+async def test_a_place_is_moved_and_the_second_of_two_editors_is_told(site):
+    db, number = site.db, site.project_id
+    shed = await place.add(db, number, site.floor_id, "area", "Shed", 1250)
+    building = await place.add(db, number, None, "building", "C", None)
+    await place.edit(db, number, shed, 1, "Hall", 1300, building)
+    now = await place.look(db, number, shed)
+    assert [one["name"] for one in now.path] == ["C", "Hall"]
+    assert (now.row["area_dm2"], now.row["version"]) == (1300, 2)
+    with pytest.raises(place.ChangedMeanwhile):
+        await place.edit(db, number, shed, 1, "Old idea", None, building)
+    with pytest.raises(place.PlaceUnfit):
+        await place.edit(db, number, shed, 2, "Hall", None, None)
+    with pytest.raises(place.NamesTaken):
+        await place.add(db, number, building, "area", "Hall", None)
+
+
+async def test_only_an_empty_place_is_removed(site):
+    with pytest.raises(PlaceNotEmpty):
+        await place.remove(site.db, site.project_id, site.floor_id)
+    with pytest.raises(PlaceNotEmpty):
+        await place.remove(site.db, site.project_id, site.rooms[0].place_id)
+    made = await place.add(site.db, site.project_id, site.floor_id, "room", "199", None)
+    await place.remove(site.db, site.project_id, made)
+    with pytest.raises(NotFound):
+        await place.look(site.db, site.project_id, made)
+
+
+async def test_a_gateway_comes_changes_and_goes(site):
+    db, number = site.db, site.project_id
+    made = await device.add_gateway(db, number, GATEWAY)
+    with pytest.raises(RegistrationTaken):
+        await device.add_gateway(db, number, GATEWAY)
+    out = replace(GATEWAY, direction="dial_out", address="10.0.0.7:4001")
+    with pytest.raises(device.AddressMissing):
+        await device.edit_gateway(db, number, made, 1, replace(out, address="10.0.0.7"))
+    await device.edit_gateway(db, number, made, 1, out)
+    with pytest.raises(place.ChangedMeanwhile):
+        await device.edit_gateway(db, number, made, 1, GATEWAY)
+    with pytest.raises(device.GatewayInUse):
+        await device.remove_gateway(db, number, site.gateway_id, site.clock())
+    await device.remove_gateway(db, number, made, site.clock())
+    with pytest.raises(NotFound):
+        await device.gateway(db, number, made)
+    again = await device.add_gateway(db, number, GATEWAY)
+    assert again != made
+
+
+async def test_a_meter_waits_hangs_and_leaves_only_by_removal(site):
+    db, number, at = site.db, site.project_id, site.clock()
+    (meter_id,) = await onboard.add_meters(db, number, site.gateway_id, [("77", MODEL)], at)
+    assert (await device.meter(db, number, meter_id))["address"] == "000000000077"
+    with pytest.raises(PointMetered):
+        await device.hang_meter(db, number, meter_id, site.points[0], at)
+    place_id = await place.add(db, number, site.floor_id, "room", "201", None)
+    point_id = await device.add_point(
+        db, number, place_id, Commodity.ELECTRICITY, site.tariff_id, Keeper.PLATFORM, at
+    )
+    await device.hang_meter(db, number, meter_id, point_id, at)
+    with pytest.raises(device.MeterPlaced):
+        await device.hang_meter(db, number, meter_id, site.points[1], at)
+    await site.read((meter_id, site.clock.step(minutes=1), 5_000))
+    await site.read((meter_id, site.clock.step(minutes=30), 6_000))
+    await device.remove_meter(db, number, meter_id, site.clock.step(minutes=1))
+    next_id = await device.add_meter(
+        db, number, site.gateway_id, point_id, MODEL, "78", 1, site.clock()
+    )
+    state = await site.row("select * from point_state where point_id = $1", point_id)
+    assert (state["meter_id"], state["good_0_milli"]) == (next_id, 0)
+    assert state["rated_nano"] == 1_000 * 600_000
+    inside = await device.furnished(db, number, place_id)
+    assert [row["address"] for row in inside.meters] == ["000000000078", "000000000077"]
+    with pytest.raises(PointMetered):
+        await device.remove_point(db, number, point_id)
+
+
+async def test_an_address_is_its_lines_only(site):
+    for address in ("000000000001", "1"):
+        with pytest.raises(AddressTaken):
+            await device.add_meter(
+                site.db, site.project_id, site.gateway_id, None, MODEL, address, 1, site.clock()
+            )
+
+
+async def test_a_further_version_never_begins_before_the_last(site):
+    db, number, at = site.db, site.project_id, site.clock()
+    begins = at + timedelta(days=1)
+
+    async def publish(effective_from):
+        part = BLOCKS | {"effective_from": effective_from.isoformat()}
+        return await tariff.publish_version(db, number, site.tariff_id, part, None, at)
+
+    with pytest.raises(tariff.VersionTooEarly):
+        await publish(at - timedelta(seconds=1))
+    assert await publish(begins) == 2
+    with pytest.raises(tariff.VersionTooEarly):
+        await publish(begins)
+    now = await tariff.look(db, number, site.tariff_id)
+    assert [len(one.prices_micro[0]) for one in now.scheme.versions] == [1, 2]
+
+
+async def test_a_tariff_is_given_to_a_building_at_once(new_site):
+    site = await new_site()
+    made = await onboard.publish_tariff(
+        site.db, site.project_id,
+        {"name": "B", "commodity": "electricity", "currency": "CNY", "versions": [
+            BLOCKS | {"effective_from": "2020-01-01T00:00:00+08:00"}]},
+        None, site.clock(),
+    )  # fmt: skip
+    elsewhere = await place.add(site.db, site.project_id, None, "building", "Z", None)
+    with pytest.raises(tariff.NoPointThere):
+        await tariff.assign(site.db, site.project_id, made, elsewhere)
+    assert await tariff.assign(site.db, site.project_id, made, None) == 3
+    rows = await site.rows("select distinct tariff_id from point")
+    assert [row["tariff_id"] for row in rows] == [made]
+
+
+async def test_a_household_moves_out_and_another_in_and_each_pays_its_own(new_site):
+    site = await new_site(rooms=1)
+    db, number, place_id = site.db, site.project_id, site.rooms[0].place_id
+    await site.pay(10_000)
+    await site.say(0)
+    site.clock.step(minutes=30)
+    await site.say(10_000)
+    guest = await customer.add(db, number, Facts("Guest"), "en")
+    with pytest.raises(customer.LetAlready):
+        await customer.open_account(db, number, place_id, guest, Terms(), site.clock())
+    ended = await customer.move_out(db, number, place_id, site.clock.step(minutes=1))
+    assert ended == site.rooms[0].agreement_id
+    with pytest.raises(customer.VacantAlready):
+        await customer.move_out(db, number, place_id, site.clock())
+    with pytest.raises(customer.WarningsUnordered):
+        await customer.open_account(db, number, place_id, guest, Terms(0, (1, 2, 3)), site.clock())
+    made = await customer.open_account(
+        db, number, place_id, guest, Terms(-500, (900, 600, 300)), site.clock.step(minutes=1)
+    )
+    site.clock.step(minutes=30)
+    await site.say(20_000)
+    balance = (
+        "select sum(credit_minor - debit_minor)::int8 as sum from account where agreement_id = $1"
+    )
+    # 10 kWh at 0.60, booked when the first household left.
+    assert (await site.row(balance, ended))["sum"] == 10_000 - 600
+    purse = await site.row(
+        "select * from account where agreement_id = $1 and compartment = 'electricity'", made
+    )
+    assert purse["floor_minor"] == -500
+    state = await site.state()
+    assert state["accrued_nano"] == 10_000 * 600_000
+    point = await site.row("select * from point where id = $1", site.points[0])
+    assert point["account_id"] == purse["id"]
+    assert (point["warning_1_minor"], point["warning_3_minor"]) == (900, 300)
+
+
+async def test_a_currency_is_fixed_once_money_has_moved(new_site):
+    site = await new_site(rooms=1)
+    new = Identity("Site", "Europe/Berlin", "EUR", 2, 900)
+    await project.edit(site.db, site.project_id, 1, new)
+    assert {row["unit"] for row in await site.rows("select unit from account")} == {"EUR"}
+    await site.pay(100)
+    with pytest.raises(project.CurrencyFixed):
+        await project.edit(site.db, site.project_id, 2, replace(new, currency="CNY"))
+    with pytest.raises(project.TimezoneUnknown):
+        await project.edit(site.db, site.project_id, 2, replace(new, timezone="Mars/Base"))
+    await project.edit(site.db, site.project_id, 2, replace(new, name="Other"))
+    with pytest.raises(place.ChangedMeanwhile):
+        await project.edit(site.db, site.project_id, 2, new)
+
+
+@pytest.mark.parametrize("name", project.TEMPLATES)
+async def test_a_template_is_a_policy_that_a_project_can_keep(site, name):
+    row = (await project.look(site.db, site.project_id)).row
+    await project.set_policy(site.db, site.project_id, row["version"], project.template(name))
+    now = await project.look(site.db, site.project_id)
+    assert now.policy == project.TEMPLATES[name]
+
+
+async def test_calendar_and_payees_are_kept(site):
+    db, number = site.db, site.project_id
+    assert await project.put_days(db, number, project.fixed_holidays(2027, "Holiday")) == 5
+    first = (await project.calendar(db, number))[0]["day"]
+    await project.put_days(db, number, [(first, "workday", "")])
+    assert [row["kind"] for row in await project.calendar(db, number)][:2] == ["workday", "holiday"]
+    await project.remove_day(db, number, first)
+    with pytest.raises(NotFound):
+        await project.remove_day(db, number, first)
+    made = await project.add_payee(db, number, Payee("water", "Waterworks", "", "", ""))
+    with pytest.raises(PayeeThere):
+        await project.add_payee(db, number, Payee("water", "Others", "", "", ""))
+    with pytest.raises(project.ClassUnknown):
+        await project.add_payee(db, number, Payee("air", "Nobody", "", "", ""))
+    changed = Payee("", "Waterworks", "1900000109", "", "W-2026")
+    await project.edit_payee(db, number, made, 1, changed)
+    with pytest.raises(place.ChangedMeanwhile):
+        await project.edit_payee(db, number, made, 1, changed)
+
+
+async def test_the_checklist_is_what_stands(new_site):
+    site = await new_site(rooms=2)
+
+    async def steps():
+        now = await project.standing(site.db, site.project_id)
+        return {one.name: (one.done, one.missing) for one in project.steps(now)}
+
+    assert await steps() == {
+        "rooms": (True, 0), "gateways": (False, 1), "meters": (True, 0), "price": (True, 0),
+        "people": (True, 0), "reading": (False, 2),
+    }  # fmt: skip
+    await site.say(0)
+    await onboard.add_meters(
+        site.db, site.project_id, site.gateway_id, [("9", MODEL)], site.clock()
+    )
+    found = await steps()
+    assert (found["meters"], found["reading"]) == ((False, 1), (False, 1))

@@ -1,0 +1,311 @@
+"""Giving and taking roles: never beyond what one holds, never the last administrator."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import asyncpg
+import pytest
+
+from meterhouse.errors import Conflict, NotFound
+from meterhouse.flows import access, client, monitor, onboard, role, signin, staff
+from meterhouse.flows.access import IN_BUILDINGS, ROLES, STEP_UP, Scope, ScopeKind, Verb
+from meterhouse.flows.monitor import Wanted
+from premises import MORNING
+
+PLATFORM, GROUP = ScopeKind.PLATFORM, ScopeKind.GROUP
+PROJECT, BUILDING = ScopeKind.PROJECT, ScopeKind.BUILDING
+PASSWORD = "correct horse battery"
+pytestmark = pytest.mark.usefixtures("hasty_hasher")
+
+
+@pytest.fixture
+async def house(db):
+    """Two groups, three projects, one building in each; an administrator and managers."""
+    groups = [await onboard.open_group(db, name) for name in ("first", "second")]
+    projects, buildings = [], []
+    for name, place in (("a", 0), ("b", 0), ("c", 1)):
+        new = onboard.NewProject(name, groups[place])
+        projects.append(await onboard.open_project(db, new, MORNING))
+        buildings.append(await onboard.add_place(db, projects[-1], None, "building", f"B{name}"))
+
+    async def add(login, role_name, kind, place=0, project_id=0):
+        return await access.add_person(
+            db, login, login.title(), PASSWORD, role_name, kind, place, MORNING, project_id
+        )
+
+    return SimpleNamespace(
+        db=db, groups=groups, projects=projects, buildings=buildings, add=add,
+        admin=await add("admin", "platform_administrator", "platform"),
+        head=await add("head", "group_head_office", "group", groups[0]),
+        manager=await add("manager", "project_manager", "project", projects[0]),
+    )  # fmt: skip
+
+
+async def known(db, person_id):
+    async with db.transaction([0]) as connection:
+        return await staff.doer_of(connection, person_id)
+
+
+async def grant_of(house, person_id, role_name):
+    one = await staff.member(house.db, house.admin, PLATFORM, 0, person_id)
+    return next(grant.id for grant in one.grants if grant.role == role_name)
+
+
+async def test_a_manager_invites_a_cashier_who_chooses_a_password_once(house):
+    a = house.projects[0]
+    person_id, token = await staff.invite(
+        house.db, house.manager, PROJECT, a, "wang@example.org", "Wang", "cashier",
+        Scope(PROJECT, a), MORNING,
+    )  # fmt: skip
+    assert [one.verbs for one in (await known(house.db, person_id)).reaches] == [ROLES["cashier"]]
+    late = MORNING + staff.INVITATION_LIFE
+    assert await signin.person_of_link(house.db, token, late) is None
+    await signin.set_password(house.db, token, PASSWORD, late - timedelta(seconds=1))
+    with pytest.raises(NotFound):
+        await signin.set_password(house.db, token, PASSWORD, MORNING)
+    assert await signin.sign_in(house.db, "wang@example.org", PASSWORD, "", MORNING) is not None
+
+
+async def test_nobody_gives_more_than_they_hold_there(house):
+    a, b, _ = house.projects
+    wang = await house.add("wang", "cashier", "project", a)
+    for role_name, scope in (
+        ("platform_administrator", Scope(PROJECT, a)), ("group_head_office", Scope(PROJECT, a)),
+    ):  # fmt: skip
+        with pytest.raises(staff.BeyondYours):
+            await staff.give(house.db, house.manager, PROJECT, a, wang, role_name, scope, MORNING)
+    for scope in (Scope(PROJECT, b), Scope(GROUP, house.groups[0]), Scope(PLATFORM),
+                  Scope(BUILDING, house.buildings[1], b), Scope(BUILDING, house.buildings[1], a),
+                  Scope(PROJECT, 10**9)):  # fmt: skip
+        with pytest.raises(NotFound):
+            await staff.give(house.db, house.manager, PROJECT, a, wang, "read_only", scope, MORNING)
+    assert await staff.give(
+        house.db, house.head, GROUP, house.groups[0], wang, "read_only", Scope(PROJECT, b), MORNING
+    )
+    assert len((await known(house.db, wang)).reaches) == 2
+
+
+async def test_a_person_outside_the_realm_is_not_there(house):
+    _, _, c = house.projects
+    stranger = await house.add("stranger", "cashier", "project", c)
+    a = house.projects[0]
+    answers = set()
+    for person_id in (stranger, 10**9):
+        with pytest.raises(NotFound) as caught:
+            await staff.give(
+                house.db, house.manager, PROJECT, a, person_id, "read_only", Scope(PROJECT, a),
+                MORNING,
+            )  # fmt: skip
+        answers.add(str(caught.value).replace(str(person_id), "?"))
+    assert len(answers) == 1
+    names = [one.row["name"] for one in await staff.members(house.db, house.manager, PROJECT, a)]
+    assert names == ["Admin", "Head", "Manager"]
+
+
+async def test_nobody_acts_on_who_holds_more(house):
+    a, b, _ = house.projects
+    for person_id in (house.admin, house.head, house.manager):
+        with pytest.raises(staff.BeyondYours):
+            await staff.new_link(house.db, house.manager, PROJECT, a, person_id, MORNING)
+        with pytest.raises(staff.BeyondYours):
+            await staff.set_disabled(house.db, house.manager, PROJECT, a, person_id, True, MORNING)
+    wang = await house.add("wang", "cashier", "project", a)
+    await staff.give(
+        house.db, house.admin, PLATFORM, 0, wang, "cashier", Scope(PROJECT, b), MORNING
+    )
+    # Now the cashier works in another project too, where the manager holds nothing.
+    with pytest.raises(staff.BeyondYours):
+        await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
+    assert await staff.new_link(house.db, house.head, PROJECT, a, wang, MORNING)
+
+
+async def test_the_last_administrator_stays(house):
+    grant_id = await grant_of(house, house.admin, "platform_administrator")
+    with pytest.raises(staff.LastAdministrator):
+        await staff.take(house.db, house.admin, PLATFORM, 0, house.admin, grant_id)
+    other = await house.add("other", "platform_administrator", "platform")
+    # With two there is somebody else, but nobody takes their own.
+    with pytest.raises(staff.LastAdministrator):
+        await staff.take(house.db, house.admin, PLATFORM, 0, house.admin, grant_id)
+    await staff.take(house.db, other, PLATFORM, 0, house.admin, grant_id)
+    with pytest.raises(staff.BeyondYours):
+        await staff.set_disabled(house.db, other, PLATFORM, 0, other, True, MORNING)
+
+
+async def test_a_manager_does_not_take_their_own_last_right(house):
+    a = house.projects[0]
+    grant_id = await grant_of(house, house.manager, "project_manager")
+    with pytest.raises(staff.LastAdministrator):
+        await staff.take(house.db, house.manager, PROJECT, a, house.manager, grant_id)
+    assert (await known(house.db, house.manager)).holds(Scope(PROJECT, a)) == ROLES[
+        "project_manager"
+    ]
+    await staff.take(house.db, house.head, PROJECT, a, house.manager, grant_id)
+    assert (await known(house.db, house.manager)).reaches == ()
+
+
+async def test_a_role_from_above_is_not_taken_from_below(house):
+    a = house.projects[0]
+    grant_id = await grant_of(house, house.head, "group_head_office")
+    with pytest.raises(NotFound):
+        await staff.take(house.db, house.manager, PROJECT, a, house.head, grant_id)
+
+
+async def test_a_person_shut_out_has_no_session_and_comes_back(house):
+    a = house.projects[0]
+    wang = await house.add("wang", "cashier", "project", a)
+    opened = await signin.sign_in(house.db, "wang", PASSWORD, "", MORNING)
+    await staff.set_disabled(house.db, house.manager, PROJECT, a, wang, True, MORNING)
+    assert await access.known_by_session(house.db, opened.token, MORNING) is None
+    assert await signin.sign_in(house.db, "wang", PASSWORD, "", MORNING) is None
+    await staff.set_disabled(house.db, house.manager, PROJECT, a, wang, False, MORNING)
+    assert await signin.sign_in(house.db, "wang", PASSWORD, "", MORNING) is not None
+
+
+async def test_a_reset_ends_sessions_and_voids_older_links(house):
+    a = house.projects[0]
+    wang = await house.add("wang", "cashier", "project", a)
+    opened = await signin.sign_in(house.db, "wang", PASSWORD, "", MORNING)
+    first, _ = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
+    second, _ = await staff.new_link(house.db, house.manager, PROJECT, a, wang, MORNING)
+    assert await signin.person_of_link(house.db, first, MORNING) is None
+    assert await signin.person_of_link(house.db, second, MORNING + staff.RESET_LIFE) is None
+    await signin.set_password(house.db, second, "another long password", MORNING)
+    assert await access.known_by_session(house.db, opened.token, MORNING) is None
+
+
+async def test_a_building_is_all_that_its_warden_sees(house, new_site):
+    site = await new_site(name="hall")
+    other = await onboard.add_place(site.db, site.project_id, None, "building", "Other")
+    (building_id, _), *_ = await monitor.buildings(site.db, site.project_id)
+    for place, count in ((building_id, 3), (other, 0)):
+        warden = await house.add(f"w{place}", "warden", "building", place, site.project_id)
+        (reach,) = (await known(site.db, warden)).reaches
+        assert reach.verbs == ROLES["warden"] & IN_BUILDINGS
+        assert reach.asked(Verb.ROOM_READ).building_ids == {place}
+        narrow = site.db.within(reach.asked(Verb.ROOM_READ).building_ids)
+        assert [one for one, _ in await monitor.buildings(narrow, site.project_id)] == [place]
+        assert len((await monitor.board(narrow, site.project_id)).points) == count
+        found = await monitor.listing(narrow, site.project_id, "meters", Wanted())
+        assert found.row_count == count
+        gateways = await monitor.listing(narrow, site.project_id, "gateways", Wanted())
+        assert (gateways.rows, gateways.row_count) == ([], 0)
+
+
+async def test_a_verb_of_the_whole_project_is_not_limited_by_a_building(house):
+    a, building_id = house.projects[0], house.buildings[0]
+    wang = await house.add("wang", "read_only", "project", a)
+    await staff.give(
+        house.db, house.manager, PROJECT, a, wang, "warden", Scope(BUILDING, building_id, a),
+        MORNING,
+    )  # fmt: skip
+    (reach,) = (await known(house.db, wang)).reaches
+    assert reach.asked(Verb.ROOM_READ).building_ids is None
+    assert reach.asked(Verb.METER_SWITCH).building_ids == {building_id}
+    assert Verb.METER_SWITCH in reach.verbs_in(building_id)
+    assert Verb.METER_SWITCH not in reach.verbs_in(building_id + 1) | reach.verbs_in(None)
+
+
+async def test_an_own_role_holds_what_its_maker_holds_and_works(house):
+    verbs = [Verb.SESSION_OWN, Verb.ROOM_READ, Verb.METER_READ]
+    with pytest.raises(staff.BeyondYours):
+        await role.put(house.db, house.manager, "reader", "Reader", verbs, MORNING)
+    role_id, had = await role.put(house.db, house.admin, "reader", "Reader", verbs, MORNING)
+    assert had == []
+    a = house.projects[0]
+    wang = await house.add("wang", "reader", "project", a)
+    (reach,) = (await known(house.db, wang)).reaches
+    assert reach.verbs == frozenset(verbs)
+    with pytest.raises(Conflict):
+        await role.remove(house.db, role_id)
+    await role.put(house.db, house.admin, "reader", "Reader", verbs[:2], MORNING)
+    (reach,) = (await known(house.db, wang)).reaches
+    assert reach.verbs == frozenset(verbs[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "verbs", "error"),
+    [
+        ("cashier", "Mine", ["room.read"], Conflict),
+        ("Reader", "R", ["room.read"], role.RoleUnusable),
+        ("reader", " ", ["room.read"], role.RoleUnusable),
+        ("reader", "R", [], role.RoleUnusable),
+        ("reader", "R", ["room.fly"], role.RoleUnusable),
+    ],
+)
+async def test_a_role_without_name_title_or_verbs_is_none(house, name, title, verbs, error):
+    with pytest.raises(error):
+        await role.put(house.db, house.admin, name, title, verbs, MORNING)
+
+
+async def test_a_client_gets_step_up_verbs_by_an_own_role_alone(house):
+    a = house.projects[0]
+    scope = Scope(PROJECT, a)
+    client_id, key, _ = await client.add(
+        house.db, house.manager, PROJECT, a, "ERP", "project_manager", scope, 90, MORNING
+    )
+    found = await access.known_by_key(house.db, key, MORNING)
+    assert found.reaches[0].verbs == ROLES["project_manager"] - STEP_UP
+    verbs = [Verb.ROOM_READ, Verb.STAFF_EDIT]
+    await role.put(house.db, house.admin, "robot", "Robot", verbs, MORNING)
+    await staff.give(
+        house.db, house.manager, PROJECT, a, client_id, "robot", scope, MORNING, "client"
+    )
+    found = await access.known_by_key(house.db, key, MORNING)
+    assert Verb.STAFF_EDIT in found.reaches[0].verbs
+
+
+async def test_keys_are_several_end_and_are_revoked(house):
+    a = house.projects[0]
+    client_id, first, _ = await client.add(
+        house.db, house.manager, PROJECT, a, "ERP", "read_only", Scope(PROJECT, a), 1, MORNING
+    )
+    second, _ = await client.add_key(house.db, house.manager, PROJECT, a, client_id, 365, MORNING)
+    later = MORNING + timedelta(days=1)
+    assert await access.known_by_key(house.db, first, later - timedelta(seconds=1)) is not None
+    assert await access.known_by_key(house.db, first, later) is None
+    _, kept = await client.keys(house.db, house.manager, PROJECT, a, client_id)
+    assert [one["hint"] for one in kept] == [second[:7], first[:7]]
+    hint = await client.revoke_key(
+        house.db, house.manager, PROJECT, a, client_id, kept[0]["id"], MORNING
+    )
+    assert hint == second[:7]
+    assert await access.known_by_key(house.db, second, MORNING) is None
+    with pytest.raises(NotFound):
+        await client.revoke_key(
+            house.db, house.manager, PROJECT, a, client_id, kept[0]["id"], MORNING
+        )
+    for _ in range(client.LIVE_KEYS_MAX - 1):
+        await client.add_key(house.db, house.manager, PROJECT, a, client_id, 1, MORNING)
+    with pytest.raises(Conflict):
+        await client.add_key(house.db, house.manager, PROJECT, a, client_id, 1, MORNING)
+
+
+async def test_the_database_itself_keeps_tenants_and_clients_apart(house, address):
+    connection = await asyncpg.connect(**address.arguments(None))
+    try:
+        await connection.execute("alter table person alter column personal_id drop not null")
+        tenant, erp = [
+            await connection.fetchval(
+                """insert into person (kind, login, created_at) values ($1, $1, $2)
+                   returning id""",
+                kind, MORNING,
+            )
+            for kind in ("tenant", "client")
+        ]  # fmt: skip
+        for kind in ("tenant", "staff"):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await connection.execute(
+                    """insert into role_grant (person_id, person_kind, role, scope_kind)
+                       values ($1, $2, 'read_only', 'platform')""",
+                    tenant, kind,
+                )  # fmt: skip
+        for person_id in (tenant, erp):
+            with pytest.raises(asyncpg.ForeignKeyViolationError):
+                await connection.execute(
+                    """insert into session (token_hash, person_id, created_at, seen_at, proved_at,
+                           expires_at) values ('x', $1, $2, $2, $2, $2)""",
+                    person_id, MORNING,
+                )  # fmt: skip
+    finally:
+        await connection.close()
