@@ -20,6 +20,7 @@ ROWS = {
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
+    "filter_id": "select id from saved_filter where project_id = $1 order by id",
     "person_id": "select id from person where login = 'li' and $1 > 0",
     "client_id": "select id from person where login = 'erp' and $1 > 0",
     "grant_id": """select g.id from role_grant g join person p on p.id = g.person_id

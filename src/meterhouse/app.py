@@ -31,6 +31,7 @@ from meterhouse.store.migrate import drop_database, head_revision, migrate, revi
 from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.vitals import Signs, create_vitals
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.works import works
 from meterhouse.worker import Worker
 
 log = Log(__name__)
@@ -226,7 +227,9 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
             pools[part] = await _database(stack, house.address, CONNECTIONS[part])
     stack.push_async_callback(_wind_down, house)
     if "worker" in plan.parts:
-        house.worker = Worker(pools["worker"], plan.clock, plan.speed, notifiers(settings))
+        db, clock = pools["worker"], plan.clock
+        long_work = works(Services(db, clock))
+        house.worker = Worker(db, clock, plan.speed, notifiers(settings), long_work)
         house.worker.start()
         house.signs.loop_ages_s = house.worker.ages_s
     if "headend" in plan.parts:

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from meterhouse_sdk.shapes import CommandState
 
 import fresh_sdk  # noqa: F401  # before anything imports the SDK
 from meterhouse.flows import access
 from meterhouse.model import Relay
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse_sdk import AsyncClient
+from meterhouse_sdk.shapes import CommandState
 from townhall import open_hall
 
 

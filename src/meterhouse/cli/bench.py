@@ -29,6 +29,8 @@ ROOMS = {
     "wire": "simulated gateways over TCP to committed money",
     "disconnect": "reading arrived to disconnect on the wire",
     "board": "the room monitor of 2,000 rooms",
+    "search": "one box over 100,000 points",
+    "export": "a list of 100,000 rows as a file",
     "permission": "one permission check, in memory",
     "signin": "signing in, and how much of it is argon2",
     "lists": "lists of 100,000 points under fifty readers",

@@ -270,6 +270,15 @@ async def known_by_key(db: Database, key: str, at: datetime) -> Known | None:
         return None if person is None else await known_of(connection, person)
 
 
+async def known_by_id(db: Database, person_id: int) -> Known | None:
+    """Somebody who proved who they are when they asked for what is done now, as they reach now."""
+    async with db.transaction([PLATFORM]) as connection:
+        person = await people.get_person(connection, person_id)
+        if person is None or person["disabled_at"] is not None:
+            return None
+        return await known_of(connection, person)
+
+
 async def known_of(connection: Connection, person: Any) -> Known:
     """What a person (a row of theirs) reaches by their grants now."""
     held: dict[tuple[str, int], frozenset[str]] = {}

@@ -71,7 +71,7 @@ class Claimed:
 
 async def request(
     db: Database, project_id: int, meter_ids: Sequence[int], kind: CommandKind, note: str,
-    actor_id: int | None, at: datetime,
+    actor_id: int | None, at: datetime, second_id: int | None = None,
 ) -> list[int]:  # fmt: skip
     """A person's command to meters: read now, 拉闸, 合闸, 保电, 恢复预付费 by its parts.
 
@@ -80,12 +80,13 @@ async def request(
 
     Raises:
         NotFound: a meter is not in service in this project.
-        SecondPersonNeeded: more meters than one person may switch off at once.
+        SecondPersonNeeded: more meters than one person may switch off at once, and no other
+            person (`second_id`) has agreed.
     """
     async with db.transaction([project_id]) as connection:
         policy = await load_policy(connection, project_id)
         await monitor.lock_meters(connection, project_id, np.array(meter_ids, dtype=np.int64))
-        if kind is CommandKind.DISCONNECT:
+        if kind is CommandKind.DISCONNECT and second_id in (None, actor_id):
             await one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
         ids = []
         for meter_id in sorted(set(meter_ids)):
@@ -100,6 +101,19 @@ async def request(
             ids.append(command_id)
         await readings.bump(connection, project_id)
         return ids
+
+
+async def needs_second(
+    db: Database, project_id: int, meter_ids: Sequence[int], actor_id: int | None, at: datetime
+) -> bool:
+    """Whether this person may switch off these meters only with another's agreement."""
+    async with db.transaction([project_id]) as connection:
+        policy = await load_policy(connection, project_id)
+        try:
+            await one_person_may(connection, project_id, policy, meter_ids, actor_id, at)
+        except SecondPersonNeeded:
+            return True
+    return False
 
 
 async def one_person_may(

@@ -26,10 +26,13 @@ from meterhouse.store import commissionings, lists, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
+from meterhouse.words import N_
 
 DAYS_SHOWN: Final = 14
 STRANGER_AGE_MAX: Final = timedelta(days=7)
-EXPORT_MAX_ROWS: Final = 100_000
+EXPORT_MAX_ROWS: Final = 500_000
+EXPORT_NOW_MAX_ROWS: Final = 20_000
+"""A longer file is made by a task, so that nobody waits before an empty page."""
 
 LISTS: Final[Mapping[str, ListQuery]] = {
     "alarms": reports.ALARMS,
@@ -38,6 +41,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
     "readings": reports.READINGS,
+    "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
@@ -202,6 +206,43 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
     return row
 
 
+async def command_states(
+    db: Database, project_id: int, command_ids: Sequence[int]
+) -> dict[int, tuple[str, str]]:
+    """State and why of these commands, by id."""
+    async with db.transaction([project_id]) as connection:
+        rows = await reports.command_states(connection, project_id, command_ids)
+    return {row["id"]: (row["state"], row["why"]) for row in rows}
+
+
+async def meter_names(db: Database, project_id: int, meter_ids: Sequence[int]) -> list[str]:
+    """Building, room and address of these meters, in the order asked for.
+
+    Raises:
+        NotFound: one of them is not in service in this project.
+    """
+    async with db.transaction([project_id]) as connection:
+        rows = await reports.meter_names(connection, project_id, meter_ids)
+    by_id = {row["id"]: row for row in rows}
+    if missing := [one for one in meter_ids if one not in by_id]:
+        raise NotFound(N_("Meter"), missing[0])
+    found = [by_id[one] for one in meter_ids]
+    return [" ".join(filter(None, (r["building"], r["room"], r["address"]))) for r in found]
+
+
+async def alarm_names(
+    db: Database, project_id: int, alarm_ids: Sequence[int]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Kind of each of these alarms and where it is, in the order asked for. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        rows = await reports.alarm_names(connection, project_id, alarm_ids)
+    by_id = {row["id"]: row for row in rows}
+    if missing := [one for one in alarm_ids if one not in by_id]:
+        raise NotFound(N_("Alarm"), missing[0])
+    found = [by_id[one] for one in alarm_ids]
+    return [(r["kind"], tuple(filter(None, (r["building"], r["room"])))) for r in found]
+
+
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
@@ -231,11 +272,11 @@ async def following(
 
 
 async def stream(
-    db: Database, project_id: int, name: str, wanted: Wanted
+    db: Database, project_id: int, name: str, wanted: Wanted, row_max: int = EXPORT_MAX_ROWS
 ) -> AsyncIterator[list[Any]]:
-    """The whole of one of `LISTS` in chunks, for a file; one snapshot, `EXPORT_MAX_ROWS` rows."""
+    """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, EXPORT_MAX_ROWS)
+        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, row_max)
         async for rows in chunks:
             yield rows
 

@@ -25,12 +25,28 @@ log = Log(__name__)
 # A worker tells of itself at least this often; one that has not for so long is thought dead.
 BEAT_S: Final = 2
 ORPHAN: Final = timedelta(seconds=60)
+# What was right to do yesterday may harm somebody today.
+WAIT_LIFE: Final = timedelta(days=1)
 
 
 class TaskStopped(MeterhouseError):
     """Task {task_id} has been cancelled, or somebody else goes on with it."""
 
     code = "task_stopped"
+    http_status = 409
+
+
+class SecondPersonSame(MeterhouseError):
+    """Somebody else must approve this, signed in at the console; you asked for it yourself."""
+
+    code = "second_person_same"
+    http_status = 409
+
+
+class TaskNotWaiting(MeterhouseError):
+    """This task does not wait for approval, or has waited for more than a day; ask for it anew."""
+
+    code = "task_not_waiting"
     http_status = 409
 
 
@@ -46,6 +62,7 @@ class Claimed:
     """A task that is ours to work on until a beat says otherwise.
 
     `result` is what was last told of it, by us or by a worker before us; None at first.
+    `second_id` is who approved it, where a second person had to.
     """
 
     project_id: int
@@ -55,6 +72,8 @@ class Claimed:
     input: Mapping[str, Any]
     result: Mapping[str, Any] | None
     claim_count: int
+    actor_id: int | None = None
+    second_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,52 @@ async def start(
         if alone and await tasks.lock_kind(connection, project_id, new.kind, new.gateway_id):
             raise TaskUnderWay
         return await tasks.insert(connection, project_id, new, actor_id, at)
+
+
+async def approve(
+    db: Database, project_id: int, task_id: int, second_id: int | None, at: datetime
+) -> None:
+    """Let a task go that waits for a second person.
+
+    Raises:
+        NotFound: there is no such task.
+        SecondPersonSame: it is the one who asked for it.
+        TaskNotWaiting: it does not wait, or has waited for longer than `WAIT_LIFE`.
+    """
+    async with db.transaction([project_id]) as connection:
+        row = await tasks.get(connection, project_id, task_id)
+        if row is None:
+            raise NotFound(N_("Task"), task_id)
+        if second_id is None or row["actor_id"] == second_id:
+            raise SecondPersonSame
+        is_late = row["created_at"] < at - WAIT_LIFE
+        if is_late or not await tasks.approve(connection, project_id, task_id, second_id):
+            raise TaskNotWaiting
+
+
+async def put_file(
+    db: Database, project_id: int, task_id: int, name: str, media_type: str, content: bytes
+) -> None:
+    """Keep the file that a task made, for whoever reads the task to fetch."""
+    async with db.transaction([project_id]) as connection:
+        await tasks.put_file(connection, project_id, task_id, "output", name, media_type, content)
+
+
+async def get_file(db: Database, project_id: int, task_id: int) -> Any:
+    """name, media_type, content of the file a task made. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await tasks.get_file(connection, project_id, task_id, "output")
+    if row is None:
+        raise NotFound(N_("File"), task_id)
+    return row
+
+
+async def count_of_person(
+    db: Database, project_ids: Sequence[int], person_id: int, ended_since: datetime
+) -> Any:
+    """live_count, ended_count of the tasks a person began, over several projects."""
+    async with db.transaction(project_ids) as connection:
+        return await tasks.count_of_person(connection, project_ids, person_id, ended_since)
 
 
 async def cancel(db: Database, project_id: int, task_id: int, at: datetime) -> bool:
@@ -137,7 +202,7 @@ async def claim(
     result = None if row["result"] is None else json.loads(row["result"])
     return Claimed(
         project_id, row["id"], row["kind"], row["gateway_id"], json.loads(row["input"]), result,
-        row["claim_count"],
+        row["claim_count"], row["actor_id"], row["second_id"],
     )  # fmt: skip
 
 

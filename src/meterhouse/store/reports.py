@@ -5,6 +5,7 @@ Every query is scoped by `project_id` (row-level security stands beneath it), an
 filtered and ordered only by what its `ListQuery` names.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -155,6 +156,42 @@ async def get_command(
             {_PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
+    )  # fmt: skip
+
+
+async def command_states(
+    connection: Connection, project_id: int, command_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, state, why of these commands."""
+    return await connection.fetch(
+        "select id, state, why from command where project_id = $1 and id = any($2::int8[])",
+        project_id, list(command_ids),
+    )  # fmt: skip
+
+
+async def meter_names(
+    connection: Connection, project_id: int, meter_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, address, room, building of these meters in service."""
+    return await connection.fetch(
+        f"""select m.id, m.address, {_PLACE_COLUMNS} from meter m
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+            where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null
+            and seen_point(m.project_id, m.point_id)""",
+        project_id, list(meter_ids),
+    )  # fmt: skip
+
+
+async def alarm_names(
+    connection: Connection, project_id: int, alarm_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, kind, room, building of these alarms."""
+    return await connection.fetch(
+        f"""select a.id, a.kind, {_PLACE_COLUMNS} from alarm a
+            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+            where a.project_id = $1 and a.id = any($2::int8[])
+            and seen_point(a.project_id, a.point_id)""",
+        project_id, list(alarm_ids),
     )  # fmt: skip
 
 
@@ -383,4 +420,20 @@ READINGS: Final = ListQuery(
     key=("read_at", "register_epoch", "meter_id"),
     first="-read_at",
     solid=frozenset({"read_at", "total", "power"}),
+)
+TASKS: Final = ListQuery(
+    f"""select k.id, k.kind, k.title, k.state, k.done_count, k.total_count, k.why, k.actor_id,
+            k.created_at, k.started_at, k.ended_at, null::int8 as point_id,
+            {STAFF_NAME} as actor
+        from task k {staff("k.actor_id")} where k.project_id = $1""",
+    {
+        "state": "q.state = {}",
+        "kind": "q.kind = {}",
+        "actor": "q.actor_id = {}",
+        "from": "q.created_at >= {}",
+        "to": "q.created_at < {}",
+    },
+    {"created_at": "created_at", "ended_at": "ended_at", "state": "state"},
+    first="-created_at",
+    solid=frozenset({"created_at", "state"}),
 )

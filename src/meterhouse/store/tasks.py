@@ -22,22 +22,35 @@ PAGE_ROWS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task to be queued; `gateway_id` where only the holder of that line can do it."""
+    """A task to be queued.
+
+    Attributes:
+        kind: which work it is.
+        title: what people call it; a message id.
+        input: what the work needs to know, as JSON.
+        gateway_id: where only the holder of that line can do it.
+        total_count: of how many it will count, where that is known before.
+        waits: whether a second person must approve it first.
+    """
 
     kind: str
     title: str
     input: Mapping[str, Any]
     gateway_id: int | None = None
+    total_count: int = 0
+    waits: bool = False
 
 
 async def insert(
     connection: Connection, project_id: int, new: NewTask, actor_id: int | None, at: datetime
 ) -> int:
-    """Queue a task, and wake the pump of its gateway."""
+    """Queue a task, and wake the pump of its gateway; one that needs a second person waits."""
     made: int = await connection.fetchval(
-        """insert into task (project_id, kind, title, gateway_id, input, actor_id, created_at)
-           values ($1, $2, $3, $4, $5::jsonb, $6, $7) returning id""",
-        project_id, new.kind, new.title, new.gateway_id, json.dumps(dict(new.input)), actor_id, at,
+        """insert into task (project_id, kind, title, gateway_id, input, total_count, state,
+               actor_id, created_at)
+           values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9) returning id""",
+        project_id, new.kind, new.title, new.gateway_id, json.dumps(dict(new.input)),
+        new.total_count, "waiting" if new.waits else "queued", actor_id, at,
     )  # fmt: skip
     if new.gateway_id is not None:
         await wake(connection, project_id, new.gateway_id)
@@ -111,10 +124,61 @@ async def cancel(connection: Connection, project_id: int, task_id: int, at: date
     """End a live task as *cancelled*; whoever works on it notices at the next beat."""
     found = await connection.fetchval(
         """update task set state = 'cancelled', ended_at = $3
-           where project_id = $1 and id = $2 and state in ('queued', 'running') returning id""",
+           where project_id = $1 and id = $2 and state in ('waiting', 'queued', 'running')
+           returning id""",
         project_id, task_id, at,
     )  # fmt: skip
     return found is not None
+
+
+async def approve(connection: Connection, project_id: int, task_id: int, second_id: int) -> bool:
+    """Let a task go that waited for a second person; False when it does not wait for this one."""
+    found = await connection.fetchval(
+        """update task set state = 'queued', second_id = $3
+           where project_id = $1 and id = $2 and state = 'waiting'
+           and actor_id is distinct from $3 returning id""",
+        project_id, task_id, second_id,
+    )  # fmt: skip
+    return found is not None
+
+
+async def put_file(
+    connection: Connection, project_id: int, task_id: int, part: str, name: str, media_type: str,
+    content: bytes,
+) -> None:  # fmt: skip
+    """Keep a task's file; one made again replaces the first."""
+    await connection.execute(
+        """insert into task_file (project_id, task_id, part, name, media_type, content)
+           values ($1, $2, $3, $4, $5, $6) on conflict (project_id, task_id, part)
+           do update set name = $4, media_type = $5, content = $6""",
+        project_id, task_id, part, name, media_type, content,
+    )  # fmt: skip
+
+
+async def get_file(
+    connection: Connection, project_id: int, task_id: int, part: str
+) -> asyncpg.Record | None:
+    """name, media_type, content of a task's file."""
+    return await connection.fetchrow(
+        """select name, media_type, content from task_file
+           where project_id = $1 and task_id = $2 and part = $3""",
+        project_id, task_id, part,
+    )  # fmt: skip
+
+
+async def count_of_person(
+    connection: Connection, project_ids: Sequence[int], person_id: int, ended_since: datetime
+) -> asyncpg.Record:
+    """live_count, ended_count of the tasks a person began; the latter since an instant."""
+    row = await connection.fetchrow(
+        """select count(*) filter (where state in ('waiting', 'queued', 'running')) as live_count,
+               count(*) filter (where ended_at >= $3) as ended_count
+           from task where project_id = any($1::int8[]) and actor_id = $2
+           and (ended_at is null or ended_at >= $3)""",
+        list(project_ids), person_id, ended_since,
+    )  # fmt: skip
+    assert row is not None  # a count always has its row
+    return row
 
 
 async def get(connection: Connection, project_id: int, task_id: int) -> asyncpg.Record | None:

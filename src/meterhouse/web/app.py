@@ -13,16 +13,19 @@ from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
 from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
-from meterhouse.web.acts import ACTS, SHEETS
+from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
+from meterhouse.web.api import find as api_find
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
+from meterhouse.web.api import tasks as api_tasks
 from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     commissioning,
+    frame,
     imports,
     lists,
     platform,
@@ -32,6 +35,7 @@ from meterhouse.web.console import (
     session,
     site,
     staff,
+    tasks,
     welcome,
 )
 from meterhouse.web.exports import MEDIA_TYPES
@@ -87,20 +91,30 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
+    _mount(app)
+    problems.install(app)
+    check_routes(app)
+    return app
+
+
+def _mount(app: FastAPI) -> None:
+    """Pages first, then the API; within each, what is named before what is numbered."""
     forms, operations = APIRouter(), APIRouter()
-    add_forms(forms, ACTS)
+    add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
-    add_operations(operations, (*ACTS, *(sheet.act for sheet in SHEETS)))
+    add_operations(operations, ACTS)
     pages = (
         health.router,
         session.router,
         account.router,
         rooms.router,
         room.router,
+        frame.router,
         commissioning.router,
         scans.router,
         staff.router,
         forms,
+        tasks.router,
         lists.router,
         platform.router,
         site.router,
@@ -110,13 +124,12 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(v1.public)
     app.include_router(v1.router)
+    app.include_router(api_tasks.router)
+    app.include_router(api_find.router)
     app.include_router(site_api.router)
     app.include_router(field.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
-    problems.install(app)
-    check_routes(app)
-    return app
 
 
 def contract_alone() -> dict[str, Any]:

@@ -7,7 +7,7 @@ spreadsheet can go on calculating; text that a spreadsheet would take for a form
 
 import csv
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -56,28 +56,42 @@ class Sheet:
 async def export(
     sheet: Sheet, kind: str, chunks: AsyncIterator[Sequence[Any]], file_name: str
 ) -> FileResponse:
-    """A file of all rows the chunks bring; whoever makes the chunks sets their limit.
-
-    Rows go to disk as they come, so memory does not grow with the list.
-    """
-    with tempfile.NamedTemporaryFile(suffix=f".{kind}", delete=False) as file:
-        path = Path(file.name)
-    try:
-        writer = _Xlsx(path, sheet) if kind == "xlsx" else _Csv(path, sheet)
-        try:
-            async for rows in chunks:
-                await run_in_threadpool(writer.write, rows)
-        finally:
-            await run_in_threadpool(writer.close)
-    except BaseException:
-        await run_in_threadpool(path.unlink, missing_ok=True)
-        raise
+    """The answer that carries a list as a file, which is gone when it has been sent."""
+    path = await write_file(sheet, kind, chunks)
     return FileResponse(
         path,
         media_type=MEDIA_TYPES[kind],
         filename=f"{file_name}.{kind}",
         background=BackgroundTask(path.unlink, missing_ok=True),
     )
+
+
+async def write_file(
+    sheet: Sheet, kind: str, chunks: AsyncIterator[Sequence[Any]],
+    tell: Callable[[int], Awaitable[None]] | None = None,
+) -> Path:  # fmt: skip
+    """A file of all rows the chunks bring; whoever makes the chunks sets their limit.
+
+    Rows go to disk as they come, so memory does not grow with the list. `tell` is told how many
+    there are so far. The file is the caller's to remove.
+    """
+    with tempfile.NamedTemporaryFile(suffix=f".{kind}", delete=False) as file:
+        path = Path(file.name)
+    try:
+        writer = _Xlsx(path, sheet) if kind == "xlsx" else _Csv(path, sheet)
+        count = 0
+        try:
+            async for rows in chunks:
+                await run_in_threadpool(writer.write, rows)
+                count += len(rows)
+                if tell is not None:
+                    await tell(count)
+        finally:
+            await run_in_threadpool(writer.close)
+    except BaseException:
+        await run_in_threadpool(path.unlink, missing_ok=True)
+        raise
+    return path
 
 
 class _Csv:

@@ -21,11 +21,11 @@ class FlowGate:
 
     async def caller_of_session(self, token: str) -> Caller | None:
         """The person of a live session."""
-        return _caller(await access.known_by_session(self._database, token, self._clock()))
+        return caller_of(await access.known_by_session(self._database, token, self._clock()))
 
     async def caller_of_key(self, key: str) -> Caller | None:
         """The API client of a live key."""
-        return _caller(await access.known_by_key(self._database, key, self._clock()))
+        return caller_of(await access.known_by_key(self._database, key, self._clock()))
 
     async def sign_in(self, login: str, password: str, agent: str, peer: str) -> SignedIn | None:
         """A new session, or None."""
@@ -52,7 +52,8 @@ class FlowGate:
         )  # fmt: skip
 
 
-def _caller(known: Known | None) -> Caller | None:
+def caller_of(known: Known | None) -> Caller | None:
+    """What the web knows of somebody known."""
     if known is None:
         return None
     language = known.language.replace("_", "-")

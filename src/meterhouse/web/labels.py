@@ -6,7 +6,6 @@ member without a word. Colours go with the words (a state is never told by colou
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final
 
@@ -53,9 +52,21 @@ class NoticeState(StrEnum):
     FAILED = "failed"
 
 
+class MenuGroup(StrEnum):
+    """A heading of the side bar."""
+
+    OPERATE = "operate"
+    DEVICES = "devices"
+    CUSTOMERS = "customers"
+    MONEY = "money"
+    SET_UP = "set_up"
+    PLATFORM = "platform"
+
+
 class TaskState(StrEnum):
     """How far a long task has come."""
 
+    WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
@@ -256,6 +267,30 @@ NOTICE_CLASS: Final = {
     NoticeState.SENT: "ok",
     NoticeState.FAILED: "owe",
 }
+MENU_GROUP: Final = {
+    MenuGroup.OPERATE: N_("Operate"),
+    MenuGroup.DEVICES: N_("Devices"),
+    MenuGroup.CUSTOMERS: N_("Customers"),
+    MenuGroup.MONEY: N_("Money"),
+    MenuGroup.SET_UP: N_("Set-up"),
+    MenuGroup.PLATFORM: N_("Platform"),
+}
+TASK_STATE: Final = {
+    TaskState.WAITING: N_("Waits for a second person"),
+    TaskState.QUEUED: N_("Queued"),
+    TaskState.RUNNING: N_("Running"),
+    TaskState.DONE: N_("Done"),
+    TaskState.FAILED: N_("Failed"),
+    TaskState.CANCELLED: N_("Cancelled"),
+}
+TASK_CLASS: Final = {
+    TaskState.WAITING: "w1",
+    TaskState.QUEUED: "busy",
+    TaskState.RUNNING: "busy",
+    TaskState.DONE: "ok",
+    TaskState.FAILED: "owe",
+    TaskState.CANCELLED: "no",
+}
 SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
@@ -315,20 +350,6 @@ WHY: Final = {
     "defect": N_("A defect of the program; see the log"),
 }
 
-TASK_STATE: Final = {
-    TaskState.QUEUED: N_("Queued"),
-    TaskState.RUNNING: N_("Running"),
-    TaskState.DONE: N_("Done"),
-    TaskState.FAILED: N_("Failed"),
-    TaskState.CANCELLED: N_("Cancelled"),
-}
-TASK_CLASS: Final = {
-    TaskState.QUEUED: "busy",
-    TaskState.RUNNING: "busy",
-    TaskState.DONE: "ok",
-    TaskState.FAILED: "owe",
-    TaskState.CANCELLED: "no",
-}
 COMMISSIONED: Final = {
     Commissioned.NONE: N_("Not begun"),
     Commissioned.OPEN: N_("Not signed"),
@@ -388,12 +409,13 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ALARM_KIND,
     ONLINE,
     DIRECTION,
+    MENU_GROUP,
     NOTICE_STATE,
+    TASK_STATE,
     SEALED,
     VIA,
     FACT,
     SOURCE,
-    TASK_STATE,
     COMMISSIONED,
     CHECK,
     VERDICT,
@@ -438,33 +460,6 @@ def alarm_why(row: Any) -> str:
     why = str(json.loads(row["facts"]).get("why", ""))
     return WHY.get(why, why)
 
-
-@dataclass(frozen=True, slots=True)
-class MenuEntry:
-    """A line of the side bar, shown to those who have its verb."""
-
-    title: str
-    path: str
-    icon: str
-    verb: str
-
-
-MENU: Final = (
-    MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
-    MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
-    MenuEntry(N_("Meters"), "meters", "meters", "device.read"),
-    MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read"),
-    MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read"),
-    MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
-    MenuEntry(N_("Notices"), "notices", "notices", "notice.read"),
-    MenuEntry(N_("Places"), "places", "places", "room.read"),
-    MenuEntry(N_("Customers"), "customers", "person", "customer.read"),
-    MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read"),
-    MenuEntry(N_("Set-up"), "setup", "setup", "project.read"),
-    MenuEntry(N_("Staff"), "staff", "staff", "staff.read"),
-    MenuEntry(N_("API clients"), "clients", "clients", "staff.read"),
-    MenuEntry(N_("Audit"), "audit", "audit", "audit.read"),
-)
 
 UNIT: Final = {
     Commodity.ELECTRICITY: "kWh",

@@ -17,6 +17,7 @@ from meterhouse.flows.access import Reach
 from meterhouse.web import labels
 from meterhouse.web.access import LANGUAGE_COOKIE, Caller, form_token
 from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.menu import menu
 from meterhouse.words import LANGUAGES, Words, choose_language, words
 
 TEMPLATE_FOLDER: Final = Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ def make_environment() -> jinja2.Environment:
         auto_reload=False,
         extensions=["jinja2.ext.do"],
     )
-    environment.globals.update(labels=labels, languages=LANGUAGES, ABSENT=ABSENT)
+    environment.globals.update(labels=labels, menu=menu, languages=LANGUAGES, ABSENT=ABSENT)
     return environment
 
 

@@ -7,18 +7,18 @@ those of the flow's list of the same name.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
+from meterhouse.units import EPOCH
 from meterhouse.web import labels
 from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
-from meterhouse.web.acts.frame import Act
 from meterhouse.web.formats import ABSENT
-from meterhouse.web.labels import NoticeState, Online, Source
+from meterhouse.web.labels import NoticeState, Online, Source, TaskState
+from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -32,22 +32,6 @@ ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ListView:
-    """A list with its heading, the verb that opens it, and what can be done from it.
-
-    `acts` open as dialogs; `pages` are acts with a page of their own, such as an import; `links`
-    are further pages, as (title, address).
-    """
-
-    table: Table
-    heading: str
-    verb: Verb
-    acts: tuple[Act[Any], ...] = ()
-    pages: tuple[Act[Any], ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
-
-
 def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
     """Reads one column of a row, through an enum where one is named."""
 
@@ -56,6 +40,11 @@ def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], 
         return raw if raw is None or kind is None else kind(raw)
 
     return read
+
+
+def since_read(key: str) -> Callable[[Any], Any]:
+    """Reads a figure of a meter's last reading: nothing before there was one."""
+    return lambda row: None if row["read_at"] is None or row["read_at"] <= EPOCH else row[key]
 
 
 def reported(key: str) -> Callable[[Any], Any]:
@@ -83,10 +72,14 @@ def room_link(row: Any) -> str | None:
     return None if row["room_id"] is None else f"rooms/{row['room_id']}"
 
 
-def close_link(row: Any) -> str | None:
-    """Where an alarm that nothing else closes can be closed by hand."""
-    by_hand = row["closed_at"] is None and row["kind"] in alarm.BY_HAND
-    return f"alarms/{row['id']}/close" if by_hand else None
+def closes_by_hand(row: Any) -> bool:
+    """Whether an alarm is open and nothing else closes it."""
+    return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
+
+
+def task_count(row: Any) -> str:
+    """How far a task is, as `40 / 120`."""
+    return f"{row['done_count']} / {row['total_count']}" if row["total_count"] else ""
 
 
 def relay_colour(row: Any) -> str:
@@ -146,8 +139,6 @@ ALARMS: Final = ListView(
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
             Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
             Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
-            Column("close", N_("By hand"), lambda row: close_link(row) and N_("Close"), Kind.WORD,
-                   link=close_link),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
@@ -163,6 +154,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
+    row_acts=(RowAct("alarm.close", closes_by_hand),),
 )  # fmt: skip
 
 METERS: Final = ListView(
@@ -177,8 +169,9 @@ METERS: Final = ListView(
             ROOM,
             Column("model", N_("Model"), cell("model"), sortable=True),
             Column("gateway", N_("Gateway"), cell("gateway"), sortable=True),
-            Column("read_at", N_("Last seen"), cell("read_at"), Kind.INSTANT, sortable=True),
-            Column("energy", N_("Total"), cell("good_0_milli"), Kind.ENERGY, sortable=True),
+            Column("read_at", N_("Last seen"), since_read("read_at"), Kind.INSTANT,
+                   sortable=True),
+            Column("energy", N_("Total"), since_read("good_0_milli"), Kind.ENERGY, sortable=True),
             Column("power", N_("Power (kW)"), reported("power_w"), Kind.POWER, sortable=True),
             Column("relay", N_("Relay"), cell("relay", Relay), Kind.STATE, colour=relay_colour),
             Column("offline_since", N_("Offline since"), cell("offline_since"), Kind.INSTANT,
@@ -196,6 +189,9 @@ METERS: Final = ListView(
     Verb.DEVICE_READ,
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
+    row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
+        "read", "disconnect", "connect", "keep_power", "restore_prepay",
+    )),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(
@@ -391,6 +387,38 @@ READINGS: Final = ListView(
     Verb.ROOM_READ,
 )  # fmt: skip
 
+TASKS: Final = ListView(
+    Table(
+        "tasks",
+        (
+            Column("title", N_("Task"), cell("title"), Kind.WORD,
+                   link=lambda row: f"tasks/{row['id']}"),
+            Column("state", N_("State"), cell("state", TaskState), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.TASK_CLASS[TaskState(row["state"])]),
+            Column("count", N_("Progress"), task_count),
+            Column("actor", N_("By"), cell("actor")),
+            Column("created_at", N_("Asked"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("started_at", N_("Began"), cell("started_at"), Kind.INSTANT, optional=True),
+            Column("ended_at", N_("Ended"), cell("ended_at"), Kind.INSTANT, sortable=True),
+        ),
+        (
+            Filter("state", N_("State"), {s.value: word for s, word in labels.TASK_STATE.items()}),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("No tasks yet."),
+        empty_hint=N_("What is done to many rows, large imports and long files appear here."),
+    ),
+    N_("Tasks"),
+    Verb.TASK_READ,
+    row_acts=(
+        RowAct("task.approve", lambda row: row["state"] == "waiting"),
+        RowAct("task.cancel", lambda row: row["state"] in ("waiting", "queued", "running")),
+    ),
+)  # fmt: skip
+
 TARIFFS: Final = ListView(
     Table(
         "tariffs",
@@ -444,6 +472,8 @@ CUSTOMERS: Final = ListView(
 LISTS: Final = {
     view.table.name: view
     for view in (
-        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, AUDIT, TARIFFS, CUSTOMERS,
+        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
+        CUSTOMERS,
     )
 }  # fmt: skip
+KNOWN.update(LISTS)

@@ -12,6 +12,7 @@ from meterhouse.web.acts import (
     field,
     gateway,
     install,
+    listed,
     meter,
     money,
     personal,
@@ -22,14 +23,20 @@ from meterhouse.web.acts import (
     site_sheet,
     staff,
     tariff,
+    tasks,
 )
+from meterhouse.web.acts.bulk import bulk_of
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
-ACTS: Final[tuple[Act[Any], ...]] = (
+_SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
     *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS,
+    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip
-
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
+
+# Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
+FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)
+ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS))
+BY_NAME: Final = {act.name: act for act in ACTS}

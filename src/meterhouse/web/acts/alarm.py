@@ -1,12 +1,20 @@
 """Acts on alarms."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from meterhouse.flows import alarm
+from meterhouse.flows import alarm, monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
+from meterhouse.model import AlarmKind
+from meterhouse.web import labels
 from meterhouse.web.acts.frame import Act, Doing, NoFields
 from meterhouse.words import N_
+
+
+async def _names(doing: Doing, alarm_ids: Sequence[int]) -> list[str]:
+    found = await monitor.alarm_names(doing.db, doing.project_id, alarm_ids)
+    return [" ".join((labels.label(doing.words, AlarmKind(kind)), *where)) for kind, where in found]
 
 
 async def _close(doing: Doing, _: NoFields) -> Done:
@@ -30,6 +38,7 @@ CLOSE: Final = Act(
     ),
     tag="alarms",
     then=lambda doing, _: f"/projects/{doing.project_id}/alarms",
+    bulk=_names,
 )
 
 ACTS: Final = (CLOSE,)

@@ -32,8 +32,9 @@ class Ask:
         title: its label, a message id.
         hint: what to type, or an example; a message id.
         unit: written behind the field, as in `m²`; a message id.
-        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, or
-            `hidden` for what the page itself knows; `search` is a text with choices to pick from.
+        kind: `text`, `area` (several lines), `secret`, `choice`, `many`, `flag`, `file`, `ids` for
+            rows chosen on the page before, or `hidden` for what the page itself knows; `search` is
+            a text with choices to pick from.
         words: for a choice of fixed words: key → message id.
         choices: for a choice of rows: asks a flow for (key, text).
         half: whether it shares its line with its neighbour where there is room.
@@ -93,6 +94,8 @@ class Doing:
         origin: the console's address as the caller knows it, as in `https://meters.example`.
         once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
             with the answer nor audited.
+        second_id: who has agreed, where so many at once need a second person.
+        chosen: ids of the rows it is to be done to, where they are many.
     """
 
     db: Database
@@ -105,6 +108,8 @@ class Doing:
     services: Services
     origin: str = ""
     once: dict[str, str] = field(default_factory=dict)
+    second_id: int | None = None
+    chosen: Sequence[int] = ()
 
     @property
     def doer_id(self) -> int:
@@ -153,6 +158,9 @@ class Act(Generic[Input]):
         then: the page to go to instead of staying.
         watch: whether `then` is a part that shows progress in the dialog.
         preview: what it would do, as (message id, text), shown while its fields are filled in.
+        bulk: names the rows of these ids (of the address's last part), in this order; an act that
+            has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
+        second: whether doing it to so many at once needs a second person.
     """
 
     name: str
@@ -173,6 +181,8 @@ class Act(Generic[Input]):
     then: Callable[[Doing, Any], str] | None = None
     watch: bool = False
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
+    bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
+    second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
 
     @property
     def slug(self) -> str:

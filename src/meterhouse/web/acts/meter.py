@@ -4,7 +4,7 @@ Owns what each means in words a person understands before the button is pressed.
 what a command does on the wire.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from meterhouse.flows import command, monitor
@@ -28,8 +28,9 @@ class Why(Form):
 async def _ask(doing: Doing, kind: CommandKind, reason: str) -> Done:
     meter_id = doing.ids["meter_id"]
     (command_id,) = await command.request(
-        doing.db, doing.project_id, [meter_id], kind, reason, doing.doer.actor_id, doing.doer.at
-    )
+        doing.db, doing.project_id, [meter_id], kind, reason, doing.doer.actor_id, doing.doer.at,
+        doing.second_id,
+    )  # fmt: skip
     row = await monitor.command(doing.db, doing.project_id, command_id)
     shape = shapes.command(row).model_dump(mode="json")
     return Done(
@@ -51,6 +52,16 @@ async def _about(doing: Doing) -> Choices:
         (N_("Customer"), labels.customer_of(now, doing.words)),
         (N_("Meter"), now.address or ABSENT),
         (N_("Available"), fmt.money(now.available_minor)),
+    )
+
+
+async def _names(doing: Doing, meter_ids: Sequence[int]) -> list[str]:
+    return await monitor.meter_names(doing.db, doing.project_id, meter_ids)
+
+
+async def _needs_second(doing: Doing, meter_ids: Sequence[int]) -> bool:
+    return await command.needs_second(
+        doing.db, doing.project_id, meter_ids, doing.doer.actor_id, doing.doer.at
     )
 
 
@@ -81,6 +92,8 @@ def _switch(
         about=_about,
         then=_progress,
         watch=True,
+        bulk=_names,
+        second=_needs_second if kind is CommandKind.DISCONNECT else None,
     )
 
 
@@ -98,6 +111,7 @@ READ: Final = Act(
     about=_about,
     then=_progress,
     watch=True,
+    bulk=_names,
 )
 
 SWITCHES: Final = (

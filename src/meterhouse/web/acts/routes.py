@@ -6,8 +6,9 @@ Owns how a request becomes a `Doing`, and what is answered. Must never know a pa
 import inspect
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Path, Request
 from pydantic import ValidationError, create_model
@@ -24,6 +25,8 @@ from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 from meterhouse.web.problems import field_text
+
+Chosen: TypeAlias = Callable[[Request], Awaitable[Sequence[int]]]
 
 _KEY_FIELD: Final = "key"
 _VERSION_FIELD: Final = "version"
@@ -57,13 +60,16 @@ def add_operations(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
         )
 
 
-def add_forms(router: APIRouter, acts: Iterable[Act[Any]]) -> None:
-    """The console's form of each act: GET shows it, POST does it."""
+def add_forms(router: APIRouter, acts: Iterable[Act[Any]], chosen: Chosen) -> None:
+    """The console's form of each act: GET shows it, POST does it.
+
+    `chosen` answers the ids that a page chose for an act that is done to many.
+    """
     for act in acts:
         may = [Depends(Permission(act.verb))]
         name = act.name.replace(".", "_")
         router.add_api_route(
-            act.page, _shower(act), methods=["GET"], dependencies=may, name=f"{name}_form"
+            act.page, _shower(act, chosen), methods=["GET"], dependencies=may, name=f"{name}_form"
         )
         router.add_api_route(
             act.page, _doer(act), methods=["POST"], dependencies=may, name=f"{name}_do"
@@ -173,9 +179,9 @@ def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> 
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def _shower(act: Act[Any]) -> Callable[..., Any]:
+def _shower(act: Act[Any], chosen: Chosen) -> Callable[..., Any]:
     async def show(request: Request) -> Response:
-        doing = doing_of(request, Via.CONSOLE)
+        doing = replace(doing_of(request, Via.CONSOLE), chosen=await chosen(request))
         typed = await act.typed(doing) if act.typed else {}
         given = {name: request.query_params.get(name) for name in act.form.model_fields}
         known = {name: text for name, text in given.items() if text is not None}
@@ -190,6 +196,7 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
         key = form_key(sent)
         doing = doing_of(request, Via.CONSOLE, f"form:{key}")
         typed = await read_form(act, sent)
+        doing = replace(doing, chosen=[int(one) for one in typed.get("ids", ())])
         try:
             form = act.form.model_validate(typed)
         except ValidationError as error:
@@ -244,6 +251,8 @@ async def read_form(act: Act[Any], sent: FormData) -> dict[str, Any]:
     for name, (info, ask) in act.asks.items():
         if ask.kind == "many":
             typed[name] = [str(one) for one in sent.getlist(name)]
+        elif ask.kind == "ids":
+            typed[name] = [one for one in str(sent.get(name, "")).split(",") if one.isdecimal()]
         elif ask.kind == "flag":
             typed[name] = name in sent
         elif ask.kind == "file":
@@ -265,6 +274,7 @@ async def _form(
     for name, (_, ask) in act.asks.items():
         choices[name] = await ask.offered(doing)
     initial = {name: _initial(info.default) for name, (info, _) in act.asks.items()}
+    shown = [name for name, (_, ask) in act.asks.items() if ask.kind not in ("hidden", "ids")]
     facts = {
         "act": act,
         "address": request.url.path,
@@ -276,6 +286,7 @@ async def _form(
         "wrong": wrong or {},
         "token_field": TOKEN_FIELD,
         "reason_max": REASON_CHARS_MAX,
+        "focus": next((name for name in wrong or shown if name in shown), ""),
         "has_file": any(ask.kind == "file" for _, ask in act.asks.values()),
     }
     template = "act.html" if is_fragment(request) else "act_page.html"

@@ -45,6 +45,10 @@ from meterhouse.web.problems import field_text
 from meterhouse.web.spreadsheets import LINES_MAX, Line, TemplateColumn, write_template
 from meterhouse.words import LANGUAGES, N_, words
 
+IMPORT_KIND: Final = "import"
+ROWS_AT_ONCE_MAX: Final = 500
+"""More rows than these are taken over by a task."""
+
 _PACKED_BYTES_MAX: Final = 20_000_000
 _NEEDED_MARK: Final = "*"
 _YES: Final = ("true", "yes", "1", "x")

@@ -15,10 +15,14 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from meterhouse.errors import BadInput
+from meterhouse.flows import task
 from meterhouse.flows.act import Via
+from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import Permission
 from meterhouse.web.acts.routes import do, doing_of, form_key
 from meterhouse.web.acts.sheets import (
+    IMPORT_KIND,
+    ROWS_AT_ONCE_MAX,
     Checked,
     RowsPackedBadly,
     Sheet,
@@ -97,8 +101,16 @@ async def _import(request: Request, sheet: Sheet[Any], sent: FormData) -> Respon
         form = sheet.act.form.model_validate({"rows": unpack(str(sent["rows"]))})
     except ValidationError as error:
         raise RowsPackedBadly from error
-    await do(sheet.act, doing, form)
-    return RedirectResponse(sheet.list_page(doing), status_code=303)
+    if len(form.rows) <= ROWS_AT_ONCE_MAX or doing.scope is None:
+        await do(sheet.act, doing, form)
+        return RedirectResponse(sheet.list_page(doing), status_code=303)
+    asked = {
+        "act": sheet.act.name, "verb": sheet.verb, "ids": dict(doing.ids), "key": doing.doer.key,
+        "language": doing.words.language, "rows": form.model_dump(mode="json")["rows"],
+    }  # fmt: skip
+    new = NewTask(IMPORT_KIND, sheet.title, asked, total_count=len(form.rows))
+    task_id = await task.start(doing.db, doing.project_id, new, doing.doer.actor_id, doing.doer.at)
+    return RedirectResponse(f"/projects/{doing.project_id}/tasks/{task_id}", status_code=303)
 
 
 def _show(

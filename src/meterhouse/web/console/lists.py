@@ -1,23 +1,31 @@
 """Pages and files of the lists in `views`: two routes each, made from the declaration.
 
-Owns the way from an address to rows: filters become typed arguments of the flow's list. Must
-never know a particular list.
+Owns what surrounds the rows: saved filters, remembered columns, what can be done to one row and
+to many. Must never know a particular list.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from meterhouse.flows import monitor
+from meterhouse.errors import BadInput
+from meterhouse.flows import filters, monitor
 from meterhouse.flows.access import Verb
-from meterhouse.flows.monitor import Wanted
-from meterhouse.web.access import Permission, database_of
+from meterhouse.store.db import PLATFORM
+from meterhouse.web.access import Permission, cookie, database_of
+from meterhouse.web.acts import BY_NAME
+from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
+from meterhouse.web.acts.frame import Act
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
+from meterhouse.web.listview import ListView
 from meterhouse.web.pages import formats_of, render
+from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
     PAGE_SIZES,
     Kind,
@@ -27,41 +35,44 @@ from meterhouse.web.tables import (
     cell_text,
     list_state,
 )
-from meterhouse.web.views import LISTS, ListView
+from meterhouse.web.views import LISTS
 
 router = APIRouter()
 
-_TRUTHS: Final = {"true": True, "false": False}
+_LOOK_KEYS: Final = ("columns", "hide", "show", "size")
+_YEAR_S: Final = 365 * 86_400
+_COOKIE_MAX_CHARS: Final = 1_000
 
 
-def wanted(state: ListState, fmt: Formats, **fixed: Any) -> Wanted:
-    """A list's state as the flow's question: dates become instants, text becomes a pattern.
+class ListTooLong(BadInput):
+    """The list has more than {rows} rows; let a task write the file, or filter further."""
 
-    `fixed` are filters the page itself sets; a reader cannot take them away.
+    code = "list_too_long"
+
+    def __init__(self) -> None:
+        super().__init__(rows=monitor.EXPORT_NOW_MAX_ROWS)
+
+
+class TooManyChosen(BadInput):
+    """More than {rows} rows match; filter further, so that you can see whom it concerns."""
+
+    code = "too_many_chosen"
+
+    def __init__(self) -> None:
+        super().__init__(rows=ROWS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What this reader may do to the rows of a list.
+
+    Attributes:
+        single: for each row, (title, address, is dangerous) of its forms.
+        many: (title, address, is dangerous) of the forms for the rows chosen.
     """
-    typed: dict[str, Any] = {}
-    for key, text in state.filters.items():
-        match key:
-            case "from":
-                typed[key] = _midnight(text, fmt, 0)
-            case "to":
-                typed[key] = _midnight(text, fmt, 1)
-            case "text" | "person" | "object":
-                typed[key] = monitor.contains(text)
-            case "open" | "online" | "let":
-                typed[key] = _TRUTHS.get(text)
-            case _:
-                typed[key] = text or None
-    return Wanted(typed | fixed, state.sort, state.descending, state.page_size, state.offset)
 
-
-def _midnight(text: str, fmt: Formats, days_later: int) -> datetime | None:
-    """The project's midnight that begins a day, or ends it; None for what is no day."""
-    try:
-        day = date.fromisoformat(text) + timedelta(days=days_later)
-    except (ValueError, OverflowError):
-        return None
-    return datetime.combine(day, datetime.min.time(), fmt.timezone)
+    single: Mapping[int, Sequence[tuple[str, str, bool]]]
+    many: Sequence[tuple[str, str, bool]]
 
 
 def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> dict[str, Any]:
@@ -72,6 +83,9 @@ def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> di
         "page_sizes": PAGE_SIZES,
         "titles": titles(page.state.table, fmt, unit),
         "cell": lambda column, row: cell_text(column, row, fmt),
+        "deeds": Deeds({}, ()),
+        "saved": None,
+        "makes_task": False,
     }
 
 
@@ -88,13 +102,22 @@ def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
 async def export_list(
     request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
 ) -> Response:
-    """The file of a list as its address filters, sorts and shows it."""
+    """The file of a list as its address filters, sorts and shows it.
+
+    Raises:
+        ListTooLong: it has more rows than a person should wait for; a task can write it.
+    """
+    database = database_of(request)
     state = list_state(view.table, request.query_params)
+    asked = wanted(state, fmt, **fixed)
+    if project_id != PLATFORM and not fixed:
+        listing = await monitor.listing(database, project_id, view.table.name, asked)
+        if listing.row_count > monitor.EXPORT_NOW_MAX_ROWS:
+            raise ListTooLong
     kind = request.query_params.get("kind", "xlsx")
     chunks: AsyncIterator[Sequence[Any]] = monitor.stream(
-        database_of(request), project_id, view.table.name,
-        wanted(state, fmt, **fixed),
-    )  # fmt: skip
+        database, project_id, view.table.name, asked
+    )
     sheet = Sheet(fmt.words(view.heading), state.columns, fmt)
     return await export(sheet, kind if kind in MEDIA_TYPES else "xlsx", chunks, view.table.name)
 
@@ -102,8 +125,8 @@ async def export_list(
 async def load_page(
     request: Request, project_id: int, view: ListView, fmt: Formats, **fixed: Any
 ) -> ListPage:
-    """The page of rows an address asks for."""
-    state = list_state(view.table, request.query_params)
+    """The page of rows an address asks for, with the columns last chosen."""
+    state = list_state(view.table, _with_look(request, view))
     listing = await monitor.listing(
         database_of(request), project_id, view.table.name,
         wanted(state, fmt, **fixed),
@@ -111,21 +134,97 @@ async def load_page(
     return ListPage(state, listing.rows, listing.row_count, listing.is_more)
 
 
+async def chosen_ids(request: Request) -> Sequence[int]:
+    """The rows a page chose: those ticked, or all that match the filter of the list it names.
+
+    Raises:
+        TooManyChosen: more match than one task may touch.
+    """
+    query = request.query_params
+    view = LISTS.get(query.get("list", ""))
+    if "all" not in query or view is None or view.verb not in request.state.scope.verbs:
+        return [int(one) for one in query.getlist("id") if one.isdecimal() and len(one) < 19]
+    state = list_state(view.table, query)
+    chunks = monitor.stream(
+        database_of(request), request.state.scope.project_id, view.table.name,
+        wanted(state, formats_of(request)), ROWS_MAX + 1,
+    )  # fmt: skip
+    found = [row["id"] async for rows in chunks for row in rows if _is_bulk(view, row)]
+    if len(found) > ROWS_MAX:
+        raise TooManyChosen
+    return found
+
+
+def remember_look(request: Request, response: Response, view: ListView, state: ListState) -> None:
+    """Keep the columns and the page size that were chosen, for this person in this browser."""
+    if "columns" in request.query_params or "size" in request.query_params:
+        look = [(key, text) for key, text in QueryParams(state.query()[1:]).multi_items()
+                if key in _LOOK_KEYS]  # fmt: skip
+        text = urlencode(look)[:_COOKIE_MAX_CHARS]
+        kept = cookie(request, _cookie(request, view), text, _YEAR_S)
+        response.headers.append("set-cookie", kept)
+
+
+def deeds_of(request: Request, view: ListView, rows: Sequence[Any]) -> Deeds:
+    """What may be done to these rows, and to many of them at once."""
+    scope = request.state.scope
+    acts = [(one, BY_NAME[one.name]) for one in view.row_acts]
+    acts = [(one, act) for one, act in acts if act.verb in scope.verbs]
+    single = {
+        row["id"]: [_form(act, project_id=scope.project_id, **{row_name(act): row["id"]})
+                    for one, act in acts if one.when(row)]
+        for row in rows
+    }  # fmt: skip
+    if not any(single.values()):
+        return Deeds({}, ())
+    many = [_form(BY_NAME[many_name(act)], project_id=scope.project_id)
+            for _, act in acts if act.bulk]  # fmt: skip
+    return Deeds(single, many)
+
+
+def _form(act: Act[Any], **ids: int) -> tuple[str, str, bool]:
+    return act.title, act.page.format(**ids), act.danger
+
+
+def _is_bulk(view: ListView, row: Any) -> bool:
+    return any(one.when(row) for one in view.row_acts)
+
+
+def _cookie(request: Request, view: ListView) -> str:
+    return f"meterhouse_{view.table.name}_{request.state.caller.person_id}"
+
+
+def _with_look(request: Request, view: ListView) -> QueryParams:
+    """The address, and where it says nothing of columns what was chosen last."""
+    query = request.query_params
+    if any(key in query for key in _LOOK_KEYS):
+        return query
+    kept = QueryParams(request.cookies.get(_cookie(request, view), "")[:_COOKIE_MAX_CHARS])
+    look = [(key, text) for key, text in kept.multi_items() if key in _LOOK_KEYS]
+    return QueryParams([*query.multi_items(), *look])
+
+
 def _add(view: ListView) -> None:
     path = f"/projects/{{project_id}}/{view.table.name}"
     may = [Depends(Permission(view.verb))]
 
     async def page(request: Request, project_id: int) -> Response:
-        fmt = formats_of(request)
+        fmt, database = formats_of(request), database_of(request)
         rows = await load_page(request, project_id, view, fmt)
+        person_id = request.state.caller.person_id
         facts: Mapping[str, Any] = {
             "heading": fmt.words(view.heading),
             "strangers": await _strangers(request, view),
             **offered(request, view, project_id),
             "links": view.links,
             **list_facts(rows, fmt, view.table.name),
+            "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
+            "deeds": deeds_of(request, view, rows.rows),
+            "saved": await filters.of_person(database, project_id, person_id, view.table.name),
         }
-        return render(request, "list.html", dict(facts))
+        response = render(request, "list.html", dict(facts))
+        remember_look(request, response, view, rows.state)
+        return response
 
     async def file(request: Request, project_id: int) -> Response:
         return await export_list(request, project_id, view, formats_of(request))

@@ -17,9 +17,10 @@ from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.meter import SWITCHES
+from meterhouse.web.charts import Chart, Draw, Series
 from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
-from meterhouse.web.pages import formats_of, render
+from meterhouse.web.pages import formats_of, is_fragment, render
 from meterhouse.web.views import READINGS
 from meterhouse.words import N_
 
@@ -41,7 +42,7 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
     facts = {
         **await _now_facts(request, project_id, now, fmt),
         "point": point,
-        "chart": chart_facts(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
+        "chart": days_chart(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "acts": [act for act in SWITCHES if act.verb in request.state.scope.verbs],
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
         **list_facts(page, fmt, str(room_id), labels.UNIT[point.commodity]),
@@ -113,17 +114,15 @@ async def _now_facts(
     }
 
 
-def chart_facts(days: Sequence[Day], unit: str, fmt: Formats) -> dict[str, Any]:
-    """Energy as bars, money as a line; points are decimal text, written on the server."""
+def days_chart(days: Sequence[Day], unit: str, fmt: Formats) -> Chart:
+    """Energy as bars, money as a line."""
     energy = [to_decimal(day.energy_milli, 3) for day in days]
     money = [to_decimal(day.amount_nano // 10**5, 4) for day in days]
-    return {
-        "days": [f"{day.day:%m-%d}" for day in days],
-        "unit": unit,
-        "symbol": fmt.currency_symbol,
-        "bars": [{"name": fmt.words(N_("Energy")), "points": energy}],
-        "line": {"name": fmt.words(N_("Money")), "points": money},
-    }
+    return Chart(
+        N_("Energy and money of the last days"), N_("Day"),
+        [f"{day.day:%m-%d}" for day in days], (unit, fmt.currency_symbol),
+        (Series(N_("Energy"), energy), Series(N_("Money"), money, Draw.LINE, 1)),
+    )  # fmt: skip
 
 
 def _progress(request: Request, row: Any) -> Response:
@@ -134,4 +133,5 @@ def _progress(request: Request, row: Any) -> Response:
         "state": state,
         "is_live": state in LIVE_STATES,
     }
-    return render(request, "progress.html", facts)
+    template = "progress.html" if is_fragment(request) else "progress_page.html"
+    return render(request, template, facts)

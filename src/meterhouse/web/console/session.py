@@ -36,11 +36,12 @@ _CODE_MAX_CHARS: Final = 20
 
 @router.get("/", dependencies=[Depends(Permission(Verb.SESSION_OWN))])
 async def start(request: Request) -> Response:
-    """The first page of the first project the caller reaches."""
+    """The one project the caller reaches, or all of them at a glance."""
     scopes = request.state.caller.scopes
     if not scopes:
         return render(request, "no_project.html")
-    return RedirectResponse(f"/projects/{min(scopes)}/rooms", status_code=303)
+    there = f"/projects/{min(scopes)}/rooms" if len(scopes) == 1 else "/overview"
+    return RedirectResponse(there, status_code=303)
 
 
 @router.get("/sign-in", dependencies=[Depends(PUBLIC)])

@@ -87,11 +87,13 @@ PEOPLE = (
     "alter table person drop column key_hash",
     """create table saved_filter (
         project_id bigint not null references project (id),
+        id bigint generated always as identity,
         person_id bigint not null references person (id),
         list text not null,
         name text not null,
         query text not null,
-        primary key (project_id, person_id, list, name))""",
+        primary key (project_id, id),
+        unique (project_id, person_id, list, name))""",
 )
 
 # Project 0 stands for the platform itself: what belongs to no project.
@@ -141,19 +143,21 @@ TASKS = (
         title text not null,
         gateway_id bigint,
         input jsonb not null,
-        state text not null default 'queued' check (state in ('queued', 'running', 'done', 'failed', 'cancelled')),
+        state text not null default 'queued' check (state in ('waiting', 'queued', 'running', 'done', 'failed', 'cancelled')),
         done_count bigint not null default 0,
         total_count bigint not null default 0,
         result jsonb,
         why text not null default '',
         claim_count integer not null default 0,
         actor_id bigint references person (id),
+        second_id bigint references person (id),
         created_at timestamptz not null,
         started_at timestamptz,
         beat_at timestamptz,
         ended_at timestamptz,
         primary key (project_id, id),
         foreign key (project_id, gateway_id) references gateway (project_id, id)) with (fillfactor = 70)""",
+    "create index task_actor on task (project_id, actor_id, id)",
     "create index task_live on task (project_id, kind, id) where state in ('queued', 'running')",
     """create table task_file (
         project_id bigint not null,

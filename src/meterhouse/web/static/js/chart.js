@@ -1,6 +1,6 @@
 /* Draws every [data-chart] with ECharts, which is loaded only where a chart stands.
-   data-chart: {days: [text], unit, symbol, bars: [{name, points: [text]}], line: {name, points}}.
-   Points are decimal text; the chart scales bars by them but never adds them up. */
+   data-chart: {labels: [text], units: [text], series: [{name, draw, axis, points: [text]}]}, as
+   charts.py says it. Points are decimal text; the chart scales bars by them but never adds them up. */
 
 const COLOURS = ["#1677ff", "#cf1322", "#fa8c16", "#52c41a", "#722ed1"];
 const vendor = new URL("../vendor/echarts.common.min.js", import.meta.url);
@@ -17,23 +17,20 @@ function library() {
 }
 
 function options(facts) {
-  const bars = facts.bars.map((bar, index) => ({
-    name: bar.name, type: "bar", stack: "energy", data: bar.points, barMaxWidth: 32,
-    color: COLOURS[index],
+  const series = facts.series.map((one, index) => ({
+    name: one.name, type: one.draw === "line" ? "line" : "bar", yAxisIndex: one.axis,
+    stack: one.draw === "stack" ? `axis${one.axis}` : undefined, data: one.points,
+    color: one.draw === "line" ? "#531dab" : COLOURS[index % COLOURS.length],
+    barMaxWidth: 32, symbolSize: 6,
   }));
-  const line = { name: facts.line.name, type: "line", yAxisIndex: 1, data: facts.line.points,
-    color: "#531dab", symbolSize: 6 };
   return {
     animation: false,
-    grid: { left: 56, right: 56, top: 56, bottom: 28 },
+    grid: { left: 56, right: facts.units.length > 1 ? 56 : 16, top: 56, bottom: 28 },
     legend: { top: 0 },
     tooltip: { trigger: "axis", renderMode: "richText" },
-    xAxis: { type: "category", data: facts.days },
-    yAxis: [
-      { type: "value", name: facts.unit },
-      { type: "value", name: facts.symbol, splitLine: { show: false } },
-    ],
-    series: [...bars, line],
+    xAxis: { type: "category", data: facts.labels },
+    yAxis: facts.units.map((name, index) => ({ type: "value", name, splitLine: { show: !index } })),
+    series,
   };
 }
 

@@ -13,9 +13,17 @@ export function toast(text, colour = "busy") {
   setTimeout(() => box.remove(), TOAST_MS);
 }
 
-/* A fragment swapped into #dialog opens it; closing empties it, which also ends its polling. */
+/* A fragment swapped into #dialog opens it; closing empties it, which also ends its polling, and
+   gives the focus back to what opened it. */
+let opener = null;
+document.body.addEventListener("htmx:before:request", (event) => {
+  if (!dialog.open) opener = document.activeElement;
+});
 document.body.addEventListener("htmx:after:swap", () => {
-  if (dialog.childElementCount && !dialog.open) dialog.showModal();
+  if (!dialog.childElementCount) return;
+  if (!dialog.open) dialog.showModal();
+  const first = dialog.querySelector(".is-invalid") || dialog.querySelector("[autofocus]");
+  if (first && !dialog.contains(document.activeElement)) first.focus();
 });
 document.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest?.("[data-close]")) dialog.close();
@@ -26,14 +34,37 @@ document.addEventListener("click", (event) => {
 dialog.addEventListener("close", () => {
   const changed = dialog.querySelector("[data-changed]");
   dialog.replaceChildren();
+  if (opener?.isConnected) (opener.closest(".dropdown")?.querySelector("[data-bs-toggle]") ?? opener).focus();
   if (changed) document.body.dispatchEvent(new Event("changed"));
 });
 
+/* What fails keeps what was there, and says so: no network, or an error of the server. */
 document.body.addEventListener("htmx:error", () => toast(document.body.dataset.offline, "owe"));
+
+/* A form that takes a while shows it, and is not sent twice. */
+document.addEventListener("submit", (event) => {
+  const button = event.target.matches("[data-busy]") && event.target.querySelector("button:not([type=button])");
+  if (!button) return;
+  button.classList.add("busy-now");
+  setTimeout(() => { button.disabled = true; });
+});
+
+/* A box that filters what stands below it as one types. */
+document.addEventListener("input", (event) => {
+  const filter = event.target.dataset?.filter;
+  if (!filter) return;
+  const text = event.target.value.trim().toLowerCase();
+  for (const one of document.querySelectorAll(filter)) one.hidden = !one.dataset.name.includes(text);
+  for (const group of document.querySelectorAll(".projects .group")) {
+    group.hidden = !group.querySelector("[data-name]:not([hidden])");
+  }
+});
 
 function start() {
   if (document.querySelector("[data-chart]")) import("./chart.js").then((m) => m.draw());
   if (document.querySelector("[data-board]")) import("./board.js").then((m) => m.watch());
+  if (document.querySelector("[data-search]")) import("./search.js").then((m) => m.listen());
+  if (document.querySelector("#list")) import("./lists.js").then((m) => m.choose());
 }
 start();
 document.body.addEventListener("htmx:after:settle", () => {

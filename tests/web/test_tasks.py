@@ -1,0 +1,253 @@
+"""Done to many: one form, one task, one result a row, a second person where it must be."""
+
+import io
+import re
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import httpx
+import openpyxl
+import pytest
+
+from desk import key_in, signed_in, token_in
+from meterhouse.flows import access, monitor, task
+from meterhouse.flows.monitor import Wanted
+from meterhouse.web.access import LANGUAGE_COOKIE
+from meterhouse.web.app import Services, WebSettings
+from meterhouse.web.works import works
+from small_site import NOW, PASSWORD, small_site
+
+API = "/api/v1"
+
+
+@pytest.fixture
+async def site(template):
+    """A site of its own: these tests switch its meters."""
+    async with small_site(template) as made:
+        yield made
+
+
+@pytest.fixture
+def services(site):
+    return Services(site.db, lambda: NOW, WebSettings(secure_cookies=False))
+
+
+async def work(services, site):
+    """What the worker does until nothing is left to do."""
+    while await task.run_next(site.db, site.project_id, works(services), lambda: NOW):
+        pass
+
+
+async def send(client, address, **fields):
+    """Fill in a form and send it as a browser would."""
+    form = await client.get(address)
+    assert form.status_code == 200, form.text
+    chosen = re.search(r'name="ids" value="([\d,]*)"', form.text)
+    sent = {"csrf": token_in(form), "key": key_in(form)} | fields
+    if chosen:
+        sent["ids"] = chosen[1]
+    return await client.post(address.partition("?")[0], data=sent)
+
+
+def meters_of(site, *rooms):
+    return [site.rooms[room].meter_id for room in rooms]
+
+
+def chosen(ids):
+    return "&".join(f"id={one}" for one in ids)
+
+
+@asynccontextmanager
+async def another(app, site, login):
+    await access.add_person(
+        site.db, login, login, PASSWORD, "project_manager", "project", site.project_id, NOW
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+        client.cookies.set(LANGUAGE_COOKIE, "en")
+        yield await signed_in(client, login)
+
+
+async def latest(site):
+    return (await task.latest(site.db, site.project_id, count=1))[0]
+
+
+async def test_the_form_says_how_many_and_who(manager, site):
+    ids = meters_of(site, *site.rooms)
+    form = await manager.get(f"/projects/{site.project_id}/meters/disconnect?{chosen(ids)}")
+    assert "<dd>6</dd>" in form.text
+    assert "A栋 A101 000000000001" in form.text
+    assert "and 1 more" in form.text
+    assert "B102" not in form.text
+    nobody = await manager.get(f"/projects/{site.project_id}/meters/disconnect")
+    assert nobody.status_code == 422
+
+
+async def test_each_row_is_done_once_with_an_entry_of_its_own(manager, site, services):
+    ids = meters_of(site, "A101", "A102")
+    address = f"/projects/{site.project_id}/meters/disconnect?{chosen(ids)}"
+    assert (await send(manager, address, reason=" ")).status_code == 422
+    begun = await send(manager, address, reason="repair")
+    assert begun.status_code == 303
+    await work(services, site)
+    row = await latest(site)
+    assert (row["state"], row["done_count"], row["total_count"]) == ("done", 2, 2)
+    found = await task.get(site.db, site.project_id, row["id"])
+    assert [one["outcome"] for one in found["result"]["rows"]] == ["done", "done"]
+    commands = await monitor.listing(site.db, site.project_id, "commands", Wanted())
+    assert [one["note"] for one in commands.rows if one["kind"] == "disconnect"] == ["repair"] * 2
+    page = await manager.get(f"/projects/{site.project_id}/tasks/{row['id']}")
+    assert "A栋 A101" in page.text
+    assert "Queued" in page.text
+    async with site.db.transaction([site.project_id]) as connection:
+        acts = await connection.fetch("select act from audit_entry order by id")
+    assert [one["act"] for one in acts] == ["meters.disconnect"] + ["meter.disconnect"] * 2
+
+
+async def test_all_that_match_is_what_the_filter_shows(manager, site):
+    address = f"/projects/{site.project_id}/meters/read?list=meters&all=1&text=A10"
+    form = await manager.get(address)
+    assert "<dd>4</dd>" in form.text
+
+
+async def test_a_worker_that_died_goes_on_and_repeats_nothing(manager, site, services):
+    ids = meters_of(site, "A101", "A102", "A103")
+    await send(manager, f"/projects/{site.project_id}/meters/read?{chosen(ids)}", reason="look")
+    first = await task.claim(site.db, site.project_id, ["bulk"], None, NOW)
+    run = works(services)["bulk"]
+
+    async def die(_progress):
+        raise ConnectionError
+
+    await run(site.db, first, die)
+    later = NOW + timedelta(minutes=5)
+    await task.run_next(site.db, site.project_id, works(services), lambda: later)
+    assert (await latest(site))["state"] == "done"
+    commands = await monitor.listing(site.db, site.project_id, "commands", Wanted({"kind": "read"}))
+    assert commands.row_count == 3
+
+
+async def test_who_lost_the_right_does_nothing_more(manager, site, services):
+    ids = meters_of(site, "A101")
+    await send(manager, f"/projects/{site.project_id}/meters/read?{chosen(ids)}", reason="look")
+    async with site.db.transaction([]) as connection:
+        await connection.execute(
+            "delete from role_grant where person_id = (select id from person where login = 'li')"
+        )
+    await work(services, site)
+    row = await latest(site)
+    assert (row["state"], row["why"]) == ("failed", "not_allowed")
+
+
+async def small_sweeps(site):
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute("""update project set policy = '{"sweep_count_max": 1}'""")
+
+
+async def test_many_disconnects_wait_for_a_second_person(app, manager, site, services):
+    await small_sweeps(site)
+    ids = meters_of(site, "A101", "A102", "A103")
+    address = f"/projects/{site.project_id}/meters/disconnect?{chosen(ids)}"
+    assert "Second person" in (await manager.get(address)).text
+    await send(manager, address, reason="fire")
+    await work(services, site)
+    row = await latest(site)
+    assert row["state"] == "waiting"
+    approve = f"/projects/{site.project_id}/tasks/{row['id']}/approve"
+    own = await send(manager, approve)
+    assert own.status_code == 409
+    assert "Somebody else must approve" in own.text
+    async with another(app, site, "wang") as second:
+        assert (await send(second, approve)).status_code == 303
+        assert (await send(second, approve)).status_code == 409
+    await work(services, site)
+    found = await task.get(site.db, site.project_id, row["id"])
+    assert [one["outcome"] for one in found["result"]["rows"]] == ["done"] * 3
+    assert (found["state"], found["second_id"] != found["actor_id"]) == ("done", True)
+
+
+async def test_a_program_is_no_second_person(app, manager, site):
+    await small_sweeps(site)
+    ids = meters_of(site, "A101", "A102")
+    address = f"/projects/{site.project_id}/meters/disconnect?{chosen(ids)}"
+    await send(manager, address, reason="fire")
+    headers = {"Authorization": f"Bearer {site.key}", "Idempotency-Key": "second-4711"}
+    approve = f"{API}/projects/{site.project_id}/tasks/{(await latest(site))['id']}/approve"
+    answer = await manager.post(approve, headers=headers)
+    assert answer.json()["code"] == "second_person_same"
+
+
+async def test_without_approval_each_row_is_refused_by_its_own_guard(manager, site, services):
+    ids = meters_of(site, "A101", "A102", "A103")
+    address = f"/projects/{site.project_id}/meters/disconnect?{chosen(ids)}"
+    await send(manager, address, reason="fire")
+    await small_sweeps(site)
+    await work(services, site)
+    found = await task.get(site.db, site.project_id, (await latest(site))["id"])
+    assert [one["outcome"] for one in found["result"]["rows"]] == ["done", "refused", "refused"]
+    page = await manager.get(f"/projects/{site.project_id}/tasks/{found['id']}")
+    assert "needs a second person" in page.text
+
+
+async def test_the_api_does_the_same(erp, site, services):
+    project = f"{API}/projects/{site.project_id}"
+    ids = meters_of(site, "A101", "B101")
+    body = {"ids": ids, "reason": "round"}
+    made = await erp.post(
+        f"{project}/meters/read", json=body, headers={"Idempotency-Key": "bulk-4711"}
+    )
+    assert (made.status_code, made.json().get("state")) == (201, "queued"), made.text
+    again = await erp.post(
+        f"{project}/meters/read", json=body, headers={"Idempotency-Key": "bulk-4711"}
+    )
+    assert again.json()["id"] == made.json()["id"]
+    await work(services, site)
+    told = (await erp.get(f"{project}/tasks/{made.json()['id']}")).json()
+    assert [(one["id"], one["outcome"]) for one in told["rows"]] == [(one, "done") for one in ids]
+    assert all(one["command_id"] for one in told["rows"])
+    tasks = (await erp.get(f"{project}/tasks", params={"state": "done"})).json()
+    assert "items" in tasks, tasks
+    assert [one["id"] for one in tasks["items"]] == [made.json()["id"]]
+    foreign = {"ids": [10_000], "reason": "round"}
+    wrong = await erp.post(
+        f"{project}/meters/read", json=foreign, headers={"Idempotency-Key": "bulk-4712"}
+    )
+    assert wrong.json()["code"] == "not_found"
+
+
+async def test_a_long_list_is_written_by_a_task(manager, site, services):
+    project = f"/projects/{site.project_id}"
+    fields = {"list": "meters", "query": "?text=A10&sort=-room", "kind": "xlsx"}
+    begun = await send(manager, f"{project}/files/write", **fields)
+    assert begun.status_code == 303
+    await work(services, site)
+    row = await latest(site)
+    file = await manager.get(f"{project}/tasks/{row['id']}/file")
+    rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
+    assert len(rows) == 5
+    assert "Fetch the file" in (await manager.get(f"{project}/tasks/{row['id']}")).text
+
+
+async def test_filters_are_ones_own(app, manager, site):
+    project = f"/projects/{site.project_id}"
+    fields = {"list": "meters", "query": "?online=false", "name": "Silent"}
+    saved = await send(manager, f"{project}/filters/save?list=meters", **fields)
+    assert saved.headers["location"] == f"{project}/meters?online=false"
+    page = await manager.get(f"{project}/meters")
+    assert 'href="meters?online=false">Silent<' in page.text
+    number = re.search(r"filters/(\d+)/delete", page.text)[1]
+    async with another(app, site, "wang") as other:
+        assert "Silent" not in (await other.get(f"{project}/meters")).text
+        assert (await send(other, f"{project}/filters/{number}/delete")).status_code == 404
+    await send(manager, f"{project}/filters/{number}/rename", name="Dumb")
+    assert ">Dumb<" in (await manager.get(f"{project}/meters")).text
+    await send(manager, f"{project}/filters/{number}/delete")
+    assert ">Dumb<" not in (await manager.get(f"{project}/meters")).text
+
+
+async def test_columns_are_remembered(manager, site):
+    address = f"/projects/{site.project_id}/meters"
+    await manager.get(f"{address}?columns=room&columns=energy&size=20")
+    page = await manager.get(address)
+    heads = re.findall(r'<th scope="col"[^>]*>(?:<a[^>]*>)?([^<]*)', page.text)
+    assert [head.strip(" ▲▼") for head in heads if head.strip()] == ["Room", "Total", "Actions"]
