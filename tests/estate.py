@@ -13,11 +13,12 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, commission, onboard, role, scan, staff
+from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
+from meterhouse.store.projects import Payee
 from meterhouse.web.access import Caller
 from small_site import NOW, Site
 
@@ -138,6 +139,8 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     ids["commissioning_id"] = await commission.start(
         site.db, site.project_id, room.meter_id, None, None, NOW
     )
+    payee = Payee("water", "Waterworks", "", "", "")
+    ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
     foreign_group_id = await onboard.open_group(site.db, "foreign")
     await onboard.open_project(site.db, onboard.NewProject("far", foreign_group_id), NOW)
     scopes = {

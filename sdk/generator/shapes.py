@@ -66,10 +66,17 @@ def _shape(schemas: Schemas, name: str, schema: Json) -> str:
     for field, one in schema["properties"].items():
         kind, told, default = schemas.kind(one), f'told["{field}"]', ""
         if field not in schema.get("required", ()):
-            kind, told, default = kind.or_none(), f'told.get("{field}")', " = None"
+            # Absent counts as null; where it is there, it is read by its name.
+            there = kind.of(told)
+            is_plain = there == told
+            kind, default = kind.or_none(), " = None"
+            told = f'told.get("{field}")'
+            reads_it = told if is_plain else f"None if {told} is None else {there}"
+        else:
+            reads_it = kind.of(told)
         fields.append(f"{INDENT}{python_name(field)}: {kind.type}{default}")
         fields += docstring(one.get("description", ""))
-        reads.append(f"{INDENT * 3}{python_name(field)}={kind.of(told)},")
+        reads.append(f"{INDENT * 3}{python_name(field)}={reads_it},")
     return "\n".join(
         [
             "@dataclass(frozen=True, slots=True, kw_only=True)",

@@ -7,6 +7,7 @@ import pytest
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import customer, device, onboard, place, project, tariff
+from meterhouse.flows.choice import ChoiceGone
 from meterhouse.flows.customer import Terms
 from meterhouse.flows.device import GatewayFacts
 from meterhouse.flows.naming import Pattern, unfold
@@ -230,7 +231,7 @@ async def test_calendar_and_payees_are_kept(site):
     await project.put_days(db, number, [(first, "workday", "")])
     assert [row["kind"] for row in await project.calendar(db, number)][:2] == ["workday", "holiday"]
     await project.remove_day(db, number, first)
-    with pytest.raises(NotFound):
+    with pytest.raises(ChoiceGone):
         await project.remove_day(db, number, first)
     made = await project.add_payee(db, number, Payee("water", "Waterworks", "", "", ""))
     with pytest.raises(PayeeThere):

@@ -16,7 +16,7 @@ from meterhouse.flows.access import IN_BUILDINGS, ROLES, Verb
 from meterhouse.store.db import APP, MAINTENANCE
 from meterhouse.web import access
 from meterhouse.web.access import LANGUAGE_COOKIE, SESSION_COOKIE, TOKEN_HEADER, check_routes
-from meterhouse.web.acts import ACTS
+from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import NoFields
 from meterhouse.web.api import v1
 from meterhouse.web.app import Services, WebSettings, create_app
@@ -24,6 +24,7 @@ from small_site import NOW, small_site
 
 SCOPES = ("platform", "own group", "own project", "own building", "foreign group",
           "foreign project", "foreign building")  # fmt: skip
+EVERY = (*ACTS, *(sheet.act for sheet in SHEETS))
 # What an act's field is given where its declaration holds no example.
 FIELDS = {"reason": "because of the test"}
 # Acts of a person on themselves: allowed to everybody, and no form is sent here.
@@ -59,8 +60,8 @@ class Desk:
         )
         self.app = create_app(services, Doors(named))
         self.operations = check_routes(self.app)
-        self.bodies = {(act.method, v1.PREFIX + act.address): body_of(act) for act in ACTS}
-        self.forms = {plain(act.page): body_of(act) for act in ACTS}
+        self.bodies = {(act.method, v1.PREFIX + act.address): body_of(act) for act in EVERY}
+        self.forms = {plain(act.page): body_of(act) for act in EVERY}
 
     def filled_in(self, body):
         """A body that names a place names one of ours."""

@@ -33,6 +33,7 @@ class Verb(StrEnum):
     COMMAND_READ = "command.read"
     CUSTOMER_READ = "customer.read"
     TARIFF_READ = "tariff.read"
+    PROJECT_READ = "project.read"
     MONEY_READ = "money.read"
     TASK_READ = "task.read"
     AUDIT_READ = "audit.read"
@@ -68,7 +69,8 @@ STEP_UP: frozenset[Verb] = frozenset(
 _LOOK = frozenset(
     {
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
-        Verb.COMMAND_READ, Verb.CUSTOMER_READ, Verb.TARIFF_READ, Verb.TASK_READ,
+        Verb.COMMAND_READ, Verb.CUSTOMER_READ, Verb.TARIFF_READ, Verb.PROJECT_READ,
+        Verb.TASK_READ,
     }
 )  # fmt: skip
 _MANAGE = _LOOK | {

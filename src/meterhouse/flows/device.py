@@ -11,6 +11,7 @@ from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import opening
+from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.model import Commodity, Keeper
@@ -219,9 +220,11 @@ async def add_meter(
     """
     async with db.transaction([project_id]) as connection:
         if gateway_id is not None:
-            await devices.get_gateway(connection, project_id, gateway_id)
+            with chosen("gateway_id"):
+                await devices.get_gateway(connection, project_id, gateway_id)
         if point_id is not None:
-            await devices.get_point(connection, project_id, point_id)
+            with chosen("point_id"):
+                await devices.get_point(connection, project_id, point_id)
         new = opening.meter_of(model, address, gateway_id, multiplier, point_id)
         (made,) = await devices.insert_meters(connection, project_id, [new], [at])
         await queue.wake_roster(connection)
@@ -243,7 +246,8 @@ async def edit_meter(
     async with db.transaction([project_id]) as connection:
         was = await devices.get_meter(connection, project_id, meter_id)
         if gateway_id is not None:
-            await devices.get_gateway(connection, project_id, gateway_id)
+            with chosen("gateway_id"):
+                await devices.get_gateway(connection, project_id, gateway_id)
         new = opening.meter_of(was["model"], address, gateway_id, was["multiplier"])
         if not await devices.change_meter(
             connection, project_id, meter_id, version, gateway_id, new.address
@@ -265,7 +269,8 @@ async def hang_meter(
     """
     async with db.transaction([project_id]) as connection:
         await devices.get_meter(connection, project_id, meter_id)
-        await devices.get_point(connection, project_id, point_id)
+        with chosen("point_id"):
+            await devices.get_point(connection, project_id, point_id)
         if not await devices.hang_meter(connection, project_id, meter_id, point_id, at):
             raise MeterPlaced
         await queue.wake_roster(connection)
@@ -313,7 +318,8 @@ async def _check_tariff(
 ) -> None:
     if tariff_id is None:
         return
-    tariff = await catalog.get_tariff(connection, project_id, tariff_id)
+    with chosen("tariff_id"):
+        tariff = await catalog.get_tariff(connection, project_id, tariff_id)
     if tariff["commodity"] != commodity:
         raise OtherCommodity
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.flows.choice import chosen
 from meterhouse.flows.naming import Building, Floor
 from meterhouse.store import places
 from meterhouse.store.db import Connection, Database
@@ -204,7 +205,8 @@ async def _fitting(
     """What lies beneath a place that may hold one of this kind."""
     above = None
     if parent_id is not None:
-        above = (await places.get_place(connection, project_id, parent_id))["kind"]
+        with chosen("parent_id"):
+            above = (await places.get_place(connection, project_id, parent_id))["kind"]
     if above not in INSIDE[kind]:
         raise PlaceUnfit
     return await places.children(connection, project_id, parent_id)

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 from meterhouse.control import policy as policies
 from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store import catalog, monitor, projects, queue, readings
 from meterhouse.store.db import Connection, Database
@@ -210,10 +211,11 @@ async def put_days(db: Database, project_id: int, days: Sequence[tuple[date, str
 
 
 async def remove_day(db: Database, project_id: int, day: date) -> None:
-    """A day is an ordinary one again. Raises `NotFound`."""
+    """A day is an ordinary one again. Raises `ChoiceGone`."""
     async with db.transaction([project_id]) as connection:
-        if not await projects.remove_day(connection, project_id, day):
-            raise NotFound("Day", day)
+        with chosen("day"):
+            if not await projects.remove_day(connection, project_id, day):
+                raise NotFound("Day", day)
 
 
 def fixed_holidays(year: int, name: str) -> list[tuple[date, str, str]]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
+from meterhouse.flows.choice import chosen
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, devices, places, readings
@@ -95,7 +96,8 @@ async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | 
     async with db.transaction([project_id]) as connection:
         tariff = await catalog.get_tariff(connection, project_id, tariff_id)
         if place_id is not None:
-            await places.get_place(connection, project_id, place_id)
+            with chosen("place_id"):
+                await places.get_place(connection, project_id, place_id)
         count = await devices.set_tariff(
             connection, project_id, place_id, tariff["commodity"], tariff_id
         )

@@ -152,7 +152,7 @@ async def get_meter(connection: Connection, project_id: int, meter_id: int) -> a
            from meter m left join gateway g on (g.project_id, g.id) = (m.project_id, m.gateway_id)
            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
            left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-           where m.project_id = $1 and m.id = $2""",
+           where m.project_id = $1 and m.id = $2 and seen_point(m.project_id, m.point_id)""",
         project_id, meter_id,
     )  # fmt: skip
     if row is None:
@@ -319,7 +319,8 @@ async def get_gateway(connection: Connection, project_id: int, gateway_id: int) 
                 s.online, s.peer, nullif(s.seen_at, {NEVER}) as seen_at
             from gateway g
             left join gateway_state s on (s.project_id, s.gateway_id) = (g.project_id, g.id)
-            where g.project_id = $1 and g.id = $2 and g.removed_at is null""",
+            where g.project_id = $1 and g.id = $2 and g.removed_at is null
+                and (select building_ids()) is null""",
         project_id, gateway_id,
     )  # fmt: skip
     if row is None:

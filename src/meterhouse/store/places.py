@@ -45,7 +45,7 @@ async def get_place(connection: Connection, project_id: int, place_id: int) -> a
     """id, parent_id, kind, name, sort, area_dm2, version. Raises `NotFound`."""
     row = await connection.fetchrow(
         """select id, parent_id, kind, name, sort, area_dm2, version from place
-           where project_id = $1 and id = $2""",
+           where project_id = $1 and id = $2 and seen_place($1, $2)""",
         project_id, place_id,
     )  # fmt: skip
     if row is None:
@@ -131,7 +131,8 @@ async def building_counts(connection: Connection, project_id: int) -> list[async
                coalesce(sum(m.meter_count), 0)::int8 as meter_count
            from place b join tree t on t.building_id = b.id
            left join metered m on m.place_id = t.id
-           where b.project_id = $1 group by b.id, b.kind, b.name, b.version, b.sort
+           where b.project_id = $1 and seen_place(b.project_id, b.id)
+           group by b.id, b.kind, b.name, b.version, b.sort
            order by b.sort, b.name, b.id""",
         project_id,
     )

@@ -363,7 +363,7 @@ AUDIT: Final = ListQuery(
 )  # fmt: skip
 TARIFFS: Final = ListQuery(
     """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
-           coalesce(n.point_count, 0) as point_count
+           coalesce(n.point_count, 0) as point_count, null::int8 as point_id
        from tariff t
        join (select tariff_id, max(effective_from) as effective_from, count(*) as version_count
              from tariff_version where project_id = $1 group by tariff_id) v on v.tariff_id = t.id
@@ -382,14 +382,15 @@ TARIFFS: Final = ListQuery(
 CUSTOMERS: Final = ListQuery(
     """select c.id, c.language, h.name as customer, h.phone, h.email,
            h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
-           g.balance_minor
+           g.balance_minor, g.point_id
        from customer c
        join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
        left join lateral (
            select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
-               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
+               min(x.point_id) as point_id
            from agreement a left join lateral (
-               select r.id as place_id, concat_ws(' ', b.name, r.name) as room,
+               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
                    (select sum(u.credit_minor - u.debit_minor)::int8 from account u
                     where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
                        as balance_minor

@@ -80,12 +80,14 @@ async def write_file(
     try:
         writer = _Xlsx(path, sheet) if kind == "xlsx" else _Csv(path, sheet)
         count = 0
-        async for rows in chunks:
-            await run_in_threadpool(writer.write, rows)
-            count += len(rows)
-            if tell is not None:
-                await tell(count)
-        await run_in_threadpool(writer.close)
+        try:
+            async for rows in chunks:
+                await run_in_threadpool(writer.write, rows)
+                count += len(rows)
+                if tell is not None:
+                    await tell(count)
+        finally:
+            await run_in_threadpool(writer.close)
     except BaseException:
         await run_in_threadpool(path.unlink, missing_ok=True)
         raise

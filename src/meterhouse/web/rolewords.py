@@ -35,6 +35,7 @@ VERB: Final = {
     Verb.COMMAND_READ: N_("See commands"),
     Verb.CUSTOMER_READ: N_("See customers"),
     Verb.TARIFF_READ: N_("See tariffs"),
+    Verb.PROJECT_READ: N_("See settings and set-up of the project"),
     Verb.MONEY_READ: N_("See payments and transfers"),
     Verb.TASK_READ: N_("See tasks"),
     Verb.AUDIT_READ: N_("See who did what"),

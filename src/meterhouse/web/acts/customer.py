@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from meterhouse.flows import customer, device, place
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
+from meterhouse.flows.choice import chosen
 from meterhouse.flows.customer import Terms
 from meterhouse.store.personal import Facts
 from meterhouse.web.acts import typed
@@ -170,7 +171,9 @@ async def _open(doing: Doing, form: NewAccount) -> Done:
 async def _open_known(doing: Doing, form: KnownAccount) -> Done:
     """Open an account of a known customer: from now on they pay for all points of a place."""
     customer_id = doing.ids["customer_id"]
-    return await _opened(doing, form.place_id, customer_id, _terms(doing, form))
+    await customer.look(doing.db, doing.project_id, customer_id)
+    with chosen("place_id"):
+        return await _opened(doing, form.place_id, customer_id, _terms(doing, form))
 
 
 async def _opened(doing: Doing, place_id: int, customer_id: int, terms: Terms) -> Done:

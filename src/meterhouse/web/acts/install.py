@@ -64,6 +64,7 @@ Multiplier = Annotated[
 TariffChoice = Annotated[Number | None, EXAMPLE, Ask(N_("Tariff"), kind="choice", choices=_tariffs)]
 KeeperChoice = Annotated[
     Keeper,
+    Field(examples=[Keeper.PLATFORM]),
     Ask(N_("Who keeps the money"), kind="choice",
         words={one.value: word for one, word in labels.KEEPER.items()}),
 ]  # fmt: skip

@@ -100,7 +100,12 @@ class Sheet(Generic[Row]):
         """The act of taking all rows over."""
         rows = Annotated[
             list[self.row],  # type: ignore[name-defined]  # a class that only the sheet knows
-            Field(min_length=1, max_length=LINES_MAX, description="The rows; all or none."),
+            Field(
+                min_length=1,
+                max_length=LINES_MAX,
+                description="The rows; all or none.",
+                examples=[[self._example]],
+            ),
             Ask(N_("Rows")),
         ]
         form = create_model(f"{self.row.__name__}s", __base__=Form, rows=(rows, ...))
@@ -113,6 +118,12 @@ class Sheet(Generic[Row]):
             self.name, self.verb, f"{self.address}/import", self.title, form, self.answer, run,
             tag=self.tag, needs_key=True, then=lambda doing, _: self.list_page(doing),
         )  # fmt: skip
+
+    @property
+    def _example(self) -> dict[str, Any]:
+        """A row made of its fields' examples."""
+        fields = self.row.model_fields.items()
+        return {name: info.examples[0] for name, info in fields if info.examples}
 
     @cached_property
     def asks(self) -> dict[str, tuple[Any, Ask]]:

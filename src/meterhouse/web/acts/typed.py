@@ -39,7 +39,7 @@ InstantText = Annotated[
     StringConstraints(max_length=40),
     Ask(N_("In force from"), hint=N_("YYYY-MM-DD HH:MM; empty: now")),
 ]
-Version = Annotated[int, Ask(N_("Version"), kind="hidden")]
+Version = Annotated[int, Field(ge=1, examples=[1]), Ask(N_("Version"), kind="hidden")]
 
 
 class AreaUnusable(BadInput):

@@ -149,8 +149,8 @@ class Ended(Shape):
 def grant(one: Grant) -> RoleGrant:
     """A grant."""
     return RoleGrant(
-        id=one.id, role=one.role, scope=one.scope.kind, scope_id=one.scope.id or None, place=one.place,
-        is_here=one.is_here,
+        id=one.id, role=one.role, scope=one.scope.kind, scope_id=one.scope.id or None,
+        place=one.place, is_here=one.is_here,
     )  # fmt: skip
 
 

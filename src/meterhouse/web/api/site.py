@@ -46,7 +46,7 @@ async def list_groups(request: Request) -> list[setup.Group]:
     return [setup.Group(**dict(row)) for row in await project.groups(database_of(request))]
 
 
-@router.get(_PROJECT, dependencies=may(Verb.ROOM_READ), tags=["projects"])
+@router.get(_PROJECT, dependencies=may(Verb.PROJECT_READ), tags=["projects"])
 async def get_project(
     request: Request, response: Response, project_id: ProjectId
 ) -> setup.ProjectDetail:
@@ -69,21 +69,23 @@ async def get_project(
     )
 
 
-@router.get(f"{_PROJECT}/calendar", dependencies=may(Verb.ROOM_READ), tags=["projects"])
+@router.get(f"{_PROJECT}/calendar", dependencies=may(Verb.PROJECT_READ), tags=["projects"])
 async def list_days(request: Request, project_id: ProjectId) -> list[setup.SpecialDay]:
     """The special days of a project's calendar, in order."""
     rows = await project.calendar(database_of(request), project_id)
     return [setup.SpecialDay(**dict(row)) for row in rows]
 
 
-@router.get(f"{_PROJECT}/payees", dependencies=may(Verb.ROOM_READ), tags=["projects"])
+@router.get(f"{_PROJECT}/payees", dependencies=may(Verb.PROJECT_READ), tags=["projects"])
 async def list_payees(request: Request, project_id: ProjectId) -> list[setup.Payee]:
     """Who receives the money of each charge class."""
     rows = await project.payees(database_of(request), project_id)
     return [setup.Payee(**dict(row)) for row in rows]
 
 
-@router.get(f"{_PROJECT}/payees/{{payee_id}}", dependencies=may(Verb.ROOM_READ), tags=["projects"])
+@router.get(
+    f"{_PROJECT}/payees/{{payee_id}}", dependencies=may(Verb.PROJECT_READ), tags=["projects"]
+)
 async def get_payee(
     request: Request, response: Response, project_id: ProjectId, payee_id: PayeeId
 ) -> setup.Payee:

@@ -44,7 +44,7 @@ def _may(verb: Verb) -> list[Any]:
     return [Depends(Permission(verb))]
 
 
-@router.get(f"{_PROJECT}/setup", dependencies=_may(Verb.ROOM_READ))
+@router.get(f"{_PROJECT}/setup", dependencies=_may(Verb.PROJECT_READ))
 async def setup_page(request: Request, project_id: int) -> Response:
     """What stands of the site and what is missing, computed from the data."""
     now = await project.standing(database_of(request), project_id)
@@ -63,7 +63,7 @@ async def setup_page(request: Request, project_id: int) -> Response:
     return render(request, "setup.html", facts)
 
 
-@router.get(f"{_PROJECT}/settings", dependencies=_may(Verb.ROOM_READ))
+@router.get(f"{_PROJECT}/settings", dependencies=_may(Verb.PROJECT_READ))
 async def settings_page(request: Request, project_id: int) -> Response:
     """What the project is and chose."""
     now = await project.look(database_of(request), project_id)
@@ -102,7 +102,7 @@ def _rules(request: Request, typed: dict[str, Any]) -> list[tuple[str, str]]:
     return rules
 
 
-@router.get(f"{_PROJECT}/calendar", dependencies=_may(Verb.ROOM_READ))
+@router.get(f"{_PROJECT}/calendar", dependencies=_may(Verb.PROJECT_READ))
 async def calendar_page(request: Request, project_id: int) -> Response:
     """The special days; they stand among the settings."""
     return await settings_page(request, project_id)
