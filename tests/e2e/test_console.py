@@ -250,7 +250,17 @@ async def test_menu_opens_on_a_phone(open_page):
 
 
 # What is fetched into a page, or is no page at all.
-PARTS = ("/now", "/progress", "/changes", "/bell", "/switch", "/export", "/file", "/template")
+PARTS = (
+    "/now",
+    "/progress",
+    "/changes",
+    "/bell",
+    "/switch",
+    "/export",
+    "/file",
+    "/template",
+    "/preview",
+)
 
 
 async def test_no_page_has_an_accessibility_violation_or_scrolls_sideways(open_page, site):
