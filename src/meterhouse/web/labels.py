@@ -272,7 +272,7 @@ MENU_GROUP: Final = {
     MenuGroup.DEVICES: N_("Devices"),
     MenuGroup.CUSTOMERS: N_("Customers"),
     MenuGroup.MONEY: N_("Money"),
-    MenuGroup.SET_UP: N_("Set-up"),
+    MenuGroup.SET_UP: N_("Administration"),
     MenuGroup.PLATFORM: N_("Platform"),
 }
 TASK_STATE: Final = {
