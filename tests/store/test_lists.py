@@ -20,6 +20,10 @@ FILTERS = {
     "gateways": [{"online": False}, {"text": "%g%"}],
     "audit": [{"act": "meter.read"}, {"object": "%meter%", "to": MORNING}],
     "readings": [{"meter": None}, {"to": MORNING}],
+    "tasks": [{"state": "queued"}, {"kind": "bulk"}, {"to": MORNING}],
+    "tariffs": [{"text": "%nothing%"}],
+    "customers": [{"let": False}],
+    "commissioning": [{"state": "signed"}],
 }
 
 
@@ -55,6 +59,12 @@ async def add_rows(connection, site, count, seed):
             """insert into audit_entry (project_id, at, via, act, verb, object)
                values ($1, $2, 'api', $3, 'meter.read', $4)""",
             project_id, at, dice.choice(["meter.read", "alarm.close"]), f"meter:{meter_id}",
+        )  # fmt: skip
+        await connection.execute(
+            """insert into task (project_id, kind, title, input, state, created_at, ended_at)
+               values ($1, $2, 't', '{}', $3, $4, $5)""",
+            project_id, dice.choice(["bulk", "export"]), dice.choice(["queued", "done"]), at,
+            dice.choice([None, at]),
         )  # fmt: skip
         if n % 4 == 0:
             await connection.execute(

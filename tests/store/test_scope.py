@@ -32,9 +32,11 @@ from meterhouse.store import (
     catalog,
     customers,
     devices,
+    filters,
     ledger,
     lists,
     monitor,
+    overview,
     personal,
     places,
     points,
@@ -42,6 +44,7 @@ from meterhouse.store import (
     queue,
     readings,
     reports,
+    search,
 )
 from meterhouse.store.copyfmt import Columns
 from meterhouse.store.db import maintenance
@@ -49,8 +52,8 @@ from meterhouse.units import EPOCH, Minor, to_us
 from premises import HASTY
 
 ROOMS_OF_STORE = (
-    audit, catalog, customers, devices, ledger, lists, monitor, personal, places, points, projects,
-    queue, readings, reports,
+    audit, catalog, customers, devices, filters, ledger, lists, monitor, overview, personal, places,
+    points, projects, queue, readings, reports, search,
 )  # fmt: skip
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
@@ -229,7 +232,9 @@ async def foreign(theirs) -> dict[str, Any]:
         "common_account_id": account["common_account_id"], "tariff_id": theirs.tariff_id,
         "tariff_ids": [theirs.tariff_id], "place_id": first["room"], "parent_id": theirs.floor_id,
         "room_id": first["room"], "building_id": None, "command_id": sent["id"],
-        "notice_id": notice["id"], "alarm_id": alarm["id"],
+        "notice_id": notice["id"], "alarm_id": alarm["id"], "alarm_ids": [alarm["id"]],
+        "command_ids": [sent["id"]], "person_id": 1, "filter_id": 1, "list_name": "meters",
+        "text": "1", "limit": 9,
         "reasons": list(Reason), "subject": f"point:{first['point']}",
         "customer_id": household["id"],
         "register_epoch": 1, "at": now,

@@ -22,14 +22,14 @@ async def of_person(
 
 
 async def insert(
-    connection: Connection, project_id: int, person_id: int, list_name: str, name: str, query: str
+    connection: Connection, project_id: int, person_id: int, list_name: str, name: str, text: str
 ) -> int:
-    """Save a filter; one of that name is replaced."""
+    """Save a filter, the text of a list's query; one of that name is replaced."""
     made: int = await connection.fetchval(
         """insert into saved_filter (project_id, person_id, list, name, query)
            values ($1, $2, $3, $4, $5) on conflict (project_id, person_id, list, name)
            do update set query = $5 returning id""",
-        project_id, person_id, list_name, name, query,
+        project_id, person_id, list_name, name, text,
     )  # fmt: skip
     return made
 
