@@ -13,12 +13,13 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff
+from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff, task
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
+from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import Caller
 from small_site import NOW, Site
 
@@ -97,6 +98,7 @@ class Estate:
     group_id: int
     foreign_group_id: int
     client_grant_id: int = 0
+    file_task_id: int = 0
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
 
 
@@ -172,9 +174,18 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     clients = await staff.members(site.db, admin.person_id, *here)
     (erp,) = [one for one in clients if one.row["login"] == "erp"]
     estate.client_grant_id = erp.grants[0].id
+    estate.file_task_id = await _task_with_file(site)
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)
     ids |= {"role_id": made, "group_id": group_id, "building_id": first}
     return estate
+
+
+async def _task_with_file(site: Site) -> int:
+    """The number of a task that made a file which everybody may read who may see the task."""
+    new = task.NewTask("export", "Export", {"verb": "session.own"})
+    made = await task.start(site.db, site.project_id, new, None, NOW)
+    await task.put_file(site.db, site.project_id, made, "list.csv", "text/csv", b"Room")
+    return made
 
 
 async def _buildings(site: Site) -> tuple[int, int]:

@@ -71,28 +71,34 @@ class Desk:
         self.bodies = {(act.method, v1.PREFIX + act.address): body_of(act) for act in EVERY}
         self.forms = {plain(act.page): body_of(act) for act in EVERY}
 
-    def filled_in(self, body):
-        """A body that names a place names one of ours."""
-        here = f"project:{self.estate.ids['project_id']}"
-        return body | {"place": here} if "place" in body else body
+    def filled_in(self, path, body):
+        """A body that names a place, or many rows, names ours."""
+        if "place" in body:
+            body = body | {"place": f"project:{self.estate.ids['project_id']}"}
+        if "ids" in body:
+            noun = path.split("/")[-2].removesuffix("s")
+            body = body | {"ids": [self.estate.ids[f"{noun}_id"]]}
+        return body
 
     async def send(self, who, method, path, ids, *, role=APP, scoped=True):
         """The answer to an operation; its address filled from these ids."""
-        if "{client_id}" in path and ids["grant_id"] == self.estate.ids["grant_id"]:
+        if "{client_id" in path and ids["grant_id"] == self.estate.ids["grant_id"]:
             ids = ids | {"grant_id": self.estate.client_grant_id}
+        if path.endswith("/file") and ids["task_id"] == self.estate.ids["task_id"]:
+            ids = ids | {"task_id": self.estate.file_task_id}
         headers, address = {"Accept-Language": "en"}, filled(path, ids)
         cookies = {LANGUAGE_COOKIE: "en"}
         more = {}
         if path.startswith(v1.PREFIX):
             headers["Authorization"] = f"Bearer {'/'.join(who)}"
             if method != "GET":
-                more["json"] = self.filled_in(self.bodies[method, plain(path)])
+                more["json"] = self.filled_in(path, self.bodies[method, plain(path)])
                 headers["Idempotency-Key"] = "matrix-key"
         else:
             cookies[SESSION_COOKIE] = f"seed.{'/'.join(who)}"
             headers[TOKEN_HEADER] = "0" * 16 + access._seal("seed", "0" * 16)
             if method != "GET":
-                more["data"] = {"key": "matrixkey", **self.filled_in(self.forms[plain(path)])}
+                more["data"] = {"key": "matrixkey", **self.filled_in(path, self.forms[plain(path)])}
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
         async with (
             self.estate.db.request(role, scoped=scoped),

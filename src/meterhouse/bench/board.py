@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from meterhouse.app import open_port
 from meterhouse.bench.ingest import Town
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
@@ -87,7 +88,7 @@ async def _serving(site: Site) -> AsyncIterator[int]:
     config = uvicorn.Config(
         create_app(services), host=HOST, port=0, log_config=None, access_log=False, lifespan="off"
     )
-    listening = config.bind_socket()
+    listening = open_port(HOST, 0)
     server = _Quiet(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

@@ -99,7 +99,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
 
 def _mount(app: FastAPI) -> None:
     """Pages first, then the API; within each, what is named before what is numbered."""
-    forms, operations = APIRouter(), APIRouter()
+    forms, operations = APIRouter(), APIRouter(route_class=v1.NumberedRoute)
     add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
     add_operations(operations, ACTS)

@@ -15,10 +15,18 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.logs import Log
-from meterhouse.web.access import PROOF_FIELD, TOKEN_FIELD, NotSignedIn, ProofNeeded, ProofWrong
+from meterhouse.web.access import (
+    PROOF_FIELD,
+    TOKEN_FIELD,
+    NotSignedIn,
+    ProofNeeded,
+    ProofWrong,
+    check_routes,
+)
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
 from meterhouse.words import N_, Words
@@ -197,9 +205,19 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return answer(request, InvalidFields(), fields=[_field_problem(words_of(request), unread)])
     ours = _BY_STATUS.get(error.status_code, MeterhouseError)()
     response = answer(request, ours, status=error.status_code)
-    if allowed := (error.headers or {}).get("Allow"):
-        response.headers["Allow"] = allowed
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed(request, error))
     return response
+
+
+def _allowed(request: Request, error: HTTPException) -> list[str]:
+    """Every method of an address; the framework knows those of one route alone."""
+    own = (error.headers or {}).get("Allow", "").split(", ")
+    found = {name for name in own if name}
+    for method, path, _ in check_routes(request.app):
+        if compile_path(path)[0].match(request.url.path):
+            found.add(method)
+    return sorted(found)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

@@ -223,7 +223,7 @@ def commissioned(row: Any) -> CommissionedMeter:
     return CommissionedMeter(**{name: row[name] for name in CommissionedMeter.model_fields})
 
 
-router = APIRouter(**v1.KEYED)
+router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 _MAY = [Depends(Permission(Verb.DEVICE_READ))]
 _TAG = "commissioning"
 ScanId = Annotated[int, v1.path_id("search")]

@@ -10,9 +10,9 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.search import Hit
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, shapes
-from meterhouse.web.api.v1 import KEYED, ProjectId
+from meterhouse.web.api.v1 import KEYED, NumberedRoute, ProjectId
 
-router = APIRouter(**KEYED, tags=["search"])
+router = APIRouter(**KEYED, route_class=NumberedRoute, tags=["search"])
 _MAY = [Depends(Permission(Verb.SESSION_OWN))]
 Text = Annotated[
     str,

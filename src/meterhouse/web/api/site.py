@@ -20,6 +20,7 @@ from meterhouse.web.api.paging import SortOf, page
 from meterhouse.web.api.schemas import Page
 from meterhouse.web.api.v1 import (
     KEYED,
+    NumberedRoute,
     MeterId,
     Pages,
     ProjectId,
@@ -29,7 +30,7 @@ from meterhouse.web.api.v1 import (
     sort_of,
 )
 
-router = APIRouter(**KEYED)
+router = APIRouter(**KEYED, route_class=NumberedRoute)
 
 _PROJECT: Final = "/projects/{project_id}"
 

@@ -10,11 +10,11 @@ from meterhouse.flows.access import Verb
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, work
 from meterhouse.web.api.paging import SortOf, page
-from meterhouse.web.api.v1 import KEYED, Pages, ProjectId, path_id
+from meterhouse.web.api.v1 import KEYED, NumberedRoute, Pages, ProjectId, path_id
 from meterhouse.web.files import FILE_ANSWER, task_file
 from meterhouse.web.labels import TaskState
 
-router = APIRouter(**KEYED)
+router = APIRouter(**KEYED, route_class=NumberedRoute)
 
 TaskId = Annotated[int, path_id("task")]
 _MAY = [Depends(Permission(Verb.TASK_READ))]

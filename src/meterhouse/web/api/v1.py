@@ -4,10 +4,13 @@ Owns addresses, parameters and the OpenAPI document. Must never know a page. Wha
 shows is here too, through the same flows; what it does are acts (`web.acts`).
 """
 
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.responses import JSONResponse
 
@@ -26,6 +29,7 @@ from meterhouse.web.problems import Problem
 
 PREFIX: Final = "/api/v1"
 _PLAIN: Final = r"^[^\x00]*$"
+_IDS: Final = re.compile(r"{(\w+_id)}")
 KEYED: Final[dict[str, Any]] = {
     "prefix": PREFIX,
     # Names the shape once; `contract` says which problems each operation may answer with.
@@ -36,7 +40,16 @@ KEYED: Final[dict[str, Any]] = {
     ],
 }
 
-router = APIRouter(**KEYED)
+
+
+class NumberedRoute(APIRoute):
+    """A route whose ids are numbers already in its address, as `/meters/connect` holds none."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        super().__init__(_IDS.sub(r"{\1:int}", path), endpoint, **how)
+
+
+router = APIRouter(**KEYED, route_class=NumberedRoute)
 public = APIRouter(prefix=PREFIX)
 
 Text = Annotated[
