@@ -108,3 +108,23 @@ async def erase(connection: Connection, project_id: int, customer_id: int, at: d
         project_id, customer_id,
     )  # fmt: skip
     return done is not None
+
+
+async def of_staff(connection: Connection, person_id: int) -> asyncpg.Record | None:
+    """login, language, name and e-mail of somebody of staff, unmasked, and the e-mail masked."""
+    return await connection.fetchrow(
+        """select p.login, p.language, h.name, h.email, m.email as masked
+           from person p join personal h on (h.project_id, h.id) = ($2, p.personal_id)
+           join personal_masked m on (m.project_id, m.id) = (h.project_id, h.id)
+           where p.id = $1 and p.kind = 'staff'""",
+        person_id, PLATFORM,
+    )  # fmt: skip
+
+
+async def set_staff_email(connection: Connection, person_id: int, email: str | None) -> None:
+    """Where somebody of staff is reached from now on; None: nowhere."""
+    await connection.execute(
+        """update personal h set email = $3, version = h.version + 1 from person p
+           where p.id = $1 and p.kind = 'staff' and (h.project_id, h.id) = ($2, p.personal_id)""",
+        person_id, PLATFORM, email,
+    )  # fmt: skip

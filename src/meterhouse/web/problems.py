@@ -20,8 +20,10 @@ from starlette.routing import compile_path
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
 from meterhouse.logs import Log
 from meterhouse.web.access import (
+    AUTHENTICATOR_PATH,
     PROOF_FIELD,
     TOKEN_FIELD,
+    AuthenticatorNeeded,
     NotSignedIn,
     ProofNeeded,
     ProofWrong,
@@ -278,6 +280,8 @@ def answer(
         return JSONResponse(content, status, headers=headers, media_type=PROBLEM_TYPE)
     if isinstance(error, NotSignedIn):
         return _to_sign_in(request)
+    if isinstance(error, AuthenticatorNeeded):
+        return _to(request, AUTHENTICATOR_PATH)
     if isinstance(error, ProofNeeded):
         return _ask_proof(request, error)
     facts: dict[str, Any] = {
@@ -303,7 +307,11 @@ def _ask_proof(request: Request, error: ProofNeeded) -> Response:
 
 def _to_sign_in(request: Request) -> Response:
     """The sign-in page, which leads back to the page that was asked for."""
+    is_page = request.method == "GET" and not is_fragment(request)
+    return _to(request, f"/sign-in?next={request.url.path}" if is_page else "/sign-in")
+
+
+def _to(request: Request, there: str) -> Response:
     if is_fragment(request):
-        return Response(status_code=204, headers={"HX-Redirect": "/sign-in"})
-    back = f"?next={request.url.path}" if request.method == "GET" else ""
-    return RedirectResponse(f"/sign-in{back}", status_code=303)
+        return Response(status_code=204, headers={"HX-Redirect": there})
+    return RedirectResponse(there, status_code=303)

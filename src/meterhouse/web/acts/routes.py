@@ -95,7 +95,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
         fmt=formats_of(request) if scope else None,
         words=words_of(request),
         services=services,
-        origin=str(request.base_url).rstrip("/"),
+        origin=services.settings.public_url or str(request.base_url).rstrip("/"),
     )
 
 
@@ -107,9 +107,13 @@ async def do(act: Act[Any], doing: Doing, form: Form) -> Answered:
 
     asked = {"ids": dict(doing.ids), "form": form.model_dump(mode="json")}
     project_ids = [doing.scope.project_id] if doing.scope else []
-    return await perform(
+    answered = await perform(
         doing.db, doing.doer, project_ids, act.name, act.verb, asked, work, act.status
     )
+    if answered.is_new:
+        for one in doing.afterwards:
+            await one(doing)
+    return answered
 
 
 def _summary(act: Act[Any]) -> str:
