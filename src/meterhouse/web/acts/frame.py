@@ -9,8 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.act import Doer, Done
@@ -61,6 +70,25 @@ class Form(BaseModel):
     model_config = ConfigDict(
         extra="forbid", use_attribute_docstrings=True, str_strip_whitespace=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_nul(cls, given: Any) -> Any:
+        """No text of the database can hold this one character."""
+        if isinstance(given, str) and "\0" in given:
+            raise PydanticCustomError("string_pattern_mismatch", "NUL cannot be stored")
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        for told in schema.get("properties", {}).values():
+            for one in (told, *told.get("anyOf", ())):
+                if one.get("type") == "string" and not one.keys() & {"enum", "const"}:
+                    one.setdefault("pattern", r"^[^\x00]*$")
+        return schema
 
 
 class NoFields(Form):
