@@ -37,11 +37,12 @@ def _seen(building: str) -> str:
 _IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
 
 # One row a point: where it is, who pays, what is left, what its meter last said.
+_EVERY_PAYER: Final = "account_id is not null"
 _POINTS: Final = f"""
     with shared as (
         select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
         from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        where p.project_id = $1 and p.account_id is not null group by p.account_id),
+        where p.project_id = $1 and p.{_EVERY_PAYER} group by p.account_id),
     offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
@@ -98,6 +99,18 @@ async def points(
         f"{_POINTS} and ($2::int8 is null or coalesce(b.id, f.id, r.id) = $2) {_BY_PLACE}",
         project_id, building_id,
     )  # fmt: skip
+
+
+async def points_of_rooms(
+    connection: Connection, project_id: int, room_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """Points of these rooms; what has accrued is summed over their payers' points alone."""
+    payers = """account_id in (select account_id from point
+        where project_id = $1 and place_id = any ($2::int8[]))"""
+    of_them = _POINTS.replace(_EVERY_PAYER, payers)
+    return await connection.fetch(
+        f"{of_them} and r.id = any ($2::int8[]) order by p.id", project_id, list(room_ids)
+    )
 
 
 async def room_points(
@@ -235,6 +248,20 @@ ALARMS: Final = ListQuery(
     {"opened_at": "opened_at", "closed_at": "closed_at", "kind": "kind", "room": "room"},
     first="-opened_at",
     solid=frozenset({"opened_at", "kind"}),
+)
+# Rooms and areas with a point; the point that stands for one says whether it is in sight.
+ROOMS: Final = ListQuery(
+    """select r.id, r.name as room, coalesce(b.name, f.name, r.name) as building,
+            (select min(p.id) from point p
+             where p.project_id = $1 and p.place_id = r.id) as point_id
+        from place r left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+        left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
+        where r.project_id = $1
+        and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
+    {"building": f"q.point_id in {_IN_BUILDING}", "text": f"q.point_id in {_FOUND}"},
+    {"room": "room", "building": "building"},
+    first="room",
+    solid=frozenset({"room"}),
 )
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,

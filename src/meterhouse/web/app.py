@@ -25,6 +25,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     commissioning,
+    explained,
     frame,
     imports,
     lists,
@@ -106,6 +107,7 @@ def _mount(app: FastAPI) -> None:
     pages = (
         health.router,
         session.router,
+        explained.router,
         account.router,
         rooms.router,
         room.router,

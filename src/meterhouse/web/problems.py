@@ -36,7 +36,7 @@ from meterhouse.words import N_, Words
 log = Log(__name__)
 
 PROBLEM_TYPE: Final = "application/problem+json"
-URN: Final = "urn:meterhouse:error:"
+TYPES: Final = "/errors/"
 FIELD_PROBLEMS_MAX: Final = 100
 
 
@@ -60,10 +60,8 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    type: str = Field(
-        pattern=r"^urn:meterhouse:error:[a-z_0-9]+$", examples=["urn:meterhouse:error:not_found"]
-    )
-    """Names the error as a URI; its last part is the code under which the docs explain it."""
+    type: str = Field(pattern=r"^/errors/[a-z_0-9]{1,40}$", examples=["/errors/not_found"])
+    """Address of a page, on the same host, that explains the error; its last part is the code."""
     title: str = Field(max_length=100, examples=["Not Found"])
     """The HTTP status in words."""
     status: int = Field(ge=400, le=599, examples=[404])
@@ -114,6 +112,7 @@ _HEADINGS: Final = {
     403: N_("Not allowed"),
     404: N_("Not found"),
     409: N_("Not possible now"),
+    412: N_("Changed meanwhile"),
     422: N_("Please check what you entered"),
     429: N_("Too many requests"),
     500: N_("Something went wrong"),
@@ -265,7 +264,7 @@ def answer(
     request_id = request.state.request_id
     if request.url.path.startswith("/api/"):
         problem = Problem(
-            type=URN + error.code,
+            type=TYPES + error.code,
             title=HTTPStatus(status).phrase,
             status=status,
             code=error.code,
