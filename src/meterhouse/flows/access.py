@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import passwords
@@ -125,10 +125,14 @@ IN_BUILDINGS: frozenset[Verb] = frozenset(
     {
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
         Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
-        Verb.ALARM_CLOSE, Verb.METER_EXCHANGE,
+        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE,
     }
 )  # fmt: skip
 """Verbs that a grant in one building gives: what they are about lies in a building."""
+
+
+Buildings: TypeAlias = frozenset[int] | None
+"""The only buildings that are seen; None for the whole project."""
 
 
 class ScopeKind(StrEnum):
@@ -174,6 +178,12 @@ class Reach:
         """This reach for one verb: narrowed to the buildings in which it is granted."""
         return replace(self, building_ids=self.limits.get(verb))
 
+    def covers(self, verb: str, building_ids: Collection[int] | None) -> bool:
+        """Whether a verb is granted in all of these buildings; for None, in the whole project."""
+        limit = self.limits.get(verb)
+        in_sight = limit is None or (building_ids is not None and limit.issuperset(building_ids))
+        return verb in self.verbs and in_sight
+
     def verbs_in(self, building_id: int | None) -> frozenset[str]:
         """What is granted in one building; for None, in the whole project."""
         return frozenset(
@@ -211,6 +221,13 @@ class Known:
         if reach is None:
             return frozenset()
         return reach.verbs_in(scope.id if is_building else None)
+
+
+def both(one: Buildings, other: Buildings) -> Buildings:
+    """The buildings that lie in both."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one & other
 
 
 async def add_person(
