@@ -16,10 +16,10 @@ import uvicorn
 
 from addresses import ids_of
 from estate import furnish
-from meterhouse.app import open_port
 from meterhouse.flows import access
 from meterhouse.web.api.contract import contract
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.port import open_port
 from small_site import NOW, small_site
 
 EXAMPLES = os.environ.get("METERHOUSE_FUZZ_EXAMPLES", "3")

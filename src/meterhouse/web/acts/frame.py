@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -64,6 +65,10 @@ class Ask:
         return [(key, doing.words(word)) for key, word in (self.words or {}).items()]
 
 
+def _each(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list) else [given]
+
+
 class Form(BaseModel):
     """What an act asks for. A field's docstring is its description in the API."""
 
@@ -73,10 +78,13 @@ class Form(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _without_nul(cls, given: Any) -> Any:
-        """No text of the database can hold this one character."""
+    def _as_declared(cls, given: Any, info: ValidationInfo) -> Any:
+        """No text of the database can hold NUL, and yes is no number."""
         if isinstance(given, str) and "\0" in given:
             raise PydanticCustomError("string_pattern_mismatch", "NUL cannot be stored")
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if wanted is not bool and any(one is True or one is False for one in _each(given)):
+            raise PydanticCustomError("int_type", "a flag is no number")
         return given
 
     @classmethod
