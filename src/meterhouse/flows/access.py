@@ -125,7 +125,8 @@ IN_BUILDINGS: frozenset[Verb] = frozenset(
     {
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
         Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
-        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE,
+        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE, Verb.CUSTOMER_READ,
+        Verb.PERSONAL_SHOW,
     }
 )  # fmt: skip
 """Verbs that a grant in one building gives: what they are about lies in a building."""

@@ -19,6 +19,14 @@ STAFF_NAME: Final = "coalesce(staff.name, '')"
 """The name of who was joined by `staff`; empty when the scope does not let it be seen."""
 
 
+CUSTOMER_SEEN: Final = """((select building_ids()) is null or exists (
+    select from agreement sg join agreement_point sp
+        on (sp.project_id, sp.agreement_id) = (sg.project_id, sg.id)
+    where sg.project_id = c.project_id and sg.customer_id = c.id and sp.valid_to is null
+    and seen_point(sp.project_id, sp.point_id)))"""
+"""Whether the customer `c` pays in a building that this transaction may see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of somebody; None is not known."""
@@ -66,9 +74,9 @@ async def of_customer(
 ) -> asyncpg.Record | None:
     """name, phone, email, id_number, erased_at, version of a customer, unmasked."""
     return await connection.fetchrow(
-        """select h.name, h.phone, h.email, h.id_number, h.erased_at, h.version
+        f"""select h.name, h.phone, h.email, h.id_number, h.erased_at, h.version
            from customer c join personal h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-           where c.project_id = $1 and c.id = $2""",
+           where c.project_id = $1 and c.id = $2 and {CUSTOMER_SEEN}""",
         project_id, customer_id,
     )  # fmt: skip
 

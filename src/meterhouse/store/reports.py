@@ -413,7 +413,9 @@ CUSTOMERS: Final = ListQuery(
        from customer c
        join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
        left join lateral (
-           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
+           select max(a.valid_from) filter (where x.point_id is not null
+                   or (select building_ids()) is null) as valid_from,
+               string_agg(distinct x.room, ', ') as rooms,
                count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
                min(x.point_id) as point_id
            from agreement a left join lateral (
@@ -427,7 +429,8 @@ CUSTOMERS: Final = ListQuery(
                left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
                left join place b on (b.project_id, b.id)
                    = (f.project_id, coalesce(f.parent_id, f.id))
-               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null
+               and ((select building_ids()) is null or seen_place(r.project_id, r.id))) x
                on true
            where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
        where c.project_id = $1""",
