@@ -21,6 +21,7 @@ FILTERS = {
     "audit": [{"act": "meter.read"}, {"object": "%meter%", "to": MORNING}],
     "readings": [{"meter": None}, {"to": MORNING}],
     "tasks": [{"state": "queued"}, {"kind": "bulk"}, {"to": MORNING}],
+    "rooms": [{"text": "%10_%"}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
     "commissioning": [{"state": "signed"}],

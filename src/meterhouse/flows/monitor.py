@@ -35,6 +35,7 @@ EXPORT_NOW_MAX_ROWS: Final = 20_000
 """A longer file is made by a task, so that nobody waits before an empty page."""
 
 LISTS: Final[Mapping[str, ListQuery]] = {
+    "rooms": reports.ROOMS,
     "alarms": reports.ALARMS,
     "meters": reports.METERS,
     "gateways": reports.GATEWAYS,

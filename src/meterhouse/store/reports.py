@@ -39,11 +39,12 @@ def _seen(building: str) -> str:
 _IN_SIGHT: Final = _seen("r.building_id")
 
 # One row a point: where it is, who pays, what is left, what its meter last said.
+_EVERY_PAYER: Final = "account_id is not null"
 _POINTS: Final = f"""
     with shared as (
         select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
         from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        where p.project_id = $1 and p.account_id is not null group by p.account_id),
+        where p.project_id = $1 and p.{_EVERY_PAYER} group by p.account_id),
     offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
@@ -100,6 +101,18 @@ async def points(
         f"{_POINTS} and ($2::int8 is null or r.building_id = $2) {_BY_PLACE}",
         project_id, building_id,
     )  # fmt: skip
+
+
+async def points_of_rooms(
+    connection: Connection, project_id: int, room_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """Points of these rooms; what has accrued is summed over their payers' points alone."""
+    payers = """account_id in (select account_id from point
+        where project_id = $1 and place_id = any ($2::int8[]))"""
+    of_them = _POINTS.replace(_EVERY_PAYER, payers)
+    return await connection.fetch(
+        f"{of_them} and r.id = any ($2::int8[]) order by p.id", project_id, list(room_ids)
+    )
 
 
 async def room_points(
@@ -243,6 +256,20 @@ ALARMS: Final = ListQuery(
     },
     first="-opened_at",
     solid=frozenset({"opened_at", "kind"}),
+)
+# Rooms and areas with a point; the point that stands for one says whether it is in sight.
+ROOMS: Final = ListQuery(
+    """select r.id, r.name as room, coalesce(b.name, f.name, r.name) as building,
+            (select min(p.id) from point p
+             where p.project_id = $1 and p.place_id = r.id) as point_id
+        from place r left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
+        left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
+        where r.project_id = $1
+        and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
+    {"building": f"q.point_id in {_IN_BUILDING}", "text": f"q.point_id in {_FOUND}"},
+    {"room": "room", "building": "building"},
+    first="room",
+    solid=frozenset({"room"}),
 )
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
@@ -401,7 +428,9 @@ CUSTOMERS: Final = ListQuery(
        from customer c
        join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
        left join lateral (
-           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
+           select max(a.valid_from) filter (where x.point_id is not null
+                   or (select building_ids()) is null) as valid_from,
+               string_agg(distinct x.room, ', ') as rooms,
                count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
                min(x.point_id) as point_id
            from agreement a left join lateral (
@@ -413,7 +442,9 @@ CUSTOMERS: Final = ListQuery(
                join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
                join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
                left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
-               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null
+               and ((select building_ids()) is null
+                   or r.building_id = any ((select building_ids())::bigint[]))) x
                on true
            where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
        where c.project_id = $1""",

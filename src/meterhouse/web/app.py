@@ -28,6 +28,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     commissioning,
+    explained,
     frame,
     imports,
     lists,
@@ -117,6 +118,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     pages = (
         health.router,
         session.router,
+        explained.router,
         account.router,
         rooms.router,
         room.router,
