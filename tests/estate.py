@@ -19,7 +19,6 @@ from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
-from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import Caller
 from small_site import NOW, Site
 

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from meterhouse.app import Listening, PortTaken, open_port
+from meterhouse.app import Listening, PortTaken
+from meterhouse.web.port import open_port
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ committed before the database goes.
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from meterhouse.store.migrate import drop_database, head_revision, migrate, revi
 from meterhouse.store.server import DataInUse, EmbeddedServer
 from meterhouse.vitals import Signs, create_vitals
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.port import open_port
 from meterhouse.web.works import works
 from meterhouse.worker import Worker
 
@@ -39,8 +39,6 @@ log = Log(__name__)
 PARTS = ("web", "headend", "worker")
 CONNECTIONS = {"web": 10, "headend": 8, "worker": 4}
 READINESS_S = 2
-# Connections that wait to be taken; as many as uvicorn asks for.
-BACKLOG_MAX = 2048
 
 
 class SchemaOld(MeterhouseError):
@@ -89,24 +87,6 @@ class _Quiet(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def open_port(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one.
-
-    It names TCP itself: asyncio leaves Nagle's algorithm on where it cannot see the protocol, and
-    then an answer's body waits 40 ms for the acknowledgement of its head.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(BACKLOG_MAX)
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 class Listening:

@@ -85,6 +85,33 @@ class AccountKind(StrEnum):
     SUBSIDY = "subsidy"
     ROUNDING = "rounding"
     SUSPENSE = "suspense"
+    OPENING = "opening"
+
+
+class PaymentKind(StrEnum):
+    """What an order (订单) is: each is one payment and one posted transfer of its amount."""
+
+    RECHARGE = "recharge"
+    REFUND = "refund"
+    REVERSAL = "reversal"
+    MOVE = "move"
+    DEPOSIT = "deposit"
+    DEPOSIT_REFUND = "deposit_refund"
+    FEE = "fee"
+    OPENING = "opening"
+    SETTLEMENT = "settlement"
+
+
+class RechargeState(StrEnum):
+    """How far money is on its way into a meter; `control.recharge` says what leads where."""
+
+    RESERVED = "reserved"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    HALTED = "halted"
+    RETURNED = "returned"
 
 
 class TransferState(StrEnum):

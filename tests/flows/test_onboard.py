@@ -24,7 +24,7 @@ def room(site, name="201", address="000000000201", **changes):
 async def test_a_project_begins_with_its_books_and_a_house_agreement(site):
     kinds = await site.rows("select kind from account where agreement_id is null order by kind")
     assert [one["kind"] for one in kinds] == [
-        "cash", "fee", "revenue", "rounding", "subsidy", "suspense", "tax",
+        "cash", "fee", "opening", "revenue", "rounding", "subsidy", "suspense", "tax",
     ]  # fmt: skip
     assert (await site.row("select kind from agreement where customer_id is null"))["kind"] == (
         "house"

@@ -48,6 +48,23 @@ async def test_a_pattern_grows_once_and_names_what_is_taken(site):
         await place.grow_floors(site.db, site.project_id, site.floor_id, more)
 
 
+async def test_a_place_knows_its_building_wherever_it_is_moved(site):
+    db, number = site.db, site.project_id
+    pattern = Pattern(2, 1, "T{building}", 1, 1, "{floor}F", 2, 1, "{floor}{room:02}")
+    one, other = (await place.grow(db, number, unfold(pattern))).building_ids
+    now = await place.look(db, number, one)
+    (floor,) = [row for row in now.beneath if row["kind"] == "floor"]
+    await place.edit(db, number, floor["id"], 1, "2F", None, other)
+    async with db.transaction([number]) as connection:
+        rows = await connection.fetch(
+            "select kind, building_id from place where building_id = any($1) order by 1, 2",
+            [one, other],
+        )
+    assert [tuple(row) for row in rows] == [
+        ("building", one), ("building", other), *[("floor", other)] * 2, *[("room", other)] * 4,
+    ]  # fmt: skip
+
+
 async def test_a_place_is_moved_and_the_second_of_two_editors_is_told(site):
     db, number = site.db, site.project_id
     shed = await place.add(db, number, site.floor_id, "area", "Shed", 1250)

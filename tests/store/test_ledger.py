@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.model import AccountKind, Compartment
+from meterhouse.model import AccountKind, Compartment, PaymentKind
 from meterhouse.store import ledger, proofs
-from meterhouse.store.ledger import NewTransfer
+from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.units import Minor
 from premises import MORNING, Clock, build_site
 
@@ -109,12 +110,16 @@ async def test_a_project_without_books_says_so(site):
 
 async def test_a_payment_key_names_one_payment(site):
     point = await site.row("select account_id from point where id = $1", site.points[0])
-    body = (site.rooms[0].agreement_id, point["account_id"], "cash")
+    new = NewPayment(site.rooms[0].agreement_id, point["account_id"], "cash", Minor(5), "k")
     async with site.db.transaction([site.project_id]) as connection:
-        key = (connection, site.project_id, *body)
-        first = await ledger.insert_payment(*key, Minor(5), "k", "", None, MORNING)
+
+        async def pay(**other):
+            asked = replace(new, **other)
+            return await ledger.insert_payment(connection, site.project_id, asked, None, MORNING)
+
+        first = await pay()
         assert first[1]
-        again = await ledger.insert_payment(*key, Minor(5), "k", "other words", None, MORNING)
-        assert again == (first[0], False)
-        with pytest.raises(Conflict):
-            await ledger.insert_payment(*key, Minor(6), "k", "", None, MORNING)
+        assert await pay(reason="other words") == (first[0], False)
+        for other in ({"amount_minor": Minor(6)}, {"kind": PaymentKind.FEE}):
+            with pytest.raises(Conflict):
+                await pay(**other)

@@ -12,6 +12,8 @@ import pytest
 from desk import key_in, signed_in, token_in
 from meterhouse.flows import access, monitor, task
 from meterhouse.flows.monitor import Wanted
+from meterhouse.store import people
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import LANGUAGE_COOKIE
 from meterhouse.web.app import Services, WebSettings
 from meterhouse.web.works import works
@@ -58,10 +60,16 @@ def chosen(ids):
 
 
 @asynccontextmanager
-async def another(app, site, login):
-    await access.add_person(
-        site.db, login, login, PASSWORD, "project_manager", "project", site.project_id, NOW
+async def another(app, site, login, role_name="project_manager", building_id=None, **more):
+    """Somebody signed in with a role in the project or one building; `more` are roles in others."""
+    number = site.project_id
+    where = ("building", building_id) if building_id else ("project", number)
+    person_id = await access.add_person(
+        site.db, login, login, PASSWORD, role_name, *where, NOW, number if building_id else 0
     )
+    async with site.db.transaction([PLATFORM]) as connection:
+        for name, place_id in more.items():
+            await people.grant(connection, person_id, name, "building", place_id, number, None, NOW)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
         client.cookies.set(LANGUAGE_COOKIE, "en")
@@ -187,6 +195,70 @@ async def test_without_approval_each_row_is_refused_by_its_own_guard(manager, si
     assert [one["outcome"] for one in found["result"]["rows"]] == ["done", "refused", "refused"]
     page = await manager.get(f"/projects/{site.project_id}/tasks/{found['id']}")
     assert "needs a second person" in page.text
+
+
+async def buildings_of(site):
+    return [building_id for building_id, _ in await monitor.buildings(site.db, site.project_id)]
+
+
+async def test_a_warden_begins_and_watches_what_lies_in_their_building(app, site, services):
+    first, second = await buildings_of(site)
+    project, ids = f"/projects/{site.project_id}", meters_of(site, "A101", "A102")
+    async with another(app, site, "wang", "warden", first) as warden:
+        abroad = f"{project}/meters/read?{chosen(meters_of(site, 'A101', 'B101'))}"
+        assert (await warden.get(abroad)).status_code == 404
+        begun = await send(warden, f"{project}/meters/read?{chosen(ids)}", reason="look")
+        assert begun.status_code == 303, begun.text
+        row = await latest(site)
+        watched = await warden.get(f"{project}/tasks/{row['id']}")
+        assert (watched.status_code, "Stop task" in watched.text) == (200, True)
+        assert f"tasks/{row['id']}" in (await warden.get(f"{project}/tasks")).text
+    await work(services, site)
+    found = await task.get(site.db, site.project_id, row["id"])
+    assert [one["outcome"] for one in found["result"]["rows"]] == ["done", "done"]
+    async with another(app, site, "zhao", "warden", second) as foreign:
+        for address in (f"/{row['id']}", f"/{row['id']}/progress", f"/{row['id']}/cancel"):
+            assert (await foreign.get(f"{project}/tasks{address}")).status_code == 404
+        assert f"tasks/{row['id']}" not in (await foreign.get(f"{project}/tasks")).text
+
+
+async def test_a_task_goes_no_further_than_its_asker_saw_then_and_sees_now(app, site, services):
+    first, second = await buildings_of(site)
+    project, ids = f"/projects/{site.project_id}", meters_of(site, "A101", "B101")
+    async with another(app, site, "wang", "warden", first, field_engineer=second) as lost:
+        await send(lost, f"{project}/meters/read?{chosen(ids)}", reason="look")
+    async with another(app, site, "zhao", "warden", first) as won:
+        await send(won, f"{project}/files/write", list="meters", query="", kind="csv")
+    async with site.db.transaction([PLATFORM]) as connection:
+        await connection.execute("delete from role_grant where role = 'field_engineer'")
+        zhao = await people.person_of_login(connection, "zhao")
+        await people.grant(
+            connection, zhao["id"], "read_only", "project", site.project_id, 0, None, NOW
+        )
+    await work(services, site)
+    exported, bulk = await task.latest(site.db, site.project_id, count=2)
+    found = await task.get(site.db, site.project_id, bulk["id"])
+    assert [(one["outcome"], one["why"]) for one in found["result"]["rows"]] == [
+        ("done", ""), ("refused", "not_found"),
+    ]  # fmt: skip
+    assert (exported["state"], exported["done_count"]) == ("done", 4)
+
+
+async def test_a_second_person_has_the_right_wherever_the_task_acts(app, manager, site, services):
+    await small_sweeps(site)
+    first, second = await buildings_of(site)
+    address = f"/projects/{site.project_id}/meters/disconnect"
+    ids = meters_of(site, "A101", "A102")
+    async with another(app, site, "wang", "warden", first) as warden:
+        await send(warden, f"{address}?{chosen(ids)}", reason="fire")
+    row = await latest(site)
+    approve = f"/projects/{site.project_id}/tasks/{row['id']}/approve"
+    async with another(app, site, "zhao", "read_only", warden=second) as elsewhere:
+        seen = await elsewhere.get(f"/projects/{site.project_id}/tasks/{row['id']}")
+        assert (seen.status_code, "Approve" in seen.text) == (200, False)
+        assert (await send(elsewhere, approve)).status_code == 403
+    async with another(app, site, "qian", "read_only", warden=first) as here:
+        assert (await send(here, approve)).status_code == 303
 
 
 async def test_the_api_does_the_same(erp, site, services):

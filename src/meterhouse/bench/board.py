@@ -19,7 +19,6 @@ from typing import Any
 
 import uvicorn
 
-from meterhouse.app import open_port
 from meterhouse.bench.ingest import Town
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
@@ -27,6 +26,7 @@ from meterhouse.flows import access, passwords, reading, signin
 from meterhouse.flows.rate import Tariffs
 from meterhouse.web.access import SESSION_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.port import open_port
 
 ROOMS = 2_000
 POLLS, PAGES, PAINTS = 200, 30, 7

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import passwords
@@ -56,12 +56,24 @@ class Verb(StrEnum):
     GROUP_EDIT = "group.edit"
     ROLE_EDIT = "role.edit"
     STRANGER_READ = "stranger.read"
+    MONEY_REFUND = "money.refund"
+    MONEY_MOVE = "money.move"
+    SHIFT_OWN = "shift.own"
+    RECEIPT_PRINT = "receipt.print"
+    RECEIPT_VOID = "receipt.void"
+    BOOKS_READ = "books.read"
+    DAY_CLOSE = "day.close"
+    ACCOUNT_OPEN = "account.open"
+    ACCOUNT_CLOSE = "account.close"
+    METER_EXCHANGE = "meter.exchange"
+    RECHARGE_DECIDE = "recharge.decide"
+    PARAMETER_SEND = "parameter.send"
 
 
 STEP_UP: frozenset[Verb] = frozenset(
     {
         Verb.PERSONAL_ERASE, Verb.PROJECT_OPEN, Verb.STAFF_EDIT, Verb.CLIENT_EDIT,
-        Verb.GROUP_EDIT, Verb.ROLE_EDIT,
+        Verb.GROUP_EDIT, Verb.ROLE_EDIT, Verb.RECHARGE_DECIDE,
     }
 )  # fmt: skip
 """Verbs for which a person at the console proves anew who they are, unless they just did."""
@@ -77,20 +89,34 @@ _MANAGE = _LOOK | {
     Verb.MONEY_READ, Verb.AUDIT_READ, Verb.STAFF_READ, Verb.METER_READ, Verb.METER_SWITCH,
     Verb.CREDIT_ADD, Verb.ALARM_CLOSE, Verb.PLACE_EDIT, Verb.CUSTOMER_EDIT, Verb.PERSONAL_SHOW,
     Verb.PERSONAL_ERASE, Verb.DEVICE_EDIT, Verb.DEVICE_COMMISSION, Verb.TARIFF_EDIT,
-    Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT,
+    Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
+    Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
+    Verb.ACCOUNT_OPEN, Verb.ACCOUNT_CLOSE, Verb.METER_EXCHANGE, Verb.RECHARGE_DECIDE,
+    Verb.PARAMETER_SEND,
 }  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
     "group_head_office": _MANAGE | {Verb.PROJECT_OPEN},
     "project_manager": _MANAGE,
-    "cashier": _LOOK | {Verb.MONEY_READ, Verb.CREDIT_ADD, Verb.CUSTOMER_EDIT, Verb.PERSONAL_SHOW},
-    "finance": _LOOK | {Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW},
+    "cashier": _LOOK
+    | {
+        Verb.MONEY_READ, Verb.CREDIT_ADD, Verb.CUSTOMER_EDIT, Verb.PERSONAL_SHOW,
+        Verb.MONEY_REFUND, Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.ACCOUNT_OPEN,
+        Verb.ACCOUNT_CLOSE,
+    },
+    "finance": _LOOK
+    | {
+        Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
+        Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
+        Verb.RECHARGE_DECIDE,
+    },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
     | {Verb.METER_READ, Verb.METER_SWITCH, Verb.PERSONAL_SHOW},
     "field_engineer": _LOOK - {Verb.CUSTOMER_READ}
     | {
         Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PLACE_EDIT,
-        Verb.DEVICE_EDIT, Verb.DEVICE_COMMISSION, Verb.STRANGER_READ,
+        Verb.DEVICE_EDIT, Verb.DEVICE_COMMISSION, Verb.STRANGER_READ, Verb.METER_EXCHANGE,
+        Verb.PARAMETER_SEND,
     },
     "read_only": _LOOK,
 }  # fmt: skip
@@ -99,10 +125,14 @@ IN_BUILDINGS: frozenset[Verb] = frozenset(
     {
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
         Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
-        Verb.ALARM_CLOSE,
+        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE,
     }
 )  # fmt: skip
 """Verbs that a grant in one building gives: what they are about lies in a building."""
+
+
+Buildings: TypeAlias = frozenset[int] | None
+"""The only buildings that are seen; None for the whole project."""
 
 
 class ScopeKind(StrEnum):
@@ -148,6 +178,12 @@ class Reach:
         """This reach for one verb: narrowed to the buildings in which it is granted."""
         return replace(self, building_ids=self.limits.get(verb))
 
+    def covers(self, verb: str, building_ids: Collection[int] | None) -> bool:
+        """Whether a verb is granted in all of these buildings; for None, in the whole project."""
+        limit = self.limits.get(verb)
+        in_sight = limit is None or (building_ids is not None and limit.issuperset(building_ids))
+        return verb in self.verbs and in_sight
+
     def verbs_in(self, building_id: int | None) -> frozenset[str]:
         """What is granted in one building; for None, in the whole project."""
         return frozenset(
@@ -185,6 +221,13 @@ class Known:
         if reach is None:
             return frozenset()
         return reach.verbs_in(scope.id if is_building else None)
+
+
+def both(one: Buildings, other: Buildings) -> Buildings:
+    """The buildings that lie in both."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one & other
 
 
 async def add_person(

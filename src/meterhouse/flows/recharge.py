@@ -13,7 +13,7 @@ from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, Keeper
 from meterhouse.store import catalog, ledger, monitor, readings
 from meterhouse.store.db import Database
-from meterhouse.store.ledger import NewTransfer
+from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.units import Minor
 
 PAYMENT_MINOR_MAX = 100_000_000
@@ -64,10 +64,11 @@ async def add_credit(
             raise NotFound("account of point", point_id)
         if payer["keeper"] != Keeper.PLATFORM:
             raise Conflict(f"point {point_id}", "its money is not kept by the platform")
-        payment_id, is_new = await ledger.insert_payment(
-            connection, project_id, payer["agreement_id"], payer["account_id"], channel,
-            amount_minor, key, reason, actor_id, at,
+        new = NewPayment(
+            payer["agreement_id"], payer["account_id"], channel, amount_minor, key, reason=reason,
+            point_id=point_id,
         )  # fmt: skip
+        payment_id, is_new = await ledger.insert_payment(connection, project_id, new, actor_id, at)
         if is_new:
             cash_id = await ledger.house_account(connection, project_id, AccountKind.CASH)
             transfer = NewTransfer(

@@ -62,7 +62,8 @@ class Claimed:
     """A task that is ours to work on until a beat says otherwise.
 
     `result` is what was last told of it, by us or by a worker before us; None at first.
-    `second_id` is who approved it, where a second person had to.
+    `second_id` is who approved it, where a second person had to. `building_ids` are the only ones
+    it may touch, None for the whole project.
     """
 
     project_id: int
@@ -74,6 +75,7 @@ class Claimed:
     claim_count: int
     actor_id: int | None = None
     second_id: int | None = None
+    building_ids: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +150,6 @@ async def get_file(db: Database, project_id: int, task_id: int) -> Any:
     return row
 
 
-async def count_of_person(
-    db: Database, project_ids: Sequence[int], person_id: int, ended_since: datetime
-) -> Any:
-    """live_count, ended_count of the tasks a person began, over several projects."""
-    async with db.transaction(project_ids) as connection:
-        return await tasks.count_of_person(connection, project_ids, person_id, ended_since)
-
-
 async def cancel(db: Database, project_id: int, task_id: int, at: datetime) -> bool:
     """Stop a task; False when it had ended before.
 
@@ -200,9 +194,11 @@ async def claim(
     if row is None:
         return None
     result = None if row["result"] is None else json.loads(row["result"])
+    limit = row["building_ids"]
     return Claimed(
         project_id, row["id"], row["kind"], row["gateway_id"], json.loads(row["input"]), result,
         row["claim_count"], row["actor_id"], row["second_id"],
+        None if limit is None else frozenset(limit),
     )  # fmt: skip
 
 

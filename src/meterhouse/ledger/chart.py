@@ -36,6 +36,8 @@ CHART: dict[AccountKind, KindFacts] = {
     AccountKind.SUBSIDY: KindFacts(credit_normal=False, per_agreement=False, spendable=False),
     AccountKind.ROUNDING: KindFacts(credit_normal=True, per_agreement=False, spendable=False),
     AccountKind.SUSPENSE: KindFacts(credit_normal=True, per_agreement=False, spendable=False),
+    # Against it stands what households brought along when the books began (期初).
+    AccountKind.OPENING: KindFacts(credit_normal=False, per_agreement=False, spendable=False),
 }
 
 # Which compartments a charge may draw, in order. Property fees never draw energy money and so
@@ -57,4 +59,5 @@ HOUSE_ACCOUNTS: tuple[AccountKind, ...] = (
     AccountKind.SUBSIDY,
     AccountKind.ROUNDING,
     AccountKind.SUSPENSE,
+    AccountKind.OPENING,
 )

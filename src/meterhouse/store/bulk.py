@@ -23,10 +23,10 @@ FIRST_ID = 1_000_000
 # $1 project, $2 how many, $3 the instant of opening; n counts rooms from 0, their ids go with it.
 _ROOMS = f"""(select $1::int8 as project_id, n, {FIRST_ID} + n as id, $3::timestamptz as opened_at
     from generate_series(0, $2::int8 - 1) as n) as room"""
-_PLACES = f"""insert into place (project_id, id, parent_id, kind, name, sort, area_dm2)
-    overriding system value
-    select project_id, id, ($4::int8[])[1 + n / $5], 'room', 'R' || n, n % $5, 6000
-    from {_ROOMS}"""
+_PLACES = f"""insert into place (project_id, id, parent_id, kind, name, sort, area_dm2,
+        building_id) overriding system value
+    select project_id, room.id, f.id, 'room', 'R' || n, n % $5, 6000, f.building_id
+    from {_ROOMS} join place f using (project_id) where f.id = ($4::int8[])[1 + n / $5]"""
 _PERSONAL = f"""insert into personal (project_id, id, name) overriding system value
     select project_id, id, 'Household ' || n from {_ROOMS}"""
 _CUSTOMERS = f"""insert into customer (project_id, id, personal_id) overriding system value

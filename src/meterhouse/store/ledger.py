@@ -11,7 +11,7 @@ from datetime import datetime
 import asyncpg
 
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.model import AccountKind, Compartment, TransferState
+from meterhouse.model import AccountKind, Compartment, PaymentKind
 from meterhouse.store.db import Connection
 from meterhouse.units import Minor
 
@@ -27,7 +27,36 @@ class NewTransfer:
     point_id: int | None = None
     payment_id: int | None = None
     reason: str = ""
-    state: TransferState = TransferState.POSTED
+    recharge_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """One order to be written: who pays how much, of which kind, over which channel.
+
+    Attributes:
+        account_id: the household's account that it goes into or comes out of.
+        key: chosen by the caller once per payment; the same key pays once.
+        of_payment_id: what it reverses or pays back.
+        tender_minor: the cash that was handed over, at least the amount.
+        energy_milli: what was sold, where it was sold by energy at `price_micro`.
+    """
+
+    agreement_id: int
+    account_id: int
+    channel: str
+    amount_minor: Minor
+    key: str
+    kind: PaymentKind = PaymentKind.RECHARGE
+    reason: str = ""
+    point_id: int | None = None
+    of_payment_id: int | None = None
+    payee_id: int | None = None
+    shift_id: int | None = None
+    second_id: int | None = None
+    tender_minor: Minor | None = None
+    energy_milli: int | None = None
+    price_micro: int | None = None
 
 
 async def open_account(
@@ -98,16 +127,17 @@ async def post(
         [one.point_id for one in transfers],
         [one.payment_id for one in transfers],
         [one.reason for one in transfers],
+        [one.recharge_id for one in transfers],
     ]
     await lock_accounts(connection, project_id, {*debited, *credited})
     rows = await connection.fetch(
         """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
-               state, kind, point_id, payment_id, reason, actor_id, created_at)
+               state, kind, point_id, payment_id, reason, recharge_id, actor_id, created_at)
            select $1, t.debit, t.credit, t.amount, 'posted', t.kind, t.point, t.payment, t.reason,
-               $9, $10
+               t.recharge, $10, $11
            from unnest($2::int8[], $3::int8[], $4::int8[], $5::text[], $6::int8[], $7::int8[],
-               $8::text[]) with ordinality
-               as t (debit, credit, amount, kind, point, payment, reason, place)
+               $8::text[], $9::int8[]) with ordinality
+               as t (debit, credit, amount, kind, point, payment, reason, recharge, place)
            order by t.place returning id""",
         project_id, debited, credited, moved_minor, *columns, actor_id, at,
     )  # fmt: skip
@@ -124,16 +154,7 @@ async def post(
 
 
 async def insert_payment(
-    connection: Connection,
-    project_id: int,
-    agreement_id: int,
-    account_id: int,
-    channel: str,
-    amount_minor: Minor,
-    key: str,
-    reason: str,
-    actor_id: int | None,
-    at: datetime,
+    connection: Connection, project_id: int, new: NewPayment, actor_id: int | None, at: datetime
 ) -> tuple[int, bool]:
     """The payment of this key, and whether it is new.
 
@@ -142,19 +163,26 @@ async def insert_payment(
     """
     made: int | None = await connection.fetchval(
         """insert into payment (project_id, agreement_id, account_id, channel, amount_minor, key,
-               reason, actor_id, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               reason, actor_id, created_at, kind, of_payment_id, point_id, payee_id, shift_id,
+               second_id, tender_minor, energy_milli, price_micro)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
            on conflict (project_id, key) do nothing returning id""",
-        project_id, agreement_id, account_id, channel, amount_minor, key, reason, actor_id, at,
+        project_id, new.agreement_id, new.account_id, new.channel, new.amount_minor, new.key,
+        new.reason, actor_id, at, new.kind, new.of_payment_id, new.point_id, new.payee_id,
+        new.shift_id, new.second_id, new.tender_minor, new.energy_milli, new.price_micro,
     )  # fmt: skip
     if made is not None:
         return made, True
     old = await connection.fetchrow(
-        "select * from payment where project_id = $1 and key = $2", project_id, key
-    )
-    if old is None or (old["agreement_id"], old["account_id"], old["amount_minor"]) != (
-        agreement_id, account_id, amount_minor,
-    ):  # fmt: skip
-        raise Conflict(f"payment key {key}", "it was used before with another account or amount")
+        """select id, kind, agreement_id, account_id, amount_minor, of_payment_id from payment
+           where project_id = $1 and key = $2""",
+        project_id, new.key,
+    )  # fmt: skip
+    same = (new.kind, new.agreement_id, new.account_id, new.amount_minor, new.of_payment_id)
+    if old is None or tuple(old)[1:] != same:
+        raise Conflict(
+            f"payment key {new.key}", "it was used before with another account or amount"
+        )
     return old["id"], False
 
 

@@ -48,6 +48,8 @@ class ListQuery:
         solid: the orders whose column is never null.
         point: where `q` names a row's point, by which it lies in a building; whoever sees only some
             buildings sees no row that lies in none.
+        buildings: where `q` names the buildings of a row that is of several; whoever sees only some
+            sees it if these are among them, whatever its point.
     """
 
     source: str
@@ -57,6 +59,7 @@ class ListQuery:
     first: str = "-id"
     solid: frozenset[str] = frozenset()
     point: str = "q.point_id"
+    buildings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,8 @@ def _order_by(columns: Sequence[str], way: str) -> str:
 def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[list[str], list[Any]]:
     # Asked once, and for whoever sees the whole project no row is looked at for it.
     in_sight = f"{query.point} in (select seen_points($1))"
+    if query.buildings:
+        in_sight = f"{query.buildings} <@ (select building_ids())"
     conditions = [f"((select building_ids()) is null or {in_sight})"]
     arguments: list[Any] = [project_id]
     for key, given in wanted.filters.items():

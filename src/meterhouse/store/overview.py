@@ -23,12 +23,14 @@ async def counts(connection: Connection, project_ids: Sequence[int]) -> list[asy
     return await connection.fetch(
         """select j as project_id,
                (select count(*) from place p where p.project_id = j and p.kind = 'room'
-                   and seen_place(p.project_id, p.id)) as room_count,
+                   and (building_ids() is null
+                       or p.building_id = any(building_ids()))) as room_count,
                coalesce(a.owing_count, 0) as owing_count,
                coalesce(a.offline_count, 0) as offline_count,
                coalesce(a.alarm_count, 0) as alarm_count,
                (select count(*) from task k where k.project_id = j
-                   and k.state in ('waiting', 'queued', 'running')) as task_count
+                   and k.state in ('waiting', 'queued', 'running')
+                   and (building_ids() is null or k.building_ids <@ building_ids())) as task_count
            from unnest($1::int8[]) j
            left join (select project_id, count(*) filter (where kind = 'credit_out') as owing_count,
                    count(*) filter (where kind = 'meter_offline') as offline_count,

@@ -423,8 +423,7 @@ READINGS: Final = ListQuery(
 )
 TASKS: Final = ListQuery(
     f"""select k.id, k.kind, k.title, k.state, k.done_count, k.total_count, k.why, k.actor_id,
-            k.created_at, k.started_at, k.ended_at, null::int8 as point_id,
-            {STAFF_NAME} as actor
+            k.created_at, k.started_at, k.ended_at, k.building_ids, {STAFF_NAME} as actor
         from task k {staff("k.actor_id")} where k.project_id = $1""",
     {
         "state": "q.state = {}",
@@ -436,4 +435,5 @@ TASKS: Final = ListQuery(
     {"created_at": "created_at", "ended_at": "ended_at", "state": "state"},
     first="-created_at",
     solid=frozenset({"created_at", "state"}),
+    buildings="q.building_ids",
 )

@@ -3,13 +3,16 @@
 Owns the rows of tasks and how they are claimed (SKIP LOCKED, so that many workers never meet).
 Must never know what a task does. A claim is numbered: whoever was thought dead and lives on
 writes under an old number, and nothing of that counts.
+
+A task keeps the buildings that its asker's transaction saw, because what it does and finds lies in
+them: whoever sees fewer does not see the task. One of the whole project keeps none.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -18,6 +21,7 @@ from meterhouse.store.queue import WAKE_CHANNEL
 
 LIVE = ("queued", "running")
 PAGE_ROWS_MAX = 200
+_IN_SIGHT: Final = "(building_ids() is null or task.building_ids <@ building_ids())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ async def insert(
     """Queue a task, and wake the pump of its gateway; one that needs a second person waits."""
     made: int = await connection.fetchval(
         """insert into task (project_id, kind, title, gateway_id, input, total_count, state,
-               actor_id, created_at)
-           values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9) returning id""",
+               actor_id, created_at, building_ids)
+           values ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, building_ids()) returning id""",
         project_id, new.kind, new.title, new.gateway_id, json.dumps(dict(new.input)),
         new.total_count, "waiting" if new.waits else "queued", actor_id, at,
     )  # fmt: skip
@@ -123,9 +127,9 @@ async def end(
 async def cancel(connection: Connection, project_id: int, task_id: int, at: datetime) -> bool:
     """End a live task as *cancelled*; whoever works on it notices at the next beat."""
     found = await connection.fetchval(
-        """update task set state = 'cancelled', ended_at = $3
-           where project_id = $1 and id = $2 and state in ('waiting', 'queued', 'running')
-           returning id""",
+        f"""update task set state = 'cancelled', ended_at = $3
+            where project_id = $1 and id = $2 and state in ('waiting', 'queued', 'running')
+            and {_IN_SIGHT} returning id""",
         project_id, task_id, at,
     )  # fmt: skip
     return found is not None
@@ -134,9 +138,9 @@ async def cancel(connection: Connection, project_id: int, task_id: int, at: date
 async def approve(connection: Connection, project_id: int, task_id: int, second_id: int) -> bool:
     """Let a task go that waited for a second person; False when it does not wait for this one."""
     found = await connection.fetchval(
-        """update task set state = 'queued', second_id = $3
-           where project_id = $1 and id = $2 and state = 'waiting'
-           and actor_id is distinct from $3 returning id""",
+        f"""update task set state = 'queued', second_id = $3
+            where project_id = $1 and id = $2 and state = 'waiting'
+            and actor_id is distinct from $3 and {_IN_SIGHT} returning id""",
         project_id, task_id, second_id,
     )  # fmt: skip
     return found is not None
@@ -160,31 +164,17 @@ async def get_file(
 ) -> asyncpg.Record | None:
     """name, media_type, content of a task's file."""
     return await connection.fetchrow(
-        """select name, media_type, content from task_file
-           where project_id = $1 and task_id = $2 and part = $3""",
+        f"""select f.name, f.media_type, f.content from task_file f
+            join task on (task.project_id, task.id) = (f.project_id, f.task_id)
+            where f.project_id = $1 and f.task_id = $2 and f.part = $3 and {_IN_SIGHT}""",
         project_id, task_id, part,
     )  # fmt: skip
 
 
-async def count_of_person(
-    connection: Connection, project_ids: Sequence[int], person_id: int, ended_since: datetime
-) -> asyncpg.Record:
-    """live_count, ended_count of the tasks a person began; the latter since an instant."""
-    row = await connection.fetchrow(
-        """select count(*) filter (where state in ('waiting', 'queued', 'running')) as live_count,
-               count(*) filter (where ended_at >= $3) as ended_count
-           from task where project_id = any($1::int8[]) and actor_id = $2
-           and (ended_at is null or ended_at >= $3)""",
-        list(project_ids), person_id, ended_since,
-    )  # fmt: skip
-    assert row is not None  # a count always has its row
-    return row
-
-
 async def get(connection: Connection, project_id: int, task_id: int) -> asyncpg.Record | None:
-    """One task; it lies in no building, so whoever sees only some of them sees none."""
+    """One task, or None where it is not in sight."""
     return await connection.fetchrow(
-        "select * from task where project_id = $1 and id = $2 and building_ids() is null",
+        f"select * from task where project_id = $1 and id = $2 and {_IN_SIGHT}",
         project_id, task_id,
     )  # fmt: skip
 
@@ -212,11 +202,11 @@ async def latest(
 ) -> list[asyncpg.Record]:  # fmt: skip
     """The newest tasks of a project, without what they were given and what they found."""
     return await connection.fetch(
-        """select project_id, id, kind, title, gateway_id, state, done_count, total_count, why,
-               actor_id, created_at, started_at, beat_at, ended_at from task
-           where project_id = $1 and ($2 = '' or kind = $2)
-           and ($3::int8 is null or gateway_id = $3) and building_ids() is null
-           order by id desc limit $4""",
+        f"""select project_id, id, kind, title, gateway_id, state, done_count, total_count, why,
+                actor_id, created_at, started_at, beat_at, ended_at from task
+            where project_id = $1 and ($2 = '' or kind = $2)
+            and ($3::int8 is null or gateway_id = $3) and {_IN_SIGHT}
+            order by id desc limit $4""",
         project_id, kind, gateway_id, min(count, PAGE_ROWS_MAX),
     )  # fmt: skip
 

@@ -25,13 +25,13 @@ async def task_file(request: Request, project_id: int, task_id: int) -> Response
 
     Raises:
         NotFound: there is no such task, or it made no file.
-        NotAllowed: reading its rows needs a verb that is not granted.
+        NotAllowed: reading its rows needs a verb that is not granted where they lie.
     """
     database = database_of(request)
     row = await task.get(database, project_id, task_id)
     verb = row["input"].get("verb")
     # What names no verb makes no file; that there is none is said below.
-    if verb is not None and verb not in request.state.scope.verbs:
+    if verb is not None and not request.state.scope.covers(verb, row["building_ids"]):
         raise NotAllowed(verb)
     file = await task.get_file(database, project_id, task_id)
     named = f'attachment; filename="{file["name"]}"'

@@ -58,6 +58,18 @@ VERB: Final = {
     Verb.GROUP_EDIT: N_("Make groups"),
     Verb.ROLE_EDIT: N_("Make roles"),
     Verb.STRANGER_READ: N_("See unknown gateways"),
+    Verb.MONEY_REFUND: N_("Refund and reverse payments"),
+    Verb.MONEY_MOVE: N_("Move money between accounts"),
+    Verb.SHIFT_OWN: N_("Open and close one's own shift"),
+    Verb.RECEIPT_PRINT: N_("Print receipts"),
+    Verb.RECEIPT_VOID: N_("Void receipts"),
+    Verb.BOOKS_READ: N_("See revenue and the books"),
+    Verb.DAY_CLOSE: N_("Close the day"),
+    Verb.ACCOUNT_OPEN: N_("Open accounts"),
+    Verb.ACCOUNT_CLOSE: N_("Close accounts"),
+    Verb.METER_EXCHANGE: N_("Exchange meters"),
+    Verb.RECHARGE_DECIDE: N_("Decide about halted recharges"),
+    Verb.PARAMETER_SEND: N_("Send settings to meters"),
 }
 
 

@@ -65,9 +65,12 @@ async def _doing(services: Services, db: Database, claimed: Claimed) -> Doing:
     if reach is None or asked["verb"] not in reach.verbs:
         raise NotAllowed(asked["verb"])
     scope = reach.asked(asked["verb"])
+    # Neither beyond what may be seen now, nor beyond what could be seen when it was asked for: its
+    # result and its file are shown to whoever sees the buildings of then.
+    limit = access.both(scope.building_ids, claimed.building_ids)
     spoken = words(str(asked.get("language", "")))
     return Doing(
-        db=db.within(scope.building_ids),
+        db=db.within(limit),
         doer=Doer(claimed.actor_id, Via(asked.get("via", Via.CONSOLE)), services.clock(),
                   f"task-{claimed.id}"),
         ids={"project_id": claimed.project_id},

@@ -9,8 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.act import Doer, Done
@@ -55,12 +65,38 @@ class Ask:
         return [(key, doing.words(word)) for key, word in (self.words or {}).items()]
 
 
+def _each(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list) else [given]
+
+
 class Form(BaseModel):
     """What an act asks for. A field's docstring is its description in the API."""
 
     model_config = ConfigDict(
         extra="forbid", use_attribute_docstrings=True, str_strip_whitespace=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_declared(cls, given: Any, info: ValidationInfo) -> Any:
+        """No text of the database can hold NUL, and yes is no number."""
+        if isinstance(given, str) and "\0" in given:
+            raise PydanticCustomError("string_pattern_mismatch", "NUL cannot be stored")
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if wanted is not bool and any(one is True or one is False for one in _each(given)):
+            raise PydanticCustomError("int_type", "a flag is no number")
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        for told in schema.get("properties", {}).values():
+            for one in (told, *told.get("anyOf", ())):
+                if one.get("type") == "string" and not one.keys() & {"enum", "const"}:
+                    one.setdefault("pattern", r"^[^\x00]*$")
+        return schema
 
 
 class NoFields(Form):

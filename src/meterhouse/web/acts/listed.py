@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import filters, task
-from meterhouse.flows.access import Verb
+from meterhouse.flows.access import Verb, both
 from meterhouse.flows.act import Done
 from meterhouse.store.tasks import NewTask
 from meterhouse.web.access import NotAllowed
@@ -103,9 +103,12 @@ async def _export(doing: Doing, form: NewFile) -> Done:
     view = view_of(doing, form.list)
     asked = form.model_dump() | {"verb": view.verb, "language": doing.words.language}
     new = NewTask(EXPORT_KIND, view.heading, asked)
-    doer = doing.doer
-    task_id = await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
-    row = await task.get(doing.db, doing.project_id, task_id)
+    doer, (scope, _) = doing.doer, doing.here
+    # The file holds what the list's verb shows; whoever sees the task must see all of that.
+    limit = both(scope.building_ids, scope.asked(view.verb).building_ids)
+    db = doing.db.within(limit)
+    task_id = await task.start(db, doing.project_id, new, doer.actor_id, doer.at)
+    row = await task.get(db, doing.project_id, task_id)
     return Done(
         f"task:{task_id}", work.task(row).model_dump(mode="json"),
         after={"list": form.list, "kind": form.kind},

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput
@@ -73,7 +73,7 @@ class PolicyChange(Form):
     ] = Field(examples=[30])  # fmt: skip
     """Minutes between a notice and a disconnect, 0 to 10080."""
     disconnect_without_channel: Annotated[
-        bool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
+        StrictBool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
     ] = Field(default=False, examples=[False])
     """Whether arrears disconnects run where no notice can be sent."""
     reading_age_minutes: Annotated[
@@ -106,7 +106,8 @@ class PolicyChange(Form):
     ] = Field(examples=[5])  # fmt: skip
     """And this share of the project's points; beyond both the sweep stops."""
     close_direct: Annotated[
-        bool, Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag")
+        StrictBool,
+        Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
 

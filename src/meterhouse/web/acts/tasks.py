@@ -1,6 +1,7 @@
 """Acts on long tasks: approve one that waits for a second person, and stop one."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from meterhouse.flows import task
 from meterhouse.flows.access import Verb
@@ -31,10 +32,11 @@ async def _cancel(doing: Doing, _: NoFields) -> Done:
     return Done(f"task:{task_id}", before={"state": row["state"]}, after={"state": "cancelled"})
 
 
-def _check_verb(doing: Doing, row: object) -> None:
-    """Whoever decides on a task must themselves be allowed what it does."""
-    verb = row["input"].get("verb", "")  # type: ignore[index]
-    if verb and verb not in doing.granted:
+def _check_verb(doing: Doing, row: Mapping[str, Any]) -> None:
+    """Whoever decides on a task must themselves be allowed what it does, wherever it does it."""
+    verb = row["input"].get("verb", "")
+    scope, _ = doing.here
+    if verb and not scope.covers(verb, row["building_ids"]):
         raise NotAllowed(verb)
 
 

@@ -102,6 +102,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
     found = [401, 422, 429, 503]
     if "{" in path:
         found += [403, 404]
+    if "/platform/" in path:
+        found.append(403)
     if method not in _SAFE:
         found += [403, 409, 413]
     if any(one["name"] == "if-match" for one in operation.get("parameters", ())):

@@ -20,8 +20,8 @@ from meterhouse.web.api.paging import SortOf, page
 from meterhouse.web.api.schemas import Page
 from meterhouse.web.api.v1 import (
     KEYED,
-    NumberedRoute,
     MeterId,
+    NumberedRoute,
     Pages,
     ProjectId,
     Text,

@@ -41,7 +41,6 @@ KEYED: Final[dict[str, Any]] = {
 }
 
 
-
 class NumberedRoute(APIRoute):
     """A route whose ids are numbers already in its address, as `/meters/connect` holds none."""
 

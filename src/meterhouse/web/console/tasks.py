@@ -132,7 +132,7 @@ def _forms(request: Request, row: Any, state: TaskState) -> list[tuple[str, str,
     """(title, address, is primary) of what this reader can do to the task now."""
     scope, ids = request.state.scope, {"project_id": row["project_id"], "task_id": row["id"]}
     mine = row["actor_id"] == request.state.caller.person_id
-    may = row["input"].get("verb", "") in scope.verbs
+    may = scope.covers(row["input"].get("verb", ""), row["building_ids"])
     forms = []
     if state is TaskState.WAITING and may and not mine:
         act = BY_NAME["task.approve"]
