@@ -3,18 +3,16 @@
 The application runs in this process on a free port; Chromium is the machine's own.
 """
 
-import asyncio
 import re
-import shutil
-import socket
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
+import browsing
 from addresses import filled, ids_of
+from browsing import DESKTOP, PHONE, TABLET, overhear, serving
 from meterhouse.flows import access, command, recharge, task
 from meterhouse.model import Relay
 from meterhouse.ports import Effect, Outcome, Values
@@ -26,15 +24,6 @@ from small_site import NOW, PASSWORD, small_site
 pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
-DESKTOP, TABLET, PHONE = (
-    {"width": 1440, "height": 900},
-    {"width": 1024, "height": 768},
-    {"width": 390, "height": 844},
-)
 TARGET_PX_MIN = 44
 
 
@@ -48,23 +37,14 @@ async def site(template):
 async def address(site):
     """Where the console listens."""
     app = create_app(Services(site.db, lambda: NOW, WebSettings("meterhouse", False)))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await task
-    listener.close()
+    async with serving(app) as listening:
+        yield listening
 
 
 @pytest.fixture(scope="module")
 async def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "Chromium is missing; --no-browser leaves these tests out"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    async with browsing.chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -80,9 +60,7 @@ async def open_page(chromium, address):
         cookie = {"name": "meterhouse_language", "value": language, "url": address}
         await context.add_cookies([cookie])
         page = await context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text)
-                if "Content Security Policy" in said.text else None)  # fmt: skip
+        overhear(page, complaints)
         await sign_in(page, login=login)
         return page
 
