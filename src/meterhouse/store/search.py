@@ -27,10 +27,8 @@ _HITS: Final = """from (select j as project_id, h.id, h.rank from unnest($1::int
         array(select j::text || ':' || t from unnest($2::text[]) t), $3, $4::int4)
         with ordinality h(id, rank) order by h.rank, j limit $4) hit"""
 _PLACE: Final = """
-    left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_BUILDING: Final = """coalesce(b.id, f.id, r.id) as building_id,
-    coalesce(b.name, f.name, r.name) as building"""
+    left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)"""
+_BUILDING: Final = "r.building_id, b.name as building"
 
 
 def grams_of(text: str) -> list[str]:

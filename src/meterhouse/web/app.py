@@ -4,11 +4,13 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.routing import BaseRoute
 
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
@@ -93,17 +95,20 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    _mount(app)
+    app.router.routes += _routes()
+    switchboard.install(app.router)
     problems.install(app)
     check_routes(app)
     return app
 
 
-def _mount(app: FastAPI) -> None:
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
     """Pages first, then the API; within each, what is named before what is numbered.
 
-    The routes become the application's own: a router within a router would be asked anew for
-    every request, and keeps the switchboard from its routes.
+    They become the application's own: a router within a router would be asked anew for every
+    request, and keeps the switchboard from its routes. Made once for all applications, because
+    reading so many signatures is most of what making one takes.
     """
     forms = APIRouter()
     operations = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
@@ -142,9 +147,7 @@ def _mount(app: FastAPI) -> None:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             route.include_in_schema = False
-    for router in (*pages, *api):
-        app.router.routes += router.routes
-    switchboard.install(app.router)
+    return tuple(route for router in (*pages, *api) for route in router.routes)
 
 
 def contract_alone() -> dict[str, Any]:
