@@ -4,6 +4,7 @@ Owns the booking of whole coins out of accruals; the remainder stays, so that bo
 rated holds at every instant.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +66,30 @@ async def book(connection: Connection, project: Any, account_id: int | None, at:
         connection, project_id, [one for one, _ in taken], [nano for _, nano in taken]
     )
     return len(transfers)
+
+
+async def give_back(
+    connection: Connection, project: Any, accounts: Mapping[int, int], since: datetime, at: datetime
+) -> None:
+    """Return to the payers of points what was booked for use since an instant, but for less than
+    a coin each; it stands in the points' accruals again, for whoever pays from now on.
+
+    `accounts`: point → the account it was booked from. What is booked now and given back is the
+    same money, so that booked + accrued = rated goes on to hold.
+    """
+    project_id, exponent = project["id"], project["currency_exponent"]
+    rated = await ledger.rated_since(connection, project_id, list(accounts), since)
+    coins_minor = {one: nano // nano_per_minor(exponent) for one, nano in rated.items()}
+    revenue_id = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
+    await ledger.lock_accounts(connection, project_id, {*accounts.values(), revenue_id})
+    transfers = [
+        one
+        for point_id, part_minor in coins_minor.items()
+        for one in _booking(accounts[point_id], revenue_id, -part_minor, point_id)
+    ]
+    await ledger.post(connection, project_id, transfers, None, at)
+    returned_nano = [-part * nano_per_minor(exponent) for part in coins_minor.values()]
+    await ledger.take_accruals(connection, project_id, list(coins_minor), returned_nano)
 
 
 def _booking(purse_id: int, revenue_id: int, part_minor: int, point_id: int) -> list[NewTransfer]:

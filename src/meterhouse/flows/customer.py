@@ -7,8 +7,8 @@ an answer or an audit entry.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import close, opening
@@ -18,6 +18,9 @@ from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, customers, devices, monitor, personal, places, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.personal import Facts
+
+# Further back, bills of whole months would have to be drawn up anew.
+PAST_MAX: Final = timedelta(days=62)
 
 
 class NothingToPayFor(MeterhouseError):
@@ -39,6 +42,13 @@ class VacantAlready(MeterhouseError):
 
     code = "vacant_already"
     http_status = 409
+
+
+class BeginUnusable(BadInput):
+    """Enter an instant of the last {days} days; what is to begin later is opened then."""
+
+    code = "begin_unusable"
+    field = "begins"
 
 
 class WarningsUnordered(BadInput):
@@ -103,13 +113,16 @@ async def look(db: Database, project_id: int, customer_id: int) -> CustomerNow:
 
 
 async def open_account(
-    db: Database, project_id: int, place_id: int, customer_id: int, terms: Terms, at: datetime
-) -> int:
-    """From now on a customer pays for all points of a place; answers the agreement.
+    db: Database, project_id: int, place_id: int, customer_id: int, terms: Terms, at: datetime,
+    begins_at: datetime | None = None,
+) -> int:  # fmt: skip
+    """From an instant on (now, unless said) a customer pays for a place; answers the agreement.
 
-    What had accrued until now is booked to whoever paid before, except for less than a coin.
+    What had accrued until then is booked to the house, except for less than a coin; what was
+    used since then is the customer's.
 
     Raises:
+        BeginUnusable: it begins later than now, or more than `PAST_MAX` ago.
         NotFound: there is no such place or customer.
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
@@ -118,6 +131,9 @@ async def open_account(
     first, second, third = terms.warnings_minor
     if not first > second > third:
         raise WarningsUnordered
+    begins_at = begins_at or at
+    if not at - PAST_MAX <= begins_at <= at:
+        raise BeginUnusable(days=PAST_MAX.days)
     async with db.transaction([project_id]) as connection:
         await monitor.lock_project(connection, project_id)
         project = await catalog.get_project(connection, project_id)
@@ -130,9 +146,11 @@ async def open_account(
         if any(row["agreement_kind"] == "tenant" for row in points):
             raise LetAlready
         (agreement_id,) = await customers.insert_agreements(
-            connection, project_id, [customer_id], [at]
+            connection, project_id, [customer_id], [begins_at]
         )
-        await _hand_over(connection, project, points, agreement_id, terms.floor_minor, at)
+        await _hand_over(
+            connection, project, points, agreement_id, terms.floor_minor, at, begins_at
+        )
         await customers.set_warnings(
             connection, project_id, [row["id"] for row in points], terms.warnings_minor
         )
@@ -156,22 +174,27 @@ async def move_out(db: Database, project_id: int, place_id: int, at: datetime) -
             raise VacantAlready
         house_id = await catalog.house_agreement(connection, project_id)
         points = await customers.points_of_agreement(connection, project_id, agreement_id)
-        await _hand_over(connection, project, points, house_id, None, at)
+        await _hand_over(connection, project, points, house_id, None, at, at)
         await customers.end_agreement(connection, project_id, agreement_id, at)
         return int(agreement_id)
 
 
 async def _hand_over(
     connection: Connection, project: Any, points: Sequence[Any], agreement_id: int,
-    floor_minor: int | None, at: datetime,
+    floor_minor: int | None, at: datetime, begins_at: datetime,
 ) -> None:  # fmt: skip
-    """Book what has accrued, then let another agreement pay."""
+    """Book what has accrued, then let another agreement pay for what was used since it begins."""
+    payers: dict[int, int] = {}
     for row in points:
         point = await devices.get_point(connection, project["id"], row["id"])
         if point["account_id"] is not None:
             await close.book(connection, project, point["account_id"], at)
+            if point["keeper"] == Keeper.PLATFORM:
+                payers[row["id"]] = point["account_id"]
+    if begins_at < at and payers:
+        await close.give_back(connection, project, payers, begins_at, at)
     openings = [
-        Opening(row["id"], Commodity(row["commodity"]), agreement_id, at, floor_minor)
+        Opening(row["id"], Commodity(row["commodity"]), agreement_id, begins_at, floor_minor)
         for row in points
     ]
     await opening.attach(connection, project["id"], project["currency"], openings)

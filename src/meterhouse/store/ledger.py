@@ -245,6 +245,26 @@ async def accruals_to_book(
     )  # fmt: skip
 
 
+async def rated_since(
+    connection: Connection, project_id: int, point_ids: list[int], since: datetime
+) -> dict[int, int]:
+    """Point → Nano rated for what was used since an instant; an interval across it is split evenly.
+
+    Of each interval the latest version counts.
+    """
+    rows = await connection.fetch(
+        """select point_id, floor(sum(amount_nano * extract(epoch from
+                   ended_at - greatest(started_at, $3)) / extract(epoch from ended_at - started_at)
+               ))::int8 as amount_nano
+           from (select distinct on (point_id, ended_at) point_id, started_at, ended_at, amount_nano
+                 from charge where project_id = $1 and point_id = any($2::int8[]) and ended_at > $3
+                 order by point_id, ended_at, version desc) in_force
+           where ended_at > started_at group by point_id""",
+        project_id, point_ids, since,
+    )  # fmt: skip
+    return {row["point_id"]: row["amount_nano"] for row in rows}
+
+
 async def take_accruals(
     connection: Connection, project_id: int, point_ids: list[int], taken_nano: list[int]
 ) -> None:

@@ -102,6 +102,11 @@ class TermsForm(Form):
         default="5", examples=["5.00"]
     )
     """And for the last time, lower still."""
+    begins: Annotated[
+        str, StringConstraints(max_length=40),
+        Ask(N_("Pays from"), hint=N_("YYYY-MM-DD HH:MM, at most 62 days ago; empty: now")),
+    ] = Field(default="", examples=["2026-03-04T00:00:00+08:00"])  # fmt: skip
+    """Since when they pay, RFC 3339 or the project's time, at most 62 days ago; empty: now."""
 
 
 class NewAccount(TermsForm, NewCustomer):
@@ -165,7 +170,7 @@ async def _about(doing: Doing) -> Choices:
 async def _open(doing: Doing, form: NewAccount) -> Done:
     """Open an account for a place: from now on this new household pays for all its points."""
     made = await customer.add(doing.db, doing.project_id, _facts(form), form.language)
-    return await _opened(doing, doing.ids["place_id"], made, _terms(doing, form))
+    return await _opened(doing, doing.ids["place_id"], made, form)
 
 
 async def _open_known(doing: Doing, form: KnownAccount) -> Done:
@@ -173,16 +178,18 @@ async def _open_known(doing: Doing, form: KnownAccount) -> Done:
     customer_id = doing.ids["customer_id"]
     await customer.look(doing.db, doing.project_id, customer_id)
     with chosen("place_id"):
-        return await _opened(doing, form.place_id, customer_id, _terms(doing, form))
+        return await _opened(doing, form.place_id, customer_id, form)
 
 
-async def _opened(doing: Doing, place_id: int, customer_id: int, terms: Terms) -> Done:
+async def _opened(doing: Doing, place_id: int, customer_id: int, form: TermsForm) -> Done:
+    terms, (_, fmt) = _terms(doing, form), doing.here
+    begins_at = typed.instant(form.begins, fmt, doing.doer.at, "begins")
     made = await customer.open_account(
-        doing.db, doing.project_id, place_id, customer_id, terms, doing.doer.at
+        doing.db, doing.project_id, place_id, customer_id, terms, doing.doer.at, begins_at
     )
     after = {
         "agreement_id": made, "customer_id": customer_id, "floor_minor": terms.floor_minor,
-        "warnings_minor": list(terms.warnings_minor),
+        "warnings_minor": list(terms.warnings_minor), "begins_at": begins_at.isoformat(),
     }  # fmt: skip
     return Done(f"place:{place_id}", {"id": made}, after=after)
 
