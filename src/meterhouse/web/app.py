@@ -68,7 +68,6 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         title=services.settings.title,
         version=VERSION,
         summary="Rooms, meters, commands and money of a prepaid utility platform",
-        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -143,10 +142,11 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_staff.router,
         operations,
     )
-    for router in pages:
+    for router in (*pages, *api):
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            route.include_in_schema = False
+            route.include_in_schema = router in api and route.include_in_schema
+            route.unique_id = route.name
     return tuple(route for router in (*pages, *api) for route in router.routes)
 
 
