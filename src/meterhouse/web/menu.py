@@ -61,3 +61,9 @@ def menu(
              if one.verb in (platform if one.path.startswith("/") else granted)]  # fmt: skip
     groups = [(group, [one for one in shown if one.group is group]) for group in MenuGroup]
     return [(group, entries) for group, entries in groups if entries]
+
+
+def verb_of(path: str) -> str | None:
+    """The verb that opens a page beneath a project's address; None for one not in the menu."""
+    page = path.partition("/")[0]
+    return next((entry.verb for entry in MENU if entry.path == page), None)

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     INSTANT = "instant"
     STATE = "state"
     WORD = "word"
+    TOLD = "told"
 
 
 _RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER}
@@ -44,7 +45,8 @@ class Column:
     """One column: where its cell comes from, how it looks, whether it sorts or hides.
 
     `title` is a message id. `read` gives the raw cell of a row: an integer in the unit of the
-    kind, an aware instant, an enum, or text.
+    kind, an aware instant, an enum, or text; for what is told from several facts, what tells it
+    to a reader's `Formats`.
     """
 
     key: str
@@ -229,5 +231,8 @@ def cell_text(column: Column, row: Any, fmt: Formats) -> str:
             return fmt.instant(raw)
         case Kind.WORD:
             return fmt.words(raw)
+        case Kind.TOLD:
+            told: str = raw(fmt)
+            return told or ABSENT
         case _:
             return str(raw)
