@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from meterhouse.flows.access import ScopeKind
 from meterhouse.model import CommandKind
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import Ask
 from meterhouse.web.formats import ABSENT, Formats
-from meterhouse.web.rolewords import ROLE, VERB
+from meterhouse.web.rolewords import ROLE, SCOPE, VERB
 from meterhouse.words import N_
 
 _DECLARED: Final = {act.name: act for act in (*ACTS, *(one.act for one in SHEETS))}
@@ -47,7 +48,7 @@ _OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "customer": (N_("Customer"), "customers/{id}"),
     "task": (N_("Task"), "tasks/{id}"),
     "alarm": (N_("Alarm"), "alarms"),
-    "staff": (N_("Person"), "staff/{id}"),
+    "staff": (N_("Staff member"), "staff/{id}"),
     "client": (N_("API client"), "clients/{id}"),
     "person": (N_("Person"), ""),
     "project": (N_("Project"), "/projects/{id}/settings"),
@@ -64,6 +65,7 @@ _FACTS: Final[Mapping[str, str]] = {
     "agreement_id": N_("Agreement"),
     "area_dm2": N_("Area"),
     "changed": N_("Changed"),
+    "clock_skew_max_s": N_("Meter clock wrong by at most (seconds)"),
     "close_direct": N_("Connecting closes the relay itself, without a button pressed"),
     "codes": N_("Authenticator"),
     "command_id": N_("Command"),
@@ -71,6 +73,8 @@ _FACTS: Final[Mapping[str, str]] = {
     "commissioning_id": N_("Checklist"),
     "count": N_("How many"),
     "customer_id": N_("Customer"),
+    "day": N_("Day"),
+    "days": N_("Days"),
     "deed": N_("Step"),
     "disabled": N_("Shut out"),
     "erased": N_("Erased"),
@@ -96,10 +100,12 @@ _FACTS: Final[Mapping[str, str]] = {
     "quiet_debt_minor": N_("Debt that ends the quiet"),
     "quiet_end_minute": N_("Quiet until"),
     "quiet_start_minute": N_("Quiet from"),
-    "reading_age_s": N_("Reading not older than (seconds)"),
+    "reading_age_max_s": N_("Reading not older than (seconds)"),
     "rooms": N_("Rooms"),
     "sessions": N_("Sessions"),
     "shown": N_("Shown"),
+    "sweep_count_max": N_("Disconnects always allowed at once"),
+    "sweep_percent_max": N_("And this share of the project (%)"),
     "state": N_("State"),
     "task_id": N_("Task"),
     "version": N_("Version"),
@@ -194,6 +200,9 @@ def _fact(name: str, fact: Any, ask: Ask | None, fmt: Formats) -> str:
         return f"{fact // 60:02d}:{fact % 60:02d}"
     if isinstance(fact, int) and name.endswith("_dm2"):
         return f"{to_decimal(fact, 2)} m²"
-    if ask is not None and ask.kind == "money":
-        return f"{fact} {fmt.currency}"
+    if ask is not None and (ask.kind == "money" or ask.unit):
+        return f"{fact} {fmt.currency if ask.kind == 'money' else fmt.words(ask.unit)}"
+    if name == "place" and (where := _NUMBERED.fullmatch(str(fact))):
+        kind = fmt.words(SCOPE[ScopeKind(where[1])])
+        return fmt.words(N_("{kind} {name}"), kind=kind, name=where[2])
     return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)

@@ -63,6 +63,11 @@ class Column:
         """Figures line up on the right."""
         return self.kind in _RIGHT_ALIGNED
 
+    @property
+    def look(self) -> str:
+        """The class of its cells: figures on the right, an instant on one line."""
+        return "r" if self.is_right else "at" if self.kind is Kind.INSTANT else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:

@@ -38,6 +38,8 @@ def entry(**facts: Any) -> dict[str, Any]:
           "after": {"quiet_start_minute": 1260}}, "Quiet from: 22:00 → 21:00", None),
         ({"act": "role.add", "after": {"verbs": ["alarm.close", "room.read"]}},
          "It lets them: Close alarms, See rooms, balances and readings", None),
+        ({"act": "staff.invite", "after": {"role": "cashier", "place": "building:3"}},
+         "Role: Cashier · Where: Building 3", None),
         ({"act": "gone", "after": {"what_it_was": 3}}, "what it was: 3", "what it was：3"),
     ],
 )  # fmt: skip
@@ -56,7 +58,7 @@ def test_what_changed_is_told_in_the_words_and_the_money_of_the_reader(facts, en
         ({"object": "customer:2"}, "Customer 2", "customers/2"),
         ({"object": "person:1", "person_kind": "client", "object_name": "ERP"}, "API client ERP",
          "clients/1"),
-        ({"object": "person:1", "person_kind": "staff", "object_name": "李娜"}, "Person 李娜",
+        ({"object": "person:1", "person_kind": "staff", "object_name": "李娜"}, "Staff member 李娜",
          "staff/1"),
         ({"object": "project:1", "object_name": "安瑞"}, "Project 安瑞", "/projects/1/settings"),
         ({"object": "something"}, "something", None),
