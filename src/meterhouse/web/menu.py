@@ -53,6 +53,9 @@ MENU: Final = (
 )  # fmt: skip
 
 
+_VERBS: Final = {entry.path: entry.verb for entry in MENU}
+
+
 def menu(
     granted: Collection[str], platform: Collection[str]
 ) -> list[tuple[MenuGroup, list[MenuEntry]]]:
@@ -61,3 +64,8 @@ def menu(
              if one.verb in (platform if one.path.startswith("/") else granted)]  # fmt: skip
     groups = [(group, [one for one in shown if one.group is group]) for group in MenuGroup]
     return [(group, entries) for group, entries in groups if entries]
+
+
+def verb_of(path: str) -> str | None:
+    """The verb that opens a page beneath a project's address; None for one not in the menu."""
+    return _VERBS.get(path.partition("/")[0])
