@@ -33,8 +33,9 @@ _QR_LEVEL: Final = b"\x1d(k\x03\x001E1"  # function 169: error correction M
 _QR_PRINT: Final = b"\x1d(k\x03\x001Q0"  # function 181
 _QR_BYTES_MAX: Final = 200
 
-# The minus sign and the yen have a twin that every model for China prints in one cell or two.
-_TWINS: Final = str.maketrans({"¥": "￥", "−": "-", "\u00a0": " "})
+# The yen, the minus sign and the firm blank have twins that every model for China prints; that of
+# the yen is the full-width one.
+_TWINS: Final = str.maketrans({"¥": chr(0xFFE5), "−": "-", "\u00a0": " "})
 _GB_BYTES_MAX: Final = 2
 
 
