@@ -19,12 +19,17 @@ _NOT_PRINTED: Final = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 
 class Paper(StrEnum):
-    """What a receipt is printed on."""
+    """What a receipt is printed on; the first three as PDF, tickets as bytes for their printer."""
 
     A5 = "a5"
     CONTINUOUS = "continuous"
     ROLL = "roll"
-    TICKET = "ticket"
+    TICKET_58 = "ticket_58"
+    TICKET_80 = "ticket_80"
+
+
+TICKET_COLUMNS: Final = {Paper.TICKET_58: 32, Paper.TICKET_80: 48}
+"""Characters in a line of a ticket; a Chinese one takes two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,7 @@ character set is GB 18030; what takes four bytes there is printed by few models,
 from collections.abc import Iterator
 from typing import Final
 
-from meterhouse.errors import OutOfRange
-from meterhouse.paper.sheet import Row, Sheet
-
-COLUMNS: Final = (32, 48)
-"""Characters of font A on 58 mm and on 80 mm paper; a Chinese one takes two."""
+from meterhouse.paper.sheet import TICKET_COLUMNS, Paper, Row, Sheet
 
 _INIT: Final = b"\x1b@"  # ESC @: forget what the last job left behind
 _CHINESE: Final = b"\x1c&"  # FS &: two bytes are one Chinese character
@@ -39,14 +35,9 @@ _TWINS: Final = str.maketrans({"¥": chr(0xFFE5), "−": "-", "\u00a0": " "})
 _GB_BYTES_MAX: Final = 2
 
 
-def ticket(sheet: Sheet, columns: int) -> bytes:
-    """The bytes of a receipt, from waking the printer to cutting the paper.
-
-    Raises:
-        OutOfRange: a width that no printer has.
-    """
-    if columns not in COLUMNS:
-        raise OutOfRange("columns", columns, *COLUMNS)
+def ticket(sheet: Sheet, paper: Paper) -> bytes:
+    """The bytes of a receipt on one of `TICKET_COLUMNS`, from waking the printer to its cutter."""
+    columns = TICKET_COLUMNS[paper]
     rule = _text("-" * columns)
     parts = [_INIT, _CHINESE, _CENTRE]
     if sheet.payee:

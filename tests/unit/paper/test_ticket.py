@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterhouse.errors import OutOfRange
-from meterhouse.paper.sheet import Row, Sheet, plain
-from meterhouse.paper.ticket import COLUMNS, encoded, ticket
+from meterhouse.paper.sheet import TICKET_COLUMNS, Paper, Row, Sheet, plain
+from meterhouse.paper.ticket import encoded, ticket
 
 SHEET = Sheet(
     language="zh-Hans",
@@ -51,15 +50,15 @@ GOLDEN_32 = (
 
 
 def test_a_receipt_of_32_columns_byte_for_byte():
-    assert ticket(SHEET, 32).hex(" ") == bytes.fromhex(GOLDEN_32).hex(" ")
+    assert ticket(SHEET, Paper.TICKET_58).hex(" ") == bytes.fromhex(GOLDEN_32).hex(" ")
 
 
 def test_48_columns_differ_in_the_blanks_alone():
-    wide = ticket(SHEET, 48)
+    wide = ticket(SHEET, Paper.TICKET_80)
     assert b"-" * 48 + b"\n" in wide
     assert "大写".encode("gb18030") + b" " * 6 + "人民币".encode("gb18030") in wide
     assert wide.replace(b" ", b"").replace(b"-", b"") == (
-        ticket(SHEET, 32).replace(b" ", b"").replace(b"-", b"")
+        ticket(SHEET, Paper.TICKET_58).replace(b" ", b"").replace(b"-", b"")
         .replace("大写\n".encode("gb18030"), "大写".encode("gb18030"))
         .replace("柒\n".encode("gb18030"), "柒".encode("gb18030"))
     )  # fmt: skip
@@ -67,14 +66,8 @@ def test_48_columns_differ_in_the_blanks_alone():
 
 def test_an_english_receipt_has_no_capitals_and_no_copy():
     once = replace(SHEET, mark="", void="", payee="", capitals=Row("", ""), footer="")
-    assert b"\x1d!\x01" + b"\x1d!\x00" in ticket(once, 32)
-    assert encoded("大写") not in ticket(once, 32)
-
-
-@pytest.mark.parametrize("columns", [0, 31, 42, 80])
-def test_a_width_no_printer_has_is_refused(columns):
-    with pytest.raises(OutOfRange):
-        ticket(SHEET, columns)
+    assert b"\x1d!\x01" + b"\x1d!\x00" in ticket(once, Paper.TICKET_58)
+    assert encoded("大写") not in ticket(once, Paper.TICKET_58)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +85,11 @@ def test_what_the_printer_has_not_is_replaced(typed, sent):
     assert encoded(typed) == sent
 
 
-@given(st.text(max_size=200), st.sampled_from(COLUMNS))
-def test_no_text_steers_the_printer_or_runs_over(typed, columns):
-    quiet = ticket(replace(SHEET, rows=(), footer=""), columns)
-    printed = ticket(replace(SHEET, rows=(Row("x", plain(typed)),), footer=plain(typed)), columns)
+@given(st.text(max_size=200), st.sampled_from(list(TICKET_COLUMNS)))
+def test_no_text_steers_the_printer_or_runs_over(typed, paper):
+    quiet = ticket(replace(SHEET, rows=(), footer=""), paper)
+    printed = ticket(replace(SHEET, rows=(Row("x", plain(typed)),), footer=plain(typed)), paper)
     for byte in (0x00, 0x1B, 0x1C, 0x1D, 0x10):
         assert printed.count(byte) == quiet.count(byte)
     line_width = max(len(line) for line in printed[60:].split(b"\n")[1:] if b"\x1d(k" not in line)
-    assert line_width <= columns + len(b"\x1b!\x00" * 4)
+    assert line_width <= TICKET_COLUMNS[paper] + len(b"\x1b!\x00" * 4)
