@@ -259,6 +259,7 @@ PARTS = (
     "/export",
     "/file",
     "/template",
+    "/template.csv",
     "/preview",
 )
 

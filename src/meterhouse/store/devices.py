@@ -255,7 +255,8 @@ async def get_point(connection: Connection, project_id: int, point_id: int) -> a
         """select p.id, p.place_id, p.commodity, p.tariff_id, p.keeper, p.version, p.account_id,
                p.warning_1_minor, p.warning_2_minor, p.warning_3_minor, r.name as place
            from point p join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-           where p.project_id = $1 and p.id = $2 for update of p""",
+           where p.project_id = $1 and p.id = $2 and seen_point(p.project_id, p.id)
+           for update of p""",
         project_id, point_id,
     )  # fmt: skip
     if row is None:

@@ -8,7 +8,7 @@ into arguments of a flow. Export writes exactly what the same state selects.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -203,6 +203,30 @@ class ListPage:
                 numbers.append(0)
             numbers.append(number)
         return numbers
+
+
+class Cell(NamedTuple):
+    """A cell ready to be shown; `title` is its column's heading, in place."""
+
+    title: str
+    is_right: bool
+    text: str
+    target: str | None
+    colour: str | None
+
+
+def cells_of(
+    columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats
+) -> list[Cell]:
+    """The cells of a row in these columns; `titles` by column."""
+    return [
+        Cell(
+            titles[column.key], column.is_right, cell_text(column, row, fmt),
+            column.link(row) if column.link else None,
+            column.colour(row) if column.colour else None,
+        )
+        for column in columns
+    ]  # fmt: skip
 
 
 def cell_text(column: Column, row: Any, fmt: Formats) -> str:

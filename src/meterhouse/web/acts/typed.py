@@ -4,6 +4,7 @@ Owns how each is written. Must never know an act. The console and the API take t
 program writes an instant as RFC 3339, a person in the project's own time.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -34,6 +35,8 @@ Number = Annotated[int, Field(ge=1, le=ID_MAX)]
 EXAMPLE: Final = Field(examples=[12])
 Short = StringConstraints(max_length=60)
 Decimal = StringConstraints(max_length=20)
+EMAIL_PATTERN: Final = r"^([^@\s,;<>\"]+@[^@\s,;<>\"]+)?$"
+EMAIL: Final = re.compile(EMAIL_PATTERN)
 InstantText = Annotated[
     str,
     StringConstraints(max_length=40),
