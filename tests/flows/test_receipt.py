@@ -231,7 +231,7 @@ async def test_a_name_is_printed_only_where_it_was_asked_for_and_never_after_era
 
 async def test_what_a_project_chose_is_changed_by_one_at_a_time(site):
     was = await receipt.settings(site.db, site.project_id)
-    assert was == Settings("", "a5", "", (), 0)
+    assert was == Settings("", "a5", "", (), 1)
     new = Settings("R-", "roll", "Thank you", ["transfer"], was.version)
     await receipt.change_settings(site.db, site.project_id, new)
     with pytest.raises(ChangedMeanwhile):

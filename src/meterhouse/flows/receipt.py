@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from meterhouse.errors import Conflict, MeterhouseError, NotFound
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper, PaymentKind
@@ -281,10 +281,7 @@ async def change_settings(db: Database, project_id: int, new: Settings) -> Mappi
 
     Raises:
         ChangedMeanwhile: somebody chose otherwise since it was read.
-        Conflict: the paper is none we know.
     """
-    if new.paper not in set(Paper):
-        raise Conflict("paper", "there is no such paper")
     async with db.transaction([project_id]) as connection:
         was = await receipts.settings(connection, project_id)
         if not await receipts.change_settings(connection, project_id, new):

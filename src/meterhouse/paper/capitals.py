@@ -21,6 +21,9 @@ from typing import Final
 from meterhouse.errors import OutOfRange
 from meterhouse.units import AMOUNT_MINOR_MAX, Minor
 
+RENMINBI: Final = "人民币"
+"""What must stand before an amount in capitals, with no gap in which something could be added."""
+
 FEN_PER_YUAN: Final = 100
 
 _DIGITS: Final = "零壹贰叁肆伍陆柒捌玖"

@@ -89,25 +89,26 @@ async def take_number(connection: Connection, project_id: int, payee_id: int) ->
 
 
 async def settings(connection: Connection, project_id: int) -> Settings:
-    """What a project chose for its receipts, or what holds until it does; version 0 then."""
+    """What a project chose for its receipts, or what holds until it does; version 1 then."""
     row = await connection.fetchrow(
         """select prefix, paper, footer, quiet_channels, version from receipt_series
            where project_id = $1 and payee_id = $2""",
         project_id, HOUSE_PAYEE,
     )  # fmt: skip
-    return Settings("", "a5", "", (), 0) if row is None else Settings(*row)
+    return Settings("", "a5", "", (), 1) if row is None else Settings(*row)
 
 
 async def change_settings(connection: Connection, project_id: int, new: Settings) -> bool:
     """Choose how receipts look from now on; False when somebody did so meanwhile."""
+    await connection.execute(
+        """insert into receipt_series (project_id, payee_id) values ($1, $2)
+           on conflict do nothing""",
+        project_id, HOUSE_PAYEE,
+    )  # fmt: skip
     done = await connection.fetchval(
-        """insert into receipt_series as s (project_id, payee_id, prefix, paper, footer,
-               quiet_channels)
-           select $1, $2, $3, $4, $5, $6::text[]
-           on conflict (project_id, payee_id) do update set prefix = excluded.prefix,
-               paper = excluded.paper, footer = excluded.footer,
-               quiet_channels = excluded.quiet_channels, version = s.version + 1
-           where s.version = $7 returning s.version""",
+        """update receipt_series set prefix = $3, paper = $4, footer = $5,
+               quiet_channels = $6::text[], version = version + 1
+           where project_id = $1 and payee_id = $2 and version = $7 returning version""",
         project_id, HOUSE_PAYEE, new.prefix, new.paper, new.footer, list(new.quiet_channels),
         new.version,
     )  # fmt: skip
