@@ -111,7 +111,7 @@ ROLES: Mapping[str, frozenset[Verb]] = {
         Verb.RECHARGE_DECIDE,
     },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
-    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.PERSONAL_SHOW},
+    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PERSONAL_SHOW},
     "field_engineer": _LOOK - {Verb.CUSTOMER_READ}
     | {
         Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PLACE_EDIT,

@@ -31,6 +31,7 @@ SESSION_COOKIE: Final = "meterhouse_session"
 SEED_COOKIE: Final = "meterhouse_seed"
 LANGUAGE_COOKIE: Final = "meterhouse_language"
 AUTHENTICATOR_PATH: Final = "/account/authenticator"
+PROJECT_COOKIE: Final = "meterhouse_project"
 TOKEN_FIELD: Final = "csrf"  # noqa: S105  # a field's name
 TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
 PROOF_FIELD: Final = "proof"

@@ -18,12 +18,14 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
+from meterhouse.flows.access import Verb
 from meterhouse.logs import Log
 from meterhouse.web.access import (
     AUTHENTICATOR_PATH,
     PROOF_FIELD,
     TOKEN_FIELD,
     AuthenticatorNeeded,
+    NotAllowed,
     NotSignedIn,
     ProofNeeded,
     ProofWrong,
@@ -31,6 +33,7 @@ from meterhouse.web.access import (
 )
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
+from meterhouse.web.rolewords import VERB
 from meterhouse.words import N_, Words
 
 log = Log(__name__)
@@ -237,12 +240,23 @@ def _field_problem(words: Words, item: Mapping[str, Any]) -> FieldProblem:
         where=where,
         pointer="".join(f"/{part}" for part in parts)[:200],
         code=FIELD_CODES.get(item["type"], "unusable"),
-        message=field_text(words, item)[:500],
+        message=_found(words, item)[:500],
     )
 
 
 def field_text(words: Words, item: Mapping[str, Any]) -> str:
-    """What the validator found, in the reader's language."""
+    """What a person reads beside a field that the validator refused.
+
+    A pattern says nothing to them; the field's hint tells what is wanted.
+    """
+    if item.get("input") == "":
+        return words(N_("Enter something here."))
+    if item["type"] == "string_pattern_mismatch":
+        return words(N_("This does not have the right form."))
+    return _found(words, item)
+
+
+def _found(words: Words, item: Mapping[str, Any]) -> str:
     return words(_FIELD_MESSAGES.get(item["type"], _UNUSABLE), **item.get("ctx", {}))
 
 
@@ -285,11 +299,19 @@ def answer(
         return _ask_proof(request, error)
     facts: dict[str, Any] = {
         "heading": words(_HEADINGS.get(status, _HEADINGS[500])),
-        "detail": words.error(error),
+        "detail": _told(words, error),
         "request_id": request_id,
     }
     template = "problem_fragment.html" if is_fragment(request) else "problem.html"
     return render(request, template, facts, status)
+
+
+def _told(words: Words, error: MeterhouseError) -> str:
+    """What a person reads of an error: a missing right by its own name, not by its verb."""
+    if isinstance(error, NotAllowed):
+        right = VERB[Verb(error.facts["verb"])]
+        return words(N_("Your roles do not include this right: {right}."), right=words(right))
+    return words.error(error)
 
 
 def _ask_proof(request: Request, error: ProofNeeded) -> Response:

@@ -64,12 +64,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One field of the filter row; with `choices` a drop-down, else a text field."""
+    """One field of the filter row; with `choices` a drop-down, else a text field.
+
+    `is_day` makes the field as short as a date is.
+    """
 
     key: str
     title: str
     choices: Mapping[str, str] | None = None
     hint: str = ""
+    is_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,8 @@ def sealed(row: Any) -> labels.Sealed:
 
 
 # A browser writes a date field in its own language; plain text is the same for every reader.
-FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
-TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
+FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"), is_day=True)
+TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"), is_day=True)
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
 BUILDING: Final = Column("building", N_("Building"), cell("building"))
 ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)

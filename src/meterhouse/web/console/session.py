@@ -41,6 +41,8 @@ _CODE_MAX_CHARS: Final = 20
 async def start(request: Request) -> Response:
     """The one project the caller reaches, or all of them at a glance."""
     scopes = request.state.caller.scopes
+    if not scopes and Verb.GROUP_EDIT in request.state.caller.platform:
+        return RedirectResponse("/platform/groups", status_code=303)
     if not scopes:
         return render(request, "no_project.html")
     there = f"/projects/{min(scopes)}/rooms" if len(scopes) == 1 else "/overview"
