@@ -20,6 +20,7 @@ from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -33,6 +34,7 @@ from meterhouse.web.console import (
     imports,
     lists,
     platform,
+    receipts,
     room,
     rooms,
     scans,
@@ -125,6 +127,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         commissioning.router,
         scans.router,
         staff.router,
+        receipts.router,
         forms,
         tasks.router,
         lists.router,
@@ -137,6 +140,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.router,
         api_tasks.router,
         api_find.router,
+        api_receipts.router,
         site_api.router,
         field.router,
         api_staff.router,

@@ -19,6 +19,7 @@ from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_li
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
+from meterhouse.web.receiptview import RECEIPTS
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -445,7 +446,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS,
+        CUSTOMERS, RECEIPTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)
