@@ -7,11 +7,12 @@ verb, so an unguarded address cannot be deployed.
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
-from meterhouse.web import health, problems
+from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
@@ -98,8 +99,13 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
 
 
 def _mount(app: FastAPI) -> None:
-    """Pages first, then the API; within each, what is named before what is numbered."""
-    forms, operations = APIRouter(), APIRouter(route_class=v1.NumberedRoute)
+    """Pages first, then the API; within each, what is named before what is numbered.
+
+    The routes become the application's own: a router within a router would be asked anew for
+    every request, and keeps the switchboard from its routes.
+    """
+    forms = APIRouter()
+    operations = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
     add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
     add_operations(operations, ACTS)
@@ -120,16 +126,23 @@ def _mount(app: FastAPI) -> None:
         site.router,
         welcome.router,
     )
+    api = (
+        v1.public,
+        v1.router,
+        api_tasks.router,
+        api_find.router,
+        site_api.router,
+        field.router,
+        api_staff.router,
+        operations,
+    )
     for router in pages:
-        app.include_router(router, include_in_schema=False)
-    app.include_router(v1.public)
-    app.include_router(v1.router)
-    app.include_router(api_tasks.router)
-    app.include_router(api_find.router)
-    app.include_router(site_api.router)
-    app.include_router(field.router)
-    app.include_router(api_staff.router, **v1.KEYED)
-    app.include_router(operations, **v1.KEYED)
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            route.include_in_schema = False
+    for router in (*pages, *api):
+        app.router.routes += router.routes
+    switchboard.install(app.router)
 
 
 def contract_alone() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import people, v1
 from meterhouse.web.realms import REALMS, Realm, where
 
-router = APIRouter(route_class=v1.NumberedRoute)
+router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 PersonId = Annotated[int, v1.path_id("person")]
 ClientId = Annotated[int, v1.path_id("client")]
 
