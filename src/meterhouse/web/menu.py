@@ -35,6 +35,8 @@ MENU: Final = (
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Customers"), "customers", "person", "customer.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Prepared accounts"), "openings", "check", "customer.read",
+              MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),

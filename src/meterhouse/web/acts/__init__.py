@@ -7,6 +7,7 @@ spreadsheet that people bring is named in `SHEETS`.
 from typing import Any, Final
 
 from meterhouse.web.acts import (
+    account,
     alarm,
     customer,
     field,
@@ -31,8 +32,8 @@ from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *install.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *project.ACTS, *policy.ACTS,
+    *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

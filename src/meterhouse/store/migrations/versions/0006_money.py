@@ -103,6 +103,8 @@ RECHARGE = (
 
 # A household made ready and opened with one click (预开户), and a meter given for another (换表).
 PREMISES = (
+    # What changes of payer took out of the accrual below a coin: it went to the rounding account.
+    "alter table point_state add column rounded_nano bigint not null default 0",
     """create table opening (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
