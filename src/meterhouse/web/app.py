@@ -15,6 +15,7 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import site as site_api
@@ -24,6 +25,7 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
     frame,
     imports,
@@ -116,6 +118,7 @@ def _mount(app: FastAPI) -> None:
         forms,
         tasks.router,
         lists.router,
+        books.router,
         platform.router,
         site.router,
         welcome.router,
@@ -128,6 +131,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(api_find.router)
     app.include_router(site_api.router)
     app.include_router(field.router)
+    app.include_router(api_books.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
 

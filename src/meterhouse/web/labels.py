@@ -26,6 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
+from meterhouse.web import moneywords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -421,6 +422,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
