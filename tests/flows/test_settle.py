@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import account, customer, lastread, settle
+from meterhouse.flows import access, account, customer, lastread, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.opening import Purse
 from meterhouse.flows.settle import Balance, Debt, Leaving
@@ -163,9 +163,10 @@ async def test_much_money_is_paid_out_by_two(new_site):
     arguments = (site.db, site.project_id, made, LEAVING)
     with pytest.raises(settle.SecondPersonForMoney):
         await settle.close(*arguments, None, site.clock())
-    rows = await site.rows("insert into person (kind, login, name, created_at) values"
-                           " ('staff', 'two', 'Two', now()) returning id")  # fmt: skip
-    await settle.close(*arguments, None, site.clock(), second_id=rows[0]["id"])
+    second_id = await access.add_person(
+        site.db, "two", "Two", "a-long-enough-password", "finance", "platform", 0, site.clock()
+    )
+    await settle.close(*arguments, None, site.clock(), second_id=second_id)
     await everything_zero(site, made)
 
 

@@ -320,7 +320,9 @@ async def fund(
                 agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.credit_minor),
                 f"opening:{agreement_id}", PaymentKind.OPENING,
             )  # fmt: skip
-            await ordering.place(connection, project_id, new, opening_id, new.account_id, actor_id, at)
+            await ordering.place(
+                connection, project_id, new, opening_id, new.account_id, actor_id, at
+            )
         if terms.deposit_minor:
             deposit_id = await ledger.open_account(
                 connection, project_id, AccountKind.DEPOSIT, unit, agreement_id

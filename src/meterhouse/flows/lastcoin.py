@@ -17,6 +17,7 @@ from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor, Nano, round_minor
 
+
 async def book_purse(connection: Connection, project: Any, purse_id: int, at: datetime) -> None:
     """Book what every point that may draw a purse has accrued."""
     for account_id in await ledger.drawers_of(connection, project["id"], purse_id):

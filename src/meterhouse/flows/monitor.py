@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, openings, reports
+from meterhouse.store import agreements, commissionings, lists, openings, orders, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -45,8 +45,10 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "tariffs": reports.TARIFFS,
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
+    "agreements": agreements.LIST,
     "openings": openings.LIST,
     "audit": reports.AUDIT,
+    "orders": orders.ORDERS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -167,6 +167,16 @@ async def move_tenants(
         return Closed(agreement_id, registers, paid, made)
 
 
+async def needs_second(db: Database, project_id: int, agreement_ids: Sequence[int]) -> bool:
+    """Whether closing one of these accounts may pay out more than one person may alone."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        limit_minor = react.Setting.of(project).policy.refund_second_minor
+        return limit_minor > 0 and bool(
+            await agreements.richer_than(connection, project_id, agreement_ids, limit_minor)
+        )
+
+
 async def _end(
     connection: Connection, project_id: int, agreement_id: int, leaving: Leaving, at: datetime
 ) -> tuple[Any, list[Any], list[LastRead]]:

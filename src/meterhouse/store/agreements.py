@@ -116,6 +116,20 @@ async def points(
     )  # fmt: skip
 
 
+async def richer_than(
+    connection: Connection, project_id: int, agreement_ids: Sequence[int], limit_minor: int
+) -> list[int]:
+    """Those of these agreements whose purses and deposit hold more than a limit."""
+    rows = await connection.fetch(
+        """select agreement_id from account
+           where project_id = $1 and agreement_id = any($2::int8[])
+           and kind in ('purse', 'deposit') and credit_minor > debit_minor
+           group by agreement_id having sum(credit_minor - debit_minor) > $3 order by 1""",
+        project_id, list(agreement_ids), limit_minor,
+    )  # fmt: skip
+    return [row["agreement_id"] for row in rows]
+
+
 async def deposits(
     connection: Connection, project_id: int, agreement_id: int
 ) -> list[asyncpg.Record]:

@@ -15,8 +15,10 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import life as api_life
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -24,9 +26,11 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
     frame,
     imports,
+    life,
     lists,
     platform,
     room,
@@ -116,8 +120,10 @@ def _mount(app: FastAPI) -> None:
         forms,
         tasks.router,
         lists.router,
+        books.router,
         platform.router,
         site.router,
+        life.router,
         welcome.router,
     )
     for router in pages:
@@ -127,7 +133,9 @@ def _mount(app: FastAPI) -> None:
     app.include_router(api_tasks.router)
     app.include_router(api_find.router)
     app.include_router(site_api.router)
+    app.include_router(api_life.router)
     app.include_router(field.router)
+    app.include_router(api_books.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
 

@@ -26,7 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords
+from meterhouse.web import lifewords, moneywords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -105,6 +105,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -296,6 +297,7 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
@@ -423,6 +425,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     KNOWN,
     CONFIDENCE,
     *lifewords.TABLES,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

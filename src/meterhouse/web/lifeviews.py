@@ -1,4 +1,4 @@
-"""The lists of accounts' lives: those prepared.
+"""The lists of accounts: those prepared, those open, those closed.
 
 Owns their columns, filters and order, as `views` does for the others. Must never know a request.
 """
@@ -25,7 +25,7 @@ OPENINGS: Final = ListView(
                    link=lambda row: f"customers/{row['customer_id']}"),
             Column("state", N_("State"), cell("state", OpeningState), Kind.STATE, sortable=True,
                    colour=lambda row: OPENING_CLASS[OpeningState(row["state"])]),
-            Column("purse", N_("Purse"), cell("purse", Purse), Kind.STATE, optional=True),
+            Column("purse", N_("Kind of purse"), cell("purse", Purse), Kind.STATE, optional=True),
             Column("credit", N_("Opening credit"), cell("credit_minor"), Kind.MONEY),
             Column("deposit", N_("Deposit"), cell("deposit_minor"), Kind.MONEY),
             Column("overdraft", N_("Overdraft"), cell("overdraft_minor"), Kind.MONEY,
@@ -54,4 +54,33 @@ OPENINGS: Final = ListView(
     ),
 )  # fmt: skip
 
-LISTS: Final = (OPENINGS,)
+AGREEMENTS: Final = ListView(
+    Table(
+        "agreements",
+        (
+            Column("rooms", N_("Rooms"), cell("rooms"), link=lambda row: f"agreements/{row['id']}"),
+            Column("customer", N_("Customer"), masked_name, Kind.WORD,
+                   link=lambda row: f"customers/{row['customer_id']}"),
+            Column("number", N_("Number"), cell("id"), Kind.COUNT),
+            Column("balance", N_("Booked balance"), cell("balance_minor"), Kind.MONEY,
+                   sortable=True),
+            Column("deposit", N_("Deposit"), cell("deposit_minor"), Kind.MONEY, sortable=True),
+            Column("since", N_("From"), cell("valid_from"), Kind.INSTANT, sortable=True),
+            Column("until", N_("To"), cell("valid_to"), Kind.INSTANT, sortable=True),
+            Column("refunded", N_("Paid out"), cell("refunded_minor"), Kind.MONEY, optional=True),
+        ),
+        (
+            Filter("open", N_("State"), {"true": N_("Open"), "false": N_("Closed")}),
+            Filter("text", N_("Search"), hint=N_("Room")),
+        ),
+        sort="since",
+        descending=True,
+        empty=N_("No accounts yet."),
+        empty_hint=N_("Open an account for a room, or import a sheet."),
+    ),
+    N_("Accounts"),
+    Verb.CUSTOMER_READ,
+    row_acts=(RowAct("account.close", lambda row: row["valid_to"] is None),),
+)  # fmt: skip
+
+LISTS: Final = (AGREEMENTS, OPENINGS)

@@ -14,7 +14,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.units import EPOCH
-from meterhouse.web import labels, lifeviews
+from meterhouse.web import bookviews, labels, lifeviews
 from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name, room_link
 from meterhouse.web.formats import ABSENT
@@ -449,7 +449,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, *lifeviews.LISTS,
+        CUSTOMERS, *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

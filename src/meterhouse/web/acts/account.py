@@ -34,7 +34,7 @@ _OPENING: Final = f"{_PROJECT}/openings/{{opening_id}}"
 PurseChoice = Annotated[
     Purse,
     Field(examples=[Purse.APART]),
-    Ask(N_("Purse"), kind="choice",
+    Ask(N_("Kind of purse"), kind="choice",
         words={one.value: word for one, word in PURSE.items()},
         hint=N_("Where several commodities are counted")),
 ]  # fmt: skip

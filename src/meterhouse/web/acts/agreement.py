@@ -17,7 +17,7 @@ from meterhouse.flows.settle import Balance, Closed, Debt, Leaving
 from meterhouse.model import Compartment
 from meterhouse.store.db import Database
 from meterhouse.units import to_decimal
-from meterhouse.web import labels, lifewords
+from meterhouse.web import lifewords
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.account import TermsForm, terms_of, told_of
 from meterhouse.web.acts.customer import NewCustomer, facts_of
@@ -53,7 +53,7 @@ class LeavingForm(Form):
         Ask(N_("If it owes"), kind="choice", half=True,
             words={one.value: word for one, word in lifewords.DEBT.items()}),
     ] = Field(default=Debt.REFUSE, examples=["paid"])  # fmt: skip
-    """refuse: an owing account is not closed; paid: the debt is paid now; write_off: it is waived."""
+    """refuse: an owing account is not closed; paid: it is paid now; write_off: it is waived."""
     channel: Annotated[
         str, StringConstraints(pattern=r"^[a-z_]{1,20}$"),
         Ask(N_("Paid out by"), kind="choice", words=CHANNELS, half=True),
@@ -119,7 +119,7 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
 
 
 async def _close(doing: Doing, form: LeavingForm) -> Done:
-    """Close an account: the last coin is booked, everything paid out; the house pays from now on."""
+    """Close an account: it is booked to the last coin and paid out; then the house pays."""
     agreement_id, doer = doing.ids["agreement_id"], doing.doer
     closed = await settle.close(
         doing.db, doing.project_id, agreement_id, _leaving(form), doer.actor_id, doer.at,
@@ -222,6 +222,10 @@ async def _about(doing: Doing) -> Choices:
     )
 
 
+async def _second(doing: Doing, ids: Sequence[int]) -> bool:
+    return await settle.needs_second(doing.db, doing.project_id, ids)
+
+
 def _page(doing: Doing, answer: Any) -> str:
     return f"/projects/{doing.project_id}/agreements/{answer['next_id'] or answer['id']}"
 
@@ -229,7 +233,7 @@ def _page(doing: Doing, answer: Any) -> str:
 CLOSE: Final = Act(
     "account.close", Verb.ACCOUNT_CLOSE, f"{_ONE}/close", N_("Close account"), LeavingForm,
     shapes.Closed, _close, tag=_TAG, about=_about, danger=True, needs_key=True, then=_page,
-    preview=_preview_close, bulk=_rooms, second=None,
+    preview=_preview_close, bulk=_rooms, second=_second,
     consequence=N_(
         "What was used until the last register is booked, and everything that is left is paid "
         "out. From then on the house pays. It cannot be undone; open a new account instead."

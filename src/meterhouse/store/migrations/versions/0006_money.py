@@ -35,6 +35,7 @@ PAYMENT = (
         'opening'))""",
     "alter table transfer add column recharge_id bigint",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
+    "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
     "create index transfer_point on transfer (project_id, point_id, id) where point_id is not null",
 )
