@@ -31,6 +31,7 @@ ROWS = {
     "key_id": """select k.id from client_key k join person p on p.id = k.person_id
         where p.login = 'erp' and $1 > 0 order by k.id""",
     "session_id": "select max(id) from session where $1 > 0",
+    "opening_id": "select id from opening where project_id = $1 order by id",
     "role_id": "select max(id) from role where $1 > 0",
 }
 

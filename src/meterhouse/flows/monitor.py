@@ -22,7 +22,15 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, receipts, reports
+from meterhouse.store import (
+    agreements,
+    commissionings,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -47,7 +55,10 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "receipts": receipts.LIST,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
     "audit": reports.AUDIT,
+    "orders": orders.ORDERS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -18,8 +18,10 @@ from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import life as api_life
 from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
@@ -28,10 +30,12 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
     explained,
     frame,
     imports,
+    life,
     lists,
     platform,
     receipts,
@@ -131,8 +135,10 @@ def _routes() -> tuple[BaseRoute, ...]:
         forms,
         tasks.router,
         lists.router,
+        books.router,
         platform.router,
         site.router,
+        life.router,
         welcome.router,
     )
     api = (
@@ -142,7 +148,9 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_find.router,
         api_receipts.router,
         site_api.router,
+        api_life.router,
         field.router,
+        api_books.router,
         api_staff.router,
         operations,
     )

@@ -28,6 +28,7 @@ from meterhouse.model import (
     RoomState,
 )
 from meterhouse.paper.sheet import Paper
+from meterhouse.web import lifewords, moneywords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -113,6 +114,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -304,6 +306,7 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
@@ -453,6 +456,8 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     CONFIDENCE,
     PAPER,
     RECEIPT_STATE,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

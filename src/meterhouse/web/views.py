@@ -13,25 +13,15 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.units import EPOCH
-from meterhouse.web import labels
+from meterhouse.web import bookviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
-from meterhouse.web.formats import ABSENT
+from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.receiptview import RECEIPTS
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
-
-
-def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
-    """Reads one column of a row, through an enum where one is named."""
-
-    def read(row: Any) -> Any:
-        raw = row[key]
-        return raw if raw is None or kind is None else kind(raw)
-
-    return read
 
 
 def since_read(key: str) -> Callable[[Any], Any]:
@@ -59,11 +49,6 @@ def online_colour(key: str) -> Callable[[Any], str]:
     return lambda row: "ok" if row[key] else "off"
 
 
-def room_link(row: Any) -> str | None:
-    """The room a row belongs to, as seen from a list page."""
-    return None if row["room_id"] is None else f"rooms/{row['room_id']}"
-
-
 def closes_by_hand(row: Any) -> bool:
     """Whether an alarm is open and nothing else closes it."""
     return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
@@ -79,23 +64,12 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
-def masked_name(row: Any) -> str:
-    """A customer's masked name, or that it was erased."""
-    return N_("Erased") if row["is_erased"] else row["customer"] or ABSENT
-
-
 def sealed(row: Any) -> labels.Sealed:
     """Whether an entry is under a seal."""
     return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
 
 
-# A browser writes a date field in its own language; plain text is the same for every reader.
-FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"), is_day=True)
-TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"), is_day=True)
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
-BUILDING: Final = Column("building", N_("Building"), cell("building"))
-ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)
-
 ALARMS: Final = ListView(
     Table(
         "alarms",
@@ -440,13 +414,14 @@ CUSTOMERS: Final = ListView(
     N_("Customers"),
     Verb.CUSTOMER_READ,
     (customer.ADD,),
+    (site_sheet.HOUSEHOLDS.act,),
 )  # fmt: skip
 
 LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS,
+        CUSTOMERS, RECEIPTS, *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

@@ -93,6 +93,7 @@ def list_facts(
         "deeds": Deeds({}, ()),
         "saved": None,
         "makes_task": False,
+        "totals": (),
     }
 
 
@@ -231,6 +232,7 @@ def _add(view: ListView) -> None:
             **offered(request, view, project_id),
             "links": view.links,
             **list_facts(rows, fmt, view.table.name, request.state.scope.verbs),
+            "totals": await _totals(request, project_id, view, rows.state, fmt),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),
             "saved": await filters.of_person(database, project_id, person_id, view.table.name),
@@ -258,6 +260,15 @@ def offered(request: Request, view: ListView, project_id: int) -> dict[str, Any]
         ]
         for name, acts in (("acts", view.acts), ("act_pages", view.pages))
     }  # fmt: skip
+
+
+async def _totals(
+    request: Request, project_id: int, view: ListView, state: ListState, fmt: Formats
+) -> Sequence[tuple[str, str]]:
+    """What all rows that match add up to, where the list says how."""
+    if view.totals is None:
+        return ()
+    return await view.totals(database_of(request), project_id, wanted(state, fmt), fmt)
 
 
 async def _strangers(request: Request, view: ListView) -> Sequence[Any]:

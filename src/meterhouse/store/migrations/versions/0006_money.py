@@ -35,6 +35,7 @@ PAYMENT = (
         'opening'))""",
     "alter table transfer add column recharge_id bigint",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
+    "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
     "create index transfer_point on transfer (project_id, point_id, id) where point_id is not null",
 )
@@ -103,6 +104,8 @@ RECHARGE = (
 
 # A household made ready and opened with one click (预开户), and a meter given for another (换表).
 PREMISES = (
+    # What changes of payer took out of the accrual below a coin: it went to the rounding account.
+    "alter table point_state add column rounded_nano bigint not null default 0",
     """create table opening (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
