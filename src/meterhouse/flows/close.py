@@ -5,16 +5,19 @@ rated holds at every instant.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from meterhouse.ledger.book import book_accrual
+import numpy as np
+
+from meterhouse.ledger.book import book_accruals
 from meterhouse.model import AccountKind
 from meterhouse.store import catalog, ledger, monitor, readings
+from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.ledger import NewTransfer
-from meterhouse.units import Minor, Nano, nano_per_minor
+from meterhouse.store.ledger import Bookings
+from meterhouse.units import nano_per_minor
 
-CHUNK = 5_000
+CHUNK: Final = 25_000
 
 
 async def book_day(db: Database, project_id: int, at: datetime) -> int:
@@ -36,41 +39,26 @@ async def book_day(db: Database, project_id: int, at: datetime) -> int:
 
 
 async def book(connection: Connection, project: Any, account_id: int | None, at: datetime) -> int:
-    """Book the accruals of one account's points, or of up to `CHUNK` points, inside a flow."""
+    """Book the accruals of one account's points, or of up to `CHUNK` points, inside a flow.
+
+    The caller holds the project's lock. Answers how many transfers were written.
+    """
     project_id, exponent = project["id"], project["currency_exponent"]
-    due = await ledger.accruals_to_book(
-        connection, project_id, account_id, nano_per_minor(exponent), CHUNK
-    )
-    if not due:
+    size_nano = nano_per_minor(exponent)
+    due = await ledger.accruals_to_book(connection, project_id, account_id, size_nano, CHUNK)
+    if not len(due["point_id"]):
         return 0
-    ids = {row["account_id"] for row in due} | {
-        row["common_account_id"] for row in due if row["common_account_id"] is not None
-    }
     revenue_id = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
-    rows = await ledger.lock_accounts(connection, project_id, ids)
-    left_minor = {one: row["balance_minor"] for one, row in rows.items()}
-    transfers: list[NewTransfer] = []
-    taken: list[tuple[int, int]] = []
-    for row in due:
-        draw_ids = [one for one in (row["account_id"], row["common_account_id"]) if one is not None]
-        parts, rest_nano = book_accrual(
-            Nano(row["accrued_nano"]), [left_minor[one] for one in draw_ids], exponent
-        )
-        for one, part in zip(draw_ids, parts, strict=True):
-            left_minor[one] -= part
-            transfers += _booking(one, revenue_id, part, row["point_id"])
-        taken.append((row["point_id"], row["accrued_nano"] - rest_nano))
-    await ledger.post(connection, project_id, transfers, None, at)
-    await ledger.take_accruals(
-        connection, project_id, [one for one, _ in taken], [nano for _, nano in taken]
+    own_id, common_id = due["account_id"], due["common_account_id"]
+    ids = distinct(np.concatenate([own_id, common_id]))
+    known = await ledger.balances(connection, project_id, ids[ids > 0])
+    own, _ = find(known["account_id"], own_id)
+    common, has = find(known["account_id"], common_id)
+    booked = book_accruals(
+        due["accrued_nano"], own, np.where(has, common, -1), known["balance_minor"], exponent
     )
-    return len(transfers)
-
-
-def _booking(purse_id: int, revenue_id: int, part_minor: int, point_id: int) -> list[NewTransfer]:
-    """The transfer of one part; a negative one (a correction) goes back the other way."""
-    if part_minor == 0:
-        return []
-    if part_minor > 0:
-        return [NewTransfer(purse_id, revenue_id, Minor(part_minor), "booking", point_id)]
-    return [NewTransfer(revenue_id, purse_id, Minor(-part_minor), "booking", point_id)]
+    rows = Bookings(
+        due["point_id"], due["booking"], own_id, booked.own_minor, common_id, booked.common_minor,
+        due["accrued_nano"] - booked.rest_nano, booked.rest_nano,
+    )  # fmt: skip
+    return await ledger.post_bookings(connection, project_id, revenue_id, rows, at)
