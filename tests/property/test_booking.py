@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from meterhouse.ledger.book import book_accrual, book_accruals
 from meterhouse.units import Nano, nano_per_minor, take_minor
 
-AMOUNT = st.one_of(
-    st.integers(-3 * 10**10, 3 * 10**10), st.integers(-(10**16), 10**16), st.just(0)
-)
+AMOUNT = st.one_of(st.integers(-3 * 10**10, 3 * 10**10), st.integers(-(10**16), 10**16), st.just(0))
 
 
 @st.composite

@@ -160,9 +160,7 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
     schemes = await tariffs.load(
         connection, project["id"], sorted({one["tariff_id"] for one in shown})
     )
-    intervals = [
-        _interval(tariffs, schemes[one["tariff_id"]], project, one, read) for one in shown
-    ]
+    intervals = [_interval(tariffs, schemes[one["tariff_id"]], project, one, read) for one in shown]
     size_nano = nano_per_minor(project["currency_exponent"])
     return Booking(
         commodity=Commodity(row["commodity"]),

@@ -114,7 +114,10 @@ async def _post(
         await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
     if gone:
         await readings.insert_fresh(
-            connection, "charge", readings.CHARGE, _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0]))
+            connection,
+            "charge",
+            readings.CHARGE,
+            _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0])),
         )
     return difference_nano
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from meterhouse.errors import Conflict, NotFound
 from meterhouse.model import AccountKind, Compartment, PaymentKind
+from meterhouse.store.columns import distinct, find
 from meterhouse.store.copyfmt import INT4, INT8, Layout, Unpacker
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints, among
@@ -236,33 +237,53 @@ async def read_purse(connection: Connection, project_id: int, point_id: int) -> 
 
 ACCRUAL: Layout = (
     ("point_id", INT8), ("accrued_nano", INT8), ("booking", INT4), ("account_id", INT8),
-    ("common_account_id", INT8),
+    ("common_account_id", INT8), ("meter_id", INT8),
 )  # fmt: skip
 BALANCE: Layout = (("account_id", INT8), ("balance_minor", INT8))
 
 
 async def accruals_to_book(
-    connection: Connection, project_id: int, account_id: int | None, least_nano: int, count: int
+    connection: Connection, project_id: int, least_nano: int, condition: str = "true"
 ) -> Columns:
-    """Points whose accrual holds at least one whole coin; of one account, or of all, by point.
+    """Points whose accrual holds at least one whole coin, by household and point.
 
-    Nobody else may book meanwhile: the caller holds the project's lock.
+    Points that may draw the same account follow each other. `condition` is one of `of_account` and
+    `of_points`.
 
     Returns:
         The columns of `ACCRUAL`, `common_account_id` 0 where there is none.
     """
-    mine = "true" if account_id is None else f"p.account_id = {int(account_id)}"
     unpacker = Unpacker(ACCRUAL)
     await connection.copy_from_query(
         f"""select ps.point_id, ps.accrued_nano, ps.booking, p.account_id,
-                coalesce(p.common_account_id, 0)
+                coalesce(p.common_account_id, 0), ps.meter_id
             from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
-            where ps.project_id = {int(project_id)} and p.account_id is not null and {mine}
+            where ps.project_id = {int(project_id)} and p.account_id is not null and {condition}
             and abs(ps.accrued_nano) >= {int(least_nano)}
-            order by ps.point_id limit {int(count)}""",
+            order by coalesce(p.common_account_id, p.account_id), ps.point_id""",
         output=unpacker.take, format="binary",
     )  # fmt: skip
     return unpacker.columns()
+
+
+async def meters_of(connection: Connection, project_id: int, point_ids: Ints) -> Ints:
+    """The meters that these points' chains belong to now."""
+    rows = await connection.fetch(
+        """select meter_id from point_state where project_id = $1 and point_id = any($2::int8[])
+           order by meter_id""",
+        project_id, point_ids.tolist(),
+    )  # fmt: skip
+    return np.array([row["meter_id"] for row in rows], dtype=np.int64)
+
+
+def of_account(account_id: int) -> str:
+    """The condition that a point draws this account first."""
+    return f"p.account_id = {int(account_id)}"
+
+
+def of_points(point_ids: Ints) -> str:
+    """The condition that a point is one of these, or lies among them where they lie close."""
+    return among("ps.point_id", np.sort(point_ids))
 
 
 async def balances(connection: Connection, project_id: int, account_ids: Ints) -> Columns:
@@ -329,14 +350,13 @@ async def post_bookings(
            where ps.project_id = $1 and ps.point_id = t.point_id""",
         project_id, rows.point_id.tolist(), rows.taken_nano.tolist(),
     )  # fmt: skip
+    ids, debit_minor, credit_minor = _sides(np.array(purse, np.int64), amount_minor[moved])
     await connection.execute(
         """update account a set debit_minor = a.debit_minor + s.debit,
                credit_minor = a.credit_minor + s.credit
-           from (select id, sum(greatest(amount, 0))::int8 as debit,
-                   sum(greatest(-amount, 0))::int8 as credit
-               from unnest($2::int8[], $3::int8[]) as t (id, amount) group by id) s
+           from unnest($2::int8[], $3::int8[], $4::int8[]) as s (id, debit, credit)
            where a.project_id = $1 and a.id = s.id""",
-        project_id, purse, moved_minor,
+        project_id, ids.tolist(), debit_minor.tolist(), credit_minor.tolist(),
     )  # fmt: skip
     await connection.execute(
         """update account set credit_minor = credit_minor + $3, debit_minor = debit_minor + $4
@@ -345,3 +365,13 @@ async def post_bookings(
         int(-amount_minor[amount_minor < 0].sum()),
     )  # fmt: skip
     return len(purse)
+
+
+def _sides(account_id: Ints, amount_minor: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each account once, ascending, with what it gives and what goes back to it."""
+    ids = distinct(account_id)
+    place, _ = find(ids, account_id)
+    sides = np.zeros((2, len(ids)), dtype=np.int64)
+    np.add.at(sides[0], place, np.maximum(amount_minor, 0))
+    np.add.at(sides[1], place, np.maximum(-amount_minor, 0))
+    return ids, sides[0], sides[1]

@@ -39,6 +39,8 @@ PAYMENT = (
     "alter table point_state add column booking integer not null default 0",
     "alter table charge add column booking integer not null default 0",
     "alter table transfer add column booking integer, add column rest_nano bigint",
+    # Its accounts are the project's, so this key says what theirs say already, a look-up a row.
+    "alter table transfer drop constraint transfer_project_id_fkey",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
     "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
