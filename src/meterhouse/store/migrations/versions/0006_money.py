@@ -34,6 +34,13 @@ PAYMENT = (
         'in_flight', 'cash', 'receivable', 'revenue', 'fee', 'tax', 'subsidy', 'rounding', 'suspense',
         'opening'))""",
     "alter table transfer add column recharge_id bigint",
+    # Each booking of a point has a number. A charge carries that of the booking that will take it, and
+    # a booking keeps what stayed in the accrual, so that every coin can be explained for ever.
+    "alter table point_state add column booking integer not null default 0",
+    "alter table charge add column booking integer not null default 0",
+    "alter table transfer add column booking integer, add column rest_nano bigint",
+    # Its accounts are the project's, so this key says what theirs say already, a look-up a row.
+    "alter table transfer drop constraint transfer_project_id_fkey",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
     "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
