@@ -6,17 +6,14 @@ from datetime import timedelta
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import close, customer, device, onboard, place, project, tariff
+from meterhouse.flows import device, onboard, place, project, tariff
 from meterhouse.flows.choice import ChoiceGone
-from meterhouse.flows.customer import Terms
 from meterhouse.flows.device import GatewayFacts
 from meterhouse.flows.naming import Pattern, unfold
 from meterhouse.flows.project import Identity
 from meterhouse.flows.reading import OpeningUnfit
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import proofs
 from meterhouse.store.devices import AddressTaken, PointMetered, RegistrationTaken
-from meterhouse.store.personal import Facts
 from meterhouse.store.places import PlaceNotEmpty
 from meterhouse.store.projects import Payee, PayeeThere
 from premises import MODEL
@@ -211,78 +208,6 @@ async def test_a_tariff_is_given_to_a_building_at_once(new_site):
     assert await tariff.assign(site.db, site.project_id, made, None) == 3
     rows = await site.rows("select distinct tariff_id from point")
     assert [row["tariff_id"] for row in rows] == [made]
-
-
-async def test_a_household_moves_out_and_another_in_and_each_pays_its_own(new_site):
-    site = await new_site(rooms=1)
-    db, number, place_id = site.db, site.project_id, site.rooms[0].place_id
-    await site.pay(10_000)
-    await site.say(0)
-    site.clock.step(minutes=30)
-    await site.say(10_000)
-    guest = await customer.add(db, number, Facts("Guest"), "en")
-    with pytest.raises(customer.LetAlready):
-        await customer.open_account(db, number, place_id, guest, Terms(), site.clock())
-    ended = await customer.move_out(db, number, place_id, site.clock.step(minutes=1))
-    assert ended == site.rooms[0].agreement_id
-    with pytest.raises(customer.VacantAlready):
-        await customer.move_out(db, number, place_id, site.clock())
-    with pytest.raises(customer.WarningsUnordered):
-        await customer.open_account(db, number, place_id, guest, Terms(0, (1, 2, 3)), site.clock())
-    made = await customer.open_account(
-        db, number, place_id, guest, Terms(-500, (900, 600, 300)), site.clock.step(minutes=1)
-    )
-    site.clock.step(minutes=30)
-    await site.say(20_000)
-    balance = (
-        "select sum(credit_minor - debit_minor)::int8 as sum from account where agreement_id = $1"
-    )
-    # 10 kWh at 0.60, booked when the first household left.
-    assert (await site.row(balance, ended))["sum"] == 10_000 - 600
-    purse = await site.row(
-        "select * from account where agreement_id = $1 and compartment = 'electricity'", made
-    )
-    assert purse["floor_minor"] == -500
-    state = await site.state()
-    assert state["accrued_nano"] == 10_000 * 600_000
-    point = await site.row("select * from point where id = $1", site.points[0])
-    assert point["account_id"] == purse["id"]
-    assert (point["warning_1_minor"], point["warning_3_minor"]) == (900, 300)
-
-
-async def test_a_household_that_came_earlier_pays_from_then_on(new_site):
-    site = await new_site(rooms=1)
-    db, number, place_id = site.db, site.project_id, site.rooms[0].place_id
-    await site.say(0)
-    await customer.move_out(db, number, place_id, site.clock.step(minutes=1))
-    left = site.clock()
-    for total_milli in (10_000, 20_000, 30_000):
-        site.clock.step(minutes=30)
-        await site.say(total_milli)
-    guest = await customer.add(db, number, Facts("Guest"), "en")
-
-    async def opened(begins_at):
-        return await customer.open_account(
-            db, number, place_id, guest, Terms(), site.clock(), begins_at
-        )
-
-    now = site.clock()
-    for wrong in (now + timedelta(seconds=1), now - customer.PAST_MAX - timedelta(seconds=1)):
-        with pytest.raises(customer.BeginUnusable):
-            await opened(wrong)
-    # In the middle of the second half hour: 5 of its 10 kWh, and the 10 after it.
-    made = await opened(left + timedelta(minutes=45))
-    house = await site.row("select id from agreement where kind = 'house'")
-    spent = (
-        "select sum(debit_minor - credit_minor)::int8 as sum from account where agreement_id = $1"
-    )
-    assert (await site.row(spent, house["id"]))["sum"] == 1_800 - 900
-    assert (await site.state())["accrued_nano"] == 15_000 * 600_000
-    row = await site.row("select * from agreement_point where agreement_id = $1", made)
-    assert row["valid_from"] == left + timedelta(minutes=45)
-    await close.book_day(db, number, site.clock.step(hours=1))
-    assert (await site.row(spent, made))["sum"] == 900
-    assert [one.says for one in await proofs.prove(db.address) if not one.holds] == []
 
 
 async def test_a_currency_is_fixed_once_money_has_moved(new_site):

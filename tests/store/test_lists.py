@@ -24,6 +24,7 @@ FILTERS = {
     "rooms": [{"text": "%10_%"}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
+    "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
     "commissioning": [{"state": "signed"}],
 }
 
@@ -55,6 +56,14 @@ async def add_rows(connection, site, count, seed):
                values ($1, $2, 's', 't', $3, $4, 'sent', $5, $6, $5)""",
             project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
             dice.choice([None, at]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into payment (project_id, agreement_id, account_id, channel, amount_minor,
+                   key, created_at, kind, point_id)
+               select $1, agreement_id, id, $2, $3, $4, $5, $6, $7 from account
+               where project_id = $1 and kind = 'purse' order by id limit 1""",
+            project_id, dice.choice(["cash", "card"]), dice.choice([100, 200]), f"{seed}:{n}", at,
+            dice.choice(["recharge", "refund", "move"]), point_id,
         )  # fmt: skip
         await connection.execute(
             """insert into audit_entry (project_id, at, via, act, verb, object)

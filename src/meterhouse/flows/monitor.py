@@ -22,7 +22,16 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, reports
+from meterhouse.store import (
+    agreements,
+    commissionings,
+    customers,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -44,9 +53,13 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
-    "customers": reports.CUSTOMERS,
+    "customers": customers.CUSTOMERS,
     "commissioning": commissionings.LIST,
+    "receipts": receipts.LIST,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
     "audit": reports.AUDIT,
+    "orders": orders.ORDERS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

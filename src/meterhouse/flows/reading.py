@@ -154,14 +154,15 @@ async def _commit(
     async with db.transaction([project_id]) as connection:
         await monitor.lock_meters(connection, project_id, batch.meter_id)
         project = await catalog.get_project(connection, project_id)
-        done = await _ingest(connection, tariffs, project, batch, at)
+        done = await take(connection, tariffs, project, batch, at)
         await readings.bump(connection, project_id)
         return done
 
 
-async def _ingest(
+async def take(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
+    """`ingest` inside its caller's transaction, which has locked these meters or the project."""
     columns = await points.load(connection, project["id"], distinct(batch.meter_id))
     row, placed = find(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)

@@ -422,9 +422,10 @@ async def point_names(
 
 
 async def point_holders(connection: Connection, project_id: int) -> list[asyncpg.Record]:
-    """id, place_id, commodity, meter_id, agreement_kind of every point."""
+    """id, place_id, commodity, keeper, meter_id, agreement_kind of every point."""
     return await connection.fetch(
-        """select p.id, p.place_id, p.commodity, m.id as meter_id, g.kind as agreement_kind
+        """select p.id, p.place_id, p.commodity, p.keeper, m.id as meter_id,
+               g.kind as agreement_kind
            from point p
            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
                and m.removed_at is null

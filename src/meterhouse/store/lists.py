@@ -137,6 +137,19 @@ async def count_list(
     return await every.count(connection, COUNT_MAX_ROWS + 1)
 
 
+async def group_list(
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, columns: str,
+    by: str,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """Sums over all rows that match, a row a group; columns of `q`, written by the store alone."""
+    conditions, arguments = _filtered(query, project_id, wanted)
+    return await connection.fetch(
+        f"""select {columns} from ({query.source}) q where {" and ".join(conditions)}
+            group by {by} order by {by}""",
+        *arguments,
+    )
+
+
 async def stream_list(
     connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, row_max: int
 ) -> AsyncIterator[list[asyncpg.Record]]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from meterhouse.store.db import Connection
+from meterhouse.store.db import PLATFORM, Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
 
@@ -20,12 +20,12 @@ STRANGERS_SHOWN: Final = 50
 
 # Where a point is: its room, the floor above it if there is one, and the building, which stands at
 # the top; that is said for the planner, which then finds few of them.
-_PLACE: Final = """
+PLACE: Final = """
     left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
     left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
     left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
         and b.parent_id is null"""
-_PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
+PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
         r.building_id, b.name as building"""
 
@@ -48,7 +48,7 @@ _POINTS: Final = f"""
     offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
-    select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
+    select p.id as point_id, {PLACE_COLUMNS}, r.area_dm2,
         p.commodity, p.keeper, p.override, p.warning_1_minor, p.warning_2_minor,
         p.warning_3_minor, t.name as tariff, a.agreement_id, g.kind as agreement_kind,
         c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
@@ -61,7 +61,7 @@ _POINTS: Final = f"""
         coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0) as pending_minor,
         coalesce(u.accrued_nano, 0) as accrued_nano,
         m.id in (select meter_id from offline) as is_offline, j.currency_exponent
-    from point p join project j on j.id = p.project_id {_PLACE}
+    from point p join project j on j.id = p.project_id {PLACE}
     left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
     left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
     left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
@@ -168,7 +168,7 @@ async def get_command(
     return await connection.fetchrow(
         f"""select c.*, r.id as room_id, r.name as room, {STAFF_NAME} as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
-            {_PLACE} {staff("c.actor_id")}
+            {PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
@@ -189,8 +189,8 @@ async def meter_names(
 ) -> list[asyncpg.Record]:
     """id, address, room, building of these meters in service."""
     return await connection.fetch(
-        f"""select m.id, m.address, {_PLACE_COLUMNS} from meter m
-            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+        f"""select m.id, m.address, {PLACE_COLUMNS} from meter m
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {PLACE}
             where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null
             and seen_point(m.project_id, m.point_id)""",
         project_id, list(meter_ids),
@@ -202,8 +202,8 @@ async def alarm_names(
 ) -> list[asyncpg.Record]:
     """id, kind, room, building of these alarms."""
     return await connection.fetch(
-        f"""select a.id, a.kind, {_PLACE_COLUMNS} from alarm a
-            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+        f"""select a.id, a.kind, {PLACE_COLUMNS} from alarm a
+            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {PLACE}
             where a.project_id = $1 and a.id = any($2::int8[])
             and seen_point(a.project_id, a.point_id)""",
         project_id, list(alarm_ids),
@@ -223,8 +223,8 @@ async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Rec
 _OPEN: Final = "project_id = $1 and kind = 'meter_offline' and closed_at is null"
 _NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
 # Points whose room or meter has a text in its name or address; points of a building.
-_FOUND: Final = "(select found_points($1, {}))"
-_IN_BUILDING: Final = """(select p.id from place r
+FOUND: Final = "(select found_points($1, {}))"
+IN_BUILDING: Final = """(select p.id from place r
     join point p on (p.project_id, p.place_id) = (r.project_id, r.id)
     where r.project_id = $1 and r.building_id = {})"""
 # Few meters are silent among many, so these are looked for first.
@@ -235,16 +235,16 @@ _SILENT: Final = f"""select meter_id from alarm where {_OPEN}
 
 ALARMS: Final = ListQuery(
     f"""select a.id, a.kind, a.level, a.facts, a.opened_at, a.closed_at, a.subject, a.point_id,
-            a.meter_id, a.gateway_id, {_PLACE_COLUMNS}, m.address, w.name as gateway
-        from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+            a.meter_id, a.gateway_id, {PLACE_COLUMNS}, m.address, w.name as gateway
+        from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {PLACE}
         left join meter m on (m.project_id, m.id) = (a.project_id, a.meter_id)
         left join gateway w on (w.project_id, w.id) = (a.project_id, a.gateway_id)
         where a.project_id = $1""",
     {
         "open": {True: "q.closed_at is null", False: "q.closed_at is not null"},
         "kind": "q.kind = {}",
-        "building": f"q.point_id in {_IN_BUILDING}",
-        "text": f"q.point_id in {_FOUND}",
+        "building": f"q.point_id in {IN_BUILDING}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.opened_at >= {}",
         "to": "q.opened_at < {}",
     },
@@ -266,20 +266,20 @@ ROOMS: Final = ListQuery(
         left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
         where r.project_id = $1
         and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
-    {"building": f"q.point_id in {_IN_BUILDING}", "text": f"q.point_id in {_FOUND}"},
+    {"building": f"q.point_id in {IN_BUILDING}", "text": f"q.point_id in {FOUND}"},
     {"room": "room", "building": "building"},
     first="room",
     solid=frozenset({"room"}),
 )
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
-            {_PLACE_COLUMNS},
+            {PLACE_COLUMNS},
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
             p.commodity,
             (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
             coalesce(s.read_at > {_NEVER}, false) and not exists
                 (select from alarm where {_OPEN} and meter_id = m.id) as is_online
-        from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+        from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {PLACE}
         left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
         left join point_state s on (s.project_id, s.point_id) = (m.project_id, m.point_id)
         where m.project_id = $1 and m.removed_at is null""",
@@ -291,8 +291,8 @@ METERS: Final = ListQuery(
         },
         "gateway": "q.gateway_id = {}",
         "model": "q.model = {}",
-        "building": f"q.point_id in {_IN_BUILDING}",
-        "text": f"q.point_id in {_FOUND}",
+        "building": f"q.point_id in {IN_BUILDING}",
+        "text": f"q.point_id in {FOUND}",
     },
     {
         "address": "address", "room": "room", "building": "building", "model": "model",
@@ -331,16 +331,16 @@ GATEWAYS: Final = ListQuery(
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
             n.sent_at, case n.channel when 'email' then h.email else '' end as recipient,
-            n.point_id, {_PLACE_COLUMNS}
+            n.point_id, {PLACE_COLUMNS}
         from notice n
         left join customer c on (c.project_id, c.id) = (n.project_id, n.customer_id)
         left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
+        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {PLACE}
         where n.project_id = $1""",
     {
         "state": "q.state = {}",
         "channel": "q.channel = {}",
-        "text": f"q.point_id in {_FOUND}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
@@ -355,16 +355,16 @@ NOTICES: Final = ListQuery(
 )
 COMMANDS: Final = ListQuery(
     f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
-            c.meter_id, c.point_id, m.address, {STAFF_NAME} as actor, {_PLACE_COLUMNS}
+            c.meter_id, c.point_id, m.address, {STAFF_NAME} as actor, {PLACE_COLUMNS}
         from command c left join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
-        left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
+        left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {PLACE}
         {staff("c.actor_id")}
         where c.project_id = $1""",
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
         "meter": "q.meter_id = {}",
-        "text": f"q.point_id in {_FOUND}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
@@ -383,9 +383,36 @@ _OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$'):
             on (x.project_id, x.id) = (y.project_id, y.point_id)
             where y.project_id = e.project_id
             and y.id = substring(e.object from '^meter:(\d{1,18})$')::int8))"""
+# What an entry's object is called today; null for what is gone, or is known by its number alone.
+_OBJECT_ID: Final = r"substring(e.object from '^\w+:(\d{1,18})$')::int8"
+_OBJECT_NAME: Final = f"""case split_part(e.object, ':', 1)
+    when 'meter' then (select x.address from meter x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'gateway' then (select x.name from gateway x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'tariff' then (select x.name from tariff x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'payee' then (select x.name from payee x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'place' then (select x.name from place x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'room' then (select x.name from place x
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'point' then (select y.name from point x
+        join place y on (y.project_id, y.id) = (x.project_id, x.place_id)
+        where x.project_id = e.project_id and x.id = {_OBJECT_ID})
+    when 'project' then (select x.name from project x where x.id = {_OBJECT_ID})
+    when 'group' then (select x.name from project_group x where x.id = {_OBJECT_ID})
+    when 'person' then (select coalesce(y.name, x.login) from person x
+        left join personal_masked y on (y.project_id, y.id) = ({PLATFORM}, x.personal_id)
+        where x.id = {_OBJECT_ID})
+    end"""
 AUDIT: Final = ListQuery(
     f"""select e.id, e.at, e.actor_id, {STAFF_NAME} as actor, e.via, e.act, e.verb, e.object,
             e.before, e.after, e.reason, e.request_id, {_OBJECT_ROOM} as room_id,
+            {_OBJECT_NAME} as object_name,
+            case when e.object like 'person:%' then
+                (select x.kind from person x where x.id = {_OBJECT_ID}) end as person_kind,
             e.id <= coalesce((select max(last_id) from audit_seal where project_id = $1), 0)
                 as is_sealed
         from audit_entry e {staff("e.actor_id")}
@@ -421,37 +448,6 @@ TARIFFS: Final = ListQuery(
     solid=frozenset({"name", "commodity", "effective_from", "versions", "points"}),
 )  # fmt: skip
 # Of several agreements in force the list shows the rooms of all, and since when the last one runs.
-CUSTOMERS: Final = ListQuery(
-    """select c.id, c.language, h.name as customer, h.phone, h.email,
-           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
-           g.balance_minor, g.point_id
-       from customer c
-       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-       left join lateral (
-           select max(a.valid_from) filter (where x.point_id is not null
-                   or (select building_ids()) is null) as valid_from,
-               string_agg(distinct x.room, ', ') as rooms,
-               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
-               min(x.point_id) as point_id
-           from agreement a left join lateral (
-               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
-                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
-                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
-                       as balance_minor
-               from agreement_point ap
-               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
-               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-               left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
-               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null
-               and ((select building_ids()) is null
-                   or r.building_id = any ((select building_ids())::bigint[]))) x
-               on true
-           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
-       where c.project_id = $1""",
-    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
-    {"since": "valid_from", "balance": "balance_minor"},
-    first="-since",
-)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,

@@ -18,8 +18,11 @@ from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import life as api_life
+from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -27,12 +30,15 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
     explained,
     frame,
     imports,
+    life,
     lists,
     platform,
+    receipts,
     room,
     rooms,
     scans,
@@ -69,7 +75,6 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         title=services.settings.title,
         version=VERSION,
         summary="Rooms, meters, commands and money of a prepaid utility platform",
-        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -127,11 +132,14 @@ def _routes() -> tuple[BaseRoute, ...]:
         commissioning.router,
         scans.router,
         staff.router,
+        receipts.router,
         forms,
         tasks.router,
         lists.router,
+        books.router,
         platform.router,
         site.router,
+        life.router,
         welcome.router,
     )
     api = (
@@ -139,15 +147,19 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.router,
         api_tasks.router,
         api_find.router,
+        api_receipts.router,
         site_api.router,
+        api_life.router,
         field.router,
+        api_books.router,
         api_staff.router,
         operations,
     )
-    for router in pages:
+    for router in (*pages, *api):
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            route.include_in_schema = False
+            route.include_in_schema = router in api and route.include_in_schema
+            route.unique_id = route.name
     return tuple(route for router in (*pages, *api) for route in router.routes)
 
 
