@@ -25,6 +25,7 @@ from meterhouse.model import (
 from meterhouse.store import (
     agreements,
     commissionings,
+    entries,
     lists,
     openings,
     orders,
@@ -57,7 +58,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "receipts": receipts.LIST,
     "agreements": agreements.LIST,
     "openings": openings.LIST,
-    "audit": reports.AUDIT,
+    "audit": entries.LIST,
     "orders": orders.ORDERS,
 }
 _BY_LEVEL: Final = (
