@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, reports
+from meterhouse.store import commissionings, lists, receipts, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -46,6 +46,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "tariffs": reports.TARIFFS,
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
+    "receipts": receipts.LIST,
     "audit": reports.AUDIT,
 }
 _BY_LEVEL: Final = (

@@ -3,7 +3,7 @@
 Owns `personal`, the only table that can be erased, and how others join it. Must never know who may
 look. Whatever shows people reads the view `personal_masked`, where customers are masked by the
 database itself; the few functions here that answer what is behind it are for the flows of
-`personal` and the outbox alone (a test finds any other SQL that names the table).
+`personal`, of receipts and the outbox alone (a test finds any other SQL that names the table).
 """
 
 from collections.abc import Sequence

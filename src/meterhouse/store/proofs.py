@@ -90,6 +90,12 @@ QUESTIONS: dict[str, str] = {
             on a.project_id = b.project_id and a.point_id = b.point_id
             and a.valid_from < b.valid_from
         where coalesce(a.valid_to, 'infinity') > b.valid_from""",
+    "the receipts of every series are numbered from 1 without a gap": """
+        select count(*) from receipt_series s full join (
+            select project_id, payee_id, count(*) as total, max(number) as last
+            from receipt group by 1, 2) r using (project_id, payee_id)
+        where s.next_number - 1 is distinct from coalesce(r.total, 0)
+        or coalesce(r.last, 0) <> coalesce(r.total, 0)""",
 }
 
 

@@ -20,6 +20,7 @@ from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -33,6 +34,7 @@ from meterhouse.web.console import (
     imports,
     lists,
     platform,
+    receipts,
     room,
     rooms,
     scans,
@@ -68,7 +70,6 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         title=services.settings.title,
         version=VERSION,
         summary="Rooms, meters, commands and money of a prepaid utility platform",
-        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -126,6 +127,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         commissioning.router,
         scans.router,
         staff.router,
+        receipts.router,
         forms,
         tasks.router,
         lists.router,
@@ -138,15 +140,17 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.router,
         api_tasks.router,
         api_find.router,
+        api_receipts.router,
         site_api.router,
         field.router,
         api_staff.router,
         operations,
     )
-    for router in pages:
+    for router in (*pages, *api):
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            route.include_in_schema = False
+            route.include_in_schema = router in api and route.include_in_schema
+            route.unique_id = route.name
     return tuple(route for router in (*pages, *api) for route in router.routes)
 
 

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     INSTANT = "instant"
     STATE = "state"
     WORD = "word"
+    TOLD = "told"
 
 
 _RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER}
@@ -44,7 +45,8 @@ class Column:
     """One column: where its cell comes from, how it looks, whether it sorts or hides.
 
     `title` is a message id. `read` gives the raw cell of a row: an integer in the unit of the
-    kind, an aware instant, an enum, or text.
+    kind, an aware instant, an enum, or text; for what is told from several facts, what tells it
+    to a reader's `Formats`.
     """
 
     key: str
@@ -60,6 +62,11 @@ class Column:
     def is_right(self) -> bool:
         """Figures line up on the right."""
         return self.kind in _RIGHT_ALIGNED
+
+    @property
+    def look(self) -> str:
+        """The class of its cells: figures on the right, an instant on one line."""
+        return "r" if self.is_right else "at" if self.kind is Kind.INSTANT else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,20 +220,20 @@ class Cell(NamedTuple):
     """A cell ready to be shown; `title` is its column's heading, in place."""
 
     title: str
-    is_right: bool
+    look: str
     text: str
     target: str | None
     colour: str | None
 
 
 def cells_of(
-    columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats
-) -> list[Cell]:
-    """The cells of a row in these columns; `titles` by column."""
+    columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats,
+    target: Callable[[Column, Any], str | None],
+) -> list[Cell]:  # fmt: skip
+    """The cells of a row in these columns; `titles` by column, `target` says where one leads."""
     return [
         Cell(
-            titles[column.key], column.is_right, cell_text(column, row, fmt),
-            column.link(row) if column.link else None,
+            titles[column.key], column.look, cell_text(column, row, fmt), target(column, row),
             column.colour(row) if column.colour else None,
         )
         for column in columns
@@ -253,5 +260,8 @@ def cell_text(column: Column, row: Any, fmt: Formats) -> str:
             return fmt.instant(raw)
         case Kind.WORD:
             return fmt.words(raw)
+        case Kind.TOLD:
+            told: str = raw(fmt)
+            return told or ABSENT
         case _:
             return str(raw)

@@ -19,6 +19,7 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    receipt,
     role,
     site_sheet,
     staff,
@@ -33,6 +34,7 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
     *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
     *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *receipt.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

@@ -4,8 +4,9 @@ Owns what surrounds the rows: saved filters, remembered columns, what can be don
 to many. Must never know a particular list.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -23,10 +24,12 @@ from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
+from meterhouse.web.menu import verb_of
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
     PAGE_SIZES,
+    Column,
     Kind,
     ListPage,
     ListState,
@@ -74,7 +77,9 @@ class Deeds:
     many: Sequence[tuple[str, str, bool]]
 
 
-def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> dict[str, Any]:
+def list_facts(
+    page: ListPage, fmt: Formats, address: str, granted: Collection[str], unit: str = ""
+) -> dict[str, Any]:
     """What the list macros need; `unit` is that of the list's energy where all rows share one."""
     headings = titles(page.state.table, fmt, unit)
     return {
@@ -82,11 +87,20 @@ def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> di
         "address": address,
         "page_sizes": PAGE_SIZES,
         "titles": headings,
-        "cells_of": lambda row: cells_of(page.state.columns, headings, row, fmt),
+        "cells_of": lambda row: cells_of(
+            page.state.columns, headings, row, fmt, partial(_target, granted)
+        ),
         "deeds": Deeds({}, ()),
         "saved": None,
         "makes_task": False,
     }
+
+
+def _target(granted: Collection[str], column: Column, row: Any) -> str | None:
+    """Where a cell leads; nowhere for those who would only be refused there."""
+    there = column.link(row) if column.link else None
+    verb = verb_of(there or "")
+    return there if verb is None or verb in granted else None
 
 
 def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
@@ -216,7 +230,7 @@ def _add(view: ListView) -> None:
             "strangers": await _strangers(request, view),
             **offered(request, view, project_id),
             "links": view.links,
-            **list_facts(rows, fmt, view.table.name),
+            **list_facts(rows, fmt, view.table.name, request.state.scope.verbs),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),
             "saved": await filters.of_person(database, project_id, person_id, view.table.name),

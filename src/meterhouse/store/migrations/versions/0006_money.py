@@ -180,6 +180,10 @@ DESK = (
         payee_id bigint not null default 0,
         prefix text not null default '',
         next_number bigint not null default 1 check (next_number > 0),
+        paper text not null default 'a5',
+        footer text not null default '',
+        quiet_channels text[] not null default '{}',
+        version integer not null default 1,
         primary key (project_id, payee_id))""",
     """create table receipt (
         project_id bigint not null references project (id),
@@ -200,6 +204,19 @@ DESK = (
         check ((voided_at is null) = (void_reason = '')),
         foreign key (project_id, payment_id) references payment (project_id, id))""",
     """create unique index receipt_payment on receipt (project_id, payment_id) where voided_at is null""",
+    "create index receipt_time on receipt (project_id, issued_at, id)",
+    # Every print, the first as well; its file can be had for a short while, then another is a copy.
+    """create table receipt_print (
+        project_id bigint not null references project (id),
+        receipt_id bigint not null,
+        copy integer not null check (copy > 0),
+        paper text not null,
+        language text not null,
+        is_named boolean not null,
+        printed_at timestamptz not null,
+        printed_by bigint references person (id),
+        primary key (project_id, receipt_id, copy),
+        foreign key (project_id, receipt_id) references receipt (project_id, id))""",
     """create table day_close (
         project_id bigint not null references project (id),
         day date not null,
@@ -215,9 +232,9 @@ DESK = (
 
 SCOPED = (
     "recharge", "wallet", "opening", "exchange", "settlement", "shift", "receipt_series", "receipt",
-    "day_close",
+    "receipt_print", "day_close",
 )  # fmt: skip
-APPEND_ONLY = ("exchange", "settlement", "day_close")
+APPEND_ONLY = ("exchange", "settlement", "receipt_print", "day_close")
 
 
 def upgrade() -> None:
