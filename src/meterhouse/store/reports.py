@@ -257,19 +257,20 @@ ALARMS: Final = ListQuery(
     first="-opened_at",
     solid=frozenset({"opened_at", "kind"}),
 )
-# Rooms and areas with a point; the point that stands for one says whether it is in sight.
+# Rooms and areas with a point; `point_id` is the one by which a text finds them.
 ROOMS: Final = ListQuery(
-    """select r.id, r.name as room, coalesce(b.name, f.name, r.name) as building,
+    """select r.id, r.name as room, r.building_id, b.name as building,
             (select min(p.id) from point p
              where p.project_id = $1 and p.place_id = r.id) as point_id
-        from place r left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-        left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
+        from place r left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+            and b.parent_id is null
         where r.project_id = $1
         and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
-    {"building": f"q.point_id in {IN_BUILDING}", "text": f"q.point_id in {FOUND}"},
+    {"building": "q.building_id = {}", "text": f"q.point_id in {FOUND}"},
     {"room": "room", "building": "building"},
     first="room",
     solid=frozenset({"room"}),
+    buildings="array[q.building_id]",
 )
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,

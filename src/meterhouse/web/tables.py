@@ -231,13 +231,13 @@ def cells_of(
     target: Callable[[Column, Any], str | None],
 ) -> list[Cell]:  # fmt: skip
     """The cells of a row in these columns; `titles` by column, `target` says where one leads."""
-    return [
-        Cell(
-            titles[column.key], column.look, cell_text(column, row, fmt), target(column, row),
-            column.colour(row) if column.colour else None,
-        )
-        for column in columns
-    ]  # fmt: skip
+    cells = []
+    for column in columns:
+        text = cell_text(column, row, fmt)
+        # What is not there has no state to be coloured by.
+        colour = column.colour(row) if column.colour and text != ABSENT else None
+        cells.append(Cell(titles[column.key], column.look, text, target(column, row), colour))
+    return cells
 
 
 def cell_text(column: Column, row: Any, fmt: Formats) -> str:
