@@ -144,6 +144,15 @@ def test_every_list_pages_by_cursor_and_names_its_sorts(document):
         assert taken["sort"]["schema"]["default"] in taken["sort"]["schema"]["enum"]
 
 
+def test_a_parameter_left_out_is_not_null_and_a_version_is_wanted(document):
+    for where, operation in operations(document):
+        for one in operation.get("parameters", ()):
+            assert "null" not in str(one["schema"]), (where, one["name"])
+            if one["name"] == "if-match":
+                assert one["required"], where
+                assert re.fullmatch(one["schema"]["pattern"], one["schema"]["examples"][0]), where
+
+
 def test_the_page_of_errors_names_every_word_for_a_field():
     page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     told = page.partition("<!-- field codes -->")[2].partition("<!-- /field codes -->")[0]

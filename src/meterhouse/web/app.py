@@ -60,7 +60,8 @@ from meterhouse.web.shield import BodyLimit, Shield
 __all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
-BODY_MAX_BYTES: Final = 1_000_000
+# As many rows as an import takes, each as long as it may be.
+BODY_MAX_BYTES: Final = 5_000_000
 _GZIP_LEVEL: Final = 5
 
 
