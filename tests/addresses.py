@@ -32,12 +32,12 @@ ROWS = {
 }
 
 
-async def ids_of(site: Site) -> dict[str, int]:
+async def ids_of(site: Site) -> dict[str, int | str]:
     """A real number of the first project for every name; 1 where there is no row yet."""
     room = site.rooms["A101"]
     found = {
         "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
-        "token": 1,
+        "token": 1, "code": "internal",
         "meter_id": room.meter_id,
     }  # fmt: skip
     async with maintenance(site.db.address) as connection:

@@ -237,6 +237,7 @@ PARTS = (
     "/export",
     "/file",
     "/template",
+    "/template.csv",
     "/preview",
 )
 

@@ -23,11 +23,13 @@ from meterhouse.web.port import open_port
 from small_site import NOW, small_site
 
 EXAMPLES = os.environ.get("METERHOUSE_FUZZ_EXAMPLES", "3")
+IS_LONG = "METERHOUSE_FUZZ_EXAMPLES" in os.environ
+PHASES = "examples,coverage,fuzzing" + (",stateful" if IS_LONG else "")
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance,negative_data_rejection,"
     "missing_required_header,unsupported_method,allow_header_conformance,ignored_auth"
-)
+) + (",positive_data_acceptance,use_after_free,ensure_resource_availability" if IS_LONG else "")
 
 
 class Quiet(uvicorn.Server):
@@ -93,7 +95,7 @@ async def test_nothing_the_contract_allows_or_forbids_breaks_it(administered, tm
         run = await asyncio.create_subprocess_exec(
             program, "run", f"{url}/openapi.json", "--url", url.removesuffix("/api/v1"),
             "--header", f"Authorization: Bearer {key}", "--checks", CHECKS,
-            "--max-examples", EXAMPLES, "--phases", "examples,coverage,fuzzing",
+            "--max-examples", EXAMPLES, "--phases", PHASES,
             "--continue-on-failure", "--seed", "20260304", "--no-color",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip

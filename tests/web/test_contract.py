@@ -72,6 +72,7 @@ def test_every_operation_says_what_it_does(document):
     for where, operation in operations(document):
         for word in ("summary", "description", "tags", "security", "operationId"):
             assert operation.get(word), (where, word)
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"]), where
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description"), (where, parameter["name"])
 

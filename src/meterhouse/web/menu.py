@@ -53,6 +53,9 @@ MENU: Final = (
 )  # fmt: skip
 
 
+_VERBS: Final = {entry.path: entry.verb for entry in MENU}
+
+
 def menu(
     granted: Collection[str], platform: Collection[str]
 ) -> list[tuple[MenuGroup, list[MenuEntry]]]:
@@ -65,5 +68,4 @@ def menu(
 
 def verb_of(path: str) -> str | None:
     """The verb that opens a page beneath a project's address; None for one not in the menu."""
-    page = path.partition("/")[0]
-    return next((entry.verb for entry in MENU if entry.path == page), None)
+    return _VERBS.get(path.partition("/")[0])

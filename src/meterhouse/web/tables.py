@@ -8,7 +8,7 @@ into arguments of a flow. Export writes exactly what the same state selects.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -214,6 +214,31 @@ class ListPage:
                 numbers.append(0)
             numbers.append(number)
         return numbers
+
+
+class Cell(NamedTuple):
+    """A cell ready to be shown; `title` is its column's heading, in place."""
+
+    title: str
+    look: str
+    text: str
+    target: str | None
+    colour: str | None
+
+
+def cells_of(
+    columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats,
+    opens: Callable[[str], bool],
+) -> list[Cell]:  # fmt: skip
+    """The cells of a row in these columns; `titles` by column, links as far as the reader may."""
+    return [
+        Cell(
+            titles[column.key], column.look, cell_text(column, row, fmt),
+            (there if column.link and (there := column.link(row)) and opens(there) else None),
+            column.colour(row) if column.colour else None,
+        )
+        for column in columns
+    ]  # fmt: skip
 
 
 def cell_text(column: Column, row: Any, fmt: Formats) -> str:

@@ -10,19 +10,20 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from meterhouse.errors import Conflict, MeterhouseError, NotFound
+from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store.db import DatabaseBusy
 from meterhouse.web.access import NotAllowed, NotSignedIn
 from meterhouse.web.api.etags import VersionMissing
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.limits import TooManyRequests
-from meterhouse.web.problems import PROBLEM_TYPE, URN, InvalidFields, TooLarge
+from meterhouse.web.problems import PROBLEM_TYPE, TYPES, InvalidFields, TooLarge
 
 _PROBLEMS: Final[dict[int, tuple[str, MeterhouseError]]] = {
     401: ("No key, or not a live one.", NotSignedIn()),
     403: ("The key's roles do not include the verb.", NotAllowed("meter.switch")),
     404: ("It does not exist, or is not yours to see.", NotFound("Room", 12)),
     409: ("It contradicts what is there.", Conflict("Room", "it has points")),
-    412: ("Somebody else has changed it meanwhile.", Conflict("Room", "it was changed")),
+    412: ("Somebody else has changed it meanwhile.", ChangedMeanwhile()),
     413: ("The request is too large.", TooLarge()),
     422: ("Some part of the request cannot be used.", InvalidFields()),
     428: ("If-Match is missing.", VersionMissing()),
@@ -114,7 +115,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
 def _problem(status: int) -> dict[str, Any]:
     description, error = _PROBLEMS[status]
     example: dict[str, Any] = {
-        "type": URN + error.code,
+        "type": TYPES + error.code,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,

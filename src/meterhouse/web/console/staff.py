@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from meterhouse.flows import client, project, role, staff
 from meterhouse.flows.access import ROLES, ScopeKind, Verb
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.pages import render, words_of
 from meterhouse.web.realms import REALMS, base_of, where
-from meterhouse.web.rolewords import SCOPE, VERB, role_word
+from meterhouse.web.rolewords import ROLE, SCOPE, VERB, role_word
 from meterhouse.words import N_
 
 router = APIRouter()
@@ -59,7 +60,16 @@ async def staff_page(request: Request) -> Response:
     found = await staff.members(
         database_of(request), request.state.caller.person_id, *where(request.path_params)
     )
-    facts = {"members": found, "heading": await _heading(request, STAFF_OF)}
+    kind, place_id = where(request.path_params)
+    need_codes = None
+    if kind is not ScopeKind.PROJECT:
+        need_codes = await role.code_roles(database_of(request), place_id)
+    facts = {
+        "members": found,
+        "need_codes": need_codes,
+        "ready_role": ROLE,
+        "heading": await _heading(request, STAFF_OF),
+    }
     return render(request, "staff.html", _facts(request) | facts)
 
 
@@ -93,8 +103,14 @@ async def roles_page(request: Request) -> Response:
     """What each role lets do: verbs down, roles across."""
     own = await role.own_roles(database_of(request))
     words = words_of(request)
-    columns = [(role_word(name, "", words), verbs, None) for name, verbs in ROLES.items()]
-    columns += [(one["title"], frozenset(one["verbs"]), one["id"]) for one in own]
+    need_codes = await role.code_roles(database_of(request), PLATFORM)
+    columns = [
+        (role_word(name, "", words), verbs, None, name in need_codes)
+        for name, verbs in ROLES.items()
+    ]
+    columns += [
+        (one["title"], frozenset(one["verbs"]), one["id"], one["needs_code"]) for one in own
+    ]
     facts = {
         "columns": columns,
         "verbs": VERB,

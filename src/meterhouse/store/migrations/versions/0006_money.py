@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 # What a payer did; one row and one posted transfer of its amount, for every kind.
 PAYMENT = (
