@@ -24,8 +24,8 @@ from meterhouse.model import (
 )
 from meterhouse.store import (
     agreements,
+    audit,
     commissionings,
-    entries,
     lists,
     openings,
     orders,
@@ -58,7 +58,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "receipts": receipts.LIST,
     "agreements": agreements.LIST,
     "openings": openings.LIST,
-    "audit": entries.LIST,
+    "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
 }
 _BY_LEVEL: Final = (
