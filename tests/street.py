@@ -54,13 +54,14 @@ class Way:
 
     clock: Clock
     faces: dict[str, MeterFace] = field(default_factory=dict)
+    gone: list[MeterFace] = field(default_factory=list)
     mishap: Mishap = Mishap.NONE
     is_up: bool = True
     under_way: list[tuple[datetime, Frame]] = field(default_factory=list)
     late_replies: list[Frame] = field(default_factory=list)
     copy_after: timedelta = timedelta(minutes=3)
     decoder: Decoder = field(default_factory=Decoder)
-    heard: list[tuple[datetime, str, int, int]] = field(default_factory=list)
+    heard: list[tuple[datetime, str, int]] = field(default_factory=list)
 
     def hang(self, spec: MeterSpec) -> MeterFace:
         """A meter is put on the line."""
@@ -94,10 +95,17 @@ class Way:
             return []
         is_order = frame.control == SECURITY and frame.data[:4].hex() != "ff000007"
         if not is_order:
-            late, self.late_replies = self.late_replies, []
-            return [*late, *face.answer(frame)]
+            answers = face.answer(frame)
+            self._note_count(frame, answers)
+            return answers
         mishap, self.mishap = self.mishap, Mishap.NONE
         return self._order(face, frame, mishap)
+
+    def _note_count(self, frame: Frame, answers: list[Frame]) -> None:
+        """Remember what a counter read, for whoever asks later what was known when."""
+        if frame.data == _COUNT and answers and not answers[0].abnormal:
+            count = int(answers[0].data[:3:-1].hex())
+            self.heard.append((self.clock(), frame.address, count))
 
     def _order(self, face: MeterFace, frame: Frame, mishap: Mishap) -> list[Frame]:
         late, self.late_replies = self.late_replies, []
@@ -130,6 +138,7 @@ def _refusal(frame: Frame) -> Frame:
     return Frame(frame.address, frame.control | FROM_METER | ABNORMAL, b"\x01")
 
 
+_COUNT = bytes.fromhex("01023303")
 _CUTS = {Mishap.POWER_CUT: Cut.POWER, Mishap.HALF_APPLIED: Cut.REFUSAL}
 
 
@@ -218,10 +227,14 @@ class Street:
                 return
         if not await transit.commit(site.db, due, order, frame, site.clock()) or steps <= 2:
             return
+        await self.before_send(due, frame)
         outcome = self.talk(due.address, SendOrder(frame))
         if steps <= 3:
             return
         await transit.note(site.db, due, outcome, site.clock())
+
+    async def before_send(self, due: transit.Due, frame: bytes) -> None:
+        """The last moment before the bytes of an order leave; for tests to look."""
 
     async def run(self, steps: int = 9) -> bool:
         """Serve one that is due; False when none is."""

@@ -104,7 +104,7 @@ async def freeze(connection: Connection, row: dict[str, Any], at: datetime | Non
     await recharges.set_wallet(connection, *key, {"frozen_at": at})
 
 
-async def thaw(connection: Connection, row: dict[str, Any]) -> None:
+async def thaw(connection: Connection, row: dict[str, Any], at: datetime) -> None:
     """A person has decided; a purse whose counter is not where we know it begins a new life.
 
     The new one takes over what is known to be in it, and its number from the next report.
@@ -117,11 +117,9 @@ async def thaw(connection: Connection, row: dict[str, Any]) -> None:
     count = await recharges.last_count(connection, row["project_id"], row["id"])
     if count is None or count == purse["number"]:
         return
-    epoch = await recharges.begin_epoch(connection, row["project_id"], row["meter_id"])
-    await recharges.lock_wallet(connection, row["project_id"], row["meter_id"], epoch)
     carried = wallet.split(purse["net_minor"])
-    await recharges.set_wallet(connection, row["project_id"], row["meter_id"], epoch, carried)
-    await recharges.set_wallet(connection, *key, {**wallet.split(0), "frozen_at": purse["read_at"]})
+    await recharges.begin_epoch(connection, row["project_id"], row["meter_id"], carried, at)
+    await recharges.set_wallet(connection, *key, {**wallet.split(0), "frozen_at": at})
 
 
 async def close_alarms(connection: Connection, row: dict[str, Any], at: datetime) -> None:

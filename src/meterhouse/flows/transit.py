@@ -225,7 +225,7 @@ async def _carry_out(
     project_id = row["project_id"]
     if verdict is Verdict.APPLIED:
         await landing.post(connection, row, Values(), actor_id, at)
-        await landing.thaw(connection, row)
+        await landing.thaw(connection, row, at)
         return RechargeState.APPLIED
     is_gone = row["removed_at"] is not None or row["epoch_now"] != row["wallet_epoch"]
     is_dead = row["dead_at"] is None or row["dead_at"] <= at
@@ -234,7 +234,7 @@ async def _carry_out(
             raise MayArrive(until=row["dead_at"].isoformat())
         if row["proved_at"] is not None or row["send_count"] == 0 or is_gone:
             await landing.give_back(connection, row, actor_id, at)
-            await landing.thaw(connection, row)
+            await landing.thaw(connection, row, at)
             return RechargeState.RETURNED
     state = RechargeState.UNKNOWN if row["send_count"] else RechargeState.RESERVED
     changes: dict[str, Any] = {"state": state, "why": "", "next_at": at, "look_count": 0}

@@ -82,7 +82,8 @@ async def report(
     """
     project_id, meter_id, epoch = project["id"], keeper["meter_id"], keeper["wallet_epoch"]
     wallet = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
-    if wallet["frozen_at"] is not None or (wallet["read_at"] or read_at) > read_at:
+    known_at = wallet["read_at"] or wallet["opened_at"] or read_at
+    if wallet["frozen_at"] is not None or known_at > read_at:
         return
     if wallet["read_at"] is None:
         await adopt(connection, project, keeper, wallet, count, net, read_at)
@@ -130,7 +131,8 @@ async def adopt(
     ]
     await ledger.post(connection, project_id, transfers, None, read_at)
     changes: dict[str, Any] = {
-        **split(net), "number": count, "read_at": read_at, "opened_at": read_at,
+        **split(net), "number": count, "read_at": read_at,
+        "opened_at": wallet["opened_at"] or read_at,
         "consumed_minor": wallet["consumed_minor"] + max(-found_minor, 0),
     }  # fmt: skip
     await recharges.set_wallet(

@@ -326,12 +326,22 @@ async def set_wallet(
     )  # fmt: skip
 
 
-async def begin_epoch(connection: Connection, project_id: int, meter_id: int) -> int:
-    """Begin a new life of a meter's purse; answers its epoch."""
+async def begin_epoch(
+    connection: Connection, project_id: int, meter_id: int, net: Mapping[str, int], at: datetime
+) -> int:
+    """Begin a new life of a meter's purse; answers its epoch.
+
+    `net` is what it takes over, as credit_minor and overdraft_minor. Reports of before are not its.
+    """
     epoch: int = await connection.fetchval(
         """update meter set wallet_epoch = wallet_epoch + 1 where project_id = $1 and id = $2
            returning wallet_epoch""",
         project_id, meter_id,
+    )  # fmt: skip
+    await connection.execute(
+        """insert into wallet (project_id, meter_id, wallet_epoch, credit_minor, overdraft_minor,
+               opened_at) values ($1, $2, $3, $4, $5, $6)""",
+        project_id, meter_id, epoch, net["credit_minor"], net["overdraft_minor"], at,
     )  # fmt: skip
     return epoch
 
