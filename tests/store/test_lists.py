@@ -23,6 +23,7 @@ FILTERS = {
     "tasks": [{"state": "queued"}, {"kind": "bulk"}, {"to": MORNING}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
+    "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
     "commissioning": [{"state": "signed"}],
 }
