@@ -24,6 +24,7 @@ FILTERS = {
     "rooms": [{"text": "%10_%"}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
+    "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
     "commissioning": [{"state": "signed"}],
 }

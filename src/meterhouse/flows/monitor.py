@@ -25,6 +25,7 @@ from meterhouse.model import (
 from meterhouse.store import (
     agreements,
     audit,
+    books,
     commissionings,
     lists,
     openings,
@@ -60,6 +61,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "openings": openings.LIST,
     "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
+    "journal": books.JOURNAL,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
