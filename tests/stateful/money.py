@@ -226,9 +226,7 @@ class Town:
             return
         async with self.db.transaction([self.site.project_id]) as connection:
             project = await catalog.get_project(connection, self.site.project_id)
-            (keeper,) = await recharges.keepers(
-                connection, self.site.project_id, [row["meter_id"]]
-            )
+            (keeper,) = await recharges.keepers(connection, self.site.project_id, [row["meter_id"]])
             old = {**keeper, "wallet_epoch": row["wallet_epoch"]}
             await wallet.retire(
                 connection, project, old, face.meter.credit_minor, None, self.clock()
@@ -285,7 +283,7 @@ class Town:
         face.meter.buy(77, face.meter.purchase_count + 1)
         self.foreign_minor[face.address] = self.foreign_minor.get(face.address, 0) + 77
 
-    async def swap(self, room: int) -> None:
+    async def swap(self, room: int, purchase_count: int = 0, credit_minor: int = 0) -> None:
         """A meter is given for another under the same address; its line is cleared of copies."""
         site, meter_id = self.site, self.site.meters[room]
         self.way.settle()
@@ -312,7 +310,8 @@ class Town:
                 self.taken_down[live["id"]] = old
         spec = MeterSpec(
             old.address, self.street.model, load_class="steady", scale_permille=500_000,
-            keeps_purse=True, price_micro=(500_000,) * 4,
+            keeps_purse=True, price_micro=(500_000,) * 4, purchase_count=purchase_count,
+            credit_minor=credit_minor,
         )  # fmt: skip
         self.foreign_minor.pop(old.address, None)
         self.died[id(old)] = self.clock()
@@ -386,7 +385,7 @@ class Town:
     async def check_returns(self) -> None:
         """Money came back only when the meter was seen, twice, not to have it, and never will."""
         for row in await self.site.rows("select * from recharge where state = 'returned'"):
-            if row["id"] in self.ended or row["dead_at"] is None :
+            if row["id"] in self.ended or row["dead_at"] is None:
                 continue
             self.ended.add(row["id"])
             address = self.address_of(row)
@@ -432,4 +431,3 @@ def signed(row: Any) -> int:
     """What an order adds to a meter."""
     amount_minor: int = row["amount_minor"]
     return -amount_minor if row["kind"] == "take_back" else amount_minor
-
