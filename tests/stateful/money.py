@@ -283,7 +283,7 @@ class Town:
         face.meter.buy(77, face.meter.purchase_count + 1)
         self.foreign_minor[face.address] = self.foreign_minor.get(face.address, 0) + 77
 
-    async def swap(self, room: int) -> None:
+    async def swap(self, room: int, purchase_count: int = 0, credit_minor: int = 0) -> None:
         """A meter is given for another under the same address; its line is cleared of copies."""
         site, meter_id = self.site, self.site.meters[room]
         self.way.settle()
@@ -310,7 +310,8 @@ class Town:
                 self.taken_down[live["id"]] = old
         spec = MeterSpec(
             old.address, self.street.model, load_class="steady", scale_permille=500_000,
-            keeps_purse=True, price_micro=(500_000,) * 4,
+            keeps_purse=True, price_micro=(500_000,) * 4, purchase_count=purchase_count,
+            credit_minor=credit_minor,
         )  # fmt: skip
         self.foreign_minor.pop(old.address, None)
         self.died[id(old)] = self.clock()

@@ -13,7 +13,8 @@ import pytest
 
 from meterhouse.control import recharge as control
 from meterhouse.control.recharge import Balance, Deed, Facts, Reply, Row
-from meterhouse.flows import landing, transit, wallet
+from meterhouse.flows import landing, transit
+from meterhouse.model import RechargeState
 from meterhouse.store import ledger, recharges
 from meterhouse.store.db import Address
 from street import ORDER, Mishap
@@ -55,17 +56,6 @@ def rows(*first: Row) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         patch.setattr(control, "TABLE", (*first, *control.TABLE))
-
-    return make
-
-
-def without(*words: str) -> Callable[[Patch], None]:
-    """The rows whose names contain these words are gone."""
-
-    def make(patch: Patch) -> None:
-        left = [row for row in control.TABLE if not any(word in row.name for word in words)]
-        assert len(left) < len(control.TABLE)
-        patch.setattr(control, "TABLE", tuple(left))
 
     return make
 
@@ -151,27 +141,26 @@ def two_live(patch: Patch) -> None:
     patch.setattr(recharges, "insert", insert)
 
 
-def deducted_while_under_way(patch: Patch) -> None:
-    """Reports are accounted while an order may have arrived."""
+def nobody_looks_again(patch: Patch) -> None:
+    """After a doubtful answer nobody comes back."""
+    honest = transit._wait
 
-    async def nothing(*_: Any) -> dict[int, Any]:
-        return {}
+    async def wait(connection: Any, row: Any, at: Any) -> None:
+        await honest(connection, row, at)
+        forever = {"next_at": at + timedelta(days=999)}
+        await recharges.change(connection, row["project_id"], row["id"], forever)
 
-    patch.setattr(recharges, "live_of_meters", nothing)
+    async def make_due(*_: Any) -> None:
+        return
+
+    patch.setattr(transit, "_wait", wait)
+    patch.setattr(recharges, "make_due", make_due)
 
 
-def old_reports_count(patch: Patch) -> None:
-    """A report is believed whenever it arrives."""
-    honest = recharges.lock_wallet
-
-    async def lock(*given: Any) -> Any:
-        row = dict(await honest(*given))
-        if row["read_at"] is not None:
-            row["read_at"] = row["read_at"].replace(year=2000)
-        return row
-
-    patch.setattr(wallet.recharges, "lock_wallet", lock)
-    patch.setattr(recharges, "lock_wallet", lock)
+def sent_from_memory(patch: Patch) -> None:
+    """Whoever begins anew sends what the last one was about to send."""
+    rows(Row("it may not have left", lambda f: f.state is RechargeState.SENT, Deed.RESEND))(patch)
+    patch.setattr(control, "resend_in", lambda _: timedelta(minutes=-10))
 
 
 def returned_by_word_alone(patch: Patch) -> None:
@@ -228,7 +217,8 @@ FAULTS = (
     Fault("two live recharges", two_live,
           (PAY, serve(Mishap.LOST), PAY, serve(Mishap.NONE), LONG),
           sql=("drop index recharge_live", "drop index recharge_number")),
-    Fault("no epoch", no_epoch, (PAY, serve(Mishap.REPLY_LOST), ("swap", 0), LONG)),
+    Fault("no epoch", no_epoch, (PAY, serve(Mishap.LOST), ("swap", 0, 3, 1_000),
+           LONG)),
     Fault("refund while unknown", returned_by_word_alone,
           (PAY, serve(Mishap.REPLY_LOST), ("cancel", 0), ("refund", 0), LONG)),
     Fault("sent again before the lifetime is over", no_lifetime,
@@ -241,11 +231,8 @@ FAULTS = (
     Fault("returned before the lifetime is over", told(is_dead=True, is_fenced=True),
           (PAY, serve(Mishap.DELAYED), ("cancel", 0), LONG)),
     Fault("no idempotency key", every_key_is_new, (PAY, serve(Mishap.NONE), ("pay_again", 0))),
-    Fault("reports are accounted while an order may have arrived", deducted_while_under_way,
-          (PAY, serve(Mishap.REPLY_LOST), ("read", 0), ("wait", 1), ("pass_time", 1))),
-    Fault("an old report is believed", old_reports_count,
-          (("read", 0, True), ("pass_time", 60), ("read", 0), ("arrive_late", 0))),
+    Fault("nobody looks again", nobody_looks_again, (PAY, serve(Mishap.LOST), LONG)),
+    Fault("sent again from memory", sent_from_memory,
+          (PAY, serve(Mishap.REPLY_LOST, steps=3), ("restart",), serve(Mishap.NONE))),
     Fault("sent again with other bytes", fresh_bytes, (PAY, serve(Mishap.LOST), LONG)),
-    Fault("foreign credit is passed over", without("somebody else"),
-          (("foreign", 0), PAY, serve(Mishap.NONE), LONG)),
 )  # fmt: skip
