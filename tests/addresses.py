@@ -18,6 +18,7 @@ ROWS = {
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "receipt_id": "select id from receipt where project_id = $1 order by id",
+    "transfer_id": "select id from transfer where project_id = $1 order by id",
     "payment_id": "select id from payment where project_id = $1 order by id",
     "copy_number": "select max(copy) from receipt_print where project_id = $1",
     "task_id": "select id from task where project_id = $1 order by id",

@@ -24,6 +24,8 @@ from meterhouse.model import (
 )
 from meterhouse.store import (
     agreements,
+    audit,
+    books,
     commissionings,
     customers,
     lists,
@@ -58,8 +60,9 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "receipts": receipts.LIST,
     "agreements": agreements.LIST,
     "openings": openings.LIST,
-    "audit": reports.AUDIT,
+    "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
+    "journal": books.JOURNAL,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -260,7 +263,9 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await lists.fetch_list(connection, _query(db, name), project_id, wanted)
+        return await lists.fetch_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted
+        )
 
 
 async def following(
@@ -272,7 +277,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query = _query(db, name)
+    query = LISTS[name].within(db.building_ids)
     one_more = replace(wanted, limit=wanted.limit + 1)
     async with db.transaction([project_id]) as connection:
         rows = await lists.fetch_after(connection, query, project_id, one_more, after)
@@ -290,14 +295,11 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, _query(db, name), project_id, wanted, row_max)
+        chunks = lists.stream_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted, row_max
+        )
         async for rows in chunks:
             yield rows
-
-
-def _query(db: Database, name: str) -> ListQuery:
-    query = LISTS[name]
-    return query.of_whole() if db.building_ids is None else query
 
 
 async def strangers(db: Database, at: datetime) -> list[Any]:

@@ -219,6 +219,9 @@ ALARM_KIND: Final = {
     AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
+    AlarmKind.RECHARGE_LATE: N_("Recharge late"),
+    AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
+    AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -469,7 +472,10 @@ def label(words: Words, member: Enum) -> str:
     return words(_MESSAGES[type(member), member])
 
 
-_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_LOUD_ALARMS: Final = {
+    AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED,
+    AlarmKind.RECHARGE_HALTED, AlarmKind.WALLET_CONTRADICTS,
+}  # fmt: skip
 _OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
 
 

@@ -40,6 +40,8 @@ MENU: Final = (
               MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Receipts"), "receipts", "print", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),

@@ -228,16 +228,18 @@ class Cell(NamedTuple):
 
 def cells_of(
     columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats,
-    target: Callable[[Column, Any], str | None],
+    opens: Callable[[str], bool],
 ) -> list[Cell]:  # fmt: skip
-    """The cells of a row in these columns; `titles` by column, `target` says where one leads."""
-    return [
-        Cell(
-            titles[column.key], column.look, cell_text(column, row, fmt), target(column, row),
-            column.colour(row) if column.colour else None,
-        )
-        for column in columns
-    ]  # fmt: skip
+    """The cells of a row in these columns; `titles` by column, links as far as the reader may."""
+    cells = []
+    for column in columns:
+        text = cell_text(column, row, fmt)
+        there = column.link(row) if column.link else None
+        # What is not there has no state to be coloured by.
+        colour = column.colour(row) if column.colour and text != ABSENT else None
+        target = there if there and opens(there) else None
+        cells.append(Cell(titles[column.key], column.look, text, target, colour))
+    return cells
 
 
 def cell_text(column: Column, row: Any, fmt: Formats) -> str:

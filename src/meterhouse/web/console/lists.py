@@ -6,7 +6,6 @@ to many. Must never know a particular list.
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -29,7 +28,6 @@ from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
     PAGE_SIZES,
-    Column,
     Kind,
     ListPage,
     ListState,
@@ -82,26 +80,23 @@ def list_facts(
 ) -> dict[str, Any]:
     """What the list macros need; `unit` is that of the list's energy where all rows share one."""
     headings = titles(page.state.table, fmt, unit)
+
+    def opens(path: str) -> bool:
+        """Whether a link leads further than to a refusal."""
+        verb = verb_of(path)
+        return verb is None or verb in granted
+
     return {
         "page": page,
         "address": address,
         "page_sizes": PAGE_SIZES,
         "titles": headings,
-        "cells_of": lambda row: cells_of(
-            page.state.columns, headings, row, fmt, partial(_target, granted)
-        ),
+        "cells_of": lambda row: cells_of(page.state.columns, headings, row, fmt, opens),
         "deeds": Deeds({}, ()),
         "saved": None,
         "makes_task": False,
         "totals": (),
     }
-
-
-def _target(granted: Collection[str], column: Column, row: Any) -> str | None:
-    """Where a cell leads; nowhere for those who would only be refused there."""
-    there = column.link(row) if column.link else None
-    verb = verb_of(there or "")
-    return there if verb is None or verb in granted else None
 
 
 def titles(table: Table, fmt: Formats, unit: str) -> dict[str, str]:
