@@ -18,6 +18,7 @@ ROWS = {
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "receipt_id": "select id from receipt where project_id = $1 order by id",
+    "transfer_id": "select id from transfer where project_id = $1 order by id",
     "payment_id": "select id from payment where project_id = $1 order by id",
     "copy_number": "select max(copy) from receipt_print where project_id = $1",
     "task_id": "select id from task where project_id = $1 order by id",
@@ -31,6 +32,7 @@ ROWS = {
     "key_id": """select k.id from client_key k join person p on p.id = k.person_id
         where p.login = 'erp' and $1 > 0 order by k.id""",
     "session_id": "select max(id) from session where $1 > 0",
+    "opening_id": "select id from opening where project_id = $1 order by id",
     "role_id": "select max(id) from role where $1 > 0",
 }
 

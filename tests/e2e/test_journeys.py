@@ -49,8 +49,9 @@ MENUS = {
         "|楼栋房间",
     },
     "zhou": {
-        "en": "Room monitor|Alarms|Commands|Tasks|Meters|Gateways|Commissioning|Places",
-        "zh-Hans": "房间监控|报警|操作记录|任务|表计|数据网关|调试验收|楼栋房间",
+        "en": "Room monitor|Alarms|Commands|Tasks|Meters|Gateways|Commissioning|Customers"
+        "|Places",
+        "zh-Hans": "房间监控|报警|操作记录|任务|表计|数据网关|调试验收|客户|楼栋房间",
     },
 }  # fmt: skip
 

@@ -22,7 +22,17 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, receipts, reports
+from meterhouse.store import (
+    agreements,
+    audit,
+    books,
+    commissionings,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -47,7 +57,11 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "receipts": receipts.LIST,
-    "audit": reports.AUDIT,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
+    "audit": audit.ENTRIES,
+    "orders": orders.ORDERS,
+    "journal": books.JOURNAL,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -248,7 +262,9 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await lists.fetch_list(connection, _query(db, name), project_id, wanted)
+        return await lists.fetch_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted
+        )
 
 
 async def following(
@@ -260,7 +276,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query = _query(db, name)
+    query = LISTS[name].within(db.building_ids)
     one_more = replace(wanted, limit=wanted.limit + 1)
     async with db.transaction([project_id]) as connection:
         rows = await lists.fetch_after(connection, query, project_id, one_more, after)
@@ -278,14 +294,11 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, _query(db, name), project_id, wanted, row_max)
+        chunks = lists.stream_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted, row_max
+        )
         async for rows in chunks:
             yield rows
-
-
-def _query(db: Database, name: str) -> ListQuery:
-    query = LISTS[name]
-    return query.of_whole() if db.building_ids is None else query
 
 
 async def strangers(db: Database, at: datetime) -> list[Any]:

@@ -13,6 +13,7 @@ from meterhouse.flows.monitor import LISTS, Following, PointNow, Position, Wante
 from meterhouse.model import Commodity, Override, Relay, RoomState
 from meterhouse.store import lists, reports
 from meterhouse.store.db import Connection, Database
+from meterhouse.store.lists import ListQuery
 
 _WORST_FIRST: Final = {state: rank for rank, state in enumerate(RoomState)}
 # Rooms looked at in one go for a page in one state.
@@ -52,7 +53,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query, found = LISTS["rooms"], list[Tile]()
+    query, found = LISTS["rooms"].within(db.building_ids), list[Tile]()
     looked = replace(wanted, limit=wanted.limit if state is None else _LOOK_ROWS)
     async with db.transaction([project_id]) as connection:
         # The pulse is read first: a change in between is then seen again, never missed.
@@ -76,14 +77,14 @@ async def following(
                 end = where[rows[-1]["id"]] if rows else end
         row_count = None
         if counted:
-            row_count = await _count(connection, project_id, wanted, state)
+            row_count = await _count(connection, query, project_id, wanted, state)
     return Page(found, end if is_more else None, row_count, seq)
 
 
 async def _count(
-    connection: Connection, project_id: int, wanted: Wanted, state: RoomState | None
-) -> int:
-    query = LISTS["rooms"]
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted,
+    state: RoomState | None,
+) -> int:  # fmt: skip
     if state is None:
         return await lists.count_list(connection, query, project_id, wanted)
     count, after = 0, None

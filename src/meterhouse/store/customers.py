@@ -28,12 +28,12 @@ class Purse:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """From `at` on the agreement pays for the point, out of its own and the common compartment."""
+    """From `at` on the agreement pays for the point, out of an account and a common one, if any."""
 
     point_id: int
     agreement_id: int
     account_id: int
-    common_account_id: int
+    common_account_id: int | None
     at: datetime
 
 
@@ -128,6 +128,33 @@ async def attach_points(
            where p.project_id = $1 and p.id = u.id""",
         project_id, ids, [one.account_id for one in attached],
         [one.common_account_id for one in attached],
+    )  # fmt: skip
+
+
+async def get_agreement(
+    connection: Connection, project_id: int, agreement_id: int
+) -> asyncpg.Record:
+    """id, kind, customer_id, valid_from, valid_to of an agreement, locked. Raises `NotFound`."""
+    row = await connection.fetchrow(
+        """select id, kind, customer_id, valid_from, valid_to from agreement
+           where project_id = $1 and id = $2 for update""",
+        project_id, agreement_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("Agreement", agreement_id)
+    return row
+
+
+async def purses_of(
+    connection: Connection, project_id: int, agreement_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, agreement_id, compartment, floor_minor, balance_minor of the purses of agreements."""
+    return await connection.fetch(
+        """select id, agreement_id, compartment, floor_minor,
+               credit_minor - debit_minor as balance_minor
+           from account where project_id = $1 and agreement_id = any($2::int8[])
+           and kind = 'purse' and payee_id is null order by id""",
+        project_id, list(agreement_ids),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ A column that may be null is paged in two pieces, rows that have it and then row
 each piece has one comparison, and one index serves it in both directions.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ class ListQuery:
             buildings sees no row that lies in none.
         buildings: where `q` names the buildings of a row that is of several; whoever sees only some
             sees it if these are among them, whatever its point.
-        is_whole: see `of_whole`.
+        is_whole: see `within`.
     """
 
     source: str
@@ -64,12 +64,15 @@ class ListQuery:
     buildings: str = ""
     is_whole: bool = False
 
-    def of_whole(self) -> "ListQuery":
-        """The list for whoever sees the whole project: no row is asked where it lies.
+    def within(self, building_ids: Collection[int] | None) -> "ListQuery":
+        """The list for whoever sees these buildings, or the whole project (None).
 
-        The planner would take that question for one that half of the rows fail.
+        Two statements rather than one with an *or*, of which the planner knows nothing: of somebody
+        who sees all no row is asked where it lies, and for somebody who sees one building its rows
+        are found first. Which buildings it shows the transaction says, so that a list which was
+        never asked for within anything shows nothing where the transaction names none.
         """
-        return replace(self, is_whole=True)
+        return replace(self, is_whole=building_ids is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,19 @@ async def count_list(
     conditions, arguments = _filtered(query, project_id, wanted)
     every = _Piece(query, conditions, arguments, "")
     return await every.count(connection, COUNT_MAX_ROWS + 1)
+
+
+async def group_list(
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, columns: str,
+    by: str,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """Sums over all rows that match, a row a group; columns of `q`, written by the store alone."""
+    conditions, arguments = _filtered(query, project_id, wanted)
+    return await connection.fetch(
+        f"""select {columns} from ({query.source}) q where {" and ".join(conditions)}
+            group by {by} order by {by}""",
+        *arguments,
+    )
 
 
 async def stream_list(
@@ -243,7 +259,7 @@ def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[list[s
     in_sight = f"{query.point} in (select seen_points($1))"
     if query.buildings:
         in_sight = f"{query.buildings} <@ (select building_ids())"
-    conditions = [] if query.is_whole else [f"((select building_ids()) is null or {in_sight})"]
+    conditions = [] if query.is_whole else [in_sight]
     arguments: list[Any] = [project_id]
     for key, given in wanted.filters.items():
         if given is None:

@@ -12,14 +12,18 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.routing import BaseRoute
 
+from meterhouse.flows.rate import Tariffs
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
 from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
+from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import life as api_life
 from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
@@ -28,10 +32,12 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
     explained,
     frame,
     imports,
+    life,
     lists,
     platform,
     receipts,
@@ -56,7 +62,8 @@ from meterhouse.web.shield import BodyLimit, Shield
 __all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
-BODY_MAX_BYTES: Final = 1_000_000
+# As many rows as an import takes, each as long as it may be.
+BODY_MAX_BYTES: Final = 5_000_000
 _GZIP_LEVEL: Final = 5
 
 
@@ -70,7 +77,6 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         title=services.settings.title,
         version=VERSION,
         summary="Rooms, meters, commands and money of a prepaid utility platform",
-        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -84,6 +90,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
     app.state.boards = Boards()
+    app.state.tariffs = Tariffs()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -132,8 +139,10 @@ def _routes() -> tuple[BaseRoute, ...]:
         forms,
         tasks.router,
         lists.router,
+        books.router,
         platform.router,
         site.router,
+        life.router,
         welcome.router,
     )
     api = (
@@ -143,14 +152,18 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_find.router,
         api_receipts.router,
         site_api.router,
+        api_life.router,
         field.router,
+        api_books.router,
+        api_explain.router,
         api_staff.router,
         operations,
     )
-    for router in pages:
+    for router in (*pages, *api):
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            route.include_in_schema = False
+            route.include_in_schema = router in api and route.include_in_schema
+            route.unique_id = route.name
     return tuple(route for router in (*pages, *api) for route in router.routes)
 
 

@@ -28,6 +28,7 @@ from meterhouse.model import (
     RoomState,
 )
 from meterhouse.paper.sheet import Paper
+from meterhouse.web import lifewords, moneywords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -113,6 +114,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -217,6 +219,9 @@ ALARM_KIND: Final = {
     AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
+    AlarmKind.RECHARGE_LATE: N_("Recharge late"),
+    AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
+    AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -304,6 +309,7 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
@@ -453,6 +459,8 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     CONFIDENCE,
     PAPER,
     RECEIPT_STATE,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
@@ -464,7 +472,10 @@ def label(words: Words, member: Enum) -> str:
     return words(_MESSAGES[type(member), member])
 
 
-_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_LOUD_ALARMS: Final = {
+    AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED,
+    AlarmKind.RECHARGE_HALTED, AlarmKind.WALLET_CONTRADICTS,
+}  # fmt: skip
 _OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
 
 

@@ -132,7 +132,7 @@ def _hand_over(doing: Doing, person_id: int, token: str, life: timedelta) -> Non
 
     async def send(doing: Doing) -> None:
         services = doing.services
-        to = await links.reader(services.database, person_id)
+        to = await links.reader(doing.db, person_id)
         if to is None or services.postman is None:
             return
         if await links.send(services.postman, to, link, life, services.settings.title):

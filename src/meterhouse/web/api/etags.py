@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError
 
-_TAG: Final = re.compile(r'"(\d{1,18})"')
-IF_MATCH_PATTERN: Final = r'^"\d{1,18}"$'
+_TAG: Final = re.compile(r'"([1-9]\d{0,8})"')
+IF_MATCH_PATTERN: Final = r'^"[1-9]\d{0,8}"$'
 
 
 class VersionMissing(MeterhouseError):

@@ -277,6 +277,37 @@ class AgreementSpan(Shape):
     """What is in its purse, without what has accrued."""
 
 
+class OpeningItem(Shape):
+    """An account made ready, to be opened with one click."""
+
+    id: Id
+    """Id of the opening."""
+    place_id: Id
+    """The place it is for."""
+    room: str = _text("101")
+    """Name of the place."""
+    customer_id: Id
+    """Who will pay."""
+    state: str = Field(
+        pattern="^(prepared|opened|withdrawn)$", max_length=20, examples=["prepared"]
+    )
+    """prepared, opened or withdrawn."""
+    purse: str = Field(pattern="^(apart|together)$", max_length=20, examples=["apart"])
+    """Whether all commodities draw one purse, or each its own."""
+    opening_credit: Money
+    """What it will begin with, brought along."""
+    deposit: Money
+    """The deposit that is paid when it is opened."""
+    overdraft: Money
+    """How far below zero it may fall."""
+    agreement_id: Id | None
+    """The agreement it has become."""
+    created_at: At
+    """When it was prepared."""
+    ended_at: At | None
+    """When it was opened or withdrawn."""
+
+
 class CustomerDetail(Shape):
     """A customer, masked, with their agreements."""
 

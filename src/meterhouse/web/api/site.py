@@ -31,6 +31,7 @@ from meterhouse.web.api.v1 import (
     sort_of,
     told_of,
 )
+from meterhouse.web.lifewords import OpeningState
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
 
@@ -220,6 +221,39 @@ async def list_customers(
         text=monitor.contains(text),
     )  # fmt: skip
     return Page[setup.CustomerItem](**found)
+
+
+@router.get(f"{_PROJECT}/openings", dependencies=may(Verb.CUSTOMER_READ), tags=["accounts"])
+async def list_openings(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    state: Annotated[
+        OpeningState | None, Query(description="How far they have come.", examples=["prepared"])
+    ] = None,
+    text: Text = "",
+    sort: Annotated[str, SortOf("openings"), sort_of("openings")] = "-created_at",
+) -> Page[setup.OpeningItem]:
+    """Accounts made ready, to be opened with one click."""
+    scope = request.state.scope
+
+    def shape(row: Any) -> setup.OpeningItem:
+        names = (
+            "id", "place_id", "room", "customer_id", "state", "purse", "agreement_id",
+            "created_at", "ended_at",
+        )  # fmt: skip
+        return setup.OpeningItem(
+            **{name: row[name] for name in names},
+            opening_credit=shapes.money(row["credit_minor"], scope),
+            deposit=shapes.money(row["deposit_minor"], scope),
+            overdraft=shapes.money(row["overdraft_minor"], scope),
+        )
+
+    found = await page(
+        request, project_id, "openings", pages, sort, shape, state=state,
+        text=monitor.contains(text),
+    )  # fmt: skip
+    return Page[setup.OpeningItem](**found)
 
 
 @router.get(

@@ -4,7 +4,7 @@ Owns what surrounds the rows: saved filters, remembered columns, what can be don
 to many. Must never know a particular list.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
+from meterhouse.web.menu import verb_of
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
@@ -74,18 +75,27 @@ class Deeds:
     many: Sequence[tuple[str, str, bool]]
 
 
-def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> dict[str, Any]:
+def list_facts(
+    page: ListPage, fmt: Formats, address: str, granted: Collection[str], unit: str = ""
+) -> dict[str, Any]:
     """What the list macros need; `unit` is that of the list's energy where all rows share one."""
     headings = titles(page.state.table, fmt, unit)
+
+    def opens(path: str) -> bool:
+        """Whether a link leads further than to a refusal."""
+        verb = verb_of(path)
+        return verb is None or verb in granted
+
     return {
         "page": page,
         "address": address,
         "page_sizes": PAGE_SIZES,
         "titles": headings,
-        "cells_of": lambda row: cells_of(page.state.columns, headings, row, fmt),
+        "cells_of": lambda row: cells_of(page.state.columns, headings, row, fmt, opens),
         "deeds": Deeds({}, ()),
         "saved": None,
         "makes_task": False,
+        "totals": (),
     }
 
 
@@ -216,7 +226,8 @@ def _add(view: ListView) -> None:
             "strangers": await _strangers(request, view),
             **offered(request, view, project_id),
             "links": view.links,
-            **list_facts(rows, fmt, view.table.name),
+            **list_facts(rows, fmt, view.table.name, request.state.scope.verbs),
+            "totals": await _totals(request, project_id, view, rows.state, fmt),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),
             "saved": await filters.of_person(database, project_id, person_id, view.table.name),
@@ -244,6 +255,15 @@ def offered(request: Request, view: ListView, project_id: int) -> dict[str, Any]
         ]
         for name, acts in (("acts", view.acts), ("act_pages", view.pages))
     }  # fmt: skip
+
+
+async def _totals(
+    request: Request, project_id: int, view: ListView, state: ListState, fmt: Formats
+) -> Sequence[tuple[str, str]]:
+    """What all rows that match add up to, where the list says how."""
+    if view.totals is None:
+        return ()
+    return await view.totals(database_of(request), project_id, wanted(state, fmt), fmt)
 
 
 async def _strangers(request: Request, view: ListView) -> Sequence[Any]:

@@ -49,9 +49,10 @@ def _facts(request: Request) -> dict[str, Any]:
 async def _heading(request: Request, of: Mapping[ScopeKind, str]) -> str:
     """A list's heading: whose staff or clients they are, where it is not the project's."""
     kind, place_id = where(request.path_params)
-    groups = await project.groups(database_of(request)) if kind is ScopeKind.GROUP else ()
-    names = {row["id"]: row["name"] for row in groups}
-    return words_of(request)(of[kind], group=names.get(place_id, ""))
+    if kind is not ScopeKind.GROUP:
+        return words_of(request)(of[kind])
+    group = await project.group(database_of(request), place_id)
+    return words_of(request)(of[kind], group=group["name"])
 
 
 async def staff_page(request: Request) -> Response:
