@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from meterhouse.flows.access import Verb
 from meterhouse.web import labels
-from meterhouse.web.acts.receipt import LOOK
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import RECEIPT_CLASS, RECEIPT_FOR, ReceiptState
 from meterhouse.web.listview import ListView, RowAct
@@ -68,7 +67,6 @@ RECEIPTS: Final = ListView(
     ),
     N_("Receipts"),
     Verb.MONEY_READ,
-    (LOOK,),
     row_acts=(
         RowAct("receipt.print"),
         RowAct("receipt.void", lambda row: not row["is_void"]),

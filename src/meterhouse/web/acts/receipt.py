@@ -105,7 +105,7 @@ async def _print(doing: Doing, form: Printing) -> Done:
         doing.db, doing.project_id, receipt_id, paper, language, form.is_named, doer.actor_id,
         doer.at,
     )  # fmt: skip
-    file = f"/api/v1{_RECEIPT}/prints/{copy}".format(**doing.ids)
+    file = f"/api/v1{_RECEIPT}/prints/{copy}/file".format(**doing.ids)
     return Done(
         f"receipt:{receipt_id}",
         {"copy_number": copy, "paper": paper, "file": file},
@@ -114,7 +114,7 @@ async def _print(doing: Doing, form: Printing) -> Done:
 
 
 async def _void(doing: Doing, form: Voiding) -> Done:
-    """Make a receipt void: its number stays taken, and later prints say so and why."""
+    """Make a receipt void; its number stays taken."""
     receipt_id, doer = doing.ids["receipt_id"], doing.doer
     label = await receipt.void(
         doing.db, doing.project_id, receipt_id, form.reason, doer.actor_id, doer.at
