@@ -34,6 +34,11 @@ PLANTED = {
         "update command set sent_at = expires_at",
     "every customer and person leads to one who is known, or was erased":
         "update customer set personal_id = personal_id + 1000",
+    "every account of a closed agreement is at zero":
+        """insert into settlement (project_id, agreement_id, settled_at, registers,
+               refunded_minor, reason, created_at)
+           select project_id, agreement_id, now(), '[]', 0, 'nothing was paid out', now()
+           from payment limit 1""",
     "no two agreements pay for a point at once":
         """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
            select project_id, point_id, agreement_id, valid_from + interval '1 hour'

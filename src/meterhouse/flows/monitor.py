@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import agreements, commissionings, lists, openings, orders, reports
+from meterhouse.store import agreements, commissionings, exchanges, lists, openings, orders, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -47,6 +47,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "commissioning": commissionings.LIST,
     "agreements": agreements.LIST,
     "openings": openings.LIST,
+    "exchanges": exchanges.LIST,
     "audit": reports.AUDIT,
     "orders": orders.ORDERS,
 }
