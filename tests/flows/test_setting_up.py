@@ -11,6 +11,7 @@ from meterhouse.flows.choice import ChoiceGone
 from meterhouse.flows.device import GatewayFacts
 from meterhouse.flows.naming import Pattern, unfold
 from meterhouse.flows.project import Identity
+from meterhouse.flows.reading import OpeningUnfit
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store.devices import AddressTaken, PointMetered, RegistrationTaken
 from meterhouse.store.places import PlaceNotEmpty
@@ -61,6 +62,36 @@ async def test_a_place_knows_its_building_wherever_it_is_moved(site):
     assert [tuple(row) for row in rows] == [
         ("building", one), ("building", other), *[("floor", other)] * 2, *[("room", other)] * 4,
     ]  # fmt: skip
+
+
+async def test_an_opening_register_is_where_billing_begins(site):
+    db, number, at = site.db, site.project_id, site.clock()
+    shed = await place.add(db, number, site.floor_id, "area", "Workshop", None)
+    keeper, gateway_id = Keeper.PLATFORM, site.gateway_id
+
+    async def point_of(commodity=Commodity.ELECTRICITY):
+        return await device.add_point(db, number, shed, commodity, site.tariff_id, keeper, at)
+
+    async def used_milli(point_id):
+        async with db.transaction([number]) as connection:
+            return await connection.fetchval(
+                "select sum(energy_milli) from charge where point_id = $1", point_id
+            )
+
+    first = await point_of()
+    added = await device.add_meter(db, number, gateway_id, first, MODEL, "901", 1, at, 5_000_000)
+    hung = await device.add_meter(db, number, gateway_id, None, MODEL, "902", 1, at)
+    second = await point_of()
+    await device.hang_meter(db, number, hung, second, at, 0)
+    later = site.clock.step(minutes=30)
+    await site.read((added, later, 5_010_000), (hung, later, 2_000))
+    assert (await used_milli(first), await used_milli(second)) == (10_000, 2_000)
+    third = await point_of()
+    for point_id, opening_milli in ((None, 1), (third, 10**12), (third, -1)):
+        with pytest.raises(OpeningUnfit):
+            await device.add_meter(
+                db, number, gateway_id, point_id, MODEL, "903", 1, later, opening_milli
+            )
 
 
 async def test_a_place_is_moved_and_the_second_of_two_editors_is_told(site):

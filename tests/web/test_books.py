@@ -5,6 +5,9 @@ import io
 import openpyxl
 import pytest
 
+from meterhouse.flows import close
+from small_site import NOW
+
 API = "/api/v1"
 
 
@@ -53,3 +56,67 @@ async def test_the_file_of_orders_holds_numbers(manager, here):
     rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
     assert rows[0] == ("Kind", "Amount (CNY)")
     assert sum(row[1] for row in rows[1:]) == 356
+
+
+async def booked(site):
+    """Whatever was used is booked, once for all tests of this file."""
+    await close.book_day(site.db, site.project_id, NOW)
+
+
+async def test_the_journal_leads_to_why_an_amount(erp, manager, site, here):
+    await booked(site)
+    lines = (await erp.get(f"{API}{here}/journal?kind=booking")).json()["items"]
+    assert {(one["debit"], one["credit"]) for one in lines} == {("purse", "revenue")}
+    assert "transfers/" in (await manager.get(f"{here}/journal?account=revenue")).text
+    why = (await erp.get(f"{API}{here}/transfers/{lines[0]['id']}/explain")).json()
+    booking = why["booking"]
+    assert booking["is_exact"]
+    assert booking["added"]["amount"] == "6.000000000"
+    assert [one["amount"]["amount"] for one in booking["intervals"]] == ["2.000000000"] * 3
+    assert booking["intervals"][0]["lines"][0]["price"]["amount"] == "0.500000000"
+    page = await manager.get(f"{here}/transfers/{lines[0]['id']}/explain")
+    assert "Adds up exactly" in page.text
+    assert "4.000 kWh × 0.50 = 2.00" in page.text
+
+
+async def test_a_statement_goes_from_balance_to_balance(erp, manager, site, here):
+    await booked(site)
+    order = (await erp.get(f"{API}{here}/orders?text=A101&limit=1")).json()["items"][0]
+    address = f"{here}/agreements/{order['agreement_id']}/statement"
+    span = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+    (purse,) = (await erp.get(f"{API}{address}", params=span)).json()["parts"]
+    assert (purse["opening"]["amount"], purse["closing"]["amount"]) == ("0.00", "194.00")
+    assert [(one["kind"], one["amount"]["amount"], one["balance"]["amount"])
+            for one in purse["movements"]] == [
+        ("recharge", "200.00", "200.00"), ("booking", "-6.00", "194.00"),
+    ]  # fmt: skip
+    after = {"since": "2026-11-12T00:00:00Z", "until": "2026-11-13T00:00:00Z"}
+    (quiet,) = (await erp.get(f"{API}{address}", params=after)).json()["parts"]
+    assert (quiet["opening"]["amount"], quiet["movements"]) == ("200.00", [])
+    page = await manager.get(f"{address}?from=2026-11-01&to=2026-11-30")
+    assert "Electricity used" in page.text
+    assert "¥194.00" in page.text
+    file = await manager.get(f"{address}/export?from=2026-11-01&to=2026-11-30")
+    rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
+    assert [row[5] for row in rows[1:]] == [0, 200, 194, 194]
+    backwards = await erp.get(
+        f"{API}{address}", params={"since": NOW.isoformat(), "until": NOW.isoformat()}
+    )
+    assert backwards.json()["code"] == "span_unusable"
+
+
+async def test_the_trial_balance_holds_now_and_before(erp, manager, site, here):
+    await booked(site)
+    now = (await erp.get(f"{API}{here}/trial?at=2026-12-01T00:00:00Z")).json()
+    kinds = {one["kind"]: one["balance"]["amount"] for one in now["accounts"]}
+    assert now["holds"]
+    assert kinds["cash"] == "356.00"
+    assert kinds["purse"] == str(356 - float(kinds["revenue"])) + "0"
+    before = (await erp.get(f"{API}{here}/trial?at=2026-11-01T00:00:00Z")).json()
+    assert before["holds"]
+    assert {one["debit"]["amount"] for one in before["accounts"]} == {"0.00"}
+    page = await manager.get(f"{here}/trial")
+    assert "Debits equal credits" in page.text
+    file = await manager.get(f"{here}/trial/export?kind=xlsx")
+    rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
+    assert rows[-1][2] == rows[-1][3] > 0

@@ -1,4 +1,4 @@
-"""The lists of finance: every order.
+"""The lists of finance: every order, every transfer.
 
 Owns their columns, filters and sums; `views` counts them among all lists.
 """
@@ -9,7 +9,7 @@ from meterhouse.flows import orders
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.flows.orders import Direction
-from meterhouse.model import PaymentKind, RechargeState
+from meterhouse.model import AccountKind, PaymentKind, RechargeState
 from meterhouse.store.db import Database
 from meterhouse.web import moneywords
 from meterhouse.web.acts.money import CHANNELS
@@ -76,4 +76,40 @@ ORDERS: Final = ListView(
     totals=order_totals,
 )  # fmt: skip
 
-LISTS: Final = (ORDERS,)
+JOURNAL: Final = ListView(
+    Table(
+        "journal",
+        (
+            Column("id", N_("Transfer"), cell("id"),
+                   link=lambda row: f"transfers/{row['id']}/explain"),
+            Column("created_at", N_("When"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("kind", N_("For"), moneywords.why_row, Kind.WORD, sortable=True),
+            Column("debit", N_("Debit"), cell("debit_kind", AccountKind), Kind.STATE),
+            Column("credit", N_("Credit"), cell("credit_kind", AccountKind), Kind.STATE),
+            Column("amount", N_("Amount"), cell("amount_minor"), Kind.MONEY, sortable=True),
+            BUILDING,
+            ROOM,
+            Column("order", N_("Order"), cell("payment_id"), link=lambda row:
+                   None if row["payment_id"] is None else f"orders/{row['payment_id']}"),
+            Column("actor", N_("By"), cell("actor"), optional=True),
+            Column("reason", N_("Note"), cell("reason"), optional=True),
+        ),
+        (
+            Filter("account", N_("Account"),
+                   {kind.value: word for kind, word in moneywords.ACCOUNT_KIND.items()}),
+            Filter("kind", N_("For"), moneywords.TRANSFER_KIND),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("Nothing was booked yet."),
+        empty_hint=N_("Every transfer between two accounts appears here."),
+    ),
+    N_("Journal"),
+    Verb.BOOKS_READ,
+    links=((N_("Trial balance"), "trial"),),
+)  # fmt: skip
+
+LISTS: Final = (ORDERS, JOURNAL)

@@ -4,6 +4,7 @@ Owns how each is written. Must never know an act. The console and the API take t
 program writes an instant as RFC 3339, a person in the project's own time.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -30,11 +31,14 @@ _AREA_EXPONENT: Final = 2
 _MICRO_EXPONENT: Final = 6
 _MILLI_EXPONENT: Final = 3
 _MONEY_MINOR_MAX: Final = 10**12
+_REGISTER_MILLI_MAX: Final = 10**12
 
 Number = Annotated[int, Field(ge=1, le=ID_MAX)]
 EXAMPLE: Final = Field(examples=[12])
 Short = StringConstraints(max_length=60)
 Decimal = StringConstraints(max_length=20)
+EMAIL_PATTERN: Final = r"^([^@\s,;<>\"]+@[^@\s,;<>\"]+)?$"
+EMAIL: Final = re.compile(EMAIL_PATTERN)
 InstantText = Annotated[
     str,
     StringConstraints(max_length=40),
@@ -74,6 +78,12 @@ class EnergyUnusable(BadInput):
     """Enter an amount above zero with at most three decimals."""
 
     code = "energy_unusable"
+
+
+class RegisterUnusable(BadInput):
+    """Enter what the register shows, zero or above, with at most three decimals."""
+
+    code = "register_unusable"
 
 
 class InstantUnusable(BadInput):
@@ -131,6 +141,19 @@ def energy_milli(text: str, field: str) -> Milli:
         found = 0
     if not 1 <= found <= INTERVAL_MILLI_MAX:
         raise beside(EnergyUnusable(), field)
+    return Milli(found)
+
+
+def register_milli(text: str, field: str) -> Milli | None:
+    """What a register shows, in thousandths; None for nothing typed. Raises `RegisterUnusable`."""
+    if not text.strip():
+        return None
+    try:
+        found = from_decimal(text, _MILLI_EXPONENT)
+    except Unreadable:
+        found = -1
+    if not 0 <= found <= _REGISTER_MILLI_MAX:
+        raise beside(RegisterUnusable(), field)
     return Milli(found)
 
 

@@ -118,6 +118,23 @@ class SetupPoint(Shape):
     """Its version, which `If-Match` names in a change."""
 
 
+class PointDetail(Shape):
+    """A point as it is set up."""
+
+    id: Id
+    """Id of the point."""
+    place_id: Id
+    """The place it is in."""
+    commodity: Commodity
+    """What is delivered."""
+    keeper: Keeper
+    """Who keeps the money."""
+    tariff_id: Id | None
+    """Its tariff."""
+    version: int = Version
+    """Its version, which `If-Match` names in a change."""
+
+
 class MeterSpan(Shape):
     """A meter at a place for a span of time."""
 
