@@ -20,7 +20,7 @@ from meterhouse.paper.statement import Column, statement
 from meterhouse.paper.ticket import ticket
 from meterhouse.press import setter
 from meterhouse.units import Minor, to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, receiptwords
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.words import N_, Words, words
 
@@ -72,7 +72,7 @@ def what_for(kind: str, commodity: str, spoken: Words) -> str:
     if kind == PaymentKind.RECHARGE and commodity:
         named = labels.label(spoken, Commodity(commodity))
         return spoken(N_("Prepayment: {commodity}"), commodity=named)
-    return spoken(labels.RECEIPT_FOR[PaymentKind(kind)])
+    return spoken(receiptwords.RECEIPT_FOR[PaymentKind(kind)])
 
 
 def _rows(receipt: Receipt, fmt: Formats, payer: str) -> list[Row]:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from meterhouse.flows.access import Verb
 from meterhouse.web import labels
 from meterhouse.web.formats import ABSENT
-from meterhouse.web.labels import RECEIPT_CLASS, RECEIPT_FOR, ReceiptState
 from meterhouse.web.listview import ListView, RowAct
+from meterhouse.web.receiptwords import RECEIPT_CLASS, RECEIPT_FOR, RECEIPT_STATE, ReceiptState
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -51,8 +51,8 @@ RECEIPTS: Final = ListView(
         ),
         (
             Filter("void", N_("State"), {
-                "false": labels.RECEIPT_STATE[ReceiptState.VALID],
-                "true": labels.RECEIPT_STATE[ReceiptState.VOID],
+                "false": RECEIPT_STATE[ReceiptState.VALID],
+                "true": RECEIPT_STATE[ReceiptState.VOID],
             }),
             Filter("kind", N_("Payment for"), {k.value: word for k, word in RECEIPT_FOR.items()}),
             Filter("channel", N_("Paid by"), labels.PAID_BY),

@@ -16,7 +16,7 @@ from meterhouse.flows.act import Done
 from meterhouse.paper.sheet import TICKET_COLUMNS, Paper
 from meterhouse.press.fonts import chinese_family
 from meterhouse.store.receipts import Settings
-from meterhouse.web import labels
+from meterhouse.web import labels, receiptwords
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText
 from meterhouse.web.acts.typed import Version
@@ -26,7 +26,7 @@ from meterhouse.words import LANGUAGES, N_
 
 _TAG: Final = "receipts"
 _RECEIPT: Final = "/projects/{project_id}/receipts/{receipt_id}"
-_PAPERS: Final = {one.value: word for one, word in labels.PAPER.items()}
+_PAPERS: Final = {one.value: word for one, word in receiptwords.PAPER.items()}
 
 
 class Printing(Form):
