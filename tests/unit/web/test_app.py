@@ -14,6 +14,7 @@ from meterhouse.web.access import (
     Verb,
     check_routes,
 )
+from meterhouse.web.app import BODY_MAX_BYTES
 
 
 def token_in(page):
