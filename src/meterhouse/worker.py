@@ -17,8 +17,8 @@ from meterhouse.errors import MeterhouseError
 from meterhouse.flows import (
     audit,
     checklist,
-    close,
     command,
+    day,
     gateway,
     outbox,
     task,
@@ -155,12 +155,12 @@ class Worker:
             pass
 
     async def _day(self, project_id: int, at: datetime) -> None:
-        """Book once a local day, and keep next week's partitions ready."""
+        """Close yesterday once a local day, and keep next week's partitions ready."""
         timezone = await upkeep.timezone_of(self._db, project_id)
         today = at.astimezone(ZoneInfo(timezone)).date()
         if self._booked.get(project_id) == today:
             return
-        await close.book_day(self._db, project_id, at)
+        await day.close_days(self._db, project_id, None, None, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
 

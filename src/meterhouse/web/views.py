@@ -134,6 +134,7 @@ METERS: Final = ListView(
     Verb.DEVICE_READ,
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
+    links=((N_("Meter exchanges"), "exchanges"),),
     row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
         "read", "disconnect", "connect", "keep_power", "restore_prepay",
     )),

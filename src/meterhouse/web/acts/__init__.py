@@ -25,6 +25,7 @@ from meterhouse.web.acts import (
     role,
     site_sheet,
     staff,
+    swap,
     tariff,
     tasks,
 )
@@ -34,8 +35,9 @@ from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS, *project.ACTS,
-    *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS,
+    *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS,
+    *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *receipt.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

@@ -119,7 +119,7 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
 
 
 async def _close(doing: Doing, form: LeavingForm) -> Done:
-    """Close an account: it is booked to the last coin and paid out; then the house pays."""
+    """Close an account: booked to the last coin and paid out; then the house pays."""
     agreement_id, doer = doing.ids["agreement_id"], doing.doer
     closed = await settle.close(
         doing.db, doing.project_id, agreement_id, _leaving(form), doer.actor_id, doer.at,

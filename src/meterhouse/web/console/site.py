@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import account, customer, device, place, project, receipt, tariff
+from meterhouse.flows import account, agreement, customer, device, place, project, receipt, tariff
 from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
 from meterhouse.units import to_decimal
@@ -16,7 +16,7 @@ from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import account as account_acts
 from meterhouse.web.acts import customer as customer_acts
-from meterhouse.web.acts import field, install, personal, policy, site_sheet
+from meterhouse.web.acts import field, install, personal, policy, site_sheet, swap
 from meterhouse.web.acts import gateway as gateway_acts
 from meterhouse.web.acts import meter as meter_acts
 from meterhouse.web.acts import place as place_acts
@@ -149,6 +149,7 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
         "accounts": account_acts,
         "waiting_id": await account.prepared(database_of(request), project_id, place_id),
         "area_text": area_text,
+        "lives": await agreement.of_place(database_of(request), project_id, place_id),
         "ids": {"project_id": project_id, "place_id": place_id},
     }
     return render(request, "place.html", facts)
@@ -175,6 +176,7 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
     facts = {
         "meter": await device.meter(database_of(request), project_id, meter_id),
         "install": install,
+        "exchange": swap.EXCHANGE,
         "read": meter_acts.READ,
         "ids": {"project_id": project_id, "meter_id": meter_id},
     }
