@@ -26,7 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords, moneywords, receiptwords
+from meterhouse.web import lifewords, moneywords, paperwords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -302,7 +302,6 @@ SOURCE: Final = {
     Source.FREEZE: N_("Meter's freeze"),
     Source.HAND: N_("By hand"),
 }
-PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
@@ -428,7 +427,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
-    *receiptwords.TABLES,
+    *paperwords.TABLES,
     *lifewords.TABLES,
     *moneywords.TABLES,
 )

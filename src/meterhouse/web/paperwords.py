@@ -1,10 +1,10 @@
-"""The words for receipts: what they are for, on which paper, and whether they count.
+"""The words for receipts: papers, what they are for, whether they count, how was paid.
 
 Owns these tables alone; `labels` makes them the words of every page.
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from meterhouse.model import PaymentKind
 from meterhouse.paper.sheet import Paper
@@ -18,6 +18,7 @@ class ReceiptState(StrEnum):
     VOID = "void"
 
 
+PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 PAPER: Final = {
     Paper.A5: N_("A5"),
     Paper.CONTINUOUS: N_("Continuous, 241 × 93 mm"),
@@ -37,4 +38,5 @@ RECEIPT_FOR: Final = {
 """What a receipt is for; the other kinds of payment have none."""
 RECEIPT_STATE: Final = {ReceiptState.VALID: N_("Valid"), ReceiptState.VOID: N_("Void")}
 RECEIPT_CLASS: Final = {ReceiptState.VALID: "ok", ReceiptState.VOID: "no"}
-TABLES: Final = (PAPER, RECEIPT_STATE)
+
+TABLES: Final[tuple[dict[Any, str], ...]] = (PAPER, RECEIPT_STATE)
