@@ -1,11 +1,13 @@
 """Finance at the console and in the API: what is shown adds up to what was done."""
 
 import io
+from datetime import timedelta
 
 import openpyxl
 import pytest
 
-from meterhouse.flows import close
+from meterhouse.flows import close, task
+from meterhouse.web.works import works
 from small_site import NOW
 
 API = "/api/v1"
@@ -120,3 +122,46 @@ async def test_the_trial_balance_holds_now_and_before(erp, manager, site, here):
     file = await manager.get(f"{here}/trial/export?kind=xlsx")
     rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
     assert rows[-1][2] == rows[-1][3] > 0
+
+
+async def test_closed_days_are_listed_and_each_has_a_page(erp, manager, here):
+    days = (await erp.get(f"{API}{here}/days")).json()["items"]
+    assert [one["day"] for one in days] == ["2026-11-20"]
+    assert days[0]["is_proved"]
+    detail = (await erp.get(f"{API}{here}/days/{days[0]['id']}")).json()
+    assert detail["money_in"]["amount"] == "356.00"
+    assert detail["sold"] == [{"commodity": "electricity", "amount": detail["booked"]}]
+    assert set(detail["proofs"].values()) == {0}
+    page = await manager.get(f"{here}/days/{days[0]['id']}")
+    assert "All hold" in page.text
+    assert "¥356.00" in page.text
+    assert (await manager.get(f"{here}/days")).status_code == 200
+    assert (await erp.get(f"{API}{here}/days/20261131")).status_code == 404
+
+
+async def test_several_projects_are_closed_by_one_task(erp, app, site, here):
+    answer = await erp.post(
+        f"{API}{here}/days/close", headers={"Idempotency-Key": "close-all-1"},
+        json={"projects": [site.project_id, site.other_id], "reason": "end of the month"},
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.text
+    todo = works(app.state.services)
+    assert await task.run_next(
+        site.db, site.project_id, todo, app.state.services.clock, timedelta(minutes=5)
+    )
+    done = (await erp.get(f"{API}{here}/tasks/{answer.json()['id']}")).json()
+    # The key reaches one of them; the other is not its to close.
+    assert [(one["id"], one["outcome"]) for one in done["rows"]] == [
+        (site.project_id, "done"), (site.other_id, "refused"),
+    ]  # fmt: skip
+    proved = await erp.post(f"{API}{here}/days/prove", json={})
+    assert set(proved.json()["contradicting"].values()) == {0}
+
+
+@pytest.mark.parametrize("day", ["2026-13-01", "2027-01-01"])
+async def test_a_day_to_close_is_checked_beside_its_field(erp, here, day):
+    answer = await erp.post(
+        f"{API}{here}/days/close", headers={"Idempotency-Key": f"close-{day}"},
+        json={"day": day, "reason": "a trial"},
+    )  # fmt: skip
+    assert answer.status_code == 422

@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import books, commissionings, lists, orders, reports
+from meterhouse.store import books, commissionings, days, lists, orders, reports
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -48,6 +48,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "audit": reports.AUDIT,
     "orders": orders.ORDERS,
     "journal": books.JOURNAL,
+    "days": days.DAYS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

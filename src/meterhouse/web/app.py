@@ -17,6 +17,7 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
+from meterhouse.web.api import days as api_days
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
@@ -135,6 +136,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(site_api.router)
     app.include_router(field.router)
     app.include_router(api_books.router)
+    app.include_router(api_days.router)
     app.include_router(api_explain.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)

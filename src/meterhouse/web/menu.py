@@ -39,6 +39,7 @@ MENU: Final = (
     MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Closed days"), "days", "done", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),
     MenuEntry(N_("Places"), "places", "places", "room.read", MenuGroup.SET_UP),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from meterhouse.web.acts import (
     alarm,
     customer,
+    day,
     field,
     gateway,
     install,
@@ -33,6 +34,7 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
     *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
     *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *day.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 
