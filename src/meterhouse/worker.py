@@ -1,9 +1,9 @@
 """The worker: what happens by the clock.
 
-Owns six loops: commands that expired or were orphaned, silence, the outbox, the daily booking, the
+Owns six loops: commands that expired or were orphaned, silence, the outbox, the daily close, the
 long tasks that need no gateway, and the seals of the audit. Each loop goes over all projects, one
 transaction each; a failure of one project is logged and does not stop the others. Several workers
-may run: rows are claimed, days are booked by whoever comes first.
+may run: rows are claimed, days are closed by whoever comes first.
 """
 
 import asyncio

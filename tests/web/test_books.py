@@ -165,3 +165,45 @@ async def test_a_day_to_close_is_checked_beside_its_field(erp, here, day):
         json={"day": day, "reason": "a trial"},
     )  # fmt: skip
     assert answer.status_code == 422
+
+
+async def test_revenue_keeps_taken_and_booked_apart(erp, manager, site, here):
+    span = {"first": "2026-11-01", "last": "2026-11-21"}
+    now = (await erp.get(f"{API}{here}/revenue", params=span)).json()
+    assert now["whole"]["taken"]["amount"] == "356.00"
+    booked_minor = sum(
+        row["amount_minor"]
+        for row in (await rows_of(site, "select * from transfer where kind = 'booking'"))
+    )
+    assert now["whole"]["booked"]["amount"] == f"{booked_minor / 100:.2f}"
+    assert len(now["periods"]) == 21
+    assert sum(float(one["taken"]["amount"]) for one in now["periods"]) == 356
+    assert [one["name"] for one in now["channels"]] == ["cash"]
+    assert [one["name"] for one in now["commodities"]] == ["electricity"]
+    by_month = (await erp.get(f"{API}{here}/revenue", params=span | {"by": "month"})).json()
+    assert [one["name"] for one in by_month["periods"]] == ["2026-11-01"]
+    later = {"first": "2026-11-22", "last": "2026-12-12"}
+    after = (await erp.get(f"{API}{here}/revenue", params=later)).json()
+    assert (after["whole"]["order_count"], after["before"]["taken"]["amount"]) == (0, "356.00")
+    page = await manager.get(f"{here}/revenue?from=2026-11-01&to=2026-11-21&by=day")
+    assert "¥356.00" in page.text
+    for part in ("periods", "channels", "cashiers", "commodities"):
+        file = await manager.get(f"{here}/revenue/export?part={part}&from=2026-11-01&to=2026-11-30")
+        rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
+        assert sum(row[3] for row in rows[1:]) == 356
+
+
+async def rows_of(site, query):
+    async with site.db.transaction([site.project_id]) as connection:
+        return await connection.fetch(query)
+
+
+async def test_head_office_sees_all_its_projects(erp, manager, site):
+    span = {"first": "2026-11-01", "last": "2026-11-30"}
+    found = (await erp.get(f"{API}/revenue", params=span)).json()
+    assert [(one["project_id"], one["taken"]["amount"]) for one in found] == [
+        (site.project_id, "356.00")
+    ]
+    assert "356.00" in (await manager.get("/overview/revenue?from=2026-11-01&to=2026-11-30")).text
+    wrong = await erp.get(f"{API}/revenue", params={"first": "2026-11-02", "last": "2026-11-01"})
+    assert wrong.json()["code"] == "span_unusable"

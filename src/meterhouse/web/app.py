@@ -21,6 +21,7 @@ from meterhouse.web.api import days as api_days
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -34,6 +35,7 @@ from meterhouse.web.console import (
     imports,
     lists,
     platform,
+    revenue,
     room,
     rooms,
     scans,
@@ -123,6 +125,7 @@ def _mount(app: FastAPI) -> None:
         tasks.router,
         lists.router,
         books.router,
+        revenue.router,
         platform.router,
         site.router,
         welcome.router,
@@ -138,6 +141,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(api_books.router)
     app.include_router(api_days.router)
     app.include_router(api_explain.router)
+    app.include_router(api_revenue.router)
     app.include_router(api_staff.router, **v1.KEYED)
     app.include_router(operations, **v1.KEYED)
 

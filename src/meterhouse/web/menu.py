@@ -37,6 +37,7 @@ MENU: Final = (
     MenuEntry(N_("Customers"), "customers", "person", "customer.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Revenue"), "revenue", "overview", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Closed days"), "days", "done", "books.read", MenuGroup.MONEY),
