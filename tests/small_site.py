@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from databases import copy_database, drop_copy
-from meterhouse.flows import access, day, onboard, reading, recharge
+from meterhouse.flows import access, day, onboard, reading, receipt, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import AlarmKind
+from meterhouse.paper.sheet import Paper
 from meterhouse.store import queue, readings
 from meterhouse.store.db import Address, Database
 from meterhouse.units import to_us
@@ -105,12 +106,15 @@ async def _rooms(db: Database, project_id: int, begun: datetime) -> dict[str, Ro
         for index, (name, customer, *_) in enumerate(ROOMS)
     ]  # fmt: skip
     made = await onboard.add_rooms(db, project_id, new)
-    for (name, customer, credit_minor, *_), room in zip(ROOMS, made, strict=True):
-        if customer:
-            await recharge.add_credit(
-                db, project_id, room.point_id, credit_minor, "cash", f"first-{name}", "", None,
-                begun,
-            )  # fmt: skip
+    payments = [
+        await recharge.add_credit(
+            db, project_id, room.point_id, credit_minor, "cash", f"first-{name}", "", None, begun
+        )
+        for (name, customer, credit_minor, *_), room in zip(ROOMS, made, strict=True)
+        if customer
+    ]
+    receipt_id = await receipt.issue_later(db, project_id, payments[0].payment_id, None, begun)
+    await receipt.count_print(db, project_id, receipt_id, Paper.A5, "zh-Hans", False, None, begun)
     return {name: room for (name, *_), room in zip(ROOMS, made, strict=True)}
 
 

@@ -69,6 +69,16 @@ def take_minor(accrued_nano: Whole, currency_exponent: int) -> tuple[Whole, Whol
     return whole, accrued_nano - whole * size
 
 
+def round_minor(rest_nano: Nano, currency_exponent: int) -> Minor:
+    """What is left below a coin as whole coins, half up: how an account is settled to the last one.
+
+    Only where a bill is issued or an account changes hands; what it adds or leaves out goes to the
+    rounding account.
+    """
+    size = nano_per_minor(currency_exponent)
+    return Minor((2 * rest_nano + size) // (2 * size))
+
+
 def split_exact(total: int, weights: Sequence[int]) -> list[int]:
     """Share an integer by weights so that the shares add up to it exactly (largest remainder).
 

@@ -22,7 +22,20 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import books, commissionings, days, lists, orders, reports
+from meterhouse.store import (
+    agreements,
+    audit,
+    books,
+    commissionings,
+    customers,
+    days,
+    exchanges,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -35,6 +48,7 @@ EXPORT_NOW_MAX_ROWS: Final = 20_000
 """A longer file is made by a task, so that nobody waits before an empty page."""
 
 LISTS: Final[Mapping[str, ListQuery]] = {
+    "rooms": reports.ROOMS,
     "alarms": reports.ALARMS,
     "meters": reports.METERS,
     "gateways": reports.GATEWAYS,
@@ -43,9 +57,13 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
-    "customers": reports.CUSTOMERS,
+    "customers": customers.CUSTOMERS,
     "commissioning": commissionings.LIST,
-    "audit": reports.AUDIT,
+    "receipts": receipts.LIST,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
+    "exchanges": exchanges.LIST,
+    "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
     "journal": books.JOURNAL,
     "days": days.DAYS,
@@ -249,7 +267,9 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
+        return await lists.fetch_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted
+        )
 
 
 async def following(
@@ -261,7 +281,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query = LISTS[name]
+    query = LISTS[name].within(db.building_ids)
     one_more = replace(wanted, limit=wanted.limit + 1)
     async with db.transaction([project_id]) as connection:
         rows = await lists.fetch_after(connection, query, project_id, one_more, after)
@@ -279,7 +299,9 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, row_max)
+        chunks = lists.stream_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted, row_max
+        )
         async for rows in chunks:
             yield rows
 

@@ -81,12 +81,15 @@ async def open_account(
     )  # fmt: skip
     if found is not None:
         return found
-    made: int = await connection.fetchval(
+    made: int | None = await connection.fetchval(
         """insert into account (project_id, kind, unit, agreement_id, compartment, floor_minor)
-           values ($1, $2, $3, $4, $5, $6) returning id""",
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
         project_id, kind, unit, agreement_id, compartment, floor_minor,
     )  # fmt: skip
-    return made
+    if made is not None:
+        return made
+    # Somebody else opened it in between.
+    return await open_account(connection, project_id, kind, unit, agreement_id, compartment)
 
 
 async def house_account(connection: Connection, project_id: int, kind: AccountKind) -> int:
@@ -99,6 +102,17 @@ async def house_account(connection: Connection, project_id: int, kind: AccountKi
     if found is None:
         raise NotFound(f"{kind} account of project", project_id)
     return found
+
+
+async def account_of(connection: Connection, project_id: int, account_id: int) -> asyncpg.Record:
+    """Whose account that is: agreement_id and compartment."""
+    row = await connection.fetchrow(
+        "select agreement_id, compartment from account where project_id = $1 and id = $2",
+        project_id, account_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("account", account_id)
+    return row
 
 
 async def lock_accounts(
@@ -264,6 +278,66 @@ async def accruals_to_book(
         output=unpacker.take, format="binary",
     )  # fmt: skip
     return unpacker.columns()
+
+
+async def drawers_of(connection: Connection, project_id: int, purse_id: int) -> list[int]:
+    """The first purses of the points that may draw a purse, itself among them if it is one."""
+    rows = await connection.fetch(
+        """select distinct account_id from point where project_id = $1
+           and (account_id = $2 or common_account_id = $2) order by 1""",
+        project_id, purse_id,
+    )  # fmt: skip
+    return [row["account_id"] for row in rows]
+
+
+async def accrued_of_purse(connection: Connection, project_id: int, purse_id: int) -> int:
+    """What points that may draw a purse have accrued and not yet booked, in Nano."""
+    found: int = await connection.fetchval(
+        """select coalesce(sum(ps.accrued_nano), 0)::int8 from point p
+           join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)
+           where p.project_id = $1 and (p.account_id = $2 or p.common_account_id = $2)""",
+        project_id, purse_id,
+    )  # fmt: skip
+    return found
+
+
+async def meters_of_purses(
+    connection: Connection, project_id: int, purse_ids: Sequence[int]
+) -> list[int]:
+    """The meters in service at points that may draw one of these purses."""
+    rows = await connection.fetch(
+        """select m.id from point p
+           join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+           where p.project_id = $1 and m.removed_at is null
+           and (p.account_id = any($2::int8[]) or p.common_account_id = any($2::int8[]))
+           order by m.id""",
+        project_id, list(purse_ids),
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+async def rests(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """point_id, accrued_nano, account_id, common_account_id of points that accrued, locked."""
+    return await connection.fetch(
+        """select ps.point_id, ps.accrued_nano, p.account_id, p.common_account_id
+           from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
+           where ps.project_id = $1 and ps.point_id = any($2::int8[]) and ps.accrued_nano <> 0
+           and p.account_id is not null order by ps.point_id for update of ps""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+
+
+async def take_rests(connection: Connection, project_id: int, rests_nano: dict[int, int]) -> None:
+    """Take rests below a coin out of the accruals of points, as rounded."""
+    await connection.execute(
+        """update point_state ps set accrued_nano = ps.accrued_nano - r.rest,
+               rounded_nano = ps.rounded_nano + r.rest
+           from unnest($2::int8[], $3::int8[]) as r (point_id, rest)
+           where ps.project_id = $1 and ps.point_id = r.point_id""",
+        project_id, list(rests_nano), list(rests_nano.values()),
+    )  # fmt: skip
 
 
 async def meters_of(connection: Connection, project_id: int, point_ids: Ints) -> Ints:

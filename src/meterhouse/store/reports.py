@@ -18,14 +18,16 @@ from meterhouse.store.personal import STAFF_NAME, staff
 COMMANDS_SHOWN: Final = 10
 STRANGERS_SHOWN: Final = 50
 
-# Where a point is: its room, the floor above it if there is one, and the building.
+# Where a point is: its room, the floor above it if there is one, and the building, which stands at
+# the top; that is said for the planner, which then finds few of them.
 PLACE: Final = """
     left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
     left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
+    left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+        and b.parent_id is null"""
 PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
-        coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
+        r.building_id, b.name as building"""
 
 
 def _seen(building: str) -> str:
@@ -34,14 +36,15 @@ def _seen(building: str) -> str:
     return f"({limit} is null or {building} = any ({limit}::bigint[]))"
 
 
-_IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
+_IN_SIGHT: Final = _seen("r.building_id")
 
 # One row a point: where it is, who pays, what is left, what its meter last said.
+_EVERY_PAYER: Final = "account_id is not null"
 _POINTS: Final = f"""
     with shared as (
         select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
         from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        where p.project_id = $1 and p.account_id is not null group by p.account_id),
+        where p.project_id = $1 and p.{_EVERY_PAYER} group by p.account_id),
     offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
@@ -95,9 +98,21 @@ async def points(
 ) -> list[asyncpg.Record]:
     """Points of a project, or of one building, by building, floor and room."""
     return await connection.fetch(
-        f"{_POINTS} and ($2::int8 is null or coalesce(b.id, f.id, r.id) = $2) {_BY_PLACE}",
+        f"{_POINTS} and ($2::int8 is null or r.building_id = $2) {_BY_PLACE}",
         project_id, building_id,
     )  # fmt: skip
+
+
+async def points_of_rooms(
+    connection: Connection, project_id: int, room_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """Points of these rooms; what has accrued is summed over their payers' points alone."""
+    payers = """account_id in (select account_id from point
+        where project_id = $1 and place_id = any ($2::int8[]))"""
+    of_them = _POINTS.replace(_EVERY_PAYER, payers)
+    return await connection.fetch(
+        f"{of_them} and r.id = any ($2::int8[]) order by p.id", project_id, list(room_ids)
+    )
 
 
 async def room_points(
@@ -209,13 +224,14 @@ _OPEN: Final = "project_id = $1 and kind = 'meter_offline' and closed_at is null
 _NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
 # Points whose room or meter has a text in its name or address; points of a building.
 FOUND: Final = "(select found_points($1, {}))"
-IN_BUILDING: Final = """(select p.id from point p where p.project_id = $1 and p.place_id in (
-    with recursive inside as (
-        select id from place where project_id = $1 and id = {}
-        union all select l.id from place l join inside i on l.parent_id = i.id
-        where l.project_id = $1)
-    select id from inside))"""
-_IS_OFFLINE: Final = f"exists (select from alarm where {_OPEN} and meter_id = {{}})"
+IN_BUILDING: Final = """(select p.id from place r
+    join point p on (p.project_id, p.place_id) = (r.project_id, r.id)
+    where r.project_id = $1 and r.building_id = {})"""
+# Few meters are silent among many, so these are looked for first.
+_SILENT: Final = f"""select meter_id from alarm where {_OPEN}
+    union all select meter_id from point_state where project_id = $1 and read_at = {_NEVER}
+    union all select id from meter where project_id = $1 and point_id is null
+        and removed_at is null"""
 
 ALARMS: Final = ListQuery(
     f"""select a.id, a.kind, a.level, a.facts, a.opened_at, a.closed_at, a.subject, a.point_id,
@@ -232,9 +248,29 @@ ALARMS: Final = ListQuery(
         "from": "q.opened_at >= {}",
         "to": "q.opened_at < {}",
     },
-    {"opened_at": "opened_at", "closed_at": "closed_at", "kind": "kind", "room": "room"},
+    {
+        "opened_at": "opened_at",
+        "closed_at": "closed_at",
+        "kind": "kind, opened_at",
+        "room": "room",
+    },
     first="-opened_at",
     solid=frozenset({"opened_at", "kind"}),
+)
+# Rooms and areas with a point; `point_id` is the one by which a text finds them.
+ROOMS: Final = ListQuery(
+    """select r.id, r.name as room, r.building_id, b.name as building,
+            (select min(p.id) from point p
+             where p.project_id = $1 and p.place_id = r.id) as point_id
+        from place r left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+            and b.parent_id is null
+        where r.project_id = $1
+        and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
+    {"building": "q.building_id = {}", "text": f"q.point_id in {FOUND}"},
+    {"room": "room", "building": "building"},
+    first="room",
+    solid=frozenset({"room"}),
+    buildings="array[q.building_id]",
 )
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
@@ -242,15 +278,17 @@ METERS: Final = ListQuery(
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
             p.commodity,
             (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
-            coalesce(s.read_at > {_NEVER}, false) and not {_IS_OFFLINE.format("m.id")} as is_online
+            coalesce(s.read_at > {_NEVER}, false) and not exists
+                (select from alarm where {_OPEN} and meter_id = m.id) as is_online
         from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {PLACE}
         left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
-        left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+        left join point_state s on (s.project_id, s.point_id) = (m.project_id, m.point_id)
         where m.project_id = $1 and m.removed_at is null""",
     {
         "online": {
-            True: f"q.read_at > {_NEVER} and not {_IS_OFFLINE.format('q.id')}",
-            False: f"(coalesce(q.read_at, {_NEVER}) = {_NEVER} or {_IS_OFFLINE.format('q.id')})",
+            True: f"""q.read_at > {_NEVER}
+                and not exists (select from alarm where {_OPEN} and meter_id = q.id)""",
+            False: f"q.id in ({_SILENT})",
         },
         "gateway": "q.gateway_id = {}",
         "model": "q.model = {}",
@@ -307,7 +345,12 @@ NOTICES: Final = ListQuery(
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
-    {"created_at": "created_at", "sent_at": "sent_at", "room": "room", "state": "state"},
+    {
+        "created_at": "created_at",
+        "sent_at": "sent_at",
+        "room": "room",
+        "state": "state, created_at",
+    },
     first="-created_at",
     solid=frozenset({"created_at", "state"}),
 )
@@ -328,38 +371,10 @@ COMMANDS: Final = ListQuery(
     },
     {
         "created_at": "created_at", "ended_at": "ended_at", "room": "room",
-        "kind": "kind", "state": "state",
+        "kind": "kind, created_at", "state": "state, created_at",
     },
     first="-created_at",
     solid=frozenset({"created_at", "kind", "state"}),
-)  # fmt: skip
-# The room an entry is about, where its object lies in one.
-_OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$')::int8,
-        (select x.place_id from point x where x.project_id = e.project_id
-            and x.id = substring(e.object from '^point:(\d{1,18})$')::int8),
-        (select x.place_id from meter y join point x
-            on (x.project_id, x.id) = (y.project_id, y.point_id)
-            where y.project_id = e.project_id
-            and y.id = substring(e.object from '^meter:(\d{1,18})$')::int8))"""
-AUDIT: Final = ListQuery(
-    f"""select e.id, e.at, e.actor_id, {STAFF_NAME} as actor, e.via, e.act, e.verb, e.object,
-            e.before, e.after, e.reason, e.request_id, {_OBJECT_ROOM} as room_id,
-            e.id <= coalesce((select max(last_id) from audit_seal where project_id = $1), 0)
-                as is_sealed
-        from audit_entry e {staff("e.actor_id")}
-        where e.project_id = $1""",
-    {
-        "person": "q.actor ilike {}",
-        "actor": "q.actor_id = {}",
-        "act": "q.act = {}",
-        "object": "q.object ilike {}",
-        "from": "q.at >= {}",
-        "to": "q.at < {}",
-    },
-    {"at": "at", "actor": "actor", "act": "act", "object": "object"},
-    first="-at",
-    solid=frozenset({"at", "actor", "act", "object"}),
-    point="null::int8",
 )  # fmt: skip
 TARIFFS: Final = ListQuery(
     """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
@@ -379,35 +394,6 @@ TARIFFS: Final = ListQuery(
     solid=frozenset({"name", "commodity", "effective_from", "versions", "points"}),
 )  # fmt: skip
 # Of several agreements in force the list shows the rooms of all, and since when the last one runs.
-CUSTOMERS: Final = ListQuery(
-    """select c.id, c.language, h.name as customer, h.phone, h.email,
-           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
-           g.balance_minor, g.point_id
-       from customer c
-       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-       left join lateral (
-           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
-               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
-               min(x.point_id) as point_id
-           from agreement a left join lateral (
-               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
-                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
-                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
-                       as balance_minor
-               from agreement_point ap
-               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
-               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-               left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-               left join place b on (b.project_id, b.id)
-                   = (f.project_id, coalesce(f.parent_id, f.id))
-               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
-               on true
-           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
-       where c.project_id = $1""",
-    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
-    {"since": "valid_from", "balance": "balance_minor"},
-    first="-since",
-)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,

@@ -32,7 +32,7 @@ def masked_name(row: Any) -> str:
 
 
 # A browser writes a date field in its own language; plain text is the same for every reader.
-FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
-TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
+FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"), is_day=True)
+TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"), is_day=True)
 BUILDING: Final = Column("building", N_("Building"), cell("building"))
 ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)

@@ -7,6 +7,8 @@ spreadsheet that people bring is named in `SHEETS`.
 from typing import Any, Final
 
 from meterhouse.web.acts import (
+    account,
+    agreement,
     alarm,
     customer,
     day,
@@ -20,9 +22,11 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    receipt,
     role,
     site_sheet,
     staff,
+    swap,
     tariff,
     tasks,
 )
@@ -32,9 +36,9 @@ from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
-    *day.ACTS,
+    *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS,
+    *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *receipt.ACTS, *day.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

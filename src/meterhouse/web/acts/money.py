@@ -15,11 +15,7 @@ from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import Formats
 from meterhouse.words import N_
 
-CHANNELS: Final = {
-    "cash": N_("Cash"),
-    "card": N_("Card"),
-    "transfer": N_("Bank transfer"),
-}
+CHANNELS: Final = labels.PAID_BY
 
 
 class AmountUnusable(BadInput):
