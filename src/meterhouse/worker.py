@@ -1,9 +1,9 @@
 """The worker: what happens by the clock.
 
 Owns six loops: commands and recharges that nobody looks after, silence, the outbox, the daily
-booking, the long tasks that need no gateway, and the seals of the audit. Each loop goes over all
+close, the long tasks that need no gateway, and the seals of the audit. Each loop goes over all
 projects, one transaction each; a failure of one project is logged and does not stop the others.
-Several workers may run: rows are claimed, days are booked by whoever comes first.
+Several workers may run: rows are claimed, days are closed by whoever comes first.
 """
 
 import asyncio

@@ -233,3 +233,11 @@ async def closed_day(db: Database, project_id: int, day: date) -> Closed:
         row["day"], row["until_at"], json.loads(row["totals"]), json.loads(row["proofs"]),
         row["closed_at"], row["actor"],
     )  # fmt: skip
+
+
+def day_of(day_id: int) -> date:
+    """The day whose number is YYYYMMDD. Raises `NotFound` for what is none."""
+    try:
+        return date.fromisoformat(f"{day_id:08d}")
+    except ValueError:
+        raise NotFound(N_("Closed day"), day_id) from None

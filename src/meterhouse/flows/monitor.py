@@ -28,6 +28,7 @@ from meterhouse.store import (
     books,
     commissionings,
     customers,
+    days,
     exchanges,
     lists,
     openings,
@@ -65,6 +66,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
     "journal": books.JOURNAL,
+    "days": days.DAYS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -24,7 +24,8 @@ SHARES: Final = 28
 TIMEOUT_MS: Final = 600_000
 
 DAYS: Final = ListQuery(
-    f"""select d.day, d.until_at, d.is_proved, d.closed_at, d.last_transfer_id,
+    f"""select to_char(d.day, 'YYYYMMDD')::int8 as id, d.day, d.until_at, d.is_proved,
+            d.closed_at, d.last_transfer_id,
             (d.totals->>'in_minor')::int8 as in_minor, (d.totals->>'out_minor')::int8 as out_minor,
             (d.totals->>'booked_minor')::int8 as booked_minor,
             (d.totals->>'order_count')::int8 as order_count, null::int8 as point_id,
@@ -35,8 +36,8 @@ DAYS: Final = ListQuery(
         "from": "q.until_at > {}",
         "to": "q.until_at <= {}",
     },
-    {"day": "day", "in": "in_minor", "out": "out_minor", "booked": "booked_minor"},
-    key=("day",),
+    {"day": "until_at", "in": "in_minor", "out": "out_minor", "booked": "booked_minor"},
+    key=("until_at",),
     first="-day",
     solid=frozenset({"day"}),
     point="null::int8",

@@ -1,4 +1,4 @@
-"""The pages of finance: one order, a household's statement, the trial balance, why an amount.
+"""The pages of finance: an order, a statement, the trial balance, a closed day, why an amount.
 
 Owns what stands on them. Must never know how a figure is computed.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import books, orders
+from meterhouse.flows import books, day, orders
 from meterhouse.flows.access import Verb
 from meterhouse.flows.books import Movement, Part, Statement, Trial
 from meterhouse.flows.explain import Explained, Interval, explain_transfer
@@ -19,6 +19,7 @@ from meterhouse.paper.sheet import Row
 from meterhouse.rating.kernel import Line
 from meterhouse.web import labels, moneywords, papers
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.acts.day import PROVE
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import masked_name
 from meterhouse.web.formats import ABSENT, Formats, grouped
@@ -284,3 +285,23 @@ def _remarks(one: Interval, fmt: Formats) -> Sequence[str]:
     if not one.is_exact:
         found.append(words(N_("Cannot be rated anew")))
     return found
+
+
+@router.get(f"{_PROJECT}/days/{{day_id:int}}", dependencies=_may(Verb.BOOKS_READ))
+async def day_page(request: Request, project_id: int, day_id: int) -> Response:
+    """One closed day: what it adds up to, and what was proved of it."""
+    now = await day.closed_day(database_of(request), project_id, day.day_of(day_id))
+    totals = now.totals
+    facts = {
+        "day": now,
+        "proofs": [(moneywords.PROOF.get(proof, proof), count)
+                   for proof, count in now.proofs.items()],
+        "money": [(PaymentKind(one["kind"]), CHANNELS.get(one["channel"], one["channel"]), one)
+                  for one in totals["money"]],
+        "sold": [(Commodity(one["commodity"]) if one["commodity"] else None, one)
+                 for one in totals["booked"]],
+        "energy": [(Commodity(one["commodity"]), one) for one in totals["energy"]],
+        "prove": PROVE,
+        "ids": {"project_id": project_id},
+    }  # fmt: skip
+    return render(request, "day.html", facts)
