@@ -36,13 +36,15 @@ def _seen(building: str) -> str:
 
 _IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
 
+# What the points of an account have accrued: of all accounts in one go, or of a few one by one.
+_SHARED: Final = """select {} sum(s.accrued_nano)::int8 as accrued_nano
+        from point y join point_state s on (s.project_id, s.point_id) = (y.project_id, y.id)
+        where y.project_id = $1 and {}"""
+_SHARED_ALL: Final = _SHARED.format("y.account_id,", "y.account_id is not null group by 1")
+_SHARED_ONE: Final = f"lateral ({_SHARED.format('', 'y.account_id = p.account_id')})"
 # One row a point: where it is, who pays, what is left, what its meter last said.
-_POINTS: Final = f"""
-    with shared as (
-        select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
-        from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        where p.project_id = $1 and p.account_id is not null group by p.account_id),
-    offline as (
+_POINTS_OF: Final = f"""
+    with offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
     select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
@@ -68,8 +70,12 @@ _POINTS: Final = f"""
     left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id) and m.removed_at is null
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-    left join shared u on u.account_id = p.account_id
+    left join {{shared}} u on {{of_point}}
     where p.project_id = $1 and {_IN_SIGHT}"""
+_POINTS: Final = _POINTS_OF.format(
+    shared=f"({_SHARED_ALL})", of_point="u.account_id = p.account_id"
+)
+_FEW_POINTS: Final = _POINTS_OF.format(shared=_SHARED_ONE, of_point="true")
 _BY_PLACE: Final = "order by b.sort, building, building_id, f.sort, f.name, r.sort, r.name, p.id"
 
 
@@ -104,7 +110,9 @@ async def room_points(
     connection: Connection, project_id: int, room_id: int
 ) -> list[asyncpg.Record]:
     """Points of one room."""
-    return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
+    return await connection.fetch(
+        f"{_FEW_POINTS} and p.place_id = $2 order by p.id", project_id, room_id
+    )
 
 
 async def one_point(
@@ -112,8 +120,10 @@ async def one_point(
 ) -> asyncpg.Record | None:
     """The point of an id, or the one a meter in service hangs at."""
     return await connection.fetchrow(
-        f"{_POINTS} and (p.id = $2 or m.id = $3)", project_id, point_id, meter_id
-    )
+        f"""{_FEW_POINTS} and p.id = coalesce($2, (select y.point_id from meter y
+            where y.project_id = $1 and y.id = $3 and y.removed_at is null))""",
+        project_id, point_id, meter_id,
+    )  # fmt: skip
 
 
 async def days(

@@ -15,6 +15,7 @@ from meterhouse.web import health, problems
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import desk as api_desk
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import site as site_api
@@ -25,6 +26,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     commissioning,
+    desk,
     frame,
     imports,
     lists,
@@ -110,6 +112,7 @@ def _mount(app: FastAPI) -> None:
         rooms.router,
         room.router,
         frame.router,
+        desk.router,
         commissioning.router,
         scans.router,
         staff.router,
@@ -126,6 +129,7 @@ def _mount(app: FastAPI) -> None:
     app.include_router(v1.router)
     app.include_router(api_tasks.router)
     app.include_router(api_find.router)
+    app.include_router(api_desk.router)
     app.include_router(site_api.router)
     app.include_router(field.router)
     app.include_router(api_staff.router, **v1.KEYED)

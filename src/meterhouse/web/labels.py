@@ -19,8 +19,10 @@ from meterhouse.model import (
     CommandKind,
     CommandState,
     Commodity,
+    Compartment,
     Keeper,
     Override,
+    PaymentKind,
     Quality,
     Reason,
     Relay,
@@ -396,6 +398,25 @@ CONFIDENCE: Final = {
     Confidence.GENERIC: N_("by its protocol alone"),
 }
 
+PAYMENT_KIND: Final = {
+    PaymentKind.RECHARGE: N_("Sale"),
+    PaymentKind.REFUND: N_("Refund"),
+    PaymentKind.REVERSAL: N_("Reversal"),
+    PaymentKind.MOVE: N_("Move between accounts"),
+    PaymentKind.DEPOSIT: N_("Deposit taken"),
+    PaymentKind.DEPOSIT_REFUND: N_("Deposit returned"),
+    PaymentKind.FEE: N_("Fee"),
+    PaymentKind.OPENING: N_("Opening credit"),
+    PaymentKind.SETTLEMENT: N_("Settlement"),
+}
+COMPARTMENT: Final = {
+    Compartment.COMMON: N_("Common purse"),
+    Compartment.ELECTRICITY: N_("Electricity purse"),
+    Compartment.WATER: N_("Water purse"),
+    Compartment.HEAT: N_("Heat purse"),
+    Compartment.FEE: N_("Fee purse"),
+}
+
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ROOM_STATE,
     RELAY,
@@ -421,6 +442,8 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
+    PAYMENT_KIND,
+    COMPARTMENT,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
