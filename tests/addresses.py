@@ -17,6 +17,7 @@ ROWS = {
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "payment_id": "select id from payment where project_id = $1 order by id",
+    "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",

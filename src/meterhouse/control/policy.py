@@ -34,7 +34,7 @@ class Policy:
         close_direct: connect closes the contact itself; else someone presses the button.
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
-        refund_second_minor: paying out or reversing more than this needs a second person.
+        refund_second_minor: paying out more than this needs a second person; 0: never.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -51,7 +51,7 @@ class Policy:
     close_direct: bool = True
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
-    refund_second_minor: int = 50_000
+    refund_second_minor: int = 0
 
 
 RANGES: dict[str, tuple[int, int]] = {

@@ -22,7 +22,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, reports
+from meterhouse.store import commissionings, lists, reports, shifts
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -46,6 +46,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "audit": reports.AUDIT,
+    "shifts": shifts.LIST,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -163,7 +163,9 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         n.name as payee, p.commodity, r.id as room_id, r.name as room,
         coalesce(b.name, f.name, r.name) as building,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind = 'reversal') as is_reversed
+            and v.kind = 'reversal') as is_reversed,
+        exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
+            and v.kind in ('reversal', 'deposit_refund')) as is_undone
     from payment y {staff("y.actor_id")}
     left join payee n on (n.project_id, n.id) = (y.project_id, y.payee_id)
     left join point p on (p.project_id, p.id) = (y.project_id, y.point_id)
@@ -204,3 +206,46 @@ async def power_commands(
            and c.kind in ('connect', 'allow_connect') order by c.id""",
         project_id, account_id, at,
     )  # fmt: skip
+
+
+async def policy_of(connection: Connection, project_id: int) -> str:
+    """A project's rules, as JSON."""
+    found: str = await connection.fetchval("select policy from project where id = $1", project_id)
+    return found
+
+
+async def is_undone(connection: Connection, project_id: int, payment_id: int) -> bool:
+    """Whether a payment was reversed, or a deposit given back."""
+    found: bool = await connection.fetchval(
+        """select exists (select from payment where project_id = $1 and of_payment_id = $2
+               and kind in ('reversal', 'deposit_refund'))""",
+        project_id, payment_id,
+    )  # fmt: skip
+    return found
+
+
+async def paid_in(
+    connection: Connection, project_id: int, account_id: int, channel: str
+) -> list[asyncpg.Record]:
+    """payee_id, left_minor: what was paid into a purse over a channel and not paid back yet."""
+    return await connection.fetch(
+        """select payee_id, sum(case when kind = 'recharge' then amount_minor
+               else -amount_minor end)::int8 as left_minor
+           from payment where project_id = $1 and account_id = $2 and channel = $3
+           and agreement_id = (select agreement_id from account
+               where project_id = $1 and id = $2)
+           and kind in ('recharge', 'refund', 'reversal') group by payee_id order by payee_id""",
+        project_id, account_id, channel,
+    )  # fmt: skip
+
+
+async def live_recharge(connection: Connection, project_id: int, account_id: int) -> bool:
+    """Whether money drawn from an account may still arrive on a meter."""
+    found: bool = await connection.fetchval(
+        """select exists (select from recharge c
+               join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
+               where c.project_id = $1 and p.account_id = $2
+               and c.state in ('reserved', 'sent', 'unknown', 'halted'))""",
+        project_id, account_id,
+    )  # fmt: skip
+    return found

@@ -15,7 +15,7 @@ from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.units import EPOCH
 from meterhouse.web import labels
-from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
+from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, shift, site_sheet, tariff
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
@@ -469,11 +469,41 @@ CUSTOMERS: Final = ListView(
     (customer.ADD,),
 )  # fmt: skip
 
+SHIFTS: Final = ListView(
+    Table(
+        "shifts",
+        (
+            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True,
+                   link=lambda row: f"shifts/{row['id']}"),
+            Column("cashier", N_("Cashier"), cell("cashier")),
+            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("float", N_("Float"), cell("float_minor"), Kind.MONEY),
+            Column("expected", N_("Expected"), cell("expected_minor"), Kind.MONEY),
+            Column("counted", N_("Counted"), cell("counted_minor"), Kind.MONEY),
+            Column("difference", N_("Difference"), cell("difference_minor"), Kind.MONEY,
+                   sortable=True),
+            Column("note", N_("Note"), cell("note")),
+        ),
+        (
+            Filter("state", N_("State"), {"open": N_("Open"), "closed": N_("Closed")}),
+            FROM,
+            TO,
+        ),
+        sort="opened_at",
+        descending=True,
+        empty=N_("No shifts yet."),
+        empty_hint=N_("A cashier opens a shift at the desk, with the change in the drawer."),
+    ),
+    N_("Shifts"),
+    Verb.MONEY_READ,
+    (shift.OPEN,),
+)  # fmt: skip
+
 LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS,
+        CUSTOMERS, SHIFTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

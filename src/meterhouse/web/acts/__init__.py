@@ -19,7 +19,9 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    refund,
     role,
+    shift,
     site_sheet,
     staff,
     tariff,
@@ -30,7 +32,8 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
+    *place.ACTS, *gateway.ACTS,
     *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
     *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip

@@ -1,11 +1,11 @@
 """The desk in the API: who is found, what a household has, what came of a payment."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from meterhouse.flows import desk
+from meterhouse.flows import desk, shift
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.desk import Found, Household, Supply
 from meterhouse.model import CommandState, Commodity, Compartment, PaymentKind
@@ -13,7 +13,18 @@ from meterhouse.store.search import TEXT_CHARS_MAX
 from meterhouse.units import to_decimal
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import schemas, shapes
-from meterhouse.web.api.v1 import KEYED, NumberedRoute, ProjectId, RoomId, path_id
+from meterhouse.web.api.paging import SortOf, page
+from meterhouse.web.api.v1 import (
+    KEYED,
+    From,
+    NumberedRoute,
+    Pages,
+    ProjectId,
+    RoomId,
+    To,
+    path_id,
+    sort_of,
+)
 from meterhouse.web.labels import UNIT
 
 router = APIRouter(**KEYED, route_class=NumberedRoute, tags=["money"])
@@ -23,6 +34,7 @@ _DAYS_MAX = 10**9
 _NAME_MAX = 100
 
 PaymentId = Annotated[int, path_id("payment")]
+ShiftId = Annotated[int, path_id("shift")]
 
 
 class HouseholdFound(schemas.Shape):
@@ -115,6 +127,92 @@ class PaymentDetail(Payment):
     """States of the commands to switch on that are waiting or that it led to."""
 
 
+class Payout(schemas.Shape):
+    """What paying back led to: a payment, or a task that waits for a second person."""
+
+    payment_id: schemas.Id | None
+    """Id of the payment; null while it waits."""
+    task_id: schemas.Id | None
+    """The task that waits for a second person, where one is needed."""
+    amount: schemas.Money
+    """How much."""
+    available: schemas.Money | None
+    """What may be spent now; null while it waits."""
+
+
+class ShiftOpened(schemas.Shape):
+    """A shift that has begun."""
+
+    id: schemas.Id
+    """Id of the shift."""
+
+
+class ShiftEnded(schemas.Shape):
+    """How a shift ended."""
+
+    id: schemas.Id
+    """Id of the shift."""
+    expected: schemas.Money
+    """Float and cash in, less cash out."""
+    counted: schemas.Money
+    """What lay in the drawer."""
+    difference: schemas.Money
+    """Counted less expected."""
+    next_shift_id: schemas.Id | None
+    """The colleague's shift, where it was handed over."""
+
+
+class Shift(schemas.Shape):
+    """A cashier's turn at the desk (班次)."""
+
+    id: schemas.Id
+    """Id of the shift."""
+    cashier_id: schemas.Id
+    """Whose it is."""
+    cashier: str = Field(max_length=_NAME_MAX, examples=["Li Na"])
+    """Their name."""
+    drawer: schemas.Money
+    """The change in the drawer at the beginning."""
+    opened_at: schemas.At
+    """When it began."""
+    closed_at: schemas.At | None
+    """When it ended; null while it is open."""
+    expected: schemas.Money | None
+    """What the drawer should have held at the end."""
+    counted: schemas.Money | None
+    """What it held."""
+    difference: schemas.Money | None
+    """Counted less expected."""
+    handed_to_id: schemas.Id | None
+    """Who went on with it."""
+    note: str = Field(max_length=400, examples=["one note was torn"])
+    """A note."""
+
+
+class ShiftChannel(schemas.Shape):
+    """What came in and went out over one channel."""
+
+    channel: str = Field(max_length=20, examples=["cash"])
+    """How it was paid."""
+    in_count: int = Field(ge=0, le=schemas.COUNT_MAX, examples=[12])
+    """How many payments came in."""
+    in_amount: schemas.Money
+    """What came in."""
+    out_count: int = Field(ge=0, le=schemas.COUNT_MAX, examples=[1])
+    """How many were paid out."""
+    out_amount: schemas.Money
+    """What was paid out."""
+
+
+class ShiftDetail(Shift):
+    """A shift with what was taken in it."""
+
+    expected_now: schemas.Money
+    """What the drawer should hold now: float and cash in, less cash out."""
+    channels: list[ShiftChannel] = Field(max_length=100)
+    """By channel, cash first."""
+
+
 HouseholdDetail.model_rebuild()
 
 
@@ -184,6 +282,53 @@ async def get_payment(
     told = await desk.sold(database_of(request), project_id, payment_id)
     states = [state for state, _ in told.commands]
     return PaymentDetail(**_payment(told.payment, scope), power_commands=states)
+
+
+@router.get("/projects/{project_id}/shifts", dependencies=_MAY)
+async def list_shifts(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    state: Annotated[
+        Literal["open", "closed"] | None, Query(description="Only in this state.")
+    ] = None,
+    opened_from: From = None,
+    opened_to: To = None,
+    sort: Annotated[str, SortOf("shifts"), sort_of("shifts")] = "-opened_at",
+) -> schemas.Page[Shift]:
+    """Cashiers' shifts, newest first unless sorted otherwise."""
+    scope = request.state.scope
+    found = await page(
+        request, project_id, "shifts", pages, sort, lambda row: Shift(**_shift(row, scope)),
+        state=state, **{"from": opened_from, "to": opened_to},
+    )  # fmt: skip
+    return schemas.Page[Shift](**found)
+
+
+@router.get("/projects/{project_id}/shifts/{shift_id}", dependencies=_MAY)
+async def get_shift(request: Request, project_id: ProjectId, shift_id: ShiftId) -> ShiftDetail:
+    """A shift, and what was taken and paid out in it by channel."""
+    scope = request.state.scope
+    now = await shift.look(database_of(request), project_id, shift_id)
+    channels = [
+        ShiftChannel(
+            channel=one.channel, in_count=one.in_count, in_amount=shapes.money(one.in_minor, scope),
+            out_count=one.out_count, out_amount=shapes.money(one.out_minor, scope),
+        )
+        for one in now.channels
+    ]  # fmt: skip
+    expected = shapes.money(now.expected_minor, scope)
+    return ShiftDetail(**_shift(now.row, scope), expected_now=expected, channels=channels)
+
+
+def _shift(row: Any, scope: Reach) -> dict[str, Any]:
+    same = ("id", "cashier_id", "cashier", "opened_at", "closed_at", "handed_to_id", "note")
+    sums = {"drawer": "float", "expected": "expected", "counted": "counted",
+            "difference": "difference"}  # fmt: skip
+    return {name: row[name] for name in same} | {
+        name: None if row[f"{key}_minor"] is None else shapes.money(row[f"{key}_minor"], scope)
+        for name, key in sums.items()
+    }
 
 
 def _found(one: Found) -> HouseholdFound:

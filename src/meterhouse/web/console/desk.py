@@ -9,13 +9,16 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import desk
+from meterhouse.flows import desk, shift
 from meterhouse.flows.access import Verb
 from meterhouse.flows.desk import Household
 from meterhouse.model import CommandState, Commodity, PaymentKind
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import ADD, CHANNELS
+from meterhouse.web.acts.refund import DEPOSIT, GIVE_BACK, REFUND, REVERSE
+from meterhouse.web.acts.shift import CLOSE, HAND_OVER
+from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
 from meterhouse.web.pages import is_fragment, render
 from meterhouse.words import N_
 
@@ -28,7 +31,7 @@ _UNCERTAIN: Final = {CommandState.UNKNOWN, CommandState.EXPIRED}
 @router.get(_DESK)
 async def desk_page(request: Request) -> Response:
     """The desk, nobody chosen yet."""
-    return render(request, "desk.html", {"text": "", "home": None})
+    return render(request, "desk.html", {"text": "", "home": None, **await _mine(request)})
 
 
 @router.get(f"{_DESK}/find")
@@ -37,7 +40,8 @@ async def desk_find(request: Request) -> Response:
     text = request.query_params.get("q", "")
     found = await desk.find(database_of(request), request.state.scope, text)
     template = "desk_found.html" if is_fragment(request) else "desk.html"
-    return render(request, template, {"text": text, "found": found, "home": None})
+    facts = {"text": text, "found": found, "home": None}
+    return render(request, template, {**facts, **await _mine(request)})
 
 
 @router.get(f"{_DESK}/rooms/{{room_id:int}}")
@@ -45,7 +49,7 @@ async def desk_room(request: Request, project_id: int, room_id: int) -> Response
     """The household of a room, and the form to sell to it."""
     facts = await _household(request, project_id, room_id)
     template = "desk_room.html" if is_fragment(request) else "desk.html"
-    return render(request, template, {"text": "", **facts})
+    return render(request, template, {"text": "", **facts, **await _mine(request)})
 
 
 @router.get(f"{_DESK}/rooms/{{room_id:int}}/now")
@@ -53,7 +57,7 @@ async def desk_now(request: Request, project_id: int, room_id: int) -> Response:
     """What the household has, as it is now."""
     facts = await _household(request, project_id, room_id)
     template = "desk_now.html" if is_fragment(request) else "desk.html"
-    return render(request, template, {"text": "", **facts})
+    return render(request, template, {"text": "", **facts, **await _mine(request)})
 
 
 @router.get(f"{_DESK}/sales/{{payment_id:int}}")
@@ -79,6 +83,21 @@ async def desk_sale(request: Request, project_id: int, payment_id: int) -> Respo
     )
 
 
+@router.get("/projects/{project_id}/shifts/{shift_id:int}")
+async def shift_page(request: Request, project_id: int, shift_id: int) -> Response:
+    """A shift: what was taken by channel, what the drawer should hold, how it ended."""
+    now = await shift.look(database_of(request), project_id, shift_id)
+    is_mine = now.row["cashier_id"] == request.state.caller.person_id
+    facts = {
+        "now_": now,
+        "row": now.row,
+        "channel_word": channel_word,
+        "acts": (HAND_OVER, CLOSE) if is_mine and now.row["closed_at"] is None else (),
+        "ids": {"project_id": project_id, "shift_id": shift_id},
+    }
+    return render(request, "shift.html", facts)
+
+
 def power_word(told: desk.Receipted) -> tuple[str, str]:
     """Whether the power is back, as a message and its colour; what nobody knows is said so."""
     states = {state for state, _ in told.commands}
@@ -101,6 +120,15 @@ def channel_word(channel: str) -> str:
     return CHANNELS.get(channel, channel)
 
 
+async def _mine(request: Request) -> dict[str, Any]:
+    """The reader's own shift, above the desk."""
+    scope = request.state.scope
+    shift_id = await shift.mine(
+        database_of(request), scope.project_id, request.state.caller.person_id
+    )
+    return {"shift_id": shift_id, "open_shift": OPEN_SHIFT}
+
+
 async def _household(request: Request, project_id: int, room_id: int) -> dict[str, Any]:
     scope, at = request.state.scope, request.app.state.services.clock()
     home: Household = await desk.household(
@@ -119,4 +147,13 @@ async def _household(request: Request, project_id: int, room_id: int) -> dict[st
         "unit": labels.UNIT,
         "kind_of": PaymentKind,
         "channel_word": channel_word,
+        "deeds": (REFUND, DEPOSIT),
+        "undo": undo_of,
     }
+
+
+def undo_of(row: Any) -> Any:
+    """The act that undoes a payment, None where there is none or it was done."""
+    if row["is_undone"]:
+        return None
+    return {PaymentKind.RECHARGE: REVERSE, PaymentKind.DEPOSIT: GIVE_BACK}.get(row["kind"])
