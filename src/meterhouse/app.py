@@ -313,6 +313,6 @@ def _start_web(house: House) -> None:
             stranger_requests_a_minute=settings.stranger_requests_a_minute,
             sign_ins_a_minute=settings.sign_ins_a_minute,
         ),
-        secret_key_of(settings), lambda: readiness.unfit,
+        secret_key_of(settings), lambda: readiness.unfit, notifiers(settings).get("email"),
     )  # fmt: skip
     house.web = Listening(create_app(services), "console", settings.host, settings.port)

@@ -38,6 +38,7 @@ IN_BUILDING = {
     "command_id",
     "alarm_id",
     "commissioning_id",
+    "customer_id",
 }
 # Rows that lie in none, as a task begun by somebody who sees the whole project: whoever sees only
 # some buildings sees none of them.

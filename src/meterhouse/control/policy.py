@@ -35,6 +35,7 @@ class Policy:
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
         refund_second_minor: paying out more than this needs a second person; 0: never.
+        vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -52,6 +53,7 @@ class Policy:
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
     refund_second_minor: int = 0
+    vacancy_off: bool = False
 
 
 RANGES: dict[str, tuple[int, int]] = {

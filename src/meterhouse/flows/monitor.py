@@ -22,7 +22,17 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, reports, shifts
+from meterhouse.store import (
+    agreements,
+    audit,
+    commissionings,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+    shifts,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -35,6 +45,7 @@ EXPORT_NOW_MAX_ROWS: Final = 20_000
 """A longer file is made by a task, so that nobody waits before an empty page."""
 
 LISTS: Final[Mapping[str, ListQuery]] = {
+    "rooms": reports.ROOMS,
     "alarms": reports.ALARMS,
     "meters": reports.METERS,
     "gateways": reports.GATEWAYS,
@@ -45,7 +56,11 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "tariffs": reports.TARIFFS,
     "customers": reports.CUSTOMERS,
     "commissioning": commissionings.LIST,
-    "audit": reports.AUDIT,
+    "receipts": receipts.LIST,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
+    "audit": audit.ENTRIES,
+    "orders": orders.ORDERS,
     "shifts": shifts.LIST,
 }
 _BY_LEVEL: Final = (
@@ -247,7 +262,9 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
+        return await lists.fetch_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted
+        )
 
 
 async def following(
@@ -259,7 +276,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query = LISTS[name]
+    query = LISTS[name].within(db.building_ids)
     one_more = replace(wanted, limit=wanted.limit + 1)
     async with db.transaction([project_id]) as connection:
         rows = await lists.fetch_after(connection, query, project_id, one_more, after)
@@ -277,7 +294,9 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, row_max)
+        chunks = lists.stream_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted, row_max
+        )
         async for rows in chunks:
             yield rows
 

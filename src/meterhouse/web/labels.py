@@ -19,7 +19,6 @@ from meterhouse.model import (
     CommandKind,
     CommandState,
     Commodity,
-    Compartment,
     Keeper,
     Override,
     PaymentKind,
@@ -28,6 +27,8 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
+from meterhouse.paper.sheet import Paper
+from meterhouse.web import lifewords, moneywords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -100,12 +101,20 @@ class Sealed(StrEnum):
     OPEN = "open"
 
 
+class ReceiptState(StrEnum):
+    """Whether a receipt counts."""
+
+    VALID = "valid"
+    VOID = "void"
+
+
 class Source(IntEnum):
     """Where a reading came from."""
 
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -297,7 +306,9 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
+PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
@@ -398,24 +409,25 @@ CONFIDENCE: Final = {
     Confidence.GENERIC: N_("by its protocol alone"),
 }
 
-PAYMENT_KIND: Final = {
-    PaymentKind.RECHARGE: N_("Sale"),
-    PaymentKind.REFUND: N_("Refund"),
-    PaymentKind.REVERSAL: N_("Reversal"),
-    PaymentKind.MOVE: N_("Move between accounts"),
-    PaymentKind.DEPOSIT: N_("Deposit taken"),
-    PaymentKind.DEPOSIT_REFUND: N_("Deposit returned"),
-    PaymentKind.FEE: N_("Fee"),
-    PaymentKind.OPENING: N_("Opening credit"),
-    PaymentKind.SETTLEMENT: N_("Settlement"),
+PAPER: Final = {
+    Paper.A5: N_("A5"),
+    Paper.CONTINUOUS: N_("Continuous, 241 × 93 mm"),
+    Paper.ROLL: N_("Roll, 80 mm"),
+    Paper.TICKET_58: N_("Ticket printer, 58 mm (ESC/POS)"),
+    Paper.TICKET_80: N_("Ticket printer, 80 mm (ESC/POS)"),
 }
-COMPARTMENT: Final = {
-    Compartment.COMMON: N_("Common purse"),
-    Compartment.ELECTRICITY: N_("Electricity purse"),
-    Compartment.WATER: N_("Water purse"),
-    Compartment.HEAT: N_("Heat purse"),
-    Compartment.FEE: N_("Fee purse"),
+RECEIPT_FOR: Final = {
+    PaymentKind.RECHARGE: N_("Prepayment"),
+    PaymentKind.REFUND: N_("Prepayment paid back"),
+    PaymentKind.REVERSAL: N_("Payment taken back"),
+    PaymentKind.DEPOSIT: N_("Security deposit"),
+    PaymentKind.DEPOSIT_REFUND: N_("Security deposit paid back"),
+    PaymentKind.FEE: N_("Other charge"),
+    PaymentKind.SETTLEMENT: N_("Paid out on closing the account"),
 }
+"""What a receipt is for; the other kinds of payment have none."""
+RECEIPT_STATE: Final = {ReceiptState.VALID: N_("Valid"), ReceiptState.VOID: N_("Void")}
+RECEIPT_CLASS: Final = {ReceiptState.VALID: "ok", ReceiptState.VOID: "no"}
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ROOM_STATE,
@@ -442,8 +454,10 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
-    PAYMENT_KIND,
-    COMPARTMENT,
+    PAPER,
+    RECEIPT_STATE,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

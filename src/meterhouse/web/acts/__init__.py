@@ -7,6 +7,8 @@ spreadsheet that people bring is named in `SHEETS`.
 from typing import Any, Final
 
 from meterhouse.web.acts import (
+    account,
+    agreement,
     alarm,
     customer,
     field,
@@ -19,6 +21,7 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    receipt,
     refund,
     role,
     shift,
@@ -34,8 +37,8 @@ from meterhouse.web.acts.sheets import Sheet
 _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
     *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *install.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS, *project.ACTS,
+    *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

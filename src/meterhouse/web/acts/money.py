@@ -19,12 +19,7 @@ from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.words import N_
 
-CHANNELS: Final = {
-    "cash": N_("Cash"),
-    "card": N_("Card"),
-    "transfer": N_("Bank transfer"),
-}
-_MILLI_EXPONENT: Final = 3
+CHANNELS: Final = labels.PAID_BY
 
 AmountText = Annotated[str, StringConstraints(max_length=15)]
 

@@ -124,6 +124,11 @@ class PolicyChange(Form):
                         hint=N_("Refunds and reversals of more wait for somebody else; 0: never")),
     ] = Field(default="0", examples=["500.00"])  # fmt: skip
     """Refunds and reversals of more than this need a second person; decimal, 0: never."""
+    vacancy_off: Annotated[
+        StrictBool,
+        Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
+    ] = Field(default=False, examples=[False])
+    """Whether a room whose account is closed is switched off until the next one is opened."""
 
 
 class Template(Form):
@@ -181,6 +186,7 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "desk_needs_shift": form.desk_needs_shift,
         "hoarding_max_minor": max(hoarding_minor, 1),
         "refund_second_minor": second_minor,
+        "vacancy_off": form.vacancy_off,
     }
     return await _set(doing, form.version, chosen)
 
@@ -220,6 +226,7 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "desk_needs_shift": policy.desk_needs_shift,
         "hoarding_max": to_decimal(policy.hoarding_max_minor, exponent),
         "refund_second": to_decimal(policy.refund_second_minor, exponent),
+        "vacancy_off": policy.vacancy_off,
     }
 
 

@@ -8,12 +8,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import customer, device, place, project, tariff
+from meterhouse.flows import account, customer, device, place, project, tariff
 from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.acts import account as account_acts
 from meterhouse.web.acts import customer as customer_acts
 from meterhouse.web.acts import field, install, personal, policy, site_sheet
 from meterhouse.web.acts import gateway as gateway_acts
@@ -136,7 +137,8 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
         "furnished": await device.furnished(database_of(request), project_id, place_id),
         "acts": place_acts,
         "install": install,
-        "customers": customer_acts,
+        "accounts": account_acts,
+        "waiting_id": await account.prepared(database_of(request), project_id, place_id),
         "area_text": area_text,
         "ids": {"project_id": project_id, "place_id": place_id},
     }
@@ -226,6 +228,7 @@ async def customer_page(request: Request, project_id: int, customer_id: int) -> 
         "customer": now.row,
         "agreements": now.agreements,
         "acts": customer_acts,
+        "accounts": account_acts,
         "personal": personal,
         "ids": {"project_id": project_id, "customer_id": customer_id},
     }
