@@ -185,8 +185,8 @@ def _interval(one: explain.Interval, unit: str, scope: Reach) -> IntervalLine:
         started_at=one.started_at, ended_at=one.ended_at, address=one.address,
         opening=registers[0], closing=registers[1],
         source=None if one.closing is None else _name(Source(one.closing.source)),
-        multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit), quality=_name(one.quality),
-        tariff=one.tariff, amount=_fine(one.amount_nano, scope),
+        multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit),
+        quality=_name(one.quality), tariff=one.tariff, amount=_fine(one.amount_nano, scope),
         replaced=_fine(one.replaced_nano, scope), is_exact=one.is_exact,
         lines=[
             PriceLine(
