@@ -19,6 +19,7 @@ ROWS = {
     "payee_id": "select id from payee where project_id = $1 order by id",
     "receipt_id": "select id from receipt where project_id = $1 order by id",
     "transfer_id": "select id from transfer where project_id = $1 order by id",
+    "day_id": "select to_char(day, 'YYYYMMDD')::int8 from day_close where project_id = $1",
     "payment_id": "select id from payment where project_id = $1 order by id",
     "copy_number": "select max(copy) from receipt_print where project_id = $1",
     "task_id": "select id from task where project_id = $1 order by id",

@@ -27,6 +27,8 @@ from meterhouse.store import (
     audit,
     books,
     commissionings,
+    customers,
+    days,
     exchanges,
     lists,
     openings,
@@ -55,7 +57,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
-    "customers": reports.CUSTOMERS,
+    "customers": customers.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "receipts": receipts.LIST,
     "agreements": agreements.LIST,
@@ -64,6 +66,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
     "journal": books.JOURNAL,
+    "days": days.DAYS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -20,11 +20,13 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
+from meterhouse.web.api import days as api_days
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import life as api_life
 from meterhouse.web.api import receipts as api_receipts
+from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -41,6 +43,7 @@ from meterhouse.web.console import (
     lists,
     platform,
     receipts,
+    revenue,
     room,
     rooms,
     scans,
@@ -140,6 +143,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         tasks.router,
         lists.router,
         books.router,
+        revenue.router,
         platform.router,
         site.router,
         life.router,
@@ -155,7 +159,9 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_life.router,
         field.router,
         api_books.router,
+        api_days.router,
         api_explain.router,
+        api_revenue.router,
         api_staff.router,
         operations,
     )

@@ -1,4 +1,4 @@
-"""The lists of finance: every order, every transfer.
+"""The lists of finance: every order, every transfer, every closed day.
 
 Owns their columns, filters and sums; `views` counts them among all lists.
 """
@@ -12,10 +12,12 @@ from meterhouse.flows.orders import Direction
 from meterhouse.model import AccountKind, PaymentKind, RechargeState
 from meterhouse.store.db import Database
 from meterhouse.web import moneywords
+from meterhouse.web.acts import day
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
+from meterhouse.web.moneywords import Proved
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -112,4 +114,36 @@ JOURNAL: Final = ListView(
     links=((N_("Trial balance"), "trial"),),
 )  # fmt: skip
 
-LISTS: Final = (ORDERS, JOURNAL)
+DAYS: Final = ListView(
+    Table(
+        "days",
+        (
+            Column("day", N_("Day"), lambda row: row["day"].isoformat(), sortable=True,
+                   link=lambda row: f"days/{row['id']}"),
+            Column("proved", N_("Proofs"), lambda row: Proved.HOLDS if row["is_proved"]
+                   else Proved.FAILED, Kind.STATE,
+                   colour=lambda row: "ok" if row["is_proved"] else "owe"),
+            Column("orders", N_("Orders"), cell("order_count"), Kind.COUNT),
+            Column("in", N_("Money in"), cell("in_minor"), Kind.MONEY, sortable=True),
+            Column("out", N_("Money out"), cell("out_minor"), Kind.MONEY, sortable=True),
+            Column("booked", N_("Sales booked"), cell("booked_minor"), Kind.MONEY, sortable=True),
+            Column("until_at", N_("Ends"), cell("until_at"), Kind.INSTANT, optional=True),
+            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT),
+            Column("actor", N_("By"), lambda row: row["actor"] or N_("Automatic"), Kind.WORD),
+        ),
+        (
+            Filter("proved", N_("Proofs"), {"true": N_("All hold"), "false": N_("Some failed")}),
+            FROM,
+            TO,
+        ),
+        sort="day",
+        descending=True,
+        empty=N_("No day was closed yet."),
+        empty_hint=N_("The platform closes each day by itself after midnight."),
+    ),
+    N_("Closed days"),
+    Verb.BOOKS_READ,
+    (day.CLOSE, day.PROVE),
+)  # fmt: skip
+
+LISTS: Final = (ORDERS, JOURNAL, DAYS)

@@ -3,12 +3,21 @@
 Owns these tables alone; `labels` makes them the words of every page.
 """
 
+from enum import StrEnum
 from typing import Any, Final
 
 from meterhouse.flows.books import Section
 from meterhouse.flows.orders import Direction
 from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind, RechargeState
 from meterhouse.words import N_
+
+
+class Proved(StrEnum):
+    """What came of the proofs of a closed day."""
+
+    HOLDS = "holds"
+    FAILED = "failed"
+
 
 PAYMENT_KIND: Final = {
     PaymentKind.RECHARGE: N_("Recharge"),
@@ -90,7 +99,25 @@ TRANSFER_KIND: Final = {
     "rounding": N_("Rounded to a whole coin"),
     **{kind.value: word for kind, word in PAYMENT_KIND.items()},
 }
-TABLES: Final = (PAYMENT_KIND, RECHARGE_STATE, ACCOUNT_KIND, DIRECTION, SECTION, COMPARTMENT)
+PROVED: Final = {Proved.HOLDS: N_("All hold"), Proved.FAILED: N_("Some failed")}
+# What is proved of the books, each as a statement.
+PROOF: Final = {
+    "sums_equal_transfers": N_("Every kind of account equals the sum of its transfers"),
+    "debits_equal_credits": N_("Debits equal credits"),
+    "accounts_equal_transfers": N_("Each account equals its transfers (another share each day)"),
+    "booked_and_accrued_equal_rated": N_("Booked and accrued equal rated (another share each day)"),
+    "orders_equal_transfers": N_("Each order has one transfer of its amount (another share)"),
+    "shifts_closed": N_("All shifts begun before the end of the day are closed"),
+}
+TABLES: Final = (
+    PROVED,
+    PAYMENT_KIND,
+    RECHARGE_STATE,
+    ACCOUNT_KIND,
+    DIRECTION,
+    SECTION,
+    COMPARTMENT,
+)
 
 
 def why_moved(kind: str, commodity: Commodity | None, paid: PaymentKind | None = None) -> str:

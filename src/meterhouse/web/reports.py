@@ -7,7 +7,7 @@ shown is what the flow answered.
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from starlette.responses import FileResponse
@@ -15,6 +15,8 @@ from starlette.responses import FileResponse
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.tables import Column, Kind, cell_text
+
+_YEARS: Final = (1990, 2098)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ def days_of(request: Request, first: date, last: date) -> tuple[date, date]:
     days = []
     for name, instead in (("from", first), ("to", last)):
         try:
-            days.append(date.fromisoformat(request.query_params.get(name, "")))
+            day = date.fromisoformat(request.query_params.get(name, ""))
         except ValueError:
-            days.append(instead)
+            day = instead
+        days.append(day if _YEARS[0] <= day.year <= _YEARS[1] else instead)
     return days[0], days[1]
 
 
@@ -70,4 +73,4 @@ def midnight(day: date, fmt: Formats) -> datetime:
 def span_of(days: tuple[date, date], fmt: Formats) -> tuple[datetime, datetime]:
     """The instants at which a span of local days begins and ends."""
     first, last = days
-    return midnight(first, fmt), midnight(min(last, date(2099, 12, 30)) + timedelta(days=1), fmt)
+    return midnight(first, fmt), midnight(last + timedelta(days=1), fmt)

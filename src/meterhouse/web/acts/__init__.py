@@ -11,6 +11,7 @@ from meterhouse.web.acts import (
     agreement,
     alarm,
     customer,
+    day,
     field,
     gateway,
     install,
@@ -37,7 +38,7 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
     *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS,
     *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
-    *receipt.ACTS,
+    *receipt.ACTS, *day.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 
