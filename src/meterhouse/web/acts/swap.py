@@ -38,7 +38,7 @@ class ExchangeForm(Form):
     address: Address
     """Address of the new meter; one that waits on the line under it is taken."""
     gateway_id: GatewayChoice = None
-    """Id of the gateway on whose line the new meter hangs."""
+    """Id of the gateway on whose line the new meter hangs; none: the old one's."""
     multiplier: Multiplier = 1
     """What the new meter's registers are multiplied by."""
     opening: Annotated[
