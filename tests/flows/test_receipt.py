@@ -239,5 +239,5 @@ async def test_what_a_project_chose_is_changed_by_one_at_a_time(site):
     made = await issued(site, await given(site))
     assert made.row["label"] == "R-00000001"
     assert (made.settings.paper, made.settings.footer) == ("roll", "Thank you")
-    assert not receipt.is_wanted(made.settings, "transfer")
-    assert receipt.is_wanted(made.settings, "cash")
+    assert not receipt.is_wanted(made.settings.quiet_channels, "transfer")
+    assert receipt.is_wanted(made.settings.quiet_channels, "cash")

@@ -26,6 +26,7 @@ from meterhouse.store import (
     agreements,
     audit,
     commissionings,
+    desk,
     lists,
     openings,
     orders,
@@ -62,6 +63,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
     "shifts": shifts.LIST,
+    "supplies": desk.SUPPLIES,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

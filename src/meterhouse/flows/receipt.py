@@ -124,9 +124,9 @@ class Print:
     printed_at: datetime
 
 
-def is_wanted(settings: Settings, channel: str) -> bool:
+def is_wanted(quiet_channels: Sequence[str], channel: str) -> bool:
     """Whether a sale over this channel brings a receipt by itself."""
-    return channel not in settings.quiet_channels
+    return channel not in quiet_channels
 
 
 async def issue(

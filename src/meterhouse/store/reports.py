@@ -131,9 +131,7 @@ async def one_point(
     payer = f"""account_id in (select account_id from point
         where project_id = $1 and id = {named})"""
     of_it = _POINTS.replace(_EVERY_PAYER, payer)
-    return await connection.fetchrow(
-        f"{of_it} and p.id = {named}", project_id, point_id, meter_id
-    )
+    return await connection.fetchrow(f"{of_it} and p.id = {named}", project_id, point_id, meter_id)
 
 
 async def days(

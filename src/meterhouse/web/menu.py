@@ -41,6 +41,7 @@ MENU: Final = (
               MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Balances"), "supplies", "desk", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Shifts"), "shifts", "staff", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Receipts"), "receipts", "print", "money.read", MenuGroup.MONEY),
