@@ -29,6 +29,7 @@ from meterhouse.store import (
     commissionings,
     customers,
     days,
+    desk,
     exchanges,
     lists,
     openings,
@@ -69,6 +70,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "journal": books.JOURNAL,
     "days": days.DAYS,
     "shifts": shifts.LIST,
+    "supplies": desk.SUPPLIES,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

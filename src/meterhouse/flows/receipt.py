@@ -124,6 +124,11 @@ class Print:
     printed_at: datetime
 
 
+def is_wanted(quiet_channels: Sequence[str], channel: str) -> bool:
+    """Whether a sale over this channel brings a receipt by itself."""
+    return channel not in quiet_channels
+
+
 async def issue(
     connection: Connection, project: Any, payment_id: int, actor_id: int | None, at: datetime
 ) -> int:

@@ -23,6 +23,7 @@ from meterhouse.web.acts import (
     policy,
     project,
     receipt,
+    recharges,
     refund,
     role,
     shift,
@@ -42,7 +43,7 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
     *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS,
 )  # fmt: skip
-SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *recharges.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)
