@@ -17,6 +17,7 @@ ROWS = {
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
+    "recharge_id": "select id from recharge where project_id = $1 order by id",
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",

@@ -40,6 +40,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "gateways": reports.GATEWAYS,
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
+    "recharges": reports.RECHARGES,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
@@ -204,6 +205,15 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
     if row is None:
         raise NotFound("Command", command_id)
     return row
+
+
+async def recharge(db: Database, project_id: int, recharge_id: int) -> tuple[Any, list[Any]]:
+    """One recharge's row with its room, and its steps, oldest first. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await reports.get_recharge(connection, project_id, recharge_id)
+        if row is None:
+            raise NotFound(N_("Recharge"), recharge_id)
+        return row, await reports.recharge_steps(connection, project_id, recharge_id)
 
 
 async def command_states(

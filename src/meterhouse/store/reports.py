@@ -17,6 +17,7 @@ from meterhouse.store.personal import STAFF_NAME, staff
 
 COMMANDS_SHOWN: Final = 10
 STRANGERS_SHOWN: Final = 50
+STEPS_SHOWN: Final = 1_000
 
 # Where a point is: its room, the floor above it if there is one, and the building.
 _PLACE: Final = """
@@ -156,6 +157,31 @@ async def get_command(
             {_PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
+    )  # fmt: skip
+
+
+async def get_recharge(
+    connection: Connection, project_id: int, recharge_id: int
+) -> asyncpg.Record | None:
+    """One recharge with its room and meter, or None."""
+    return await connection.fetchrow(
+        f"""select g.*, m.address, m.model, {_PLACE_COLUMNS}, {STAFF_NAME} as actor
+            from recharge g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
+            join point p on (p.project_id, p.id) = (g.project_id, g.point_id)
+            {_PLACE} {staff("g.actor_id")}
+            where g.project_id = $1 and g.id = $2 and {_IN_SIGHT}""",
+        project_id, recharge_id,
+    )  # fmt: skip
+
+
+async def recharge_steps(
+    connection: Connection, project_id: int, recharge_id: int
+) -> list[asyncpg.Record]:
+    """What was learnt of a recharge and done about it, oldest first, with who decided."""
+    return await connection.fetch(
+        f"""select s.*, {STAFF_NAME} as actor from recharge_step s {staff("s.actor_id")}
+            where s.project_id = $1 and s.recharge_id = $2 order by s.id limit $3""",
+        project_id, recharge_id, STEPS_SHOWN,
     )  # fmt: skip
 
 
@@ -332,6 +358,28 @@ COMMANDS: Final = ListQuery(
     },
     first="-created_at",
     solid=frozenset({"created_at", "kind", "state"}),
+)  # fmt: skip
+RECHARGES: Final = ListQuery(
+    f"""select g.id, g.kind, g.state, g.why, g.number, g.amount_minor, g.send_count, g.created_at,
+            g.sent_at, g.applied_at, g.next_at, g.point_id, g.meter_id, m.address,
+            {STAFF_NAME} as actor, {_PLACE_COLUMNS}
+        from recharge g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
+        join point p on (p.project_id, p.id) = (g.project_id, g.point_id) {_PLACE}
+        {staff("g.actor_id")}
+        where g.project_id = $1""",
+    {
+        "state": "q.state = {}",
+        "meter": "q.meter_id = {}",
+        "text": f"q.point_id in {_FOUND}",
+        "from": "q.created_at >= {}",
+        "to": "q.created_at < {}",
+    },
+    {
+        "created_at": "created_at", "applied_at": "applied_at", "room": "room", "state": "state",
+        "amount": "amount_minor",
+    },
+    first="-created_at",
+    solid=frozenset({"created_at", "state", "amount"}),
 )  # fmt: skip
 # The room an entry is about, where its object lies in one.
 _OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$')::int8,

@@ -18,6 +18,7 @@ from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import recharges as api_recharges
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -30,6 +31,7 @@ from meterhouse.web.console import (
     imports,
     lists,
     platform,
+    recharge,
     room,
     rooms,
     scans,
@@ -121,6 +123,7 @@ def _mount(app: FastAPI) -> None:
         staff.router,
         forms,
         tasks.router,
+        recharge.router,
         lists.router,
         platform.router,
         site.router,
@@ -130,6 +133,7 @@ def _mount(app: FastAPI) -> None:
         v1.public,
         v1.router,
         api_tasks.router,
+        api_recharges.router,
         api_find.router,
         site_api.router,
         field.router,

@@ -36,6 +36,7 @@ MENU: Final = (
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Customers"), "customers", "person", "customer.read", MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Recharges"), "recharges", "commands", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),
     MenuEntry(N_("Places"), "places", "places", "room.read", MenuGroup.SET_UP),

@@ -12,7 +12,15 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
+from meterhouse.model import (
+    AlarmKind,
+    CommandKind,
+    CommandState,
+    Commodity,
+    Reason,
+    RechargeState,
+    Relay,
+)
 from meterhouse.units import EPOCH
 from meterhouse.web import labels
 from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
@@ -80,6 +88,12 @@ def closes_by_hand(row: Any) -> bool:
 def task_count(row: Any) -> str:
     """How far a task is, as `40 / 120`."""
     return f"{row['done_count']} / {row['total_count']}" if row["total_count"] else ""
+
+
+def recharged(row: Any) -> int:
+    """What a recharge brings to the meter; below zero where it takes money back."""
+    amount_minor: int = row["amount_minor"]
+    return -amount_minor if row["kind"] == "take_back" else amount_minor
 
 
 def relay_colour(row: Any) -> str:
@@ -296,6 +310,45 @@ COMMANDS: Final = ListView(
     Verb.COMMAND_READ,
 )  # fmt: skip
 
+RECHARGES: Final = ListView(
+    Table(
+        "recharges",
+        (
+            Column("created_at", N_("Paid"), cell("created_at"), Kind.INSTANT, sortable=True,
+                   link=lambda row: f"recharges/{row['id']}"),
+            BUILDING,
+            ROOM,
+            Column("address", N_("Meter"), cell("address")),
+            Column("amount", N_("Amount"), recharged, Kind.MONEY, sortable=True),
+            Column("number", N_("Number"), cell("number"), Kind.COUNT),
+            Column("state", N_("State"), cell("state", RechargeState), Kind.STATE, sortable=True,
+                   colour=lambda row: labels.RECHARGE_CLASS[RechargeState(row["state"])]),
+            Column("why", N_("Why"), lambda row: labels.HALTED_BY.get(row["why"], ""), Kind.WORD),
+            Column("sends", N_("Sent"), cell("send_count"), Kind.COUNT, optional=True),
+            Column("applied_at", N_("In the meter at"), cell("applied_at"), Kind.INSTANT,
+                   sortable=True),
+            Column("actor", N_("By"), cell("actor"), optional=True),
+        ),
+        (
+            Filter("state", N_("State"),
+                   {s.value: word for s, word in labels.RECHARGE_STATE.items()}),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("No money was sent to meters yet."),
+        empty_hint=N_("Where the meter keeps the money, each payment travels to it from here."),
+    ),
+    N_("Recharges"),
+    Verb.MONEY_READ,
+    row_acts=(
+        RowAct("recharge.decide", lambda row: row["state"] == "halted"),
+        RowAct("recharge.cancel", lambda row: row["state"] in ("reserved", "sent", "unknown")),
+    ),
+)  # fmt: skip
+
 NOTICES: Final = ListView(
     Table(
         "notices",
@@ -472,8 +525,8 @@ CUSTOMERS: Final = ListView(
 LISTS: Final = {
     view.table.name: view
     for view in (
-        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS,
+        ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, RECHARGES, NOTICES, TASKS, AUDIT,
+        TARIFFS, CUSTOMERS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

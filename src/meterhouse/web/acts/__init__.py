@@ -19,6 +19,7 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    recharge,
     role,
     site_sheet,
     staff,
@@ -30,9 +31,9 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *recharge.ACTS, *personal.ACTS, *place.ACTS,
+    *gateway.ACTS, *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
+    *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 
