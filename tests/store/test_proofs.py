@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from meterhouse.flows import close, command
+from meterhouse.flows import close, command, receipt
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs
 from premises import HOMES
@@ -35,6 +35,11 @@ PLANTED = {
         "update command set sent_at = expires_at",
     "every customer and person leads to one who is known, or was erased":
         "update customer set personal_id = personal_id + 1000",
+    "every account of a closed agreement is at zero":
+        """insert into settlement (project_id, agreement_id, settled_at, registers,
+               refunded_minor, reason, created_at)
+           select project_id, agreement_id, now(), '[]', 0, 'nothing was paid out', now()
+           from payment limit 1""",
     "money in flight is what live recharges carry, household by household":
         "delete from recharge where state = 'reserved'",
     "money on meters is what their purses were last known to hold":
@@ -46,6 +51,8 @@ PLANTED = {
            update recharge set number = 1 where state in ('applied', 'verified')""",
     "what was sent was written down before":
         "update recharge set frame = null",
+    "the receipts of every series are numbered from 1 without a gap":
+        "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":
         """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
            select project_id, point_id, agreement_id, valid_from + interval '1 hour'
@@ -57,7 +64,8 @@ PLANTED = {
 async def books(new_site, clock):
     """A site with a little of everything that is proven."""
     site = await new_site(tariff=HOMES)
-    await site.pay(2_000)
+    paid = await site.pay(2_000)
+    await receipt.issue_later(site.db, site.project_id, paid.payment_id, None, clock())
     for total_milli in (0, 4_000, 9_000):
         clock.step(minutes=30)
         await site.say(total_milli)

@@ -132,7 +132,7 @@ async def test_api_refuses_strangers_and_cookies(manager, site):
 
 async def test_api_tells_the_same_as_the_console(erp, site):
     projects = (await erp.get(f"{API}/projects")).json()
-    assert [one["id"] for one in projects] == [site.project_id]
+    assert [one["id"] for one in projects["items"]] == [site.project_id]
     rooms = (await erp.get(f"{API}/projects/{site.project_id}/rooms")).json()
     by_name = {room["name"]: room for room in rooms["items"]}
     assert by_name["A101"]["available"] == {"amount": "194.00", "currency": "CNY"}

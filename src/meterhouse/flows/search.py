@@ -76,7 +76,11 @@ async def find(db: Database, reaches: Sequence[Reach], text: str) -> list[Hit]:
             # An order's number is another program's text, in which capitals count.
             what = given if kind is HitKind.PAYMENT else said
             rows = await ask(connection, list(asked), what, HITS_MAX)
-        found += [_hit(kind, row) for row in rows if _is_reached(asked[row["project_id"]], row)]
+        reached = [row for row in rows if _is_reached(asked[row["project_id"]], row)]
+        # Of somebody who pays for several places the first that may be seen says where they are.
+        best = {(row["project_id"], row["id"]): row for row in reversed(reached)}
+        keys = dict.fromkeys((row["project_id"], row["id"]) for row in reached)
+        found += [_hit(kind, best[key]) for key in keys]
     return found
 
 

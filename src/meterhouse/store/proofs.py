@@ -47,7 +47,7 @@ QUESTIONS: dict[str, str] = {
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano
+        where s.rated_nano <> s.accrued_nano + s.rounded_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
     "charged intervals of a chain neither overlap nor leave a gap": f"""
         select count(*) from (
@@ -85,6 +85,11 @@ QUESTIONS: dict[str, str] = {
                 where (h.project_id, h.id) = (c.project_id, c.personal_id)))
             + (select count(*) from person p where not exists (select from personal_masked h
                 where (h.project_id, h.id) = (0, p.personal_id)))""",
+    "every account of a closed agreement is at zero": """
+        select count(*) from settlement t join account a
+            on (a.project_id, a.agreement_id) = (t.project_id, t.agreement_id)
+        where a.credit_minor <> a.debit_minor
+            or a.pending_debit_minor <> 0 or a.pending_credit_minor <> 0""",
     "money in flight is what live recharges carry, household by household": """
         select count(*) from (
             select project_id, agreement_id, sum(credit_minor - debit_minor) as held
@@ -123,6 +128,12 @@ QUESTIONS: dict[str, str] = {
             on a.project_id = b.project_id and a.point_id = b.point_id
             and a.valid_from < b.valid_from
         where coalesce(a.valid_to, 'infinity') > b.valid_from""",
+    "the receipts of every series are numbered from 1 without a gap": """
+        select count(*) from receipt_series s full join (
+            select project_id, payee_id, count(*) as total, max(number) as last
+            from receipt group by 1, 2) r using (project_id, payee_id)
+        where s.next_number - 1 is distinct from coalesce(r.total, 0)
+        or coalesce(r.last, 0) <> coalesce(r.total, 0)""",
 }
 
 

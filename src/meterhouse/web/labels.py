@@ -23,10 +23,10 @@ from meterhouse.model import (
     Override,
     Quality,
     Reason,
-    RechargeState,
     Relay,
     RoomState,
 )
+from meterhouse.web import lifewords, moneywords, paperwords, rechargewords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -105,6 +105,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -213,57 +214,6 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
 }
-RECHARGE_STATE: Final = {
-    RechargeState.RESERVED: N_("Reserved"),
-    RechargeState.SENT: N_("On its way"),
-    RechargeState.UNKNOWN: N_("In doubt, read back"),
-    RechargeState.APPLIED: N_("In the meter"),
-    RechargeState.VERIFIED: N_("In the meter, verified"),
-    RechargeState.HALTED: N_("Halted, waits for a decision"),
-    RechargeState.RETURNED: N_("Back in the purse"),
-}
-RECHARGE_CLASS: Final = {
-    RechargeState.RESERVED: "busy",
-    RechargeState.SENT: "busy",
-    RechargeState.UNKNOWN: "w2",
-    RechargeState.APPLIED: "ok",
-    RechargeState.VERIFIED: "ok",
-    RechargeState.HALTED: "owe",
-    RechargeState.RETURNED: "no",
-}
-HALTED_BY: Final = {
-    "epoch": N_("The meter's purse is another one"),
-    "no_memory": N_("The meter cannot recognise an order"),
-    "foreign_credit": N_("Somebody else put money in"),
-    "count_behind": N_("The counter fell back"),
-    "balance": N_("Counter and balance contradict each other"),
-    "no_counter": N_("Refused, and nothing proves it"),
-    "sends": N_("Sent five times, never taken"),
-    "person": N_("Called back by a person"),
-    "hoarding_refused": N_("Refused: over the hoarding limit"),
-    "customer_refused": N_("Refused: another customer number"),
-    "not_opened": N_("Refused: no account in the meter"),
-}
-STEP: Final = {
-    "send": N_("Purse read, to be sent"),
-    "resend": N_("Purse read, to be sent again"),
-    "sent": N_("Written down and sent"),
-    "look": N_("Nothing proven, to be read again"),
-    "post": N_("The meter has it"),
-    "return": N_("It never came in: back to the purse"),
-    "halt": N_("Halted"),
-    "unmade": N_("The order could not be made"),
-    "cancelled": N_("Called back"),
-    "decided_applied": N_("Decided: it is in the meter"),
-    "decided_returned": N_("Decided: back to the purse"),
-    "decided_look": N_("Decided: read the meter again"),
-}
-REPLY: Final = {
-    "positive": N_("accepted"),
-    "refused": N_("refused"),
-    "silence": N_("silence"),
-    "line_lost": N_("line lost"),
-}
 PLACE_KIND: Final = {
     "building": N_("Building"),
     "floor": N_("Floor"),
@@ -350,10 +300,12 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
+    **moneywords.PROOF,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),
@@ -462,7 +414,6 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     COMMAND_STATE,
     REASON,
     ALARM_KIND,
-    RECHARGE_STATE,
     ONLINE,
     DIRECTION,
     MENU_GROUP,
@@ -477,6 +428,10 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
+    *paperwords.TABLES,
+    *rechargewords.TABLES,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

@@ -7,8 +7,11 @@ spreadsheet that people bring is named in `SHEETS`.
 from typing import Any, Final
 
 from meterhouse.web.acts import (
+    account,
+    agreement,
     alarm,
     customer,
+    day,
     field,
     gateway,
     install,
@@ -19,10 +22,12 @@ from meterhouse.web.acts import (
     place,
     policy,
     project,
+    receipt,
     recharge,
     role,
     site_sheet,
     staff,
+    swap,
     tariff,
     tasks,
 )
@@ -31,9 +36,10 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *recharge.ACTS, *personal.ACTS, *place.ACTS,
-    *gateway.ACTS, *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS,
-    *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
+    *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS,
+    *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *receipt.ACTS, *recharge.ACTS, *day.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 

@@ -128,6 +128,8 @@ class Doing:
         words: the reader's language.
         services: the application's.
         origin: the console's address as the caller knows it, as in `https://meters.example`.
+        afterwards: what `run` lets be done once all of it is kept, such as a letter to be sent;
+            not again for a repeated request.
         once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
@@ -144,6 +146,7 @@ class Doing:
     services: Services
     origin: str = ""
     once: dict[str, str] = field(default_factory=dict)
+    afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
 

@@ -9,17 +9,13 @@ from meterhouse.flows import monitor, recharge
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.units import Minor, from_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, paperwords
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import Formats
 from meterhouse.words import N_
 
-CHANNELS: Final = {
-    "cash": N_("Cash"),
-    "card": N_("Card"),
-    "transfer": N_("Bank transfer"),
-}
+CHANNELS: Final = paperwords.PAID_BY
 
 
 class AmountUnusable(BadInput):

@@ -110,6 +110,11 @@ class PolicyChange(Form):
         Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
+    vacancy_off: Annotated[
+        StrictBool,
+        Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
+    ] = Field(default=False, examples=[False])
+    """Whether a room whose account is closed is switched off until the next one is opened."""
 
 
 class Template(Form):
@@ -156,6 +161,7 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "sweep_count_max": form.sweep_count,
         "sweep_percent_max": form.sweep_percent,
         "close_direct": form.close_direct,
+        "vacancy_off": form.vacancy_off,
     }
     return await _set(doing, form.version, chosen)
 
@@ -192,6 +198,7 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "sweep_count": policy.sweep_count_max,
         "sweep_percent": policy.sweep_percent_max,
         "close_direct": policy.close_direct,
+        "vacancy_off": policy.vacancy_off,
     }
 
 

@@ -27,6 +27,7 @@ from meterhouse.web.acts.sheets import (
     RowsPackedBadly,
     Sheet,
     check,
+    csv_template,
     pack,
     template,
     unpack,
@@ -48,9 +49,10 @@ def add_pages(router: APIRouter, sheets: Iterable[Sheet[Any]]) -> None:
         for path, endpoint, method in (
             (sheet.act.page, _page(sheet), "GET"),
             (sheet.act.page, _posted(sheet), "POST"),
-            (f"{sheet.act.page}/template", _template(sheet), "GET"),
+            (f"{sheet.act.page}/template", _template(sheet, "xlsx", template), "GET"),
+            (f"{sheet.act.page}/template.csv", _template(sheet, "csv", csv_template), "GET"),
         ):
-            kind = endpoint.__name__
+            kind = path.removeprefix(sheet.act.page).strip("/").replace(".", "_") or method.lower()
             router.add_api_route(
                 path, endpoint, methods=[method], dependencies=may, name=f"{name}_{kind}"
             )
@@ -63,12 +65,12 @@ def _page(sheet: Sheet[Any]) -> Callable[..., Any]:
     return page
 
 
-def _template(sheet: Sheet[Any]) -> Callable[..., Any]:
+def _template(sheet: Sheet[Any], kind: str, made: Callable[..., Any]) -> Callable[..., Any]:
     async def file(request: Request) -> Response:
-        content = await template(sheet, doing_of(request, Via.CONSOLE))
-        named = f'attachment; filename="{sheet.name.replace(".", "-")}.xlsx"'
+        content = await made(sheet, doing_of(request, Via.CONSOLE))
+        named = f'attachment; filename="{sheet.name.replace(".", "-")}.{kind}"'
         return Response(content, headers={"Content-Disposition": named},
-                        media_type=MEDIA_TYPES["xlsx"])  # fmt: skip
+                        media_type=MEDIA_TYPES[kind])  # fmt: skip
 
     return file
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 # What a payer did; one row and one posted transfer of its amount, for every kind.
 PAYMENT = (
@@ -34,7 +34,15 @@ PAYMENT = (
         'in_flight', 'cash', 'receivable', 'revenue', 'fee', 'tax', 'subsidy', 'rounding', 'suspense',
         'opening'))""",
     "alter table transfer add column recharge_id bigint",
+    # Each booking of a point has a number. A charge carries that of the booking that will take it, and
+    # a booking keeps what stayed in the accrual, so that every coin can be explained for ever.
+    "alter table point_state add column booking integer not null default 0",
+    "alter table charge add column booking integer not null default 0",
+    "alter table transfer add column booking integer, add column rest_nano bigint",
+    # Its accounts are the project's, so this key says what theirs say already, a look-up a row.
+    "alter table transfer drop constraint transfer_project_id_fkey",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
+    "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
     "create index transfer_point on transfer (project_id, point_id, id) where point_id is not null",
 )
@@ -132,6 +140,8 @@ RECHARGE = (
 
 # A household made ready and opened with one click (预开户), and a meter given for another (换表).
 PREMISES = (
+    # What changes of payer took out of the accrual below a coin: it went to the rounding account.
+    "alter table point_state add column rounded_nano bigint not null default 0",
     """create table opening (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
@@ -209,6 +219,10 @@ DESK = (
         payee_id bigint not null default 0,
         prefix text not null default '',
         next_number bigint not null default 1 check (next_number > 0),
+        paper text not null default 'a5',
+        footer text not null default '',
+        quiet_channels text[] not null default '{}',
+        version integer not null default 1,
         primary key (project_id, payee_id))""",
     """create table receipt (
         project_id bigint not null references project (id),
@@ -229,6 +243,19 @@ DESK = (
         check ((voided_at is null) = (void_reason = '')),
         foreign key (project_id, payment_id) references payment (project_id, id))""",
     """create unique index receipt_payment on receipt (project_id, payment_id) where voided_at is null""",
+    "create index receipt_time on receipt (project_id, issued_at, id)",
+    # Every print, the first as well; its file can be had for a short while, then another is a copy.
+    """create table receipt_print (
+        project_id bigint not null references project (id),
+        receipt_id bigint not null,
+        copy integer not null check (copy > 0),
+        paper text not null,
+        language text not null,
+        is_named boolean not null,
+        printed_at timestamptz not null,
+        printed_by bigint references person (id),
+        primary key (project_id, receipt_id, copy),
+        foreign key (project_id, receipt_id) references receipt (project_id, id))""",
     """create table day_close (
         project_id bigint not null references project (id),
         day date not null,
@@ -244,9 +271,9 @@ DESK = (
 
 SCOPED = (
     "recharge", "recharge_step", "wallet", "opening", "exchange", "settlement", "shift",
-    "receipt_series", "receipt", "day_close",
+    "receipt_series", "receipt", "receipt_print", "day_close",
 )  # fmt: skip
-APPEND_ONLY = ("recharge_step", "exchange", "settlement", "day_close")
+APPEND_ONLY = ("recharge_step", "exchange", "settlement", "receipt_print", "day_close")
 
 
 def upgrade() -> None:
