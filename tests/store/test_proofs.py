@@ -14,6 +14,9 @@ from street import build_street
 _AGAIN = """insert into charge select project_id, point_id, ended_at, version + 1, {started},
     meter_id, register_epoch, account_id, tariff_id, {energy}, block_milli, block_period_at,
     amount_nano, verdict, quality from charge where ended_at = (select max(ended_at) from charge)"""
+_ORDER = """insert into payment (project_id, agreement_id, account_id, channel, created_at, kind,
+    of_payment_id, amount_minor, key) select project_id, agreement_id, account_id, channel,
+    created_at,"""
 PLANTED = {
     "every account's sums equal its transfers":
         "update transfer set amount_minor = amount_minor + 1 where kind = 'recharge'",
@@ -21,6 +24,12 @@ PLANTED = {
         "update account set credit_minor = credit_minor + 1 where kind = 'revenue'",
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
+    "a reversal undoes one sale: once, whole, out of the purse it went into":
+        f"{_ORDER} 'reversal', id, amount_minor - 1, 'r' from payment",
+    "no more is paid back out of a purse than was paid into it, channel by channel":
+        f"{_ORDER} 'refund', null, amount_minor + 1, 'r' from payment",
+    "a deposit is given back at most once, and whole":
+        f"{_ORDER} 'deposit_refund', id, amount_minor, 'r' from payment",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":

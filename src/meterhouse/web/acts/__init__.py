@@ -24,7 +24,9 @@ from meterhouse.web.acts import (
     project,
     receipt,
     recharge,
+    refund,
     role,
+    shift,
     site_sheet,
     staff,
     swap,
@@ -36,10 +38,10 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS,
-    *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
-    *receipt.ACTS, *recharge.ACTS, *day.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
+    *place.ACTS, *gateway.ACTS, *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS,
+    *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
+    *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS, *recharge.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
 
