@@ -8,7 +8,7 @@ are laid aside.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +65,7 @@ class Exchange:
     Attributes:
         model: of the new meter.
         address: of the new meter; one that waits on the line under it is taken.
-        gateway_id: on whose line it hangs.
+        gateway_id: on whose line it hangs; None: on the old one's.
         multiplier: what its registers are multiplied by.
         opening_milli: what it shows when it begins.
         reason: why.
@@ -111,8 +111,10 @@ async def exchange(
     async with db.transaction([project_id]) as connection:
         await monitor.lock_project(connection, project_id)
         project = await catalog.get_project(connection, project_id)
-        await devices.get_meter(connection, project_id, meter_id)
-        if new.gateway_id is not None:
+        old = await devices.get_meter(connection, project_id, meter_id)
+        if new.gateway_id is None:
+            new = replace(new, gateway_id=old["gateway_id"])
+        elif new.gateway_id != old["gateway_id"]:
             with chosen("gateway_id"):
                 await devices.get_gateway(connection, project_id, new.gateway_id)
         point = await exchanges.standing(connection, project_id, meter_id)

@@ -330,10 +330,13 @@ async def rests(
 
 
 async def take_rests(connection: Connection, project_id: int, rests_nano: dict[int, int]) -> None:
-    """Take rests below a coin out of the accruals of points, as rounded."""
+    """Take rests below a coin out of the accruals of points, as rounded.
+
+    It counts as a booking, so that the next one is explained without what these had carried on.
+    """
     await connection.execute(
         """update point_state ps set accrued_nano = ps.accrued_nano - r.rest,
-               rounded_nano = ps.rounded_nano + r.rest
+               rounded_nano = ps.rounded_nano + r.rest, booking = ps.booking + 1
            from unnest($2::int8[], $3::int8[]) as r (point_id, rest)
            where ps.project_id = $1 and ps.point_id = r.point_id""",
         project_id, list(rests_nano), list(rests_nano.values()),

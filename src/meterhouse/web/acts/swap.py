@@ -24,12 +24,12 @@ class ExchangeForm(Form):
 
     closing: Annotated[
         str, Short,
-        Ask(N_("The old meter shows"), unit=N_("total, and if known four bands"),
+        Ask(N_("The old meter shows"), half=True,
             hint=N_("Empty: as last read by wire, at most 15 minutes ago")),
     ] = Field(default="", examples=["1234.56"])  # fmt: skip
     """The old meter's closing registers by hand: total, and if known four bands."""
     credit: Annotated[
-        str, Short, Ask(N_("The old meter still held"), kind="money",
+        str, Short, Ask(N_("The old meter still held"), kind="money", half=True,
                         hint=N_("Only where the meter keeps the money")),
     ] = Field(default="", examples=["43.20"])  # fmt: skip
     """What an old meter that keeps money still held, decimal."""
@@ -38,12 +38,12 @@ class ExchangeForm(Form):
     address: Address
     """Address of the new meter; one that waits on the line under it is taken."""
     gateway_id: GatewayChoice = None
-    """Id of the gateway on whose line the new meter hangs."""
+    """Id of the gateway on whose line the new meter hangs; none: the old one's."""
     multiplier: Multiplier = 1
     """What the new meter's registers are multiplied by."""
     opening: Annotated[
         str, Short,
-        Ask(N_("The new meter shows"), unit=N_("total, and if known four bands")),
+        Ask(N_("The new meter shows"), hint=N_("Total, and if known four bands")),
     ] = Field(default="0", examples=["0.00"])  # fmt: skip
     """The new meter's opening registers: total, and if known four bands."""
     reason: ReasonText

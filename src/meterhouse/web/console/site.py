@@ -147,6 +147,7 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
         "acts": place_acts,
         "install": install,
         "accounts": account_acts,
+        "exchange": swap.EXCHANGE,
         "waiting_id": await account.prepared(database_of(request), project_id, place_id),
         "area_text": area_text,
         "lives": await agreement.of_place(database_of(request), project_id, place_id),
