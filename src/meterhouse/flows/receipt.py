@@ -157,20 +157,6 @@ async def issue(
     )  # fmt: skip
 
 
-async def issue_at_sale(
-    connection: Connection, project: Any, payment_id: int, channel: str, actor_id: int | None,
-    at: datetime,
-) -> int | None:  # fmt: skip
-    """The receipt that a sale brings by itself; None where the project wants none so paid.
-
-    Raises as `issue`.
-    """
-    chosen = await receipts.settings(connection, project["id"])
-    if channel in chosen.quiet_channels:
-        return None
-    return await issue(connection, project, payment_id, actor_id, at)
-
-
 async def issue_later(
     db: Database, project_id: int, payment_id: int, actor_id: int | None, at: datetime
 ) -> int:
