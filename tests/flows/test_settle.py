@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import access, account, customer, lastread, settle
+from meterhouse.flows import access, account, customer, device, lastread, place, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.opening import Purse
 from meterhouse.flows.settle import Balance, Debt, Leaving
-from meterhouse.model import Keeper
+from meterhouse.model import Commodity, Keeper
 from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
-from premises import HASTY
+from premises import HASTY, MODEL
 
 LEAVING = Leaving("the lease has ended")
 
@@ -225,3 +225,24 @@ async def test_what_does_not_exist_is_not_closed(new_site):
     site = await new_site(rooms=1)
     with pytest.raises(NotFound):
         await settle.close(site.db, site.project_id, 999, LEAVING, None, site.clock())
+
+
+async def test_two_meters_read_by_hand_are_each_billed_once(new_site):
+    site, made, _ = await with_deposit(new_site)
+    place_id = await place.add(site.db, site.project_id, site.floor_id, "room", "199", None)
+    point_id = await device.add_point(
+        site.db, site.project_id, place_id, Commodity.ELECTRICITY, site.tariff_id,
+        Keeper.PLATFORM, site.clock(),
+    )  # fmt: skip
+    meter_id = await device.add_meter(
+        site.db, site.project_id, site.gateway_id, point_id, MODEL, "77", 1, site.clock()
+    )
+    await account.join(site.db, site.project_id, made, place_id, site.clock.step(minutes=1))
+    await site.read((meter_id, site.clock(), 1_000))
+    site.clock.step(hours=2)
+    hand = {"1": (15_000, -1, -1, -1, -1), "77": (4_000, -1, -1, -1, -1)}
+    done = await settle.close(
+        site.db, site.project_id, made, replace(LEAVING, by_hand=hand), None, site.clock()
+    )
+    assert done.sum_minor("settlement") == 5_000 - 900 - 180
+    await everything_zero(site, made)

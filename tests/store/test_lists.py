@@ -1,5 +1,6 @@
 """Every list, in every order and both directions, a page at a time: each row exactly once."""
 
+import json
 import random
 from datetime import timedelta
 
@@ -24,6 +25,8 @@ FILTERS = {
     "rooms": [{"text": "%10_%"}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
+    "days": [{"proved": False}, {"from": MORNING}],
+    "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
     "commissioning": [{"state": "signed"}],
 }
@@ -56,6 +59,22 @@ async def add_rows(connection, site, count, seed):
                values ($1, $2, 's', 't', $3, $4, 'sent', $5, $6, $5)""",
             project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
             dice.choice([None, at]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into transfer (project_id, debit_account_id, credit_account_id,
+                   amount_minor, state, kind, point_id, created_at)
+               select $1, p.id, r.id, $2, 'posted', $3, $4, $5 from account p, account r
+               where p.project_id = $1 and p.kind = 'purse' and r.project_id = $1
+               and r.kind = $6 order by p.id limit 1""",
+            project_id, dice.choice([1, 2]), dice.choice(["booking", "fee"]), point_id, at,
+            dice.choice(["revenue", "fee"]),
+        )  # fmt: skip
+        await connection.execute(
+            """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
+                   last_transfer_id, closed_at)
+               values ($1, $2::date, $2, $3, '{}', $4, 0, $2)""",
+            project_id, MORNING + timedelta(days=40 * seed + n - 45),
+            json.dumps({"in_minor": dice.choice([None, 1, 2])}), dice.random() < 0.5,
         )  # fmt: skip
         await connection.execute(
             """insert into payment (project_id, agreement_id, account_id, channel, amount_minor,

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from meterhouse.flows import access, customer
-from meterhouse.flows.customer import Terms
+from meterhouse.flows import access, account, customer, device, place
+from meterhouse.flows.account import Terms
+from meterhouse.model import Commodity, Keeper
 from meterhouse.store.personal import Facts
 from small_site import NOW, small_site
 
@@ -67,30 +68,35 @@ async def test_the_customers_of_a_building_and_no_others(client, site, customers
 
 
 async def test_of_somebody_with_rooms_elsewhere_only_those_in_sight(client, site, warden):
-    terms = Terms()
     made = await customer.add(site.db, site.project_id, Facts("Ouyang Xiu", "13912345678"), "en")
-    await customer.open_account(
-        site.db, site.project_id, site.rooms["A104"].place_id, made, terms, NOW
-    )
+
+    async def move_in(place_id):
+        await account.open_account(site.db, site.project_id, place_id, made, Terms(), None, NOW)
+
+    await move_in(site.rooms["A104"].place_id)
     base = f"{API}/projects/{site.project_id}"
     address = f"{base}/customers/{made}"
     assert (await client.get(address, headers=warden)).status_code == 404
     found = await client.get(f"{API}/search?q=ouyang", headers=warden)
     assert found.json() == []
-    # They take over a room in the building that is looked after here.
-    await customer.move_out(site.db, site.project_id, site.rooms["B102"].place_id, NOW)
-    await customer.open_account(
+    # They rent a shed in the building that is looked after here.
+    async with site.db.transaction([site.project_id]) as connection:
+        building_id = await connection.fetchval("select id from place where name = 'B栋'")
+    shed = await place.add(site.db, site.project_id, building_id, "area", "Shed", None)
+    await device.add_point(
         site.db,
         site.project_id,
-        site.rooms["B102"].place_id,
-        made,
-        terms,
-        NOW + timedelta(minutes=1),
+        shed,
+        Commodity.ELECTRICITY,
+        None,
+        Keeper.PLATFORM,
+        NOW - timedelta(hours=1),
     )
+    await move_in(shed)
     told = (await client.get(address, headers=warden)).json()
-    assert [one["places"] for one in told["agreements"]] == ["B栋 B102"]
+    assert [one["places"] for one in told["agreements"]] == ["B栋 Shed"]
     (hit,) = (await client.get(f"{API}/search?q=ouyang", headers=warden)).json()
-    assert (hit["building"], hit["room"]) == ("B栋", "B102")
+    assert (hit["building"], hit["room"]) == ("B栋", "Shed")
     (row,) = [
         one for one in (await client.get(f"{base}/customers", headers=warden)).json()["items"]
         if one["id"] == made

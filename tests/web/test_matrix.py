@@ -38,6 +38,9 @@ IN_BUILDING = {
     "command_id",
     "alarm_id",
     "commissioning_id",
+    "receipt_id",
+    "payment_id",
+    "copy_number",
     "customer_id",
 }
 # Rows that lie in none, as a task begun by somebody who sees the whole project: whoever sees only

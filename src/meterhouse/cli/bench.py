@@ -36,6 +36,7 @@ ROOMS = {
     "permission": "one permission check, in memory",
     "signin": "signing in, and how much of it is argon2",
     "lists": "lists of 100,000 points under fifty readers",
+    "receipt": "a receipt from its values to a file",
     "close": "a million accruals booked in the daily close",
     "audit": "an act with its entry; entries sealed and proven",
 }

@@ -43,6 +43,12 @@ async def look(
         )
 
 
+async def of_place(db: Database, project_id: int, place_id: int) -> Sequence[Any]:
+    """Every account a place ever had, newest first."""
+    async with db.transaction([project_id]) as connection:
+        return await agreements.of_place(connection, project_id, place_id)
+
+
 async def names(
     db: Database, project_id: int, agreement_ids: Sequence[int]
 ) -> list[tuple[int, str]]:

@@ -107,11 +107,18 @@ async def take(
     return found
 
 
+async def begin(
+    connection: Connection, project: Any, meter_id: int, milli: Registers, at: datetime
+) -> None:
+    """What a meter shows as it begins to serve its point: nothing before it is billed."""
+    await _store(connection, project, meter_id, milli, at)
+
+
 async def _store(
     connection: Connection, project: Any, meter_id: int, milli: Registers, at: datetime
 ) -> reading.Ingested:
-    def column(value: int) -> Any:
-        return np.array([value], dtype=np.int64)
+    def column(figure: int) -> Any:
+        return np.array([figure], dtype=np.int64)
 
     batch = reading.Batch(
         column(meter_id), column(to_us(at)), np.array([milli], dtype=np.int64), column(0),

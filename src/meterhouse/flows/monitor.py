@@ -25,8 +25,13 @@ from meterhouse.model import (
 from meterhouse.store import (
     agreements,
     audit,
+    books,
     commissionings,
+    customers,
+    days,
     desk,
+    exchanges,
+    journeys,
     lists,
     openings,
     orders,
@@ -52,16 +57,20 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "gateways": reports.GATEWAYS,
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
+    "recharges": journeys.LIST,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
-    "customers": reports.CUSTOMERS,
+    "customers": customers.CUSTOMERS,
     "commissioning": commissionings.LIST,
     "receipts": receipts.LIST,
     "agreements": agreements.LIST,
     "openings": openings.LIST,
+    "exchanges": exchanges.LIST,
     "audit": audit.ENTRIES,
     "orders": orders.ORDERS,
+    "journal": books.JOURNAL,
+    "days": days.DAYS,
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
 }
@@ -222,6 +231,15 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
     if row is None:
         raise NotFound("Command", command_id)
     return row
+
+
+async def recharge(db: Database, project_id: int, recharge_id: int) -> tuple[Any, list[Any]]:
+    """One recharge's row with its room, and its steps, oldest first. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await journeys.journey(connection, project_id, recharge_id)
+        if row is None:
+            raise NotFound(N_("Recharge"), recharge_id)
+        return row, await journeys.steps(connection, project_id, recharge_id)
 
 
 async def command_states(

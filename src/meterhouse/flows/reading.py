@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import BadInput, OutOfRange
-from meterhouse.flows import late, react
+from meterhouse.flows import late, react, wallet
 from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
@@ -50,6 +50,8 @@ class Batch:
     `milli` is total, then 尖峰平谷, as the meter shows them (−1: not reported); `relay` a
     `model.Relay`; `keep_power`, `power_w`, `credit_minor` are −1 where the meter did not say;
     `source` is 0 live, 1 the gateway's store, 2 the meter's freeze, 3 a person at the meter.
+    `purse`, of shape (m, 3), is counter, credit and overdraft as the meter said them together (−1:
+    not said); None where no meter of the batch keeps one.
     """
 
     meter_id: Ints
@@ -60,10 +62,15 @@ class Batch:
     power_w: Ints
     credit_minor: Ints
     source: Ints
+    purse: Ints | None = None
 
     def take(self, which: Any) -> "Batch":
         """The readings of a mask or an index."""
-        return Batch(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+        taken: Any = [
+            None if column is None else column[which]
+            for column in (getattr(self, name) for name in self.__dataclass_fields__)
+        ]
+        return Batch(*taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +321,9 @@ async def _move(
     )  # fmt: skip
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
+    if batch.purse is not None:
+        said = batch.take(last)
+        await wallet.hear(connection, project, said.meter_id, said.read_at_us, said.purse, at)
     soon = _soon(now, available, chain, last, project)
     return commands, doubtful, soon
 

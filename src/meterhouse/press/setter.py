@@ -5,6 +5,7 @@ seconds), without holding the interpreter: whoever serves others calls it in a t
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -76,19 +77,26 @@ def receipt(sheet: Sheet, paper: Paper, form: Format = "pdf", at: datetime | Non
     return _compiler("receipt.typ").pages(data, form, at)[0]
 
 
-def table(report: Table, form: Format = "pdf", at: datetime | None = None) -> list[bytes]:
-    """A report on A4: one PDF, or a picture for each page.
+def report(
+    tables: Sequence[Table], form: Format = "pdf", at: datetime | None = None
+) -> list[bytes]:
+    """Tables on A4, each from a new page on: one PDF, or a picture for each page.
+
+    The first says in which language, how the sheet lies, and what stands at the foot.
 
     Raises:
         ChineseFontMissing: no installed font has Chinese characters.
-        OutOfRange: more rows than one document takes, or none of its columns.
+        OutOfRange: no table, more rows than one document takes, or a row of other columns.
     """
-    if len(report.rows) > TABLE_ROWS_MAX:
-        raise OutOfRange("rows", len(report.rows), 0, TABLE_ROWS_MAX)
-    widths = {len(report.columns), len(report.sides), len(report.widths), *map(len, report.rows)}
-    if len(widths) != 1 or len(report.totals) not in (0, len(report.columns)):
-        raise OutOfRange("columns", max(widths), len(report.columns), len(report.columns))
-    data = {**asdict(report), **_setting(report.language)}
+    rows = sum(len(one.rows) for one in tables)
+    if not tables or rows > TABLE_ROWS_MAX:
+        raise OutOfRange("rows", rows, 1, TABLE_ROWS_MAX)
+    for one in tables:
+        wanted = len(one.columns)
+        lengths = {len(one.sides), len(one.widths), len(one.totals) or wanted, *map(len, one.rows)}
+        if lengths != {wanted}:
+            raise OutOfRange("columns", max(lengths), wanted, wanted)
+    data = {"tables": [asdict(one) for one in tables], **_setting(tables[0].language)}
     return _compiler("table.typ").pages(data, form, at)
 
 

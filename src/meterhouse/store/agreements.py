@@ -203,6 +203,24 @@ async def settlement(
     return Settlement(**{**dict(row), "registers": json.loads(row["registers"])})
 
 
+async def of_place(connection: Connection, project_id: int, place_id: int) -> list[asyncpg.Record]:
+    """Every account a place ever had, newest first; who it was is masked."""
+    return await connection.fetch(
+        """select g.id, g.valid_from, g.valid_to, h.name as customer,
+               h.erased_at is not null as is_erased, t.refunded_minor
+           from agreement g
+           join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+           join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+           left join settlement t on (t.project_id, t.agreement_id) = (g.project_id, g.id)
+           where g.project_id = $1 and exists (
+               select from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               where ap.project_id = $1 and ap.agreement_id = g.id and p.place_id = $2)
+           order by g.valid_from desc, g.id desc limit $3""",
+        project_id, place_id, ROWS_SHOWN,
+    )  # fmt: skip
+
+
 async def names(
     connection: Connection, project_id: int, agreement_ids: Sequence[int]
 ) -> list[asyncpg.Record]:

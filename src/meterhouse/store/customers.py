@@ -8,13 +8,47 @@ opened in a few statements.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
 from meterhouse.errors import Conflict, NotFound
 from meterhouse.model import Compartment
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import CUSTOMER_SEEN
+
+CUSTOMERS: Final = ListQuery(
+    """select c.id, c.language, h.name as customer, h.phone, h.email,
+           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
+           g.balance_minor, g.point_id
+       from customer c
+       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+       left join lateral (
+           select max(a.valid_from) filter (where x.point_id is not null
+                   or (select building_ids()) is null) as valid_from,
+               string_agg(distinct x.room, ', ') as rooms,
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
+               min(x.point_id) as point_id
+           from agreement a left join lateral (
+               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
+                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
+                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
+                       as balance_minor
+               from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+               left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null
+               and ((select building_ids()) is null
+                   or r.building_id = any ((select building_ids())::bigint[]))) x
+               on true
+           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
+       where c.project_id = $1""",
+    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
+    {"since": "valid_from", "balance": "balance_minor"},
+    first="-since",
+)
 
 
 @dataclass(frozen=True, slots=True)

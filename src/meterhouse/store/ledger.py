@@ -81,12 +81,15 @@ async def open_account(
     )  # fmt: skip
     if found is not None:
         return found
-    made: int = await connection.fetchval(
+    made: int | None = await connection.fetchval(
         """insert into account (project_id, kind, unit, agreement_id, compartment, floor_minor)
-           values ($1, $2, $3, $4, $5, $6) returning id""",
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
         project_id, kind, unit, agreement_id, compartment, floor_minor,
     )  # fmt: skip
-    return made
+    if made is not None:
+        return made
+    # Somebody else opened it in between.
+    return await open_account(connection, project_id, kind, unit, agreement_id, compartment)
 
 
 async def house_account(connection: Connection, project_id: int, kind: AccountKind) -> int:
@@ -99,6 +102,17 @@ async def house_account(connection: Connection, project_id: int, kind: AccountKi
     if found is None:
         raise NotFound(f"{kind} account of project", project_id)
     return found
+
+
+async def account_of(connection: Connection, project_id: int, account_id: int) -> asyncpg.Record:
+    """Whose account that is: agreement_id and compartment."""
+    row = await connection.fetchrow(
+        "select agreement_id, compartment from account where project_id = $1 and id = $2",
+        project_id, account_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("account", account_id)
+    return row
 
 
 async def lock_accounts(
@@ -357,10 +371,13 @@ async def rests(
 
 
 async def take_rests(connection: Connection, project_id: int, rests_nano: dict[int, int]) -> None:
-    """Take rests below a coin out of the accruals of points, as rounded."""
+    """Take rests below a coin out of the accruals of points, as rounded.
+
+    It counts as a booking, so that the next one is explained without what these had carried on.
+    """
     await connection.execute(
         """update point_state ps set accrued_nano = ps.accrued_nano - r.rest,
-               rounded_nano = ps.rounded_nano + r.rest
+               rounded_nano = ps.rounded_nano + r.rest, booking = ps.booking + 1
            from unnest($2::int8[], $3::int8[]) as r (point_id, rest)
            where ps.project_id = $1 and ps.point_id = r.point_id""",
         project_id, list(rests_nano), list(rests_nano.values()),

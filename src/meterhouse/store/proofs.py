@@ -111,6 +111,39 @@ QUESTIONS: dict[str, str] = {
             on (a.project_id, a.agreement_id) = (t.project_id, t.agreement_id)
         where a.credit_minor <> a.debit_minor
             or a.pending_debit_minor <> 0 or a.pending_credit_minor <> 0""",
+    "money in flight is what live recharges carry, household by household": """
+        select count(*) from (
+            select project_id, agreement_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'in_flight' group by 1, 2) a
+        full join (select project_id, agreement_id, sum(amount_minor) as carried from recharge
+            where kind = 'recharge' and state in ('reserved', 'sent', 'unknown', 'halted')
+            group by 1, 2) r using (project_id, agreement_id)
+        where coalesce(held, 0) <> coalesce(carried, 0)""",
+    "money on meters is what their purses were last known to hold": """
+        select count(*) from (
+            select project_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'on_meter' group by 1) a
+        full join (select project_id, sum(credit_minor - overdraft_minor) as known from wallet
+            group by 1) w using (project_id)
+        where coalesce(held, 0) <> coalesce(known, 0)""",
+    "a recharge left the purse once, and reached the meter or came back once, or is live": """
+        select count(*) from recharge r, lateral (
+            select count(*) filter (where t.kind = 'reserve') as reserved,
+                count(*) filter (where t.kind in ('apply', 'take_back')) as applied,
+                count(*) filter (where t.kind = 'return') as returned,
+                count(*) filter (where t.amount_minor <> r.amount_minor) as odd
+            from transfer t where (t.project_id, t.recharge_id) = (r.project_id, r.id)) t
+        where t.odd <> 0 or t.reserved <> (r.kind = 'recharge')::int
+            or t.applied <> (r.state in ('applied', 'verified'))::int
+            or t.returned <> (r.state = 'returned' and r.kind = 'recharge')::int""",
+    "a meter takes one amount under one number of one purse": """
+        select count(*) from (select project_id, meter_id, wallet_epoch, number from recharge
+            where state in ('applied', 'verified') group by 1, 2, 3, 4
+            having count(*) > 1) x""",
+    "what was sent was written down before": """
+        select count(*) from recharge
+        where (send_count > 0) <> (frame is not null) or (send_count > 0) <> (sent_at is not null)
+            or (state in ('sent', 'unknown', 'applied', 'verified') and send_count = 0)""",
     "no two agreements pay for a point at once": """
         select count(*) from agreement_point a join agreement_point b
             on a.project_id = b.project_id and a.point_id = b.point_id

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.routing import BaseRoute
 
+from meterhouse.flows.rate import Tariffs
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
 from meterhouse.web import health, problems, switchboard
@@ -19,11 +20,15 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
+from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
+from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import life as api_life
 from meterhouse.web.api import receipts as api_receipts
+from meterhouse.web.api import recharges as api_recharges
+from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -41,6 +46,8 @@ from meterhouse.web.console import (
     lists,
     platform,
     receipts,
+    recharge,
+    revenue,
     room,
     rooms,
     scans,
@@ -90,6 +97,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
     app.state.boards = Boards()
+    app.state.tariffs = Tariffs()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -138,8 +146,10 @@ def _routes() -> tuple[BaseRoute, ...]:
         receipts.router,
         forms,
         tasks.router,
+        recharge.router,
         lists.router,
         books.router,
+        revenue.router,
         platform.router,
         site.router,
         life.router,
@@ -149,6 +159,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.public,
         v1.router,
         api_tasks.router,
+        api_recharges.router,
         api_find.router,
         api_desk.router,
         api_receipts.router,
@@ -156,6 +167,9 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_life.router,
         field.router,
         api_books.router,
+        api_days.router,
+        api_explain.router,
+        api_revenue.router,
         api_staff.router,
         operations,
     )

@@ -1,4 +1,4 @@
-"""The lists of finance: every order.
+"""The lists of finance: every order, every transfer, every closed day.
 
 Owns their columns, filters and sums; `views` counts them among all lists.
 """
@@ -9,13 +9,15 @@ from meterhouse.flows import orders
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.flows.orders import Direction
-from meterhouse.model import PaymentKind, RechargeState
+from meterhouse.model import AccountKind, PaymentKind, RechargeState
 from meterhouse.store.db import Database
 from meterhouse.web import moneywords
+from meterhouse.web.acts import day
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
+from meterhouse.web.moneywords import Proved
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -76,4 +78,72 @@ ORDERS: Final = ListView(
     totals=order_totals,
 )  # fmt: skip
 
-LISTS: Final = (ORDERS,)
+JOURNAL: Final = ListView(
+    Table(
+        "journal",
+        (
+            Column("id", N_("Transfer"), cell("id"),
+                   link=lambda row: f"transfers/{row['id']}/explain"),
+            Column("created_at", N_("When"), cell("created_at"), Kind.INSTANT, sortable=True),
+            Column("kind", N_("For"), moneywords.why_row, Kind.WORD, sortable=True),
+            Column("debit", N_("Debit"), cell("debit_kind", AccountKind), Kind.STATE),
+            Column("credit", N_("Credit"), cell("credit_kind", AccountKind), Kind.STATE),
+            Column("amount", N_("Amount"), cell("amount_minor"), Kind.MONEY, sortable=True),
+            BUILDING,
+            ROOM,
+            Column("order", N_("Order"), cell("payment_id"), link=lambda row:
+                   None if row["payment_id"] is None else f"orders/{row['payment_id']}"),
+            Column("actor", N_("By"), cell("actor"), optional=True),
+            Column("reason", N_("Note"), cell("reason"), optional=True),
+        ),
+        (
+            Filter("account", N_("Account"),
+                   {kind.value: word for kind, word in moneywords.ACCOUNT_KIND.items()}),
+            Filter("kind", N_("For"), moneywords.TRANSFER_KIND),
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
+            FROM,
+            TO,
+        ),
+        sort="created_at",
+        descending=True,
+        empty=N_("Nothing was booked yet."),
+        empty_hint=N_("Every transfer between two accounts appears here."),
+    ),
+    N_("Journal"),
+    Verb.BOOKS_READ,
+    links=((N_("Trial balance"), "trial"),),
+)  # fmt: skip
+
+DAYS: Final = ListView(
+    Table(
+        "days",
+        (
+            Column("day", N_("Day"), lambda row: row["day"].isoformat(), sortable=True,
+                   link=lambda row: f"days/{row['id']}"),
+            Column("proved", N_("Proofs"), lambda row: Proved.HOLDS if row["is_proved"]
+                   else Proved.FAILED, Kind.STATE,
+                   colour=lambda row: "ok" if row["is_proved"] else "owe"),
+            Column("orders", N_("Orders"), cell("order_count"), Kind.COUNT),
+            Column("in", N_("Money in"), cell("in_minor"), Kind.MONEY, sortable=True),
+            Column("out", N_("Money out"), cell("out_minor"), Kind.MONEY, sortable=True),
+            Column("booked", N_("Sales booked"), cell("booked_minor"), Kind.MONEY, sortable=True),
+            Column("until_at", N_("Ends"), cell("until_at"), Kind.INSTANT, optional=True),
+            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT),
+            Column("actor", N_("By"), lambda row: row["actor"] or N_("Automatic"), Kind.WORD),
+        ),
+        (
+            Filter("proved", N_("Proofs"), {"true": N_("All hold"), "false": N_("Some failed")}),
+            FROM,
+            TO,
+        ),
+        sort="day",
+        descending=True,
+        empty=N_("No day was closed yet."),
+        empty_hint=N_("The platform closes each day by itself after midnight."),
+    ),
+    N_("Closed days"),
+    Verb.BOOKS_READ,
+    (day.CLOSE, day.PROVE),
+)  # fmt: skip
+
+LISTS: Final = (ORDERS, JOURNAL, DAYS)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from meterhouse.flows.access import Verb
 from meterhouse.model import Commodity, Relay
 from meterhouse.web import labels
-from meterhouse.web.acts import recharges, shift
+from meterhouse.web.acts import sale_sheet, shift
 from meterhouse.web.cells import BUILDING, FROM, TO, cell, masked_name
 from meterhouse.web.listview import ListView, RowAct
 from meterhouse.web.tables import Column, Filter, Kind, Table
@@ -74,7 +74,7 @@ SUPPLIES: Final = ListView(
     ),
     N_("Balances"),
     Verb.MONEY_READ,
-    pages=(recharges.RECHARGES.act,),
+    pages=(sale_sheet.RECHARGES.act,),
     row_acts=(RowAct("credit.add"), RowAct("payment.refund"), RowAct("deposit.take")),
 )  # fmt: skip
 

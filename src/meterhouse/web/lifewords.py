@@ -22,6 +22,17 @@ class OpeningState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class ClosingSource(StrEnum):
+    """How a closing register was read."""
+
+    WIRE = "wire"
+    HAND = "hand"
+
+
+CLOSING_SOURCE: Final = {
+    ClosingSource.WIRE: N_("By wire"),
+    ClosingSource.HAND: N_("By hand"),
+}
 PURSE: Final = {
     Purse.APART: N_("Each commodity its own"),
     Purse.TOGETHER: N_("One for all"),
@@ -76,5 +87,5 @@ def transfer(kind: str) -> str:
 
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
-    PURSE, OPENING_STATE, COMPARTMENT, DEBT, BALANCE,
+    PURSE, OPENING_STATE, COMPARTMENT, DEBT, BALANCE, CLOSING_SOURCE,
 )  # fmt: skip

@@ -1,23 +1,29 @@
-"""What a receipt says in a reader's words, and its file on the paper asked for.
+"""What receipts and reports say in a reader's words, and their files on the paper asked for.
 
-Owns titles, labels and order of what stands on a receipt. Must never know how a number was taken,
+Owns titles, labels and order of what stands on paper. Must never know how a number was taken,
 nor a request. Texts that people typed pass `plain`, so that none can steer a printer.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
 
 from meterhouse.flows.receipt import PAID_OUT, Facts, Print, Receipt
 from meterhouse.model import Commodity, PaymentKind
 from meterhouse.paper.capitals import RENMINBI, capitals
-from meterhouse.paper.sheet import TICKET_COLUMNS, Paper, Row, Sheet, plain
+from meterhouse.paper.sheet import TICKET_COLUMNS, Paper, Row, Sheet, Table, plain
+from meterhouse.paper.statement import Column, statement
 from meterhouse.paper.ticket import ticket
 from meterhouse.press import setter
 from meterhouse.units import Minor, to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, paperwords
 from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.tables import Column as ListColumn
+from meterhouse.web.tables import Kind, cell_text
 from meterhouse.words import N_, Words, words
 
 PDF: Final = "application/pdf"
@@ -68,13 +74,13 @@ def what_for(kind: str, commodity: str, spoken: Words) -> str:
     if kind == PaymentKind.RECHARGE and commodity:
         named = labels.label(spoken, Commodity(commodity))
         return spoken(N_("Prepayment: {commodity}"), commodity=named)
-    return spoken(labels.RECEIPT_FOR[PaymentKind(kind)])
+    return spoken(paperwords.RECEIPT_FOR[PaymentKind(kind)])
 
 
 def _rows(receipt: Receipt, fmt: Formats, payer: str) -> list[Row]:
     facts, spoken = receipt.facts, fmt.words
     paid_at = datetime.fromisoformat(facts.paid_at)
-    channel = labels.PAID_BY.get(facts.channel, facts.channel)
+    channel = paperwords.PAID_BY.get(facts.channel, facts.channel)
     found = [
         (N_("Project"), facts.project),
         (N_("Room"), f"{facts.building} {facts.room}".strip()),
@@ -162,3 +168,73 @@ async def preview_of(receipt: Receipt, paper: Paper, spoken: Words) -> bytes:
     # A ticket printer's paper looks like the roll, which is as wide.
     shown = Paper.ROLL if paper in TICKET_COLUMNS else paper
     return await asyncio.to_thread(setter.receipt, sheet, shown, "svg")
+
+
+async def report_answer(tables: Sequence[Table], name: str, at: datetime) -> Response:
+    """A report as an answer that a browser shows. Raises `ChineseFontMissing`, `OutOfRange`."""
+    (made,) = await asyncio.to_thread(setter.report, tables, "pdf", at)
+    headers = {
+        "Content-Disposition": f'inline; filename="{name}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return Response(made, headers=headers, media_type=PDF)
+
+
+def page_foot(spoken: Words) -> str:
+    """The foot of a report's pages; the two numbers are put in where it is set."""
+    return spoken(N_("Page {page} of {pages}"), page="{page}", pages="{pages}")
+
+
+_FIGURES: Final = frozenset({Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER})
+# Parts of the width: an instant and a word want more than a figure does.
+_WIDTHS: Final = {Kind.INSTANT: 5, Kind.TEXT: 4, Kind.WORD: 4, Kind.STATE: 3}
+
+
+def of_columns(
+    title: str, facts: Sequence[Row], columns: Sequence[ListColumn], rows: Sequence[Any],
+    fmt: Formats,
+) -> Table:  # fmt: skip
+    """A report of the columns that a page shows, on A4."""
+    return statement(
+        fmt.words.language,
+        title,
+        facts,
+        [
+            Column(fmt.words(one.title), _WIDTHS.get(one.kind, 3), one.kind in _FIGURES)
+            for one in columns
+        ],
+        [[cell_text(one, row, fmt) for one in columns] for row in rows],
+        page=page_foot(fmt.words),
+    )
+
+
+def checklist(row: Any, lines: Sequence[Mapping[str, Any]], fmt: Formats) -> Table:
+    """A meter's signed checklist; `lines` as `console.commissioning.lines` writes them."""
+    spoken = fmt.words
+    signed = f"{fmt.instant(row['signed_at'])} {row['signer_name']}" if row["signed_at"] else ""
+    place = " ".join(filter(None, (row["building"], row["floor"], row["room"])))
+    facts = (
+        (N_("Project"), row["project"]),
+        (N_("Room"), place),
+        (N_("Meter"), row["address"]),
+        (N_("Model"), row["model"]),
+        (N_("Gateway"), row["gateway"]),
+        (N_("Installed"), fmt.instant(row["installed_at"])),
+        (N_("Begun"), f"{fmt.instant(row['started_at'])} {row['starter_name']}"),
+        (N_("Signed at"), signed or spoken(N_("Not signed"))),
+        (N_("Note"), row["note"]),
+    )
+    blank = " ________________"
+    return statement(
+        spoken.language,
+        f"{spoken(N_('Commissioning report'))} {row['address']}",
+        [Row(spoken(title), text or ABSENT) for title, text in facts],
+        [Column(spoken(N_("Item")), 3), Column(spoken(N_("State")), 2),
+         Column(spoken(N_("What was seen")), 5), Column(spoken(N_("At")), 3)],
+        [(one["title"], labels.label(spoken, one["state"]),
+          " ".join(filter(None, (one["seen"], one["why"]))), fmt.instant(one["at"]))
+         for one in lines],
+        notes=[spoken(title) + blank
+               for title in (N_("Engineer"), N_("For the property"), N_("Date"))],
+        page=page_foot(spoken),
+    )  # fmt: skip

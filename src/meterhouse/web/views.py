@@ -20,6 +20,7 @@ from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.receiptview import RECEIPTS
+from meterhouse.web.rechargeview import RECHARGES
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -134,6 +135,7 @@ METERS: Final = ListView(
     Verb.DEVICE_READ,
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
+    links=((N_("Meter exchanges"), "exchanges"),),
     row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
         "read", "disconnect", "connect", "keep_power", "restore_prepay",
     )),
@@ -421,7 +423,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, *deskviews.LISTS, *lifeviews.LISTS, *bookviews.LISTS,
+        CUSTOMERS, RECEIPTS, RECHARGES, *deskviews.LISTS, *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

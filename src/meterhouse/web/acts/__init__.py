@@ -11,6 +11,7 @@ from meterhouse.web.acts import (
     agreement,
     alarm,
     customer,
+    day,
     field,
     gateway,
     install,
@@ -22,12 +23,14 @@ from meterhouse.web.acts import (
     policy,
     project,
     receipt,
-    recharges,
+    recharge,
     refund,
     role,
+    sale_sheet,
     shift,
     site_sheet,
     staff,
+    swap,
     tariff,
     tasks,
 )
@@ -37,11 +40,11 @@ from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
-    *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *account.ACTS, *agreement.ACTS, *project.ACTS,
-    *policy.ACTS, *field.ACTS, *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS,
+    *place.ACTS, *gateway.ACTS, *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS,
+    *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
+    *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS, *recharge.ACTS,
 )  # fmt: skip
-SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *recharges.SHEETS)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)

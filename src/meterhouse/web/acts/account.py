@@ -68,9 +68,11 @@ class TermsForm(Form):
     ] = Field(default="0", examples=["0.00"])
     """What it had before these books began, decimal, zero or above; no cash moves for it."""
     deposit: Annotated[
-        str, Short, Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid now"), half=True)
+        str,
+        Short,
+        Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid at the opening"), half=True),
     ] = Field(default="0", examples=["200.00"])
-    """A deposit that is paid now, decimal, zero or above; it is never spent."""
+    """A deposit that is paid at the opening, decimal, zero or above; it is never spent."""
     deposit_channel: Channel = Field(default="cash", examples=["cash"])
     """How the deposit is paid."""
     warning_1: Annotated[str, Short, Ask(N_("Warning 1 at"), kind="money", half=True)] = Field(

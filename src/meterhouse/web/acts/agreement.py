@@ -119,7 +119,7 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
 
 
 async def _close(doing: Doing, form: LeavingForm) -> Done:
-    """Close an account: it is booked to the last coin and paid out; then the house pays."""
+    """Close an account: booked to the last coin and paid out; then the house pays."""
     agreement_id, doer = doing.ids["agreement_id"], doing.doer
     closed = await settle.close(
         doing.db, doing.project_id, agreement_id, _leaving(form), doer.actor_id, doer.at,
@@ -160,12 +160,11 @@ async def _move(doing: Doing, form: MoveForm) -> Done:
     return Done(f"agreement:{agreement_id}", {"id": made}, after=after, reason=form.reason)
 
 
-async def _preview(doing: Doing, form: Any, run: Any) -> Choices:
-    """What the act would do: it is done, and all of it is taken back."""
+async def _preview(doing: Doing, form: LeavingForm) -> Choices:
+    """What closing would do: it is done, and all of it is taken back."""
 
     async def work(db: Database) -> Done:
-        done: Done = await run(doing.within(db), form)
-        return done
+        return await _close(doing.within(db), form)
 
     try:
         done = await rehearse(doing.db, [doing.project_id], work)
@@ -192,14 +191,6 @@ def _lines(doing: Doing, answer: Any) -> Choices:
             said = f"{said} · {word}"
         lines.append((lifewords.PAID[one["kind"]], said))
     return lines
-
-
-async def _preview_close(doing: Doing, form: LeavingForm) -> Choices:
-    return await _preview(doing, form, _close)
-
-
-async def _preview_moving(doing: Doing, form: MovingForm) -> Choices:
-    return await _preview(doing, form, _move_tenants)
 
 
 async def _rooms(doing: Doing, ids: Sequence[int]) -> list[str]:
@@ -233,7 +224,7 @@ def _page(doing: Doing, answer: Any) -> str:
 CLOSE: Final = Act(
     "account.close", Verb.ACCOUNT_CLOSE, f"{_ONE}/close", N_("Close account"), LeavingForm,
     shapes.Closed, _close, tag=_TAG, about=_about, danger=True, needs_key=True, then=_page,
-    preview=_preview_close, bulk=_rooms, second=_second,
+    preview=_preview, bulk=_rooms, second=_second,
     consequence=N_(
         "What was used until the last register is booked, and everything that is left is paid "
         "out. From then on the house pays. It cannot be undone; open a new account instead."
@@ -242,7 +233,7 @@ CLOSE: Final = Act(
 MOVE_TENANTS: Final = Act(
     "account.hand_over", Verb.ACCOUNT_CLOSE, f"{_ONE}/hand-over", N_("Change of tenants"),
     MovingForm, shapes.Closed, _move_tenants, tag=_TAG, about=_about, danger=True,
-    needs_key=True, then=_page, preview=_preview_moving,
+    needs_key=True, then=_page,
     consequence=N_("One account closes and the next one opens at the same instant and register."),
 )  # fmt: skip
 MOVE: Final = Act(

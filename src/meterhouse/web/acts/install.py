@@ -297,7 +297,8 @@ async def _remove_meter(doing: Doing, _: NoFields) -> Done:
     return Done(f"meter:{meter_id}", before=before)
 
 
-async def _about_meter(doing: Doing) -> Choices:
+async def about_meter(doing: Doing) -> Choices:
+    """The meter of the address, its model and its room."""
     row = await device.meter(doing.db, doing.project_id, doing.ids["meter_id"])
     return (
         (N_("Meter"), row["address"]),
@@ -352,12 +353,12 @@ ADD_SCANNED: Final = Act(
 )  # fmt: skip
 HANG: Final = Act(
     "meter.assign", Verb.DEVICE_EDIT, f"{_METER}/assign", N_("Assign to a room"), Hang,
-    shapes.Made, _hang, tag=_TAG, about=_about_meter,
+    shapes.Made, _hang, tag=_TAG, about=about_meter,
     consequence=N_("From now on what this meter counts is charged there."),
 )  # fmt: skip
 REMOVE_METER: Final = Act(
     "meter.remove", Verb.DEVICE_EDIT, f"{_METER}/remove", N_("Remove meter"), NoFields, None,
-    _remove_meter, tag=_TAG, about=_about_meter, danger=True, then=_list,
+    _remove_meter, tag=_TAG, about=about_meter, danger=True, then=_list,
     consequence=N_("It is read no more. Read it once before, or what it counted since is lost."),
 )  # fmt: skip
 

@@ -12,14 +12,14 @@ from meterhouse.flows.act import Done
 from meterhouse.flows.sale import Wish
 from meterhouse.model import Commodity
 from meterhouse.units import Minor, from_decimal, to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, paperwords
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
 from meterhouse.web.acts.typed import energy_milli
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.words import N_
 
-CHANNELS: Final = labels.PAID_BY
+CHANNELS: Final = paperwords.PAID_BY
 
 AmountText = Annotated[str, StringConstraints(max_length=15)]
 

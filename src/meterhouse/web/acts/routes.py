@@ -21,7 +21,15 @@ from meterhouse.flows.act import Answered, Doer, Done, Via, perform
 from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
-from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import (
+    REASON_CHARS_MAX,
+    REASON_CHARS_MIN,
+    Act,
+    Choices,
+    Doing,
+    Form,
+    NoFields,
+)
 from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
@@ -32,6 +40,7 @@ Chosen: TypeAlias = Callable[[Request], Awaitable[Sequence[int]]]
 
 _KEY_FIELD: Final = "key"
 _VERSION_FIELD: Final = "version"
+_REASON_FIELD: Final = "reason"
 _KEY_CHARS_MIN: Final = 8
 _KEY_CHARS_MAX: Final = 80
 _NUMBERS: Final = re.compile(r"{(\w+)}")
@@ -264,6 +273,8 @@ def _previewer(act: Act[Any]) -> Callable[..., Any]:
         doing = doing_of(request, Via.CONSOLE)
         typed = {name: text for name, text in request.query_params.items()
                  if name in act.form.model_fields and text.strip()}  # fmt: skip
+        if _REASON_FIELD in act.form.model_fields:
+            typed.setdefault(_REASON_FIELD, "-" * REASON_CHARS_MIN)  # what is not done needs none
         facts: dict[str, Any] = {"told": (), "why": ""}
         try:
             assert act.preview is not None

@@ -46,7 +46,7 @@ class TermsLine(Form):
     ] = Field(default="", examples=["56.70"])
     """What it had before these books began; no cash moves for it."""
     deposit: Annotated[
-        str, Optional, Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid now"))
+        str, Optional, Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid at the opening"))
     ] = Field(default="", examples=["200.00"])
     """A deposit that is paid now in cash."""
     warning_1: Annotated[str, Optional, Ask(N_("Warning 1 at"), kind="money")] = Field(

@@ -57,7 +57,7 @@ RegisterLines = Annotated[
 
 
 class RegistersUnusable(BadInput):
-    """Write a line a meter: its address, its total, and if known its four bands."""
+    """Write the total, and if known four bands; of several meters a line each, address first."""
 
     code = "registers_unusable"
 
@@ -184,22 +184,29 @@ def instant(text: str, fmt: Formats, now: datetime, field: str) -> datetime:
         raise beside(InstantUnusable(), field) from None
 
 
-def registers(text: str, field: str) -> dict[str, tuple[int, int, int, int, int]]:
-    """Registers as typed, in thousandths, by address. Raises `RegistersUnusable`."""
-    found: dict[str, tuple[int, int, int, int, int]] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        address, *figures = line.split()
-        try:
-            total, *bands = (from_decimal(one, _MILLI_EXPONENT) for one in figures)
-        except (Unreadable, ValueError):
-            raise beside(RegistersUnusable(), field) from None
-        is_known = address.isascii() and address.isdecimal() and len(address) <= 12
-        if not is_known or len(bands) not in (0, 4) or min(total, *bands, 0) < 0:
+Figures = tuple[int, int, int, int, int]
+"""Registers in thousandths: total, then sharp, peak, flat, valley; -1: not read."""
+
+
+def figures(text: str, field: str) -> Figures:
+    """What a meter shows: a total, or a total and four bands. Raises `RegistersUnusable`."""
+    try:
+        found = [from_decimal(one, _MILLI_EXPONENT) for one in text.split()]
+    except Unreadable:
+        found = []
+    if len(found) not in (1, 5) or not all(0 <= one <= REGISTER_MILLI_MAX for one in found):
+        raise beside(RegistersUnusable(), field)
+    sharp, peak, flat, valley = found[1:] or (-1, -1, -1, -1)
+    return found[0], sharp, peak, flat, valley
+
+
+def registers(text: str, field: str) -> dict[str, Figures]:
+    """Registers as typed by address: a line a meter. Raises `RegistersUnusable`."""
+    found: dict[str, Figures] = {}
+    for line in filter(str.strip, text.splitlines()):
+        address, _, rest = line.strip().partition(" ")
+        is_address = address.isascii() and address.isdecimal() and len(address) <= 12
+        if not is_address or address.zfill(12) in found:
             raise beside(RegistersUnusable(), field)
-        sharp, peak, flat, valley = bands or (-1, -1, -1, -1)
-        if max(total, *bands, 0) > REGISTER_MILLI_MAX or address.zfill(12) in found:
-            raise beside(RegistersUnusable(), field)
-        found[address.zfill(12)] = (total, sharp, peak, flat, valley)
+        found[address.zfill(12)] = figures(rest, field)
     return found

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from meterhouse.model import AccountKind, Commodity, Compartment
-from meterhouse.web.api.schemas import DECIMAL, At, Id, Money, Shape
+from meterhouse.web.api.schemas import DECIMAL, At, Id, Money, Quantity, Shape
 
 Decimals = Annotated[str, Field(pattern=DECIMAL, max_length=30)]
 _SOURCE = Field(pattern="^(wire|hand)$", max_length=10, examples=["wire"])
@@ -62,6 +62,44 @@ class Closed(Shape):
     """The last registers, a row a point with a meter."""
     paid: list[PaidPart] = Field(max_length=100)
     """What was done with its money."""
+
+
+class Exchanged(Shape):
+    """A meter that was given for another."""
+
+    id: Id
+    """Id of the exchange."""
+    meter_id: Id
+    """Id of the new meter."""
+    closing: LastRegister
+    """The old meter's last registers."""
+
+
+class ExchangeItem(Shape):
+    """An exchange in a list."""
+
+    id: Id
+    """Id of the exchange."""
+    point_id: Id
+    """Id of the point."""
+    room: str = Field(max_length=60, examples=["101"])
+    """Name of the room."""
+    old_meter_id: Id
+    """The meter that went."""
+    new_meter_id: Id
+    """The meter that came."""
+    exchanged_at: At
+    """When."""
+    closing: Quantity
+    """Closing total of the old meter, as it shows."""
+    opening: Quantity
+    """Opening total of the new meter, as it shows."""
+    closing_source: str = _SOURCE
+    """wire or hand."""
+    moved: Money
+    """Money that came back from the old meter."""
+    reason: str = Field(max_length=200, examples=["the display is broken"])
+    """Why."""
 
 
 class AgreementItem(Shape):

@@ -9,10 +9,13 @@ from fastapi import APIRouter, Query, Request
 
 from meterhouse.flows import agreement, monitor
 from meterhouse.flows.access import Reach, Verb
+from meterhouse.model import Commodity
+from meterhouse.units import to_decimal
+from meterhouse.web import labels
 from meterhouse.web.access import database_of
 from meterhouse.web.api import agreements as shapes
 from meterhouse.web.api.paging import SortOf, page
-from meterhouse.web.api.schemas import Page
+from meterhouse.web.api.schemas import Page, Quantity
 from meterhouse.web.api.shapes import money
 from meterhouse.web.api.v1 import (
     KEYED,
@@ -104,3 +107,39 @@ def _detail(now: agreement.AgreementNow, scope: Reach) -> shapes.AgreementDetail
             reason=settlement.reason,
         ),
     )  # fmt: skip
+
+
+@router.get(
+    "/projects/{project_id}/exchanges", dependencies=may(Verb.DEVICE_READ), tags=["devices"]
+)
+async def list_exchanges(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    text: Text = "",
+    sort: Annotated[str, SortOf("exchanges"), sort_of("exchanges")] = "-exchanged_at",
+) -> Page[shapes.ExchangeItem]:
+    """Meters that were given for others."""
+    scope = request.state.scope
+
+    def shape(row: Any) -> shapes.ExchangeItem:
+        names = (
+            "id", "point_id", "room", "old_meter_id", "new_meter_id", "exchanged_at",
+            "closing_source", "reason",
+        )  # fmt: skip
+        commodity = Commodity(row["commodity"])
+        return shapes.ExchangeItem(
+            **{name: row[name] for name in names},
+            closing=_register(row["closing_0_milli"], commodity),
+            opening=_register(row["opening_0_milli"], commodity),
+            moved=money(row["moved_minor"], scope),
+        )
+
+    found = await page(
+        request, project_id, "exchanges", pages, sort, shape, text=monitor.contains(text)
+    )
+    return Page[shapes.ExchangeItem](**found)
+
+
+def _register(milli: int, commodity: Commodity) -> Quantity:
+    return Quantity(amount=to_decimal(milli, 3), unit=labels.UNIT[commodity])

@@ -28,7 +28,7 @@ class Receipt(Shape):
     """Id of the receipt."""
     label: Label
     """Its number as it is printed: unique in its series, which has no gaps."""
-    number: int = Field(ge=1, examples=[17])
+    number: int = Field(ge=1, le=COUNT_MAX, examples=[17])
     """Its number in the series."""
     payment_id: Id
     """The payment it is of."""
@@ -42,7 +42,7 @@ class Receipt(Shape):
     """The room it was for."""
     room: str | None = text("302", most=60)
     """Name of the room."""
-    customer: str | None = text("王*", most=60)
+    customer: str | None = text("W**", most=60)
     """Who paid, masked; null where nobody is named or who it was has been erased."""
     issued_at: At
     """When it was made."""
@@ -101,7 +101,7 @@ class Printed(Shape):
     """Which print it is; 1 is the original."""
     paper: Paper
     """On what."""
-    file: str = text("/api/v1/projects/12/receipts/12/prints/1", most=200)
+    file: str = text("/api/v1/projects/12/receipts/12/prints/1/file", most=200)
     """Where its file is for a quarter of an hour, for whoever printed it."""
 
 
@@ -114,8 +114,8 @@ class ReceiptSettings(Shape):
     """What is offered first for printing."""
     footer: str = text("Not a tax invoice.", most=200)
     """What stands below each receipt."""
-    quiet_channels: list[Annotated[str, Field(max_length=20, examples=["transfer"])]] = Field(
-        max_length=20
+    quiet_channels: list[Annotated[str, Field(max_length=20)]] = Field(
+        max_length=20, examples=[["transfer"]]
     )
     """Ways of paying for which a sale brings no receipt by itself."""
     version: int = Field(ge=1, le=COUNT_MAX, examples=[3])

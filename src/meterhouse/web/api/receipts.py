@@ -86,7 +86,7 @@ async def get_receipt(
 
 
 @router.get(
-    f"{_RECEIPTS}/{{receipt_id}}/prints/{{copy_number}}",
+    f"{_RECEIPTS}/{{receipt_id}}/prints/{{copy_number}}/file",
     dependencies=may(Verb.RECEIPT_PRINT),
     tags=["receipts"],
     response_class=Response,

@@ -55,7 +55,7 @@ async def preview(request: Request, project_id: int, receipt_id: int) -> Respons
     return Response(made, media_type=papers.SVG, headers={"Cache-Control": "no-store"})
 
 
-@router.get(f"{_RECEIPT}/prints/{{copy_number:int}}", dependencies=_may(Verb.RECEIPT_PRINT))
+@router.get(f"{_RECEIPT}/prints/{{copy_number:int}}/file", dependencies=_may(Verb.RECEIPT_PRINT))
 async def file(request: Request, project_id: int, receipt_id: int, copy_number: int) -> Response:
     """The file of a print, for whoever printed it, for a while."""
     return await print_file(request, project_id, receipt_id, copy_number)

@@ -53,18 +53,24 @@ RECHARGE = (
     """create table recharge (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
-        payment_id bigint not null,
+        kind text not null default 'recharge' check (kind in ('recharge', 'take_back')),
+        payment_id bigint,
+        agreement_id bigint not null,
+        account_id bigint not null,
         point_id bigint not null,
         meter_id bigint not null,
-        gateway_id bigint,
         wallet_epoch integer not null,
         number integer not null check (number between 0 and 65535),
         order_number text not null,
         amount_minor bigint not null check (amount_minor > 0),
         before_minor bigint,
+        before_purchased_minor bigint,
+        before_at timestamptz,
         state text not null check (state in ('reserved', 'sent', 'unknown', 'applied', 'verified', 'halted',
             'returned')),
         why text not null default '',
+        refusal text not null default '',
+        reason text not null default '',
         frame bytea,
         send_count integer not null default 0,
         look_count integer not null default 0,
@@ -72,6 +78,7 @@ RECHARGE = (
         dead_at timestamptz,
         next_at timestamptz,
         fenced_at timestamptz,
+        proved_at timestamptz,
         applied_at timestamptz,
         ended_at timestamptz,
         actor_id bigint references person (id),
@@ -81,15 +88,36 @@ RECHARGE = (
         unique (project_id, payment_id),
         unique (project_id, order_number),
         check ((state in ('verified', 'returned')) = (ended_at is not null)),
+        check ((kind = 'recharge') = (payment_id is not null)),
         foreign key (project_id, payment_id) references payment (project_id, id),
+        foreign key (project_id, agreement_id) references agreement (project_id, id),
+        foreign key (project_id, account_id) references account (project_id, id),
         foreign key (project_id, point_id) references point (project_id, id),
         foreign key (project_id, meter_id) references meter (project_id, id)) with (fillfactor = 60)""",
     """create unique index recharge_live on recharge (project_id, meter_id, wallet_epoch)
         where state in ('reserved', 'sent', 'unknown', 'halted')""",
     """create unique index recharge_number on recharge (project_id, meter_id, wallet_epoch, number)
         where state <> 'returned'""",
-    """create index recharge_due on recharge (project_id, gateway_id, next_at)
-        where state in ('reserved', 'sent', 'unknown', 'applied')""",
+    """create index recharge_due on recharge (project_id, next_at)
+        where state in ('reserved', 'sent', 'unknown')""",
+    "create index recharge_point on recharge (project_id, point_id, id)",
+    """create index recharge_unverified on recharge (project_id, meter_id)
+        where state = 'applied'""",
+    # What was learnt and done at each step, so that whoever decides sees what the platform saw.
+    """create table recharge_step (
+        project_id bigint not null,
+        recharge_id bigint not null,
+        id bigint generated always as identity,
+        at timestamptz not null,
+        deed text not null,
+        rule text not null,
+        reply text not null default '',
+        said_count integer,
+        said_minor bigint,
+        actor_id bigint references person (id),
+        note text not null default '',
+        primary key (project_id, recharge_id, id),
+        foreign key (project_id, recharge_id) references recharge (project_id, id))""",
     """alter table transfer add constraint transfer_recharge foreign key (project_id, recharge_id)
         references recharge (project_id, id)""",
     # What a meter's own purse was last seen to hold; the number is its counter of purchases.
@@ -103,6 +131,7 @@ RECHARGE = (
         overdraft_minor bigint not null default 0,
         applied_minor bigint not null default 0,
         consumed_minor bigint not null default 0,
+        hoarding_minor bigint,
         read_at timestamptz,
         frozen_at timestamptz,
         primary key (project_id, meter_id, wallet_epoch),
@@ -241,10 +270,10 @@ DESK = (
 )
 
 SCOPED = (
-    "recharge", "wallet", "opening", "exchange", "settlement", "shift", "receipt_series", "receipt",
-    "receipt_print", "day_close",
+    "recharge", "recharge_step", "wallet", "opening", "exchange", "settlement", "shift",
+    "receipt_series", "receipt", "receipt_print", "day_close",
 )  # fmt: skip
-APPEND_ONLY = ("exchange", "settlement", "receipt_print", "day_close")
+APPEND_ONLY = ("recharge_step", "exchange", "settlement", "receipt_print", "day_close")
 
 
 def upgrade() -> None:
