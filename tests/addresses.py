@@ -16,6 +16,7 @@ ROWS = {
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
     "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "receipt_id": "select id from receipt where project_id = $1 order by id",
     "transfer_id": "select id from transfer where project_id = $1 order by id",

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from meterhouse.flows import device, exchange, lastread, monitor, onboard
 from meterhouse.flows.exchange import Exchange
-from meterhouse.model import Keeper
 from meterhouse.store import proofs
+from meterhouse.store.recharges import RechargeLive
 from premises import HOMES, MODEL, build_site
+from street import ORDER, build_street
 
 SITES = count(1)
 
@@ -100,54 +101,43 @@ async def test_a_meter_that_waits_on_the_line_is_taken(new_site):
         await swap(site, by(site, address="901"))
 
 
-async def test_no_meter_leaves_while_money_is_on_its_way_into_it(new_site):
-    site = await new_site(rooms=1, keeper=Keeper.METER)
-    await site.say(1_000)
-    await site.rows(
-        """with y as (insert into payment (project_id, agreement_id, account_id, channel,
-               amount_minor, key, created_at)
-               select p.project_id, a.agreement_id, a.id, 'cash', 100, 'k', now() from point p
-               join account a on a.id = p.account_id returning *)
-           insert into recharge (project_id, payment_id, point_id, meter_id, wallet_epoch, number,
-               order_number, amount_minor, state, created_at)
-           select y.project_id, y.id, $1, $2, 1, 1, '1', 100, 'unknown', now() from y
-           returning id""",
-        site.points[0], site.meters[0],
-    )  # fmt: skip
-    with pytest.raises(exchange.RechargeUnderWay):
-        await swap(site, by(site))
+async def test_no_meter_leaves_while_money_is_on_its_way_into_it(db, clock):
+    street = await build_street(db, clock, credit_minor=1_000, purchase_count=6)
+    await street.read()
+    await street.pay(500)
+    with pytest.raises(RechargeLive):
+        await swap(street.site, by(street.site, model=ORDER))
+    await street.run()
+    clock.step(minutes=1)
+    await swap(street.site, by(street.site, model=ORDER, credit_minor=1_500))
 
 
-async def test_money_in_the_old_meter_comes_back_and_what_it_ate_is_earned(new_site):
-    site = await new_site(rooms=1, keeper=Keeper.METER)
-    await site.say(1_000)
-    await site.rows(
-        """with o as (insert into account (project_id, kind, unit, agreement_id, compartment,
-               floor_minor, credit_minor) select project_id, 'on_meter', 'CNY', agreement_id,
-               'electricity', null, 5000 from account where id = (select account_id from point)
-               returning *),
-           t as (insert into transfer (project_id, debit_account_id, credit_account_id,
-               amount_minor, state, kind, created_at) select o.project_id, c.id, o.id, 5000,
-               'posted', 'apply', now() from o join account c on c.kind = 'cash' returning *)
-           update account c set debit_minor = debit_minor + 5000 from t
-           where c.id = t.debit_account_id returning c.id"""
-    )
+async def test_money_in_the_old_meter_follows_into_the_new_one(db, clock):
+    street = await build_street(db, clock, credit_minor=5_000, purchase_count=6)
+    await street.read()
+    clock.step(hours=2)
+    closing_milli = (await street.site.state())["good_0_milli"]
+    new = by(street.site, closing_milli, model=ORDER)
     with pytest.raises(exchange.CreditUnsaid):
-        await swap(site, by(site))
+        await swap(street.site, new)
     with pytest.raises(exchange.CreditBeyond):
-        await swap(site, by(site, credit_minor=5_001))
-    done = await swap(site, by(site, credit_minor=4_200))
+        await swap(street.site, replace(new, credit_minor=5_001))
+    done = await swap(street.site, replace(new, credit_minor=4_200))
     assert done.moved_minor == 4_200
-    sums = await site.rows(
-        "select kind, (credit_minor - debit_minor)::int8 as minor from account"
-        " where kind in ('on_meter', 'revenue', 'purse') and credit_minor > 0 order by kind"
-    )
-    assert [(row["kind"], row["minor"]) for row in sums] == [
-        ("on_meter", 0),
-        ("purse", 4_200),
-        ("revenue", 800),
-    ]
-    await holds(site)
+    assert await street.balances() == {"in_flight": 4_200, "revenue": 800, "opening": -5_000}
+    sent = await street.site.row("select meter_id, amount_minor, state from recharge")
+    assert sent == {"meter_id": done.meter_id, "amount_minor": 4_200, "state": "reserved"}
+    await holds(street.site)
+
+
+async def test_money_stays_in_the_purse_where_the_new_meter_takes_none(db, clock):
+    street = await build_street(db, clock, credit_minor=5_000, purchase_count=6)
+    await street.read()
+    done = await swap(street.site, by(street.site))
+    assert done.moved_minor == 5_000
+    assert (await street.balances())["purse"] == 5_000
+    assert not await street.site.rows("select from recharge")
+    await holds(street.site)
 
 
 STEPS = st.lists(st.integers(0, 9_000), min_size=1, max_size=3)

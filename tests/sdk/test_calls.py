@@ -19,6 +19,7 @@ CREDIT = {
     "payment_id": 7,
     "amount": {"amount": "100.00", "currency": "CNY"},
     "available": {"amount": "133.50", "currency": "CNY"},
+    "change": {"amount": "0.00", "currency": "CNY"},
 }
 COMMAND = {
     "id": 8, "meter_id": 10, "kind": "disconnect", "state": "queued", "why": "", "cause": "person",

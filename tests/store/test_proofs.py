@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from meterhouse.flows import close, command
+from meterhouse.flows import close, command, receipt
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs
 from premises import HOMES
@@ -14,6 +14,9 @@ from street import build_street
 _AGAIN = """insert into charge select project_id, point_id, ended_at, version + 1, {started},
     meter_id, register_epoch, account_id, tariff_id, {energy}, block_milli, block_period_at,
     amount_nano, verdict, quality from charge where ended_at = (select max(ended_at) from charge)"""
+_ORDER = """insert into payment (project_id, agreement_id, account_id, channel, created_at, kind,
+    of_payment_id, amount_minor, key) select project_id, agreement_id, account_id, channel,
+    created_at,"""
 PLANTED = {
     "every account's sums equal its transfers":
         "update transfer set amount_minor = amount_minor + 1 where kind = 'recharge'",
@@ -21,6 +24,12 @@ PLANTED = {
         "update account set credit_minor = credit_minor + 1 where kind = 'revenue'",
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
+    "a reversal undoes one sale: once, whole, out of the purse it went into":
+        f"{_ORDER} 'reversal', id, amount_minor - 1, 'r' from payment",
+    "no more is paid back out of a purse than was paid into it, channel by channel":
+        f"{_ORDER} 'refund', null, amount_minor + 1, 'r' from payment",
+    "a deposit is given back at most once, and whole":
+        f"{_ORDER} 'deposit_refund', id, amount_minor, 'r' from payment",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
@@ -51,6 +60,8 @@ PLANTED = {
            update recharge set number = 1 where state in ('applied', 'verified')""",
     "what was sent was written down before":
         "update recharge set frame = null",
+    "the receipts of every series are numbered from 1 without a gap":
+        "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":
         """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
            select project_id, point_id, agreement_id, valid_from + interval '1 hour'
@@ -62,7 +73,8 @@ PLANTED = {
 async def books(new_site, clock):
     """A site with a little of everything that is proven."""
     site = await new_site(tariff=HOMES)
-    await site.pay(2_000)
+    paid = await site.pay(2_000)
+    await receipt.issue_later(site.db, site.project_id, paid.payment_id, None, clock())
     for total_milli in (0, 4_000, 9_000):
         clock.step(minutes=30)
         await site.say(total_milli)

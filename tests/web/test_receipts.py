@@ -157,3 +157,13 @@ async def test_a_checklist_is_a_page_of_pdf(manager, site):
     assert file.content.startswith(b"%PDF-")
     nothing = await manager.get(f"{base}/file")
     assert (nothing.status_code, nothing.headers["location"]) == (303, "../report")
+
+
+async def test_a_statement_is_pages_of_pdf(manager, site):
+    async with site.db.transaction([site.project_id]) as connection:
+        agreement_id = await connection.fetchval("select min(agreement_id) from payment")
+    base = f"/projects/{site.project_id}/agreements/{agreement_id}/statement"
+    assert "statement/file?from=" in (await manager.get(base)).text
+    file = await manager.get(f"{base}/file?from=2026-11-01&to=2026-11-21")
+    assert file.headers["content-type"] == "application/pdf"
+    assert file.content.startswith(b"%PDF-")

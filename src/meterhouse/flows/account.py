@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening, ordering, react
+from meterhouse.flows import opening, ordering, react, receipt
 from meterhouse.flows.opening import Opening, Purse
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper, PaymentKind
 from meterhouse.store import (
@@ -331,7 +331,10 @@ async def fund(
                 agreement_id, deposit_id, terms.deposit_channel, Minor(terms.deposit_minor),
                 f"deposit:{agreement_id}", PaymentKind.DEPOSIT,
             )  # fmt: skip
-            await ordering.place(connection, project_id, new, cash_id, deposit_id, actor_id, at)
+            payment_id, _ = await ordering.place(
+                connection, project_id, new, cash_id, deposit_id, actor_id, at
+            )
+            await receipt.issue(connection, project, payment_id, actor_id, at)
 
 
 def _first(purses: Mapping[str, int]) -> int:

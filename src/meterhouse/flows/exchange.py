@@ -7,19 +7,31 @@ are laid aside.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import lastread, opening, ordering, react
+from meterhouse.flows import lastread, opening, react, recharge, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.lastread import LastRead, Registers
-from meterhouse.model import AccountKind, AlarmKind, Keeper, PaymentKind
-from meterhouse.store import catalog, devices, exchanges, ledger, monitor, queue, readings
+from meterhouse.flows.recharge import HoardingExceeded, MeterTakesNoMoney, PurseTooSmall
+from meterhouse.model import AlarmKind, PaymentKind
+from meterhouse.store import (
+    catalog,
+    devices,
+    exchanges,
+    ledger,
+    monitor,
+    queue,
+    readings,
+    recharges,
+)
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.exchanges import NewExchange
-from meterhouse.store.ledger import NewPayment, NewTransfer
+from meterhouse.store.ledger import NewPayment
+from meterhouse.store.recharges import RechargeLive
 from meterhouse.units import EPOCH, Minor
 
 
@@ -27,13 +39,6 @@ class MeterNotHung(MeterhouseError):
     """This meter serves no point; there is nothing to take over from it."""
 
     code = "meter_not_hung"
-    http_status = 409
-
-
-class RechargeUnderWay(MeterhouseError):
-    """Money is on its way into this meter; wait until it has arrived or was returned."""
-
-    code = "recharge_under_way"
     http_status = 409
 
 
@@ -97,7 +102,7 @@ async def exchange(
     Raises:
         NotFound: there is no such meter, gateway or model.
         MeterNotHung: the old meter serves no point, or is out of service.
-        RechargeUnderWay: money is on its way into it.
+        RechargeLive: money is on its way into it.
         LastReadingMissing, LastReadingDoubtful: as `lastread.take`.
         CreditUnsaid, CreditBeyond: it keeps money, and nobody said how much, or too much.
         AddressUnusable: the new address is not what the model's protocol prints.
@@ -113,13 +118,15 @@ async def exchange(
         point = await exchanges.standing(connection, project_id, meter_id)
         if point is None:
             raise MeterNotHung
-        if await exchanges.is_recharging(connection, project_id, meter_id):
-            raise RechargeUnderWay
+        if await recharge.live_of_meter(connection, project_id, meter_id) is not None:
+            raise RechargeLive(f"meter {meter_id}", "a recharge is on its way to it")
         (closing,) = await lastread.take(connection, project, [point], new.by_hand, at)
-        moved_minor = await _returned_minor(connection, project, point, new, actor_id, at)
+        payment_id, moved_minor = await _take_back(connection, project, point, new, actor_id, at)
         await devices.remove_meter(connection, project_id, meter_id, at)
         made = await _hang(connection, project_id, point["id"], new, at)
         await lastread.begin(connection, project, made, new.opening_milli, at)
+        if payment_id is not None:
+            await _send_on(connection, project, point["id"], payment_id, moved_minor, actor_id, at)
         written = NewExchange(
             point["id"], meter_id, made, closing.milli, closing.source, new.opening_milli,
             moved_minor, new.reason,
@@ -148,37 +155,50 @@ async def _hang(
     return made
 
 
-async def _returned_minor(
+async def _take_back(
     connection: Connection, project: Any, point: Any, new: Exchange, actor_id: int | None,
     at: datetime,
-) -> int:  # fmt: skip
-    """What an old meter that keeps money still held returns to the purse; what it ate is earned."""
-    if point["keeper"] != Keeper.METER or point["agreement_id"] is None:
-        return 0
-    project_id = project["id"]
-    held = await exchanges.on_meter(
-        connection, project_id, point["agreement_id"], point["compartment"]
-    )
-    if held is None:
-        return 0
-    if new.credit_minor is None:
+) -> tuple[int | None, int]:  # fmt: skip
+    """What an old meter that keeps money still held returns to the purse, by an order of its own.
+
+    Answers the order, None where nothing came back, and how much it was; what the meter had eaten
+    is earned.
+    """
+    project_id, meter_id = project["id"], point["meter_id"]
+    keepers = await recharges.keepers(connection, project_id, [meter_id])
+    if not keepers:
+        return None, 0
+    (keeper,) = keepers
+    held = await recharges.lock_wallet(connection, project_id, meter_id, keeper["wallet_epoch"])
+    net = new.credit_minor
+    if net is None and held["read_at"] is not None and held["read_at"] >= at - lastread.FRESH:
+        net = held["net_minor"]
+    if net is None and held["net_minor"]:
         raise CreditUnsaid
-    eaten_minor = held["balance_minor"] - new.credit_minor
-    if eaten_minor < 0:
+    net = net or 0
+    if net > max(held["net_minor"], 0):
         raise CreditBeyond
-    if eaten_minor:
-        revenue_id = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
-        eaten = NewTransfer(held["id"], revenue_id, Minor(eaten_minor), "deducted", point["id"])
-        await ledger.post(connection, project_id, [eaten], actor_id, at)
-    if new.credit_minor:
+    payment_id = None
+    if net > 0:
         back = NewPayment(
-            point["agreement_id"], point["account_id"], "exchange", Minor(new.credit_minor),
-            f"exchange:{point['meter_id']}", PaymentKind.MOVE, new.reason, point["id"],
+            keeper["agreement_id"], keeper["account_id"], "exchange", Minor(net),
+            f"exchange:{meter_id}", PaymentKind.MOVE, new.reason, point["id"],
         )  # fmt: skip
-        await ordering.place(
-            connection, project_id, back, held["id"], point["account_id"], actor_id, at
+        payment_id, _ = await ledger.insert_payment(connection, project_id, back, actor_id, at)
+    return payment_id, await wallet.retire(
+        connection, project, keeper, net, actor_id, at, payment_id
+    )
+
+
+async def _send_on(
+    connection: Connection, project: Any, point_id: int, payment_id: int, amount_minor: int,
+    actor_id: int | None, at: datetime,
+) -> None:  # fmt: skip
+    """Let the money follow into the new meter; where that takes none, it stays in the purse."""
+    with suppress(MeterTakesNoMoney, HoardingExceeded, PurseTooSmall):
+        await recharge.begin(
+            connection, project, point_id, payment_id, Minor(amount_minor), actor_id, at
         )
-    return new.credit_minor
 
 
 async def last_of(db: Database, project_id: int, meter_id: int) -> tuple[datetime, int] | None:

@@ -35,6 +35,7 @@ from meterhouse.store import (
     orders,
     receipts,
     reports,
+    shifts,
 )
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
@@ -67,6 +68,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "orders": orders.ORDERS,
     "journal": books.JOURNAL,
     "days": days.DAYS,
+    "shifts": shifts.LIST,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

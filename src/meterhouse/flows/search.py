@@ -4,7 +4,7 @@ Owns who finds what: each kind only where its verb is granted, and only in the b
 Must never know how it is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -63,14 +63,16 @@ _KINDS: Final = (
 )
 
 
-async def find(db: Database, reaches: Sequence[Reach], text: str) -> list[Hit]:
+async def find(
+    db: Database, reaches: Sequence[Reach], text: str, kinds: Collection[HitKind] = tuple(HitKind)
+) -> list[Hit]:
     """What is called so, at most `HITS_MAX` of a kind, the best first; nothing for no text."""
     given = text.strip()[:TEXT_CHARS_MAX].replace("\0", "")
     said = given.lower()
     found: list[Hit] = []
     for kind, verb, ask in _KINDS if said else ():
         asked = {one.project_id: one.asked(verb) for one in reaches if verb in one.verbs}
-        if not asked:
+        if kind not in kinds or not asked:
             continue
         async with db.transaction(list(asked)) as connection:
             # An order's number is another program's text, in which capitals count.

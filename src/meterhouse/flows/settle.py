@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, lastread, move, opening, ordering, react
+from meterhouse.flows import account, lastread, move, opening, ordering, react, receipt
 from meterhouse.flows.account import AccountEnded, Start, Terms
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.flows.lastread import LastRead, Registers
@@ -267,9 +267,11 @@ class _Desk:
 
     async def pay(self, new: NewPayment, debit_id: int, credit_id: int, part: str) -> None:
         """Write an order and note it."""
-        await ordering.place(
+        payment_id, _ = await ordering.place(
             self.connection, self.project["id"], new, debit_id, credit_id, self.actor_id, self.at
         )
+        if new.kind in receipt.KINDS:
+            await receipt.issue(self.connection, self.project, payment_id, self.actor_id, self.at)
         self.paid.append(Paid(new.kind, part, new.amount_minor))
 
     async def balance(self, purses: Mapping[int, Any], left_minor: dict[int, int]) -> None:

@@ -158,7 +158,7 @@ async def contradicts(
 
 async def retire(
     connection: Connection, project: Any, keeper: Any, net: int, actor_id: int | None,
-    at: datetime,
+    at: datetime, payment_id: int | None = None,
 ) -> int:  # fmt: skip
     """End a purse whose meter goes: the last deduction is earned, the rest returns to the purse.
 
@@ -169,6 +169,7 @@ async def retire(
         net: what the meter held at the end, credit less overdraft, as read or seen.
         actor_id: who does it.
         at: the present instant.
+        payment_id: the order by which the rest returns, where there is one.
 
     Returns:
         What went to the purse on the platform; negative where the meter had granted credit.
@@ -192,7 +193,9 @@ async def retire(
         (purse, on_meter, -net, "taken_over"),
     )
     transfers = [
-        NewTransfer(debit, credit, Minor(much), kind, point_id)
+        NewTransfer(
+            debit, credit, Minor(much), kind, point_id, payment_id if credit == purse else None
+        )
         for debit, credit, much, kind in moved
         if much > 0
     ]

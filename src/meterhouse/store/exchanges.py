@@ -1,4 +1,4 @@
-"""Meters given for others (换表) as rows, kept for ever, and what stands in the way of one.
+"""Meters given for others (换表) as rows, kept for ever.
 
 Owns these rows. Must never know why a meter was given for another.
 """
@@ -95,26 +95,4 @@ async def free_meter(
            where project_id = $1 and gateway_id is not distinct from $2::int8 and address = $3
            and point_id is null and removed_at is null""",
         project_id, gateway_id, address,
-    )  # fmt: skip
-
-
-async def is_recharging(connection: Connection, project_id: int, meter_id: int) -> bool:
-    """Whether money is on its way into a meter."""
-    found: bool = await connection.fetchval(
-        """select exists (select from recharge where project_id = $1 and meter_id = $2
-               and state in ('reserved', 'sent', 'unknown', 'applied', 'halted'))""",
-        project_id, meter_id,
-    )  # fmt: skip
-    return found
-
-
-async def on_meter(
-    connection: Connection, project_id: int, agreement_id: int, compartment: str
-) -> asyncpg.Record | None:
-    """id, balance_minor of what a household has in its meters for a compartment."""
-    return await connection.fetchrow(
-        """select id, credit_minor - debit_minor as balance_minor from account
-           where project_id = $1 and agreement_id = $2 and kind = 'on_meter'
-           and coalesce(compartment, $3) = $3 order by id limit 1""",
-        project_id, agreement_id, compartment,
     )  # fmt: skip

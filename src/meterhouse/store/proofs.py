@@ -32,6 +32,27 @@ QUESTIONS: dict[str, str] = {
         select count(*) from payment p where (select count(*) from transfer t
             where t.project_id = p.project_id and t.payment_id = p.id
             and t.amount_minor = p.amount_minor and t.state = 'posted') <> 1""",
+    "a reversal undoes one sale: once, whole, out of the purse it went into": """
+        select count(*) from payment r left join payment p
+            on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
+        where r.kind = 'reversal' and (p.kind is distinct from 'recharge'
+            or (r.account_id, r.amount_minor, r.channel) is distinct from
+                (p.account_id, p.amount_minor, p.channel)
+            or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
+                and o.kind = 'reversal' and o.of_payment_id = r.of_payment_id))""",
+    "no more is paid back out of a purse than was paid into it, channel by channel": """
+        select count(*) from (select project_id from payment
+            where kind in ('recharge', 'refund', 'reversal')
+            group by project_id, account_id, channel, payee_id
+            having sum(case when kind = 'recharge' then amount_minor
+                else -amount_minor end) < 0) x""",
+    "a deposit is given back at most once, and whole": """
+        select count(*) from (
+            select d.project_id, d.id from payment d join payment r
+                on (r.project_id, r.of_payment_id) = (d.project_id, d.id)
+                and r.kind = 'deposit_refund'
+            group by d.project_id, d.id, d.amount_minor, d.kind
+            having sum(r.amount_minor) > d.amount_minor or d.kind <> 'deposit') x""",
     "what was rated equals the charges in force": f"""
         select count(*) from point_state s left join (
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c

@@ -119,16 +119,19 @@ async def room_points(
     connection: Connection, project_id: int, room_id: int
 ) -> list[asyncpg.Record]:
     """Points of one room."""
-    return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
+    return await points_of_rooms(connection, project_id, [room_id])
 
 
 async def one_point(
     connection: Connection, project_id: int, point_id: int | None, meter_id: int | None
 ) -> asyncpg.Record | None:
     """The point of an id, or the one a meter in service hangs at."""
-    return await connection.fetchrow(
-        f"{_POINTS} and (p.id = $2 or m.id = $3)", project_id, point_id, meter_id
-    )
+    named = """coalesce($2, (select point_id from meter
+        where project_id = $1 and id = $3 and removed_at is null))"""
+    payer = f"""account_id in (select account_id from point
+        where project_id = $1 and id = {named})"""
+    of_it = _POINTS.replace(_EVERY_PAYER, payer)
+    return await connection.fetchrow(f"{of_it} and p.id = {named}", project_id, point_id, meter_id)
 
 
 async def days(

@@ -21,6 +21,7 @@ from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
 from meterhouse.web.api import days as api_days
+from meterhouse.web.api import desk as api_desk
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
@@ -36,6 +37,7 @@ from meterhouse.web.console import (
     account,
     books,
     commissioning,
+    desk,
     explained,
     frame,
     imports,
@@ -135,6 +137,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         rooms.router,
         room.router,
         frame.router,
+        desk.router,
         commissioning.router,
         scans.router,
         staff.router,
@@ -154,6 +157,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.router,
         api_tasks.router,
         api_find.router,
+        api_desk.router,
         api_receipts.router,
         site_api.router,
         api_life.router,

@@ -21,14 +21,12 @@ from meterhouse.model import (
     Commodity,
     Keeper,
     Override,
-    PaymentKind,
     Quality,
     Reason,
     Relay,
     RoomState,
 )
-from meterhouse.paper.sheet import Paper
-from meterhouse.web import lifewords, moneywords
+from meterhouse.web import lifewords, moneywords, paperwords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -99,13 +97,6 @@ class Sealed(StrEnum):
 
     SEALED = "sealed"
     OPEN = "open"
-
-
-class ReceiptState(StrEnum):
-    """Whether a receipt counts."""
-
-    VALID = "valid"
-    VOID = "void"
 
 
 class Source(IntEnum):
@@ -311,7 +302,6 @@ SOURCE: Final = {
     Source.FREEZE: N_("Meter's freeze"),
     Source.HAND: N_("By hand"),
 }
-PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
@@ -413,26 +403,6 @@ CONFIDENCE: Final = {
     Confidence.GENERIC: N_("by its protocol alone"),
 }
 
-PAPER: Final = {
-    Paper.A5: N_("A5"),
-    Paper.CONTINUOUS: N_("Continuous, 241 × 93 mm"),
-    Paper.ROLL: N_("Roll, 80 mm"),
-    Paper.TICKET_58: N_("Ticket printer, 58 mm (ESC/POS)"),
-    Paper.TICKET_80: N_("Ticket printer, 80 mm (ESC/POS)"),
-}
-RECEIPT_FOR: Final = {
-    PaymentKind.RECHARGE: N_("Prepayment"),
-    PaymentKind.REFUND: N_("Prepayment paid back"),
-    PaymentKind.REVERSAL: N_("Payment taken back"),
-    PaymentKind.DEPOSIT: N_("Security deposit"),
-    PaymentKind.DEPOSIT_REFUND: N_("Security deposit paid back"),
-    PaymentKind.FEE: N_("Other charge"),
-    PaymentKind.SETTLEMENT: N_("Paid out on closing the account"),
-}
-"""What a receipt is for; the other kinds of payment have none."""
-RECEIPT_STATE: Final = {ReceiptState.VALID: N_("Valid"), ReceiptState.VOID: N_("Void")}
-RECEIPT_CLASS: Final = {ReceiptState.VALID: "ok", ReceiptState.VOID: "no"}
-
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     ROOM_STATE,
     RELAY,
@@ -458,8 +428,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
-    PAPER,
-    RECEIPT_STATE,
+    *paperwords.TABLES,
     *lifewords.TABLES,
     *moneywords.TABLES,
 )

@@ -28,6 +28,7 @@ class MenuEntry:
 
 MENU: Final = (
     MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
+    MenuEntry(N_("Desk"), "desk", "desk", "money.read"),
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
@@ -44,6 +45,7 @@ MENU: Final = (
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Closed days"), "days", "done", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Shifts"), "shifts", "staff", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Receipts"), "receipts", "print", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),

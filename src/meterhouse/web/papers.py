@@ -20,8 +20,10 @@ from meterhouse.paper.statement import Column, statement
 from meterhouse.paper.ticket import ticket
 from meterhouse.press import setter
 from meterhouse.units import Minor, to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, paperwords
 from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.tables import Column as ListColumn
+from meterhouse.web.tables import Kind, cell_text
 from meterhouse.words import N_, Words, words
 
 PDF: Final = "application/pdf"
@@ -72,13 +74,13 @@ def what_for(kind: str, commodity: str, spoken: Words) -> str:
     if kind == PaymentKind.RECHARGE and commodity:
         named = labels.label(spoken, Commodity(commodity))
         return spoken(N_("Prepayment: {commodity}"), commodity=named)
-    return spoken(labels.RECEIPT_FOR[PaymentKind(kind)])
+    return spoken(paperwords.RECEIPT_FOR[PaymentKind(kind)])
 
 
 def _rows(receipt: Receipt, fmt: Formats, payer: str) -> list[Row]:
     facts, spoken = receipt.facts, fmt.words
     paid_at = datetime.fromisoformat(facts.paid_at)
-    channel = labels.PAID_BY.get(facts.channel, facts.channel)
+    channel = paperwords.PAID_BY.get(facts.channel, facts.channel)
     found = [
         (N_("Project"), facts.project),
         (N_("Room"), f"{facts.building} {facts.room}".strip()),
@@ -181,6 +183,29 @@ async def report_answer(tables: Sequence[Table], name: str, at: datetime) -> Res
 def page_foot(spoken: Words) -> str:
     """The foot of a report's pages; the two numbers are put in where it is set."""
     return spoken(N_("Page {page} of {pages}"), page="{page}", pages="{pages}")
+
+
+_FIGURES: Final = frozenset({Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER})
+# Parts of the width: an instant and a word want more than a figure does.
+_WIDTHS: Final = {Kind.INSTANT: 5, Kind.TEXT: 4, Kind.WORD: 4, Kind.STATE: 3}
+
+
+def of_columns(
+    title: str, facts: Sequence[Row], columns: Sequence[ListColumn], rows: Sequence[Any],
+    fmt: Formats,
+) -> Table:  # fmt: skip
+    """A report of the columns that a page shows, on A4."""
+    return statement(
+        fmt.words.language,
+        title,
+        facts,
+        [
+            Column(fmt.words(one.title), _WIDTHS.get(one.kind, 3), one.kind in _FIGURES)
+            for one in columns
+        ],
+        [[cell_text(one, row, fmt) for one in columns] for row in rows],
+        page=page_foot(fmt.words),
+    )
 
 
 def checklist(row: Any, lines: Sequence[Mapping[str, Any]], fmt: Formats) -> Table:

@@ -6,10 +6,10 @@ Owns the declaration. Must never know a request.
 from typing import Any, Final
 
 from meterhouse.flows.access import Verb
-from meterhouse.web import labels
+from meterhouse.web import paperwords
 from meterhouse.web.formats import ABSENT
-from meterhouse.web.labels import RECEIPT_CLASS, RECEIPT_FOR, ReceiptState
 from meterhouse.web.listview import ListView, RowAct
+from meterhouse.web.paperwords import RECEIPT_CLASS, RECEIPT_FOR, ReceiptState
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -39,7 +39,7 @@ RECEIPTS: Final = ListView(
             Column("kind", N_("Payment for"), lambda row: RECEIPT_FOR[row["kind"]], Kind.WORD,
                    sortable=True),
             Column("channel", N_("Paid by"),
-                   lambda row: labels.PAID_BY.get(row["channel"], row["channel"]), Kind.WORD),
+                   lambda row: paperwords.PAID_BY.get(row["channel"], row["channel"]), Kind.WORD),
             Column("amount", N_("Amount"), lambda row: row["amount_minor"], Kind.MONEY,
                    sortable=True),
             Column("prints", N_("Printed"), lambda row: row["print_count"], Kind.COUNT,
@@ -51,11 +51,11 @@ RECEIPTS: Final = ListView(
         ),
         (
             Filter("void", N_("State"), {
-                "false": labels.RECEIPT_STATE[ReceiptState.VALID],
-                "true": labels.RECEIPT_STATE[ReceiptState.VOID],
+                "false": paperwords.RECEIPT_STATE[ReceiptState.VALID],
+                "true": paperwords.RECEIPT_STATE[ReceiptState.VOID],
             }),
             Filter("kind", N_("Payment for"), {k.value: word for k, word in RECEIPT_FOR.items()}),
-            Filter("channel", N_("Paid by"), labels.PAID_BY),
+            Filter("channel", N_("Paid by"), paperwords.PAID_BY),
             Filter("text", N_("Search"), hint=N_("Number or room")),
             Filter("from", N_("From"), hint=N_("YYYY-MM-DD")),
             Filter("to", N_("To"), hint=N_("YYYY-MM-DD")),

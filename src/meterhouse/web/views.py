@@ -13,7 +13,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
 from meterhouse.units import EPOCH
-from meterhouse.web import bookviews, labels, lifeviews
+from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
@@ -422,7 +422,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, *lifeviews.LISTS, *bookviews.LISTS,
+        CUSTOMERS, RECEIPTS, *deskviews.LISTS, *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

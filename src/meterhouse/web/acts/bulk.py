@@ -100,6 +100,18 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
     )  # fmt: skip
 
 
+async def wait_for_second(act: Act[Any], doing: Doing, form: Any) -> int:
+    """Let one act wait for a second person; it is then done once, as a task of one row."""
+    asked = {
+        "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
+        "form": form.model_dump(mode="json"), "reason": form.reason, "via": doing.doer.via,
+        "language": doing.words.language,
+    }  # fmt: skip
+    new = NewTask(KIND, act.title, asked, total_count=1, waits=True)
+    doer = doing.doer
+    return await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
+
+
 def _about(act: Act[Any]) -> Any:
     async def about(doing: Doing) -> Choices:
         """How many it is, who the first of them are, and whether a second person is needed."""

@@ -200,6 +200,8 @@ class Act(Generic[Input]):
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
         second: whether doing it to so many at once needs a second person.
+        look: the template of its form, where it is not the common one.
+        facts: what that template needs beyond the fields.
     """
 
     name: str
@@ -222,6 +224,8 @@ class Act(Generic[Input]):
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
+    look: str = "act.html"
+    facts: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
 
     @property
     def slug(self) -> str:

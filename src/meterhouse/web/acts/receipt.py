@@ -16,7 +16,7 @@ from meterhouse.flows.act import Done
 from meterhouse.paper.sheet import TICKET_COLUMNS, Paper
 from meterhouse.press.fonts import chinese_family
 from meterhouse.store.receipts import Settings
-from meterhouse.web import labels
+from meterhouse.web import paperwords
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText
 from meterhouse.web.acts.typed import Version
@@ -26,7 +26,7 @@ from meterhouse.words import LANGUAGES, N_
 
 _TAG: Final = "receipts"
 _RECEIPT: Final = "/projects/{project_id}/receipts/{receipt_id}"
-_PAPERS: Final = {one.value: word for one, word in labels.PAPER.items()}
+_PAPERS: Final = {one.value: word for one, word in paperwords.PAPER.items()}
 
 
 class Printing(Form):
@@ -76,7 +76,7 @@ class Look(Form):
     """What stands below each receipt."""
     quiet_channels: Annotated[
         list[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")]],
-        Ask(N_("No receipt by itself for"), kind="many", words=labels.PAID_BY),
+        Ask(N_("No receipt by itself for"), kind="many", words=paperwords.PAID_BY),
     ] = Field(default=[], max_length=20, examples=[["transfer"]])  # fmt: skip
     """Ways of paying for which a sale brings no receipt; one can still be made later."""
 

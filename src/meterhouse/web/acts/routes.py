@@ -328,8 +328,9 @@ async def _form(
         "reason_max": REASON_CHARS_MAX,
         "focus": next((name for name in wrong or shown if name in shown), ""),
         "has_file": any(ask.kind == "file" for _, ask in act.asks.values()),
+        **(await act.facts(doing) if act.facts else {}),
     }
-    template = "act.html" if is_fragment(request) else "act_page.html"
+    template = act.look if is_fragment(request) else "act_page.html"
     return render(request, template, facts, status if wrong else 200)
 
 

@@ -42,7 +42,7 @@ class Receipt(Shape):
     """The room it was for."""
     room: str | None = text("302", most=60)
     """Name of the room."""
-    customer: str | None = text("王*", most=60)
+    customer: str | None = text("W**", most=60)
     """Who paid, masked; null where nobody is named or who it was has been erased."""
     issued_at: At
     """When it was made."""

@@ -399,3 +399,5 @@ class Credit(Shape):
     """What was paid."""
     available: Money
     """What may be spent now."""
+    change: Money
+    """What is given back of the cash handed over."""

@@ -15,13 +15,14 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.books import Movement, Part, Statement, Trial
 from meterhouse.flows.explain import Explained, Interval, explain_transfer
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality, RechargeState
+from meterhouse.paper.sheet import Row
 from meterhouse.rating.kernel import Line
-from meterhouse.web import labels, moneywords
+from meterhouse.web import labels, moneywords, papers
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import masked_name
-from meterhouse.web.formats import Formats, grouped
+from meterhouse.web.formats import ABSENT, Formats, grouped
 from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
@@ -108,6 +109,31 @@ async def statement_file(request: Request, project_id: int, agreement_id: int) -
     columns = [section, *(_of_second(column) for column in _MOVED)]
     report = Report("statement", N_("Account statement"), columns, rows)
     return await report.file(request, formats_of(request))
+
+
+@router.get(f"{_STATEMENT}/file", dependencies=_may(Verb.MONEY_READ))
+async def statement_paper(request: Request, project_id: int, agreement_id: int) -> Response:
+    """The same as PDF, each section from a new page on. Raises `ChineseFontMissing`."""
+    now, days = await _statement(request, project_id, agreement_id)
+    fmt = formats_of(request)
+    spoken = fmt.words
+    tables = []
+    for part in now.parts:
+        facts = (
+            (N_("Customer"), spoken(masked_name(now.row))),
+            (N_("Account"), labels.label(spoken, part.section)),
+            (N_("Rooms"), now.row["rooms"] or ABSENT),
+            (N_("Span"), spoken(N_("{first} to {last}"), first=days[0], last=days[1])),
+            (N_("Opening balance"), fmt.money(part.opening_minor)),
+            (N_("Closing balance"), fmt.money(part.closing_minor)),
+            (N_("Added"), fmt.money(part.moved(1))),
+            (N_("Taken"), fmt.money(part.moved(-1))),
+        )
+        rows = [Row(spoken(title), text) for title, text in facts]
+        title = spoken(N_("Account statement"))
+        tables.append(papers.of_columns(title, rows, _MOVED[:-1], part.movements, fmt))
+    at = request.app.state.services.clock()
+    return await papers.report_answer(tables, "statement", at)
 
 
 async def _statement(

@@ -67,6 +67,7 @@ function start() {
   if (document.querySelector("[data-chart]")) import("./chart.js").then((m) => m.draw());
   if (document.querySelector("[data-board]")) import("./board.js").then((m) => m.watch());
   if (document.querySelector("[data-search]")) import("./search.js").then((m) => m.listen());
+  if (document.querySelector("[data-desk]")) import("./desk.js").then((m) => m.keep());
   if (document.querySelector("#list")) import("./lists.js").then((m) => m.choose());
 }
 start();
