@@ -32,9 +32,9 @@ FILTERS = {
 }
 
 
-async def add_money(connection, project_id, dice, mark, point_id, at):
-    """A transfer, a closed day and a payment."""
-    seed, n = mark
+async def add_money(connection, project_id, dice, where):
+    """A transfer, a closed day and an order."""
+    point_id, at, number = where
     await connection.execute(
         """insert into transfer (project_id, debit_account_id, credit_account_id,
                amount_minor, state, kind, point_id, created_at)
@@ -48,7 +48,7 @@ async def add_money(connection, project_id, dice, mark, point_id, at):
         """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
                last_transfer_id, closed_at)
            values ($1, $2::date, $2, $3, '{}', $4, 0, $2)""",
-        project_id, MORNING + timedelta(days=40 * seed + n - 45),
+        project_id, MORNING + timedelta(days=number - 45),
         json.dumps({"in_minor": dice.choice([None, 1, 2])}), dice.random() < 0.5,
     )  # fmt: skip
     await connection.execute(
@@ -56,7 +56,7 @@ async def add_money(connection, project_id, dice, mark, point_id, at):
                key, created_at, kind, point_id)
            select $1, agreement_id, id, $2, $3, $4, $5, $6, $7 from account
            where project_id = $1 and kind = 'purse' order by id limit 1""",
-        project_id, dice.choice(["cash", "card"]), dice.choice([100, 200]), f"{seed}:{n}", at,
+        project_id, dice.choice(["cash", "card"]), dice.choice([100, 200]), f"list:{number}", at,
         dice.choice(["recharge", "refund", "move"]), point_id,
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ async def add_rows(connection, site, count, seed):
             project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
             dice.choice([None, at]),
         )  # fmt: skip
-        await add_money(connection, site.project_id, dice, (seed, n), point_id, at)
+        await add_money(connection, project_id, dice, (point_id, at, 40 * seed + n))
         await connection.execute(
             """insert into audit_entry (project_id, at, via, act, verb, object)
                values ($1, $2, 'api', $3, 'meter.read', $4)""",
