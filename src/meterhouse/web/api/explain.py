@@ -49,7 +49,7 @@ class IntervalLine(Shape):
     closing: Quantity | None
     """What it showed at last."""
     source: Source | None
-    """Where the last reading came from: 0 live, 1 the gateway's store, 2 the meter's freeze, 3 by hand."""
+    """The last reading's: 0 live, 1 the gateway's store, 2 the meter's freeze, 3 by hand."""
     multiplier: int = Field(ge=1, le=1_000_000, examples=[1])
     """What a difference of the register is multiplied by."""
     energy: Quantity
