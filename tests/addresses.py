@@ -18,6 +18,7 @@ ROWS = {
     "agreement_id": "select id from agreement where project_id = $1 order by id",
     "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
+    "recharge_id": "select id from recharge where project_id = $1 order by id",
     "receipt_id": "select id from receipt where project_id = $1 order by id",
     "transfer_id": "select id from transfer where project_id = $1 order by id",
     "day_id": "select to_char(day, 'YYYYMMDD')::int8 from day_close where project_id = $1",

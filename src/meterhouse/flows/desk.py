@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from meterhouse.errors import NotFound
+from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import sale, search
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.monitor import PointNow, points_now
+from meterhouse.flows.opening import DIGITS_OF_ADDRESS
 from meterhouse.flows.search import HitKind
-from meterhouse.model import CommandState, Compartment, Keeper, Relay
+from meterhouse.model import CommandState, Commodity, Compartment, Keeper, Relay
 from meterhouse.store import desk, reports
 from meterhouse.store.db import Database
 from meterhouse.units import nano_per_minor
@@ -26,6 +27,22 @@ SPAN_MIN: Final = timedelta(days=1)
 """Of less than a day nothing is foretold."""
 
 _KINDS: Final = (HitKind.ROOM, HitKind.PERSON, HitKind.METER)
+
+
+class PointAmbiguous(BadInput):
+    """More than one is called so; give the meter's address instead."""
+
+    code = "point_ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is paid for as people write it: a room and commodity, or a meter's address."""
+
+    building: str
+    room: str
+    commodity: Commodity
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +210,59 @@ async def sold(db: Database, project_id: int, payment_id: int) -> Receipted:
         )
     (now,) = points_now([point])
     return Receipted(row, now, [(CommandState(one["state"]), one["why"]) for one in commands])
+
+
+async def names(db: Database, project_id: int, point_ids: Sequence[int]) -> list[str]:
+    """Building, room and meter of points, in the order asked for. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        rows = await desk.point_names(connection, project_id, point_ids)
+    by_id = {row["id"]: row for row in rows}
+    if missing := [one for one in point_ids if one not in by_id]:
+        raise NotFound(N_("Point"), missing[0])
+    found = [by_id[one] for one in point_ids]
+    return [" ".join(filter(None, (r["building"], r["room"], r["address"]))) for r in found]
+
+
+async def points_named(
+    db: Database, project_id: int, wanted: Sequence[Named]
+) -> list[int | MeterhouseError]:
+    """The point each name means, or what stands against taking money for it."""
+    rooms = [one.room for one in wanted if one.room]
+    addresses = [_padded(one.address) for one in wanted if one.address]
+    async with db.transaction([project_id]) as connection:
+        rows = await desk.points_named(connection, project_id, rooms, addresses)
+    by_room: dict[tuple[str, str, str], list[Any]] = {}
+    by_address: dict[str, list[Any]] = {}
+    for row in rows:
+        by_room.setdefault((row["building"], row["room"], row["commodity"]), []).append(row)
+        by_address.setdefault(row["address"] or "", []).append(row)
+    found: list[int | MeterhouseError] = []
+    for one in wanted:
+        if one.address:
+            meant = by_address.get(_padded(one.address), [])
+        else:
+            meant = by_room.get((one.building, one.room, one.commodity), [])
+        found.append(_meant(one, meant))
+    return found
+
+
+def _meant(one: Named, meant: Sequence[Any]) -> int | MeterhouseError:
+    if not meant:
+        what = N_("Meter") if one.address else N_("Room")
+        return NotFound(what, one.address or f"{one.building} {one.room}".strip())
+    if len(meant) > 1:
+        return PointAmbiguous()
+    (row,) = meant
+    if not row["is_let"]:
+        return sale.NoLiveAgreement()
+    if row["keeper"] not in (Keeper.PLATFORM, Keeper.METER):
+        return sale.NotSoldHere()
+    point_id: int = row["id"]
+    return point_id
+
+
+def _padded(address: str) -> str:
+    return address.zfill(DIGITS_OF_ADDRESS)
 
 
 def is_sold_here(point: PointNow) -> bool:

@@ -29,7 +29,9 @@ from meterhouse.store import (
     commissionings,
     customers,
     days,
+    desk,
     exchanges,
+    journeys,
     lists,
     openings,
     orders,
@@ -55,6 +57,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "gateways": reports.GATEWAYS,
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
+    "recharges": journeys.LIST,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
@@ -69,6 +72,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "journal": books.JOURNAL,
     "days": days.DAYS,
     "shifts": shifts.LIST,
+    "supplies": desk.SUPPLIES,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -227,6 +231,15 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
     if row is None:
         raise NotFound("Command", command_id)
     return row
+
+
+async def recharge(db: Database, project_id: int, recharge_id: int) -> tuple[Any, list[Any]]:
+    """One recharge's row with its room, and its steps, oldest first. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await journeys.journey(connection, project_id, recharge_id)
+        if row is None:
+            raise NotFound(N_("Recharge"), recharge_id)
+        return row, await journeys.steps(connection, project_id, recharge_id)
 
 
 async def command_states(

@@ -124,6 +124,11 @@ class Print:
     printed_at: datetime
 
 
+def is_wanted(quiet_channels: Sequence[str], channel: str) -> bool:
+    """Whether a sale over this channel brings a receipt by itself."""
+    return channel not in quiet_channels
+
+
 async def issue(
     connection: Connection, project: Any, payment_id: int, actor_id: int | None, at: datetime
 ) -> int:
@@ -150,20 +155,6 @@ async def issue(
         connection, project_id, found["payee_id"], taken.number, label, payment_id, facts,
         actor_id, at,
     )  # fmt: skip
-
-
-async def issue_at_sale(
-    connection: Connection, project: Any, payment_id: int, channel: str, actor_id: int | None,
-    at: datetime,
-) -> int | None:  # fmt: skip
-    """The receipt that a sale brings by itself; None where the project wants none so paid.
-
-    Raises as `issue`.
-    """
-    chosen = await receipts.settings(connection, project["id"])
-    if channel in chosen.quiet_channels:
-        return None
-    return await issue(connection, project, payment_id, actor_id, at)
 
 
 async def issue_later(

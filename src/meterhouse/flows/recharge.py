@@ -77,6 +77,8 @@ async def add_credit(
 ) -> Recharged:  # fmt: skip
     """Pay money into the purse a point draws on; the relay closes again if that is enough.
 
+    Where the meter keeps the money, it sets out for the meter in the same transaction.
+
     Args:
         db: the database.
         project_id: the project.
@@ -91,7 +93,8 @@ async def add_credit(
     Raises:
         OutOfRange: the amount or the key's length.
         NotFound: no such point, or nobody pays for it.
-        Conflict: the key was used for another payment, or the point is not kept by the platform.
+        Conflict: the key was used for another payment, or somebody else keeps the point's money.
+        MeterhouseError: as `begin`, where the meter keeps it; nothing was paid then.
     """
     if not 1 <= amount_minor <= PAYMENT_MINOR_MAX:
         raise OutOfRange("amount_minor", amount_minor, 1, PAYMENT_MINOR_MAX)
@@ -103,7 +106,7 @@ async def add_credit(
         payer = await monitor.payer(connection, project_id, point_id)
         if payer is None or payer["account_id"] is None:
             raise NotFound("account of point", point_id)
-        if payer["keeper"] != Keeper.PLATFORM:
+        if payer["keeper"] not in (Keeper.PLATFORM, Keeper.METER):
             raise Conflict(f"point {point_id}", "its money is not kept by the platform")
         new = NewPayment(
             payer["agreement_id"], payer["account_id"], channel, amount_minor, key, reason=reason,
@@ -117,8 +120,11 @@ async def add_credit(
                 reason,
             )  # fmt: skip
             await ledger.post(connection, project_id, [transfer], actor_id, at)
-            await close.book(connection, project, payer["account_id"], at)
-            await received.tell(connection, project, point_id, payment_id, amount_minor, at)
+            if payer["keeper"] == Keeper.METER:
+                await begin(connection, project, point_id, payment_id, amount_minor, actor_id, at)
+            else:
+                await close.book(connection, project, payer["account_id"], at)
+                await received.tell(connection, project, point_id, payment_id, amount_minor, at)
         meters = await monitor.meters_of_account(connection, project_id, payer["account_id"])
         commands = await react.look_again(connection, project, meters, at)
         purse = await ledger.read_purse(connection, project_id, point_id)

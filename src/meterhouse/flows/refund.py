@@ -16,9 +16,9 @@ from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import close, react, sale
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, PaymentKind
-from meterhouse.store import desk, ledger, monitor, readings
+from meterhouse.store import desk, ledger, monitor, readings, receipts
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.ledger import NewPayment, NewTransfer
+from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Minor, to_decimal
 from meterhouse.words import N_
 
@@ -336,17 +336,15 @@ async def _move(
 ) -> Moved:
     """The order and its transfer, then warnings and relays by what is left."""
     project_id = facts["id"]
-    payment_id, is_new = await ledger.insert_payment(
-        connection, project_id, new, slip.actor_id, slip.at
+    payment_id, is_new = await ledger.order(
+        connection, project_id, new, debit_id, credit_id, slip.actor_id, slip.at
     )
     if is_new:
-        transfer = NewTransfer(
-            debit_id, credit_id, new.amount_minor, str(new.kind), new.point_id, payment_id,
-            new.reason,
-        )  # fmt: skip
-        await ledger.post(connection, project_id, [transfer], slip.actor_id, slip.at)
         meters = await monitor.meters_of_account(connection, project_id, facts["account_id"])
         await react.look_again(connection, facts, meters, slip.at)
+        if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
+            await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
+        await sale.with_receipt(connection, facts, payment_id, new.channel, slip.actor_id, slip.at)
     assert new.point_id is not None
     purse = await ledger.read_purse(connection, project_id, new.point_id)
     await readings.bump(connection, project_id)
@@ -355,6 +353,12 @@ async def _move(
         facts["currency_exponent"],
     )  # fmt: skip
     return Moved(payment_id, is_new, new.amount_minor, left_minor)
+
+
+async def _paper(connection: Connection, facts: Any, new: NewPayment) -> int | None:
+    """The receipt of the sale that is undone."""
+    assert new.of_payment_id is not None
+    return await receipts.of_payment(connection, facts["id"], new.of_payment_id)
 
 
 def _text(facts: Any, amount_minor: int) -> str:

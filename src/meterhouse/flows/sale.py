@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import close, react
+from meterhouse.flows import close, react, receipt
 from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
@@ -19,7 +19,7 @@ from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, desk, ledger, monitor, readings
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.ledger import NewPayment, NewTransfer
+from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Micro, Milli, Minor, nano_of, nano_per_minor, to_decimal
 
 CASH: Final = "cash"
@@ -160,17 +160,17 @@ async def sell(
         change_minor = _change(wish.tender_minor, amount_minor)
         if facts["paid_id"] is None:
             _check(facts, amount_minor, wish.channel)
-        payment_id, is_new = await _take(
-            connection, facts, wish, amount_minor, price_micro, actor_id, at
-        )
-        meters = await monitor.meters_of_account(connection, project_id, facts["account_id"])
-        commands = await react.look_again(connection, facts, meters, at) if is_new else 0
-        purse = await ledger.read_purse(connection, project_id, point_id)
+        new = _order(facts, wish, amount_minor, price_micro)
+        payment_id, is_new = await ledger.order(
+            connection, project_id, new, await cash_account(connection, facts),
+            facts["account_id"], actor_id, at,
+        )  # fmt: skip
+        spendable_minor = _spendable(facts) + (amount_minor if is_new else 0)
+        commands = 0
+        if is_new:
+            commands = await _follow(connection, facts, spendable_minor, at)
+            await with_receipt(connection, facts, payment_id, wish.channel, actor_id, at)
         await readings.bump(connection, project_id)
-    spendable_minor = available_minor(
-        sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
-        facts["currency_exponent"],
-    )  # fmt: skip
     return Sold(
         payment_id, is_new, amount_minor, wish.energy_milli, change_minor, spendable_minor,
         commands,
@@ -293,27 +293,36 @@ def _spendable(facts: Any) -> int:
     return spendable
 
 
-async def _take(
-    connection: Connection, facts: Any, wish: Wish, amount_minor: Minor,
-    price_micro: Micro | None, actor_id: int | None, at: datetime,
-) -> tuple[int, bool]:  # fmt: skip
-    """The order, its transfer from the payee's cash into the purse, and what has accrued."""
-    project_id = facts["id"]
-    new = NewPayment(
+def _order(facts: Any, wish: Wish, amount_minor: Minor, price_micro: Micro | None) -> NewPayment:
+    return NewPayment(
         facts["agreement_id"], facts["account_id"], wish.channel, amount_minor, wish.key,
         reason=wish.reason, point_id=facts["point_id"], payee_id=facts["payee_id"],
         shift_id=facts["shift_id"], tender_minor=wish.tender_minor,
         energy_milli=wish.energy_milli, price_micro=price_micro,
     )  # fmt: skip
-    payment_id, is_new = await ledger.insert_payment(connection, project_id, new, actor_id, at)
-    if is_new:
-        transfer = NewTransfer(
-            await cash_account(connection, facts), facts["account_id"], amount_minor, "recharge",
-            facts["point_id"], payment_id, wish.reason,
-        )  # fmt: skip
-        await ledger.post(connection, project_id, [transfer], actor_id, at)
+
+
+async def _follow(connection: Connection, facts: Any, spendable_minor: int, at: datetime) -> int:
+    """Book what has accrued, then warnings and relays; answers the commands queued.
+
+    Money only lifts a balance, so whoever is neither warned nor switched off, and has more than
+    any warning level now, needs no second look.
+    """
+    if facts["largest_nano"] >= nano_per_minor(facts["currency_exponent"]):
         await close.book(connection, facts, facts["account_id"], at)
-    return payment_id, is_new
+    if not facts["is_uneasy"] and spendable_minor > facts["highest_minor"]:
+        return 0
+    meters = await monitor.meters_of_account(connection, facts["id"], facts["account_id"])
+    return await react.look_again(connection, facts, meters, at)
+
+
+async def with_receipt(
+    connection: Connection, facts: Any, payment_id: int, channel: str, actor_id: int | None,
+    at: datetime,
+) -> None:  # fmt: skip
+    """The receipt that a payment over this channel brings by itself."""
+    if receipt.is_wanted(facts["quiet_channels"], channel):
+        await receipt.issue(connection, facts, payment_id, actor_id, at)
 
 
 async def cash_account(connection: Connection, facts: Any) -> int:

@@ -178,7 +178,7 @@ async def retire(
         RechargeLive: money is still in flight to it, and might be counted twice.
     """
     project_id, meter_id, epoch = project["id"], keeper["meter_id"], keeper["wallet_epoch"]
-    if await recharges.live_of_meter(connection, project_id, meter_id) is not None:
+    if await recharges.is_live(connection, project_id, meter_id, epoch):
         raise recharges.RechargeLive(f"meter {meter_id}", "a recharge is on its way to it")
     wallet = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
     on_meter = await account(connection, project, AccountKind.ON_METER, keeper)

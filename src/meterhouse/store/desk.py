@@ -11,14 +11,36 @@ from typing import Final
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
+from meterhouse.store.reports import FOUND, IN_BUILDING, PLACE, PLACE_COLUMNS
 
 PAYMENTS_SHOWN: Final = 8
 
-_PLACE: Final = """left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_BUILDING: Final = """coalesce(b.id, f.id, r.id) as building_id,
-    coalesce(b.name, f.name, r.name) as building"""
+# What somebody pays for now, with what is booked; what has accrued since is the room's to say.
+SUPPLIES: Final = ListQuery(
+    f"""select p.id, p.id as point_id, p.commodity, p.keeper, {PLACE_COLUMNS}, m.address,
+            c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
+            a.credit_minor - a.debit_minor as balance_minor, s.warning_level, s.relay
+        from point p {PLACE}
+        join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+        join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+            and g.kind = 'tenant' and g.valid_to is null
+        left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+        left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+        left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+            and m.removed_at is null
+        left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+        where p.project_id = $1 and p.keeper in ('platform', 'meter')""",
+    {
+        "building": f"q.point_id in {IN_BUILDING}",
+        "text": f"q.point_id in {FOUND}",
+        "level": {str(n): f"q.warning_level >= {n}" for n in range(1, 5)},
+    },
+    {"room": "room", "building": "building", "balance": "balance_minor", "address": "address"},
+    first="room",
+    solid=frozenset({"balance"}),
+)
 
 
 async def sale_facts(
@@ -28,21 +50,21 @@ async def sale_facts(
 
     The project's row under its own names, `point_id`, `account_id`, `keeper`, `commodity`,
     `tariff_id`, `agreement_id`, `agreement_kind`, the purse's `balance_minor` and
-    `pending_debit_minor` (both compartments), `accrued_nano` of all that draws on it, `payee_id`
-    with its `payee_cash_id`, the `house_cash_id`, the open `shift_id` of a person, and of a payment
-    under this key `paid_id` and `paid_at`.
+    `pending_debit_minor` (both compartments), of all that draws on it `accrued_nano`, its largest
+    part `largest_nano`, whether any is warned or switched off (`is_uneasy`) and the `highest_minor`
+    warning; `payee_id` with its `payee_cash_id`, the `house_cash_id`, the open `shift_id` of a
+    person, the `quiet_channels` that bring no receipt, and of a payment under this key `paid_id`
+    and `paid_at`.
     """
     return await connection.fetchrow(
-        """select j.id, j.currency, j.currency_exponent, j.timezone, j.frozen, j.policy,
+        """select j.id, j.name, j.currency, j.currency_exponent, j.timezone, j.frozen, j.policy,
                j.reading_interval_s, p.id as point_id, p.account_id, p.keeper, p.commodity,
                p.tariff_id, a.agreement_id, g.kind as agreement_kind,
                coalesce(a.credit_minor - a.debit_minor, 0)
                    + coalesce(x.credit_minor - x.debit_minor, 0) as balance_minor,
                coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0)
                    as pending_debit_minor,
-               (select coalesce(sum(s.accrued_nano), 0)::int8 from point n
-                join point_state s on (s.project_id, s.point_id) = (n.project_id, n.id)
-                where n.project_id = $1 and n.account_id = p.account_id) as accrued_nano,
+               u.accrued_nano, u.largest_nano, u.is_uneasy, u.highest_minor,
                y.id as payee_id,
                (select id from account where project_id = $1 and kind = 'cash'
                     and agreement_id is null and payee_id = y.id) as payee_cash_id,
@@ -50,8 +72,18 @@ async def sale_facts(
                     and agreement_id is null and payee_id is null) as house_cash_id,
                (select id from shift where project_id = $1 and cashier_id = $3
                     and closed_at is null) as shift_id,
+               coalesce((select quiet_channels from receipt_series
+                    where project_id = $1 and payee_id = 0), '{}') as quiet_channels,
                o.id as paid_id, o.created_at as paid_at
            from point p join project j on j.id = p.project_id
+           cross join lateral (
+               select coalesce(sum(s.accrued_nano), 0)::int8 as accrued_nano,
+                   coalesce(max(abs(s.accrued_nano)), 0) as largest_nano,
+                   coalesce(bool_or(s.warning_level > 0 or s.relay = 2), false) as is_uneasy,
+                   coalesce(max(n.warning_1_minor), 0) as highest_minor
+               from point n
+               join point_state s on (s.project_id, s.point_id) = (n.project_id, n.id)
+               where n.project_id = $1 and n.account_id = p.account_id) u
            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
            left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
            left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
@@ -85,7 +117,7 @@ async def households(
     building_id, customer and phone (masked), is_erased, meters (addresses). Vacant: no customer.
     """
     return await connection.fetch(
-        f"""with wanted as (
+        """with wanted as (
                 select unnest($2::int8[]) as room_id
                 union select p.place_id from agreement g
                 join agreement_point ap
@@ -94,9 +126,11 @@ async def households(
                 join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
                 where g.project_id = $1 and g.customer_id = any($3::int8[])
                     and g.valid_to is null)
-            select r.id as room_id, r.name as room, {_BUILDING}, n.customer_id,
-                h.name as customer, h.phone, h.erased_at is not null as is_erased, n.meters
-            from wanted w join place r on (r.project_id, r.id) = ($1, w.room_id) {_PLACE}
+            select r.id as room_id, r.name as room, r.building_id, b.name as building,
+                n.customer_id, h.name as customer, h.phone,
+                h.erased_at is not null as is_erased, n.meters
+            from wanted w join place r on (r.project_id, r.id) = ($1, w.room_id)
+            left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
             join lateral (
                 select min(g.customer_id) as customer_id,
                     string_agg(m.address, ' ' order by m.id) as meters
@@ -161,16 +195,17 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         y.created_at, y.reason, y.of_payment_id, y.point_id, y.tender_minor, y.energy_milli,
         y.price_micro, y.shift_id, y.actor_id, y.payee_id, {STAFF_NAME} as actor,
         n.name as payee, p.commodity, r.id as room_id, r.name as room,
-        coalesce(b.name, f.name, r.name) as building,
+        b.name as building,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
             and v.kind = 'reversal') as is_reversed,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind in ('reversal', 'deposit_refund')) as is_undone
+            and v.kind in ('reversal', 'deposit_refund')) as is_undone,
+        (select id from receipt t where t.project_id = $1 and t.payment_id = y.id
+            and t.voided_at is null) as receipt_id
     from payment y {staff("y.actor_id")}
     left join payee n on (n.project_id, n.id) = (y.project_id, y.payee_id)
     left join point p on (p.project_id, p.id) = (y.project_id, y.point_id)
-    left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-    {_PLACE} where y.project_id = $1"""
+    {PLACE} where y.project_id = $1"""
 
 
 async def last_payments(
@@ -249,3 +284,38 @@ async def live_recharge(connection: Connection, project_id: int, account_id: int
         project_id, account_id,
     )  # fmt: skip
     return found
+
+
+async def points_named(
+    connection: Connection, project_id: int, rooms: Sequence[str], addresses: Sequence[str]
+) -> list[asyncpg.Record]:
+    """Points of rooms of these names and of meters of these addresses: id, commodity, keeper,
+    room, building, address, and whether somebody pays (`is_let`); those in sight alone.
+    """
+    return await connection.fetch(
+        f"""select p.id, p.commodity, p.keeper, {PLACE_COLUMNS}, m.address,
+                g.id is not null as is_let
+            from point p {PLACE}
+            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+                and m.removed_at is null
+            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+            left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+                and g.kind = 'tenant' and g.valid_to is null
+            where p.project_id = $1 and (r.name = any($2::text[]) or m.address = any($3::text[]))
+            and seen_point(p.project_id, p.id) order by p.id""",
+        project_id, list(rooms), list(addresses),
+    )  # fmt: skip
+
+
+async def point_names(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, building, room, address of points in sight."""
+    return await connection.fetch(
+        f"""select p.id, {PLACE_COLUMNS}, m.address from point p {PLACE}
+            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+                and m.removed_at is null
+            where p.project_id = $1 and p.id = any($2::int8[])
+            and seen_point(p.project_id, p.id)""",
+        project_id, list(point_ids),
+    )  # fmt: skip

@@ -204,6 +204,47 @@ async def insert_payment(
     return old["id"], False
 
 
+async def order(
+    connection: Connection, project_id: int, new: NewPayment, debit_account_id: int,
+    credit_account_id: int, actor_id: int | None, at: datetime,
+) -> tuple[int, bool]:  # fmt: skip
+    """A payment with its one posted transfer, in one statement; its id and whether it is new.
+
+    Raises:
+        Conflict: the key was used for another payment.
+    """
+    made: int | None = await connection.fetchval(
+        """with made as (
+               insert into payment (project_id, agreement_id, account_id, channel, amount_minor,
+                   key, reason, actor_id, created_at, kind, of_payment_id, point_id, payee_id,
+                   shift_id, second_id, tender_minor, energy_milli, price_micro)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                   $18)
+               on conflict (project_id, key) do nothing returning id),
+           held as materialized (
+               select id from account where project_id = $1 and id = any(array[$19, $20]::int8[])
+               order by id for update),
+           moved as (
+               insert into transfer (project_id, debit_account_id, credit_account_id,
+                   amount_minor, state, kind, point_id, payment_id, reason, actor_id, created_at)
+               select $1, $19, $20, $5, 'posted', $10, $12, made.id, $7, $8, $9 from made),
+           summed as (
+               update account a set
+                   debit_minor = a.debit_minor + case a.id when $19 then $5 else 0 end,
+                   credit_minor = a.credit_minor + case a.id when $20 then $5 else 0 end
+               from held, made where a.project_id = $1 and a.id = held.id)
+           select id from made""",
+        project_id, new.agreement_id, new.account_id, new.channel, new.amount_minor, new.key,
+        new.reason, actor_id, at, new.kind, new.of_payment_id, new.point_id, new.payee_id,
+        new.shift_id, new.second_id, new.tender_minor, new.energy_milli, new.price_micro,
+        debit_account_id, credit_account_id,
+    )  # fmt: skip
+    if made is not None:
+        return made, True
+    # The key is known: the payment it stands for, if it is the same one.
+    return await insert_payment(connection, project_id, new, actor_id, at)
+
+
 @dataclass(frozen=True, slots=True)
 class Purse:
     """What one point may draw on: accounts in draw order, their balances, the accrual."""
@@ -221,31 +262,31 @@ async def read_purse(connection: Connection, project_id: int, point_id: int) -> 
     Takes no lock: whoever asks is about to send a command, and a payment that arrives in the same
     instant brings its own.
     """
-    point = await connection.fetchrow(
-        "select account_id, common_account_id from point where project_id = $1 and id = $2",
+    row = await connection.fetchrow(
+        """select p.account_id, p.common_account_id, a.floor_minor,
+               a.credit_minor - a.debit_minor as own_minor,
+               x.credit_minor - x.debit_minor as common_minor,
+               coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0)
+                   as pending_debit_minor,
+               (select coalesce(sum(s.accrued_nano), 0)::int8 from point n
+                join point_state s on (s.project_id, s.point_id) = (n.project_id, n.id)
+                where n.project_id = $1 and n.account_id = p.account_id) as accrued_nano
+           from point p join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
+           where p.project_id = $1 and p.id = $2""",
         project_id, point_id,
     )  # fmt: skip
-    if point is None or point["account_id"] is None:
+    if row is None:
         raise NotFound("account of point", point_id)
-    ids = [one for one in (point["account_id"], point["common_account_id"]) if one is not None]
-    found = await connection.fetch(
-        """select *, credit_minor - debit_minor as balance_minor from account
-           where project_id = $1 and id = any($2::int8[])""",
-        project_id, ids,
-    )  # fmt: skip
-    rows = {row["id"]: row for row in found}
-    accrued_nano: int = await connection.fetchval(
-        """select coalesce(sum(ps.accrued_nano), 0)::int8 from point p
-           join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)
-           where p.project_id = $1 and p.account_id = $2""",
-        project_id, ids[0],
-    )  # fmt: skip
+    drawn = [(row["account_id"], row["own_minor"])]
+    if row["common_account_id"] is not None:
+        drawn.append((row["common_account_id"], row["common_minor"]))
     return Purse(
-        account_ids=tuple(ids),
-        balances_minor=tuple(rows[one]["balance_minor"] for one in ids),
-        pending_debit_minor=sum(rows[one]["pending_debit_minor"] for one in ids),
-        accrued_nano=accrued_nano,
-        floor_minor=rows[ids[0]]["floor_minor"],
+        account_ids=tuple(account_id for account_id, _ in drawn),
+        balances_minor=tuple(balance_minor for _, balance_minor in drawn),
+        pending_debit_minor=row["pending_debit_minor"],
+        accrued_nano=row["accrued_nano"],
+        floor_minor=row["floor_minor"],
     )
 
 
@@ -330,10 +371,13 @@ async def rests(
 
 
 async def take_rests(connection: Connection, project_id: int, rests_nano: dict[int, int]) -> None:
-    """Take rests below a coin out of the accruals of points, as rounded."""
+    """Take rests below a coin out of the accruals of points, as rounded.
+
+    It counts as a booking, so that the next one is explained without what these had carried on.
+    """
     await connection.execute(
         """update point_state ps set accrued_nano = ps.accrued_nano - r.rest,
-               rounded_nano = ps.rounded_nano + r.rest
+               rounded_nano = ps.rounded_nano + r.rest, booking = ps.booking + 1
            from unnest($2::int8[], $3::int8[]) as r (point_id, rest)
            where ps.project_id = $1 and ps.point_id = r.point_id""",
         project_id, list(rests_nano), list(rests_nano.values()),

@@ -174,6 +174,19 @@ async def live_of_meter(
     )  # fmt: skip
 
 
+async def is_live(
+    connection: Connection, project_id: int, meter_id: int, wallet_epoch: int
+) -> bool:
+    """Whether money is in flight to one purse of a meter, or halted before it."""
+    return bool(
+        await connection.fetchval(
+            f"""select exists (select from recharge where project_id = $1 and meter_id = $2
+            and wallet_epoch = $3 and {_LIVE})""",
+            project_id, meter_id, wallet_epoch,
+        )
+    )  # fmt: skip
+
+
 async def live_of_meters(
     connection: Connection, project_id: int, meter_ids: Sequence[int]
 ) -> dict[int, asyncpg.Record]:
@@ -231,17 +244,6 @@ async def add_step(
                said_minor, actor_id, note) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
         project_id, recharge_id, at, step.deed, step.rule, step.reply, step.said_count,
         step.said_minor, step.actor_id, step.note,
-    )  # fmt: skip
-
-
-async def steps(connection: Connection, project_id: int, recharge_id: int) -> list[asyncpg.Record]:
-    """What was learnt and done, oldest first."""
-    return await connection.fetch(
-        """select s.*, h.name as actor from recharge_step s
-           left join person p on p.id = s.actor_id
-           left join personal_masked h on (h.project_id, h.id) = (0, p.personal_id)
-           where s.project_id = $1 and s.recharge_id = $2 order by s.id""",
-        project_id, recharge_id,
     )  # fmt: skip
 
 

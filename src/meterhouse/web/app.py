@@ -27,6 +27,7 @@ from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import life as api_life
 from meterhouse.web.api import receipts as api_receipts
+from meterhouse.web.api import recharges as api_recharges
 from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
@@ -45,6 +46,7 @@ from meterhouse.web.console import (
     lists,
     platform,
     receipts,
+    recharge,
     revenue,
     room,
     rooms,
@@ -144,6 +146,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         receipts.router,
         forms,
         tasks.router,
+        recharge.router,
         lists.router,
         books.router,
         revenue.router,
@@ -156,6 +159,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.public,
         v1.router,
         api_tasks.router,
+        api_recharges.router,
         api_find.router,
         api_desk.router,
         api_receipts.router,

@@ -92,26 +92,26 @@ async def _bulk(services: Services, db: Database, claimed: Claimed, tell: Tell) 
     asked = claimed.input
     act = BY_NAME[asked["act"]]
     doing = await _doing(services, db, claimed)
-    form = _form_of(act, asked)
     rows: list[dict[str, Any]] = list((claimed.result or {}).get("rows", ()))
     ids = asked["ids"]
-    for row_id in ids[len(rows) :]:
-        rows.append(await _one(act, doing, form, claimed.id, row_id))
+    for place in range(len(rows), len(ids)):
+        form = _form_of(act, asked, place)
+        rows.append(await _one(act, doing, form, f"{claimed.id}:{place}", ids[place]))
         if len(rows) % TELL_ROWS == 0:
             await tell(Progress(len(rows), len(ids), {"rows": rows}))
     return Progress(len(rows), len(ids), {"rows": rows})
 
 
-def _form_of(act: Act[Any], asked: Mapping[str, Any]) -> Form:
-    form: Form = act.form.model_validate(asked["form"])
+def _form_of(act: Act[Any], asked: Mapping[str, Any], place: int) -> Form:
+    """What is asked of a row: the same of all, or of each its own."""
+    given = asked["forms"][place] if "forms" in asked else asked["form"]
+    form: Form = act.form.model_validate(given)
     return form
 
 
-async def _one(
-    act: Act[Any], doing: Doing, form: Form, task_id: int, row_id: int
-) -> dict[str, Any]:
-    """One row: done, refused with why, or failed."""
-    doer = replace(doing.doer, at=doing.services.clock(), key=f"task:{task_id}:{row_id}")
+async def _one(act: Act[Any], doing: Doing, form: Form, key: str, row_id: int) -> dict[str, Any]:
+    """One row: done, refused with why, or failed; its key makes it once."""
+    doer = replace(doing.doer, at=doing.services.clock(), key=f"task:{key}")
     mine = replace(doing, doer=doer, ids={**doing.ids, row_name(act): row_id})
     row = {"id": row_id, "outcome": "done", "why": "", "command_id": None}
     try:

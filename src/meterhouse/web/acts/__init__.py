@@ -23,8 +23,10 @@ from meterhouse.web.acts import (
     policy,
     project,
     receipt,
+    recharge,
     refund,
     role,
+    sale_sheet,
     shift,
     site_sheet,
     staff,
@@ -40,9 +42,9 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
     *place.ACTS, *gateway.ACTS, *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS,
     *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
-    *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS,
+    *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS, *recharge.ACTS,
 )  # fmt: skip
-SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)

@@ -39,8 +39,8 @@ class NothingChosen(BadInput):
 def bulk_of(act: Act[Any]) -> Act[Any]:
     """The act that does this act to many: `/meters/{meter_id}/read` becomes `/meters/read`."""
     assert act.bulk is not None
-    base: type[BaseModel] = act.form
-    needs_reason = "reason" not in act.form.model_fields
+    base: type[BaseModel] = act.many or act.form
+    needs_reason = "reason" not in base.model_fields
     why = {"reason": (ReasonText, Field(description="Why; kept in the audit."))}
     ids = Annotated[
         list[Annotated[int, Field(ge=1, le=ID_MAX)]],

@@ -200,6 +200,7 @@ class Act(Generic[Input]):
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
         second: whether doing it to so many at once needs a second person.
+        many: the fields where it is done to many, where they are fewer.
         look: the template of its form, where it is not the common one.
         facts: what that template needs beyond the fields.
     """
@@ -224,6 +225,7 @@ class Act(Generic[Input]):
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
+    many: type[Form] | None = None
     look: str = "act.html"
     facts: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
 

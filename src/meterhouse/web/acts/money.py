@@ -1,6 +1,6 @@
 """Selling: money taken at the desk, at a room or by another system, for what a point delivers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -53,6 +53,24 @@ class NewCredit(Form):
     reason: Annotated[
         str, StringConstraints(max_length=REASON_CHARS_MAX), Ask(N_("Note"))
     ] = Field(default="", examples=["counter 2"])  # fmt: skip
+    """A note."""
+
+
+class SameCredit(Form):
+    """The same amount for every household chosen."""
+
+    amount: Annotated[AmountText, Ask(N_("Amount for each"), kind="money")] = Field(
+        min_length=1, examples=["100.00"], json_schema_extra={"format": "decimal"}
+    )
+    """Decimal string in the project's currency, above zero; every household gets it."""
+    channel: Annotated[
+        str, StringConstraints(pattern=r"^[a-z_]{1,20}$"),
+        Ask(N_("Paid by"), kind="choice", words=CHANNELS),
+    ] = Field(default="transfer", examples=["transfer"])  # fmt: skip
+    """How it was paid."""
+    reason: Annotated[
+        str, StringConstraints(max_length=REASON_CHARS_MAX), Ask(N_("Note"))
+    ] = Field(default="", examples=["March subsidy"])  # fmt: skip
     """A note."""
 
 
@@ -117,6 +135,10 @@ async def _about(doing: Doing) -> Choices:
     )
 
 
+async def _names(doing: Doing, point_ids: Sequence[int]) -> Sequence[str]:
+    return await desk.names(doing.db, doing.project_id, point_ids)
+
+
 async def _facts(doing: Doing) -> Mapping[str, Any]:
     """The price of a unit where there is one, and what is sold."""
     _, fmt = doing.here
@@ -167,6 +189,8 @@ ADD: Final = Act(
     preview=_preview,
     look="sale.html",
     facts=_facts,
+    bulk=_names,
+    many=SameCredit,
     watch=True,
     then=lambda doing, answer: f"/projects/{doing.project_id}/desk/sales/{answer['payment_id']}",
 )

@@ -41,7 +41,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from meterhouse.errors import BadInput, MeterhouseError, RowsRefused
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done, rehearse
-from meterhouse.web.acts.frame import Act, Ask, Doing, Form
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form
 from meterhouse.web.problems import field_text
 from meterhouse.web.spreadsheets import (
     LINES_MAX,
@@ -92,6 +92,8 @@ class Sheet(Generic[Row]):
         hint: what to know before filling it in; a message id.
         tag: under which the API's document lists it.
         answer: the shape of the API's answer.
+        told: what taking the rows over would come to, as (message id, text), said before.
+        then: the page to go to afterwards; the flow then only queues a task, however many rows.
     """
 
     name: str
@@ -103,6 +105,8 @@ class Sheet(Generic[Row]):
     hint: str = ""
     tag: str = ""
     answer: type[BaseModel] = field(default=ImportAnswer)
+    told: Callable[[Doing, Done], Choices] | None = None
+    then: Callable[[Doing, Any], str] | None = None
 
     @cached_property
     def act(self) -> Act[Any]:
@@ -125,7 +129,7 @@ class Sheet(Generic[Row]):
         run.__doc__ = self.run.__doc__
         return Act(
             self.name, self.verb, f"{self.address}/import", self.title, form, self.answer, run,
-            tag=self.tag, needs_key=True, then=lambda doing, _: self.list_page(doing),
+            tag=self.tag, needs_key=True, then=self.page_after,
         )  # fmt: skip
 
     @property
@@ -144,6 +148,10 @@ class Sheet(Generic[Row]):
                 raise TypeError(f"{self.name}: field {name} cannot be a column")
             found[name] = (info, ask)
         return found
+
+    def page_after(self, doing: Doing, answer: Any) -> str:
+        """Where the rows, or what comes of them, are seen."""
+        return self.then(doing, answer) if self.then else self.list_page(doing)
 
     def list_page(self, doing: Doing) -> str:
         """The page of the list that it fills."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from meterhouse.flows import desk, shift
+from meterhouse.flows import desk, monitor, shift
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.desk import Found, Household, Supply
 from meterhouse.model import CommandState, Commodity, Compartment, PaymentKind
@@ -21,7 +21,9 @@ from meterhouse.web.api.v1 import (
     Pages,
     ProjectId,
     RoomId,
+    Text,
     To,
+    id_filter,
     path_id,
     sort_of,
 )
@@ -74,6 +76,27 @@ class HouseholdSupply(schemas.Shape):
     """For how many days that lasts at the last week's use; null where nobody can tell."""
     is_sold_here: bool = Field(examples=[True])
     """Whether money is taken for it here."""
+
+
+class SupplyRow(schemas.Shape):
+    """A point somebody pays for."""
+
+    point_id: schemas.Id
+    """Id of the point."""
+    room_id: schemas.Id
+    """Id of its room."""
+    building: str = Field(max_length=_NAME_MAX, examples=["A"])
+    """Its building."""
+    room: str = Field(max_length=_NAME_MAX, examples=["A101"])
+    """Its room."""
+    commodity: Commodity
+    """What it delivers."""
+    customer: str | None = Field(max_length=_NAME_MAX, examples=["W***"])
+    """Who pays, masked."""
+    address: str | None = Field(max_length=40, examples=["000000000001"])
+    """Address of its meter; null without one."""
+    balance: schemas.Money
+    """What is booked in its own compartment."""
 
 
 class HouseholdDetail(schemas.Shape):
@@ -284,6 +307,28 @@ async def get_payment(
     return PaymentDetail(**_payment(told.payment, scope), power_commands=states)
 
 
+@router.get("/projects/{project_id}/supplies", dependencies=_MAY)
+async def list_supplies(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    building: Annotated[int | None, id_filter("building")] = None,
+    text: Text = "",
+    level: Annotated[
+        Literal["1", "2", "3", "4"] | None,
+        Query(description="Only those warned at least so much; 4 owes."),
+    ] = None,
+    sort: Annotated[str, SortOf("supplies"), sort_of("supplies")] = "room",
+) -> schemas.Page[SupplyRow]:
+    """What households pay for, with what is booked; by room unless sorted otherwise."""
+    scope = request.state.scope
+    found = await page(
+        request, project_id, "supplies", pages, sort, lambda row: _supply_row(row, scope),
+        building=building, text=monitor.contains(text), level=level,
+    )  # fmt: skip
+    return schemas.Page[SupplyRow](**found)
+
+
 @router.get("/projects/{project_id}/shifts", dependencies=_MAY)
 async def list_shifts(
     request: Request,
@@ -319,6 +364,12 @@ async def get_shift(request: Request, project_id: ProjectId, shift_id: ShiftId) 
     ]  # fmt: skip
     expected = shapes.money(now.expected_minor, scope)
     return ShiftDetail(**_shift(now.row, scope), expected_now=expected, channels=channels)
+
+
+def _supply_row(row: Any, scope: Reach) -> SupplyRow:
+    same = ("point_id", "room_id", "building", "room", "commodity", "customer", "address")
+    balance = shapes.money(row["balance_minor"], scope)
+    return SupplyRow(**{name: row[name] for name in same}, balance=balance)
 
 
 def _shift(row: Any, scope: Reach) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Owns these shapes. Must never know a page, nor tell what only staff may see.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
@@ -16,6 +16,9 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import shapes, v1
 from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Money, Quantity, Shape, text
 from meterhouse.web.labels import UNIT, Source
+
+SourceName: TypeAlias = Literal["live", "gateway", "freeze", "hand"]
+QualityName: TypeAlias = Literal["good", "apportioned", "estimated", "doubtful", "edited"]
 
 
 class PriceLine(Shape):
@@ -48,14 +51,14 @@ class IntervalLine(Shape):
     """What the meter showed at first; null where that reading is kept no more."""
     closing: Quantity | None
     """What it showed at last."""
-    source: Source | None
-    """The last reading's: 0 live, 1 the gateway's store, 2 the meter's freeze, 3 by hand."""
+    source: SourceName | None
+    """Where the last reading came from; `freeze` is the meter's own store, `hand` a person."""
     multiplier: int = Field(ge=1, le=1_000_000, examples=[1])
     """What a difference of the register is multiplied by."""
     energy: Quantity
     """What was used."""
-    quality: Quality
-    """How that is known: 0 good, 1 apportioned, 2 estimated, 3 doubtful, 4 edited."""
+    quality: QualityName
+    """How that is known; only `estimated` energy was not measured."""
     tariff: str = text("Homes", most=200)
     """Name of the tariff."""
     lines: list[PriceLine] = Field(max_length=10_000)
@@ -121,6 +124,10 @@ class Explanation(Shape):
     """The energy behind it, where it paid for some."""
 
 
+def _name(one: Quality | Source) -> Any:
+    return one.name.lower()
+
+
 router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 TransferId = Annotated[int, v1.path_id("transfer")]
 
@@ -177,9 +184,9 @@ def _interval(one: explain.Interval, unit: str, scope: Reach) -> IntervalLine:
     return IntervalLine(
         started_at=one.started_at, ended_at=one.ended_at, address=one.address,
         opening=registers[0], closing=registers[1],
-        source=None if one.closing is None else Source(one.closing.source),
-        multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit), quality=one.quality,
-        tariff=one.tariff, amount=_fine(one.amount_nano, scope),
+        source=None if one.closing is None else _name(Source(one.closing.source)),
+        multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit),
+        quality=_name(one.quality), tariff=one.tariff, amount=_fine(one.amount_nano, scope),
         replaced=_fine(one.replaced_nano, scope), is_exact=one.is_exact,
         lines=[
             PriceLine(

@@ -74,7 +74,7 @@ async def get_project(
 
 
 @router.get(f"{_PROJECT}/calendar", dependencies=may(Verb.PROJECT_READ), tags=["projects"])
-async def list_days(request: Request, project_id: ProjectId) -> list[setup.SpecialDay]:
+async def list_special_days(request: Request, project_id: ProjectId) -> list[setup.SpecialDay]:
     """The special days of a project's calendar, in order."""
     rows = await project.calendar(database_of(request), project_id)
     return [setup.SpecialDay(**dict(row)) for row in rows]

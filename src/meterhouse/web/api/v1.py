@@ -262,7 +262,7 @@ async def list_readings(
     """A meter's history, newest first unless sorted otherwise."""
     found = await page(
         request, project_id, "readings", pages, sort, shapes.reading, meter=meter_id,
-        **_span(read_from, read_to),
+        **span(read_from, read_to),
     )  # fmt: skip
     return schemas.Page[schemas.Reading](**found)
 
@@ -316,7 +316,7 @@ async def list_alarms(
         sort,
         shapes.alarm,
         **filters,
-        **_span(opened_from, opened_to),
+        **span(opened_from, opened_to),
     )
     return schemas.Page[schemas.Alarm](**found)
 
@@ -368,7 +368,7 @@ async def list_commands(
         sort,
         shapes.command,
         **filters,
-        **_span(asked_from, asked_to),
+        **span(asked_from, asked_to),
     )
     return schemas.Page[schemas.Command](**found)
 
@@ -411,7 +411,7 @@ async def list_audit(
     """Who did what in a project, newest first unless sorted otherwise."""
     found = await page(
         request, project_id, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
-        object=monitor.contains(object_text), **_span(done_from, done_to),
+        object=monitor.contains(object_text), **span(done_from, done_to),
     )  # fmt: skip
     return schemas.Page[schemas.AuditEntry](**found)
 
@@ -430,10 +430,11 @@ async def list_platform_audit(
     """Who did what for the platform as a whole, newest first unless sorted otherwise."""
     found = await page(
         request, PLATFORM, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
-        object=monitor.contains(object_text), **_span(done_from, done_to),
+        object=monitor.contains(object_text), **span(done_from, done_to),
     )  # fmt: skip
     return schemas.Page[schemas.AuditEntry](**found)
 
 
-def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
+def span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
+    """A span of time as the filters of a list."""
     return {"from": begin, "to": end}

@@ -4,6 +4,7 @@ Owns the page and its parts. Selling itself is an act (`acts.money`); the page o
 everything from the first letter to the next customer is done with the keyboard.
 """
 
+import secrets
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -16,6 +17,7 @@ from meterhouse.model import CommandState, Commodity, PaymentKind
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import ADD, CHANNELS
+from meterhouse.web.acts.receipt import PRINT
 from meterhouse.web.acts.refund import DEPOSIT, GIVE_BACK, REFUND, REVERSE
 from meterhouse.web.acts.shift import CLOSE, HAND_OVER
 from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
@@ -31,7 +33,7 @@ _UNCERTAIN: Final = {CommandState.UNKNOWN, CommandState.EXPIRED}
 @router.get(_DESK)
 async def desk_page(request: Request) -> Response:
     """The desk, nobody chosen yet."""
-    return render(request, "desk.html", {"text": "", "home": None, **await _mine(request)})
+    return render(request, "desk.html", {"text": "", "household": None, **await _mine(request)})
 
 
 @router.get(f"{_DESK}/find")
@@ -40,7 +42,7 @@ async def desk_find(request: Request) -> Response:
     text = request.query_params.get("q", "")
     found = await desk.find(database_of(request), request.state.scope, text)
     template = "desk_found.html" if is_fragment(request) else "desk.html"
-    facts = {"text": text, "found": found, "home": None}
+    facts = {"text": text, "found": found, "household": None}
     return render(request, template, {**facts, **await _mine(request)})
 
 
@@ -70,6 +72,11 @@ async def desk_sale(request: Request, project_id: int, payment_id: int) -> Respo
     facts = {
         "told": told,
         "payment": told.payment,
+        "print_form": PRINT.page.format(
+            project_id=project_id, receipt_id=told.payment["receipt_id"] or 0
+        ),
+        "may_print": PRINT.verb in request.state.scope.verbs,
+        "key": secrets.token_hex(16),
         "kind": PaymentKind(told.payment["kind"]),
         "change_minor": change_minor,
         "channel": channel_word(told.payment["channel"]),
@@ -138,7 +145,7 @@ async def _household(request: Request, project_id: int, room_id: int) -> dict[st
     sellable = [one.now for one in home.supplies if desk.is_sold_here(one.now)]
     chosen = next((one for one in sellable if str(one.point_id) == wanted), None)
     return {
-        "home": home,
+        "household": home,
         "room": home.supplies[0].now,
         "sellable": sellable,
         "point": chosen or next(iter(sellable), None),

@@ -103,9 +103,10 @@ async def _import(request: Request, sheet: Sheet[Any], sent: FormData) -> Respon
         form = sheet.act.form.model_validate({"rows": unpack(str(sent["rows"]))})
     except ValidationError as error:
         raise RowsPackedBadly from error
-    if len(form.rows) <= ROWS_AT_ONCE_MAX or doing.scope is None:
-        await do(sheet.act, doing, form)
-        return RedirectResponse(sheet.list_page(doing), status_code=303)
+    is_short = len(form.rows) <= ROWS_AT_ONCE_MAX or sheet.then is not None
+    if is_short or doing.scope is None:
+        answered = await do(sheet.act, doing, form)
+        return RedirectResponse(sheet.page_after(doing, answered.answer), status_code=303)
     asked = {
         "act": sheet.act.name, "verb": sheet.verb, "ids": dict(doing.ids), "key": doing.doer.key,
         "language": doing.words.language, "rows": form.model_dump(mode="json")["rows"],
@@ -119,12 +120,15 @@ def _show(
     request: Request, sheet: Sheet[Any], checked: Checked[Any] | None = None,
     titles: Iterable[str] = (), file_name: str = "", wrong: str = "",
 ) -> Response:  # fmt: skip
+    doing = doing_of(request, Via.CONSOLE)
+    told = sheet.told(doing, checked.done) if sheet.told and checked and checked.done else ()
     is_bad = bool(wrong or (checked and checked.faults))
     facts = {
         "sheet": sheet,
         "address": request.url.path,
-        "list_page": sheet.list_page(doing_of(request, Via.CONSOLE)),
+        "list_page": sheet.list_page(doing),
         "checked": checked,
+        "told": told,
         "titles": list(titles),
         "file_name": file_name,
         "wrong": wrong,

@@ -42,6 +42,10 @@ export function keep() {
       }
     }
   });
+  // The paper opens in a tab of its own; here the next customer is one key away.
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches("[data-paper]")) setTimeout(() => document.querySelector("[data-next]")?.focus());
+  });
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("[data-next]")) again();
   });
