@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from meterhouse.drivers import driver_for
-from meterhouse.flows import reading, recharge, transit
-from meterhouse.model import Keeper, PaymentKind
+from meterhouse.flows import reading, sale, transit
+from meterhouse.flows.sale import Wish
+from meterhouse.model import Keeper
 from meterhouse.ports import Ask, Intent, MeterRef, Outcome, ReadWallet, SendOrder
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.esam import FakeSecurityModule
@@ -23,8 +24,6 @@ from meterhouse.sim.instant import HOUR_MS, town_ms
 from meterhouse.sim.purse import Cut
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.sim.town import face_of
-from meterhouse.store import catalog, ledger, monitor, readings
-from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.units import Minor, to_us
 from meterhouse.wire.dlt645 import ABNORMAL, FROM_METER, SECURITY, Decoder, Frame
 from premises import Clock, Site, build_site
@@ -172,37 +171,16 @@ class Street:
             return outcome
 
     async def pay(self, amount_minor: int, room: int = 0, key: str = "") -> int:
-        """A household pays at the desk, and the money sets out; as a sale does it."""
+        """A household pays at the desk, and the money sets out for its meter."""
         site = self.site
         key = key or f"paid-{room}-{site.clock()}-{amount_minor}"
-        async with site.db.transaction([site.project_id]) as connection:
-            await monitor.lock_project(connection, site.project_id)
-            project = await catalog.get_project(connection, site.project_id)
-            payer = await monitor.payer(connection, site.project_id, site.points[room])
-            new = NewPayment(
-                payer["agreement_id"], payer["account_id"], "cash", Minor(amount_minor), key,
-                PaymentKind.RECHARGE, point_id=site.points[room],
-            )  # fmt: skip
-            payment_id, is_new = await ledger.insert_payment(
-                connection, site.project_id, new, None, site.clock()
-            )
-            if not is_new:
-                row = await connection.fetchrow(
-                    "select id from recharge where payment_id = $1", payment_id
-                )
-                return row["id"]
-            cash = await ledger.house_account(connection, site.project_id, "cash")
-            sale = NewTransfer(
-                cash, payer["account_id"], Minor(amount_minor), "recharge", site.points[room],
-                payment_id,
-            )  # fmt: skip
-            await ledger.post(connection, site.project_id, [sale], None, site.clock())
-            made = await recharge.begin(
-                connection, project, site.points[room], payment_id, Minor(amount_minor), None,
-                site.clock(),
-            )  # fmt: skip
-            await readings.bump(connection, site.project_id)
-            return made
+        wish = Wish(Minor(amount_minor), None, "cash", None, key)
+        done = await sale.sell(
+            site.db, site.project_id, site.points[room], wish, None, site.clock()
+        )
+        row = await site.row("select id from recharge where payment_id = $1", done.payment_id)
+        made: int = row["id"]
+        return made
 
     async def claim(self) -> transit.Due | None:
         """The next that is due."""

@@ -12,14 +12,13 @@ import numpy as np
 
 from meterhouse.control.recharge import FENCE, LIFETIME
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import recharge, transit, wallet
+from meterhouse.flows import recharge, refund, transit, wallet
+from meterhouse.flows.refund import Slip
 from meterhouse.flows.transit import Verdict
-from meterhouse.model import PaymentKind
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.store import catalog, ledger, monitor, proofs, recharges
 from meterhouse.store.db import Address, Database
-from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.units import Minor
 from premises import Clock
 from street import ESAM, ORDER, Mishap, Street, build_street
@@ -174,24 +173,18 @@ class Town:
         """Whatever is in a purse is paid out at the desk."""
         site = self.site
         async with site.db.transaction([site.project_id]) as connection:
-            await monitor.lock_project(connection, site.project_id)
-            payer = await monitor.payer(connection, site.project_id, site.points[room])
             purse = await ledger.read_purse(connection, site.project_id, site.points[room])
-            amount_minor = purse.balances_minor[0]
-            if amount_minor <= 0:
-                return
-            new = NewPayment(
-                payer["agreement_id"], payer["account_id"], "cash", Minor(amount_minor),
-                f"refund-{self.clock()}-{self.refunded_minor}-{room}", PaymentKind.REFUND,
-            )  # fmt: skip
-            payment_id, _ = await ledger.insert_payment(
-                connection, site.project_id, new, None, self.clock()
+        amount_minor = purse.balances_minor[0]
+        if amount_minor <= 0:
+            return
+        key = f"refund-{self.clock()}-{self.refunded_minor}-{room}"
+        slip = Slip("cash", key, "leaves", None, self.clock())
+        try:
+            await refund.refund(
+                site.db, site.project_id, site.points[room], Minor(amount_minor), slip
             )
-            cash = await ledger.house_account(connection, site.project_id, "cash")
-            out = NewTransfer(
-                payer["account_id"], cash, Minor(amount_minor), "refund", payment_id=payment_id
-            )
-            await ledger.post(connection, site.project_id, [out], None, self.clock())
+        except MeterhouseError:
+            return  # money under way, or money that was born in a meter and never paid in
         self.refunded_minor += amount_minor
 
     async def decide(self, pick: int) -> None:

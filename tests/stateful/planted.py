@@ -105,13 +105,13 @@ def not_written_ahead(patch: Patch) -> None:
 
 def every_key_is_new(patch: Patch) -> None:
     """A payment that comes twice is taken twice."""
-    honest, count = ledger.insert_payment, iter(range(10**6))
+    honest, count = ledger.order, iter(range(10**6))
 
-    async def insert(connection: Any, project_id: int, new: Any, actor: Any, at: Any) -> Any:
+    async def order(connection: Any, project_id: int, new: Any, *more: Any) -> Any:
         fresh = replace(new, key=f"{new.key} {next(count)}")
-        return await honest(connection, project_id, fresh, actor, at)
+        return await honest(connection, project_id, fresh, *more)
 
-    patch.setattr(ledger, "insert_payment", insert)
+    patch.setattr(ledger, "order", order)
 
 
 def no_epoch(patch: Patch) -> None:

@@ -15,7 +15,7 @@ from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.monitor import PointNow, points_now
 from meterhouse.flows.opening import DIGITS_OF_ADDRESS
 from meterhouse.flows.search import HitKind
-from meterhouse.model import CommandState, Commodity, Compartment, Keeper, Relay
+from meterhouse.model import CommandState, Commodity, Compartment, Keeper, RechargeState, Relay
 from meterhouse.store import desk, reports
 from meterhouse.store.db import Database
 from meterhouse.units import nano_per_minor
@@ -33,6 +33,9 @@ class PointAmbiguous(BadInput):
     """More than one is called so; give the meter's address instead."""
 
     code = "point_ambiguous"
+
+
+UNDER_WAY: Final = (RechargeState.RESERVED, RechargeState.SENT, RechargeState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,9 @@ class Receipted:
 
     @property
     def is_live(self) -> bool:
-        """Whether more is to be heard of the power."""
-        return any(s in (CommandState.QUEUED, CommandState.SENT) for s, _ in self.commands)
+        """Whether more is to be heard of the power, or of money on its way into the meter."""
+        waits = any(s in (CommandState.QUEUED, CommandState.SENT) for s, _ in self.commands)
+        return waits or self.payment["recharge_state"] in UNDER_WAY
 
 
 async def find(db: Database, reach: Reach, text: str) -> list[Found]:

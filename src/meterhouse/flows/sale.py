@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import close, react, receipt
+from meterhouse.flows import close, react, receipt, received, recharge
 from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
@@ -149,6 +149,7 @@ async def sell(
         HoardingLimit: the household would hold more than the project allows.
         ShiftNeeded: cash, and the project demands an open shift for it.
         NothingToSell, PriceNotFlat, TenderShort: the wish cannot be met.
+        MeterhouseError: as `recharge.begin`, where the meter keeps the money; nothing is sold then.
         Conflict: the key was used for another payment.
     """
     async with db.transaction([project_id]) as connection:
@@ -165,10 +166,16 @@ async def sell(
             connection, project_id, new, await cash_account(connection, facts),
             facts["account_id"], actor_id, at,
         )  # fmt: skip
-        spendable_minor = _spendable(facts) + (amount_minor if is_new else 0)
-        commands = 0
-        if is_new:
+        spendable_minor, commands = _spendable(facts), 0
+        if is_new and facts["keeper"] == Keeper.METER:
+            await recharge.begin(
+                connection, facts, point_id, payment_id, amount_minor, actor_id, at
+            )
+        elif is_new:
+            spendable_minor += amount_minor
             commands = await _follow(connection, facts, spendable_minor, at)
+            await received.tell(connection, facts, point_id, payment_id, amount_minor, at)
+        if is_new:
             await with_receipt(connection, facts, payment_id, wish.channel, actor_id, at)
         await readings.bump(connection, project_id)
     return Sold(
@@ -269,7 +276,7 @@ def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
     """Everything that forbids a sale, before any money is taken."""
     if facts["agreement_kind"] != "tenant":
         raise NoLiveAgreement
-    if facts["keeper"] != Keeper.PLATFORM:
+    if facts["keeper"] not in (Keeper.PLATFORM, Keeper.METER):
         raise NotSoldHere
     if facts["frozen"]:
         raise ProjectFrozen

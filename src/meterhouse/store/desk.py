@@ -201,7 +201,9 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
             and v.kind in ('reversal', 'deposit_refund')) as is_undone,
         (select id from receipt t where t.project_id = $1 and t.payment_id = y.id
-            and t.voided_at is null) as receipt_id
+            and t.voided_at is null) as receipt_id,
+        (select state from recharge t where t.project_id = $1 and t.payment_id = y.id
+            and t.kind = 'recharge') as recharge_state
     from payment y {staff("y.actor_id")}
     left join payee n on (n.project_id, n.id) = (y.project_id, y.payee_id)
     left join point p on (p.project_id, p.id) = (y.project_id, y.point_id)

@@ -11,7 +11,7 @@ from meterhouse.flows.monitor import Wanted
 from meterhouse.flows.orders import Direction
 from meterhouse.model import AccountKind, PaymentKind, RechargeState
 from meterhouse.store.db import Database
-from meterhouse.web import moneywords
+from meterhouse.web import moneywords, rechargewords
 from meterhouse.web.acts import day
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
@@ -55,7 +55,7 @@ ORDERS: Final = ListView(
             Column("receipt", N_("Receipt"), cell("receipt")),
             Column("recharge", N_("In the meter"), cell("recharge_state", RechargeState),
                    Kind.STATE, colour=lambda row: "" if row["recharge_state"] is None else
-                   moneywords.RECHARGE_CLASS[RechargeState(row["recharge_state"])]),
+                   rechargewords.RECHARGE_CLASS[RechargeState(row["recharge_state"])]),
             Column("reason", N_("Note"), cell("reason"), optional=True),
         ),
         (

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from meterhouse.flows.books import Section
 from meterhouse.flows.orders import Direction
-from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind, RechargeState
+from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind
 from meterhouse.words import N_
 
 
@@ -29,24 +29,6 @@ PAYMENT_KIND: Final = {
     PaymentKind.FEE: N_("Fee"),
     PaymentKind.OPENING: N_("Opening credit"),
     PaymentKind.SETTLEMENT: N_("Final settlement"),
-}
-RECHARGE_STATE: Final = {
-    RechargeState.RESERVED: N_("Set aside for the meter"),
-    RechargeState.SENT: N_("Sent to the meter"),
-    RechargeState.UNKNOWN: N_("Being read back"),
-    RechargeState.APPLIED: N_("In the meter"),
-    RechargeState.VERIFIED: N_("In the meter, verified"),
-    RechargeState.HALTED: N_("Halted, a person decides"),
-    RechargeState.RETURNED: N_("Returned to the purse"),
-}
-RECHARGE_CLASS: Final = {
-    RechargeState.RESERVED: "busy",
-    RechargeState.SENT: "busy",
-    RechargeState.UNKNOWN: "w2",
-    RechargeState.APPLIED: "ok",
-    RechargeState.VERIFIED: "ok",
-    RechargeState.HALTED: "owe",
-    RechargeState.RETURNED: "no",
 }
 ACCOUNT_KIND: Final = {
     AccountKind.PURSE: N_("Purse"),
@@ -112,7 +94,6 @@ PROOF: Final = {
 TABLES: Final = (
     PROVED,
     PAYMENT_KIND,
-    RECHARGE_STATE,
     ACCOUNT_KIND,
     DIRECTION,
     SECTION,

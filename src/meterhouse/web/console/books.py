@@ -17,7 +17,7 @@ from meterhouse.flows.explain import Explained, Interval, explain_transfer
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality, RechargeState
 from meterhouse.paper.sheet import Row
 from meterhouse.rating.kernel import Line
-from meterhouse.web import labels, moneywords, papers
+from meterhouse.web import labels, moneywords, papers, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
 from meterhouse.web.acts.money import CHANNELS
@@ -51,7 +51,7 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
         "channel": CHANNELS.get(row["channel"], row["channel"]),
         "customer": masked_name(row),
         "recharge": None if state is None else RechargeState(state),
-        "recharge_class": moneywords.RECHARGE_CLASS,
+        "recharge_class": rechargewords.RECHARGE_CLASS,
         "unit": labels.UNIT.get(row["commodity"], ""),
         "transfers": [_transfer(one) for one in now.transfers],
         "related": [(one, PaymentKind(one["kind"])) for one in now.related],

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from meterhouse.flows import desk, shift
 from meterhouse.flows.access import Verb
 from meterhouse.flows.desk import Household
-from meterhouse.model import CommandState, Commodity, PaymentKind
+from meterhouse.model import CommandState, Commodity, PaymentKind, RechargeState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import ADD, CHANNELS
@@ -22,6 +22,7 @@ from meterhouse.web.acts.refund import DEPOSIT, GIVE_BACK, REFUND, REVERSE
 from meterhouse.web.acts.shift import CLOSE, HAND_OVER
 from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
 from meterhouse.web.pages import is_fragment, render
+from meterhouse.web.rechargewords import RECHARGE_CLASS, RECHARGE_STATE
 from meterhouse.words import N_
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.MONEY_READ))])
@@ -106,7 +107,13 @@ async def shift_page(request: Request, project_id: int, shift_id: int) -> Respon
 
 
 def power_word(told: desk.Receipted) -> tuple[str, str]:
-    """Whether the power is back, as a message and its colour; what nobody knows is said so."""
+    """Whether the power is back, as a message and its colour; what nobody knows is said so.
+
+    Where the meter keeps the money: how far that is on its way into it.
+    """
+    if told.payment["recharge_state"]:
+        state = RechargeState(told.payment["recharge_state"])
+        return RECHARGE_STATE[state], RECHARGE_CLASS[state]
     states = {state for state, _ in told.commands}
     if told.is_live:
         return N_("Being switched on …"), "busy"
