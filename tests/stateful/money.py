@@ -90,7 +90,7 @@ class Town:
     address: Address
     clock: Clock = field(default_factory=Clock)
     paid: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    refunded_minor: int = 0
+    refunded: dict[int, int] = field(default_factory=dict)
     foreign_minor: dict[str, int] = field(default_factory=dict)
     stale: list[tuple[tuple[int, ...], datetime]] = field(default_factory=list)
     transfers: list[dict[str, Any]] = field(default_factory=list)
@@ -177,12 +177,14 @@ class Town:
             await monitor.lock_project(connection, site.project_id)
             payer = await monitor.payer(connection, site.project_id, site.points[room])
             purse = await ledger.read_purse(connection, site.project_id, site.points[room])
-            amount_minor = purse.balances_minor[0]
+            mine = sum(amount for where, amount, _ in self.paid.values() if where == room)
+            left_minor = mine - self.refunded.get(room, 0)
+            amount_minor = min(purse.balances_minor[0], left_minor)
             if amount_minor <= 0:
                 return
             new = NewPayment(
                 payer["agreement_id"], payer["account_id"], "cash", Minor(amount_minor),
-                f"refund-{self.clock()}-{self.refunded_minor}-{room}", PaymentKind.REFUND,
+                f"refund-{self.clock()}-{self.refunded.get(room)}-{room}", PaymentKind.REFUND,
             )  # fmt: skip
             payment_id, _ = await ledger.insert_payment(
                 connection, site.project_id, new, None, self.clock()
@@ -192,7 +194,7 @@ class Town:
                 payer["account_id"], cash, Minor(amount_minor), "refund", payment_id=payment_id
             )
             await ledger.post(connection, site.project_id, [out], None, self.clock())
-        self.refunded_minor += amount_minor
+        self.refunded[room] = self.refunded.get(room, 0) + amount_minor
 
     async def decide(self, pick: int) -> None:
         """Somebody goes and looks at the meter of a halted recharge, and says what is true."""
@@ -363,7 +365,10 @@ class Town:
         balances = await self.street.balances()
         must(sum(balances.values()) == 0, "the books do not balance")
         paid = sum(amount for _, amount, _ in self.paid.values())
-        must(-balances.get("cash", 0) == paid - self.refunded_minor, "cash is not what was paid")
+        must(
+            -balances.get("cash", 0) == paid - sum(self.refunded.values()),
+            "cash is not what was paid",
+        )
         must(balances.get("purse", 0) >= 0, "a purse below zero")
 
     async def check_meters(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import close, react, receipt
+from meterhouse.flows import close, react, receipt, recharge
 from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
@@ -141,6 +141,8 @@ async def sell(
 ) -> Sold:
     """Take money for what a point delivers; the relay closes again if that is enough.
 
+    Where the meter keeps the money, it sets out for the meter in the same transaction.
+
     Raises:
         NotFound: there is no such point.
         NoLiveAgreement: nobody but the house pays for it.
@@ -150,6 +152,7 @@ async def sell(
         ShiftNeeded: cash, and the project demands an open shift for it.
         NothingToSell, PriceNotFlat, TenderShort: the wish cannot be met.
         Conflict: the key was used for another payment.
+        MeterhouseError: as `recharge.begin`, where the meter keeps the money.
     """
     async with db.transaction([project_id]) as connection:
         await monitor.lock_project(connection, project_id)
@@ -168,7 +171,13 @@ async def sell(
         spendable_minor = _spendable(facts) + (amount_minor if is_new else 0)
         commands = 0
         if is_new:
-            commands = await _follow(connection, facts, spendable_minor, at)
+            if facts["keeper"] == Keeper.METER:
+                await recharge.begin(
+                    connection, facts, point_id, payment_id, amount_minor, actor_id, at
+                )
+                spendable_minor -= amount_minor
+            else:
+                commands = await _follow(connection, facts, spendable_minor, at)
             await with_receipt(connection, facts, payment_id, wish.channel, actor_id, at)
         await readings.bump(connection, project_id)
     return Sold(
@@ -269,7 +278,7 @@ def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
     """Everything that forbids a sale, before any money is taken."""
     if facts["agreement_kind"] != "tenant":
         raise NoLiveAgreement
-    if facts["keeper"] != Keeper.PLATFORM:
+    if facts["keeper"] not in (Keeper.PLATFORM, Keeper.METER):
         raise NotSoldHere
     if facts["frozen"]:
         raise ProjectFrozen

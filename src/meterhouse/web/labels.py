@@ -26,7 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords, moneywords, paperwords, rechargewords
+from meterhouse.web import lifewords, moneywords, paperwords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -429,7 +429,6 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     KNOWN,
     CONFIDENCE,
     *paperwords.TABLES,
-    *rechargewords.TABLES,
     *lifewords.TABLES,
     *moneywords.TABLES,
 )

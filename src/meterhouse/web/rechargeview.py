@@ -9,7 +9,8 @@ from meterhouse.flows.access import Verb
 from meterhouse.model import RechargeState
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell
 from meterhouse.web.listview import ListView, RowAct
-from meterhouse.web.rechargewords import HALTED_BY, RECHARGE_CLASS, RECHARGE_STATE
+from meterhouse.web.moneywords import RECHARGE_CLASS, RECHARGE_STATE
+from meterhouse.web.rechargewords import HALTED_BY
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 

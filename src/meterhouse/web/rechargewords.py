@@ -1,32 +1,12 @@
-"""The words for money on its way into meters: states, steps, replies, why one halted.
+"""The words for money on its way into meters: steps, replies, why one halted.
 
-Owns these tables alone; `labels` makes the states the words of every page.
+Owns these tables alone; the states are among the words for money.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from meterhouse.model import RechargeState
 from meterhouse.words import N_
 
-RECHARGE_STATE: Final = {
-    RechargeState.RESERVED: N_("Reserved"),
-    RechargeState.SENT: N_("On its way"),
-    RechargeState.UNKNOWN: N_("In doubt, read back"),
-    RechargeState.APPLIED: N_("In the meter"),
-    RechargeState.VERIFIED: N_("In the meter, verified"),
-    RechargeState.HALTED: N_("Halted, waits for a decision"),
-    RechargeState.RETURNED: N_("Back in the purse"),
-}
-RECHARGE_CLASS: Final = {
-    RechargeState.RESERVED: "busy",
-    RechargeState.SENT: "busy",
-    RechargeState.UNKNOWN: "w2",
-    RechargeState.APPLIED: "ok",
-    RechargeState.VERIFIED: "ok",
-    RechargeState.HALTED: "owe",
-    RechargeState.RETURNED: "no",
-}
 HALTED_BY: Final = {
     "epoch": N_("The meter's purse is another one"),
     "no_memory": N_("The meter cannot recognise an order"),
@@ -60,5 +40,3 @@ REPLY: Final = {
     "silence": N_("silence"),
     "line_lost": N_("line lost"),
 }
-
-TABLES: Final[tuple[Mapping[Any, str], ...]] = (RECHARGE_STATE,)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
 from meterhouse.model import RechargeState
-from meterhouse.web import rechargewords
+from meterhouse.web import moneywords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.recharge import CANCEL, DECIDE
 from meterhouse.web.pages import render
@@ -34,7 +34,7 @@ async def recharge_page(request: Request, project_id: int, recharge_id: int) -> 
         "state_of": state,
         "deeds": deeds,
         "ids": {"project_id": project_id, "recharge_id": recharge_id},
-        "colour": rechargewords.RECHARGE_CLASS[state],
+        "colour": moneywords.RECHARGE_CLASS[state],
         "halted_by": rechargewords.HALTED_BY,
         "step_words": rechargewords.STEP,
         "reply_words": rechargewords.REPLY | rechargewords.HALTED_BY,
