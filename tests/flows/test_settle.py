@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import access, account, customer, device, lastread, place, settle
+from meterhouse.flows import access, account, customer, device, lastread, place, refund, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.opening import Purse
 from meterhouse.flows.settle import Balance, Debt, Leaving
@@ -161,7 +161,7 @@ async def test_the_deposit_is_paid_back_as_an_order_of_its_own(new_site):
 async def test_much_money_is_paid_out_by_two(new_site):
     site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 24_399})
     arguments = (site.db, site.project_id, made, LEAVING)
-    with pytest.raises(settle.SecondPersonForMoney):
+    with pytest.raises(refund.PayoutNeedsSecond):
         await settle.close(*arguments, None, site.clock())
     second_id = await access.add_person(
         site.db, "two", "Two", "a-long-enough-password", "finance", "platform", 0, site.clock()

@@ -32,6 +32,35 @@ FILTERS = {
 }
 
 
+async def add_money(connection, project_id, dice, where):
+    """A transfer, a closed day and an order."""
+    point_id, at, number = where
+    await connection.execute(
+        """insert into transfer (project_id, debit_account_id, credit_account_id,
+               amount_minor, state, kind, point_id, created_at)
+           select $1, p.id, r.id, $2, 'posted', $3, $4, $5 from account p, account r
+           where p.project_id = $1 and p.kind = 'purse' and r.project_id = $1
+           and r.kind = $6 order by p.id limit 1""",
+        project_id, dice.choice([1, 2]), dice.choice(["booking", "fee"]), point_id, at,
+        dice.choice(["revenue", "fee"]),
+    )  # fmt: skip
+    await connection.execute(
+        """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
+               last_transfer_id, closed_at)
+           values ($1, $2::date, $2, $3, '{}', $4, 0, $2)""",
+        project_id, MORNING + timedelta(days=number - 45),
+        json.dumps({"in_minor": dice.choice([None, 1, 2])}), dice.random() < 0.5,
+    )  # fmt: skip
+    await connection.execute(
+        """insert into payment (project_id, agreement_id, account_id, channel, amount_minor,
+               key, created_at, kind, point_id)
+           select $1, agreement_id, id, $2, $3, $4, $5, $6, $7 from account
+           where project_id = $1 and kind = 'purse' order by id limit 1""",
+        project_id, dice.choice(["cash", "card"]), dice.choice([100, 200]), f"list:{number}", at,
+        dice.choice(["recharge", "refund", "move"]), point_id,
+    )  # fmt: skip
+
+
 async def add_rows(connection, site, count, seed):
     """Rows with few distinct values and many gaps, so that ties and nulls meet page borders."""
     dice = random.Random(seed)
@@ -60,30 +89,7 @@ async def add_rows(connection, site, count, seed):
             project_id, dice.choice(["email", "console"]), point_id, f"{seed}:{n}", at,
             dice.choice([None, at]),
         )  # fmt: skip
-        await connection.execute(
-            """insert into transfer (project_id, debit_account_id, credit_account_id,
-                   amount_minor, state, kind, point_id, created_at)
-               select $1, p.id, r.id, $2, 'posted', $3, $4, $5 from account p, account r
-               where p.project_id = $1 and p.kind = 'purse' and r.project_id = $1
-               and r.kind = $6 order by p.id limit 1""",
-            project_id, dice.choice([1, 2]), dice.choice(["booking", "fee"]), point_id, at,
-            dice.choice(["revenue", "fee"]),
-        )  # fmt: skip
-        await connection.execute(
-            """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
-                   last_transfer_id, closed_at)
-               values ($1, $2::date, $2, $3, '{}', $4, 0, $2)""",
-            project_id, MORNING + timedelta(days=40 * seed + n - 45),
-            json.dumps({"in_minor": dice.choice([None, 1, 2])}), dice.random() < 0.5,
-        )  # fmt: skip
-        await connection.execute(
-            """insert into payment (project_id, agreement_id, account_id, channel, amount_minor,
-                   key, created_at, kind, point_id)
-               select $1, agreement_id, id, $2, $3, $4, $5, $6, $7 from account
-               where project_id = $1 and kind = 'purse' order by id limit 1""",
-            project_id, dice.choice(["cash", "card"]), dice.choice([100, 200]), f"{seed}:{n}", at,
-            dice.choice(["recharge", "refund", "move"]), point_id,
-        )  # fmt: skip
+        await add_money(connection, project_id, dice, (point_id, at, 40 * seed + n))
         await connection.execute(
             """insert into audit_entry (project_id, at, via, act, verb, object)
                values ($1, $2, 'api', $3, 'meter.read', $4)""",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening, ordering, react, receipt
+from meterhouse.flows import opening, ordering, react
 from meterhouse.flows.opening import Opening, Purse
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper, PaymentKind
 from meterhouse.store import (
@@ -292,21 +292,21 @@ async def begin(
         mine = [row["id"] for one in starts if one.terms.warnings_minor == levels
                 for row in one.points]  # fmt: skip
         await customers.set_warnings(connection, project_id, mine, levels)
-    await fund(connection, project, [(number, one.terms) for number, one in begun], actor_id, at)
+    await fund(connection, project, begun, actor_id, at)
     await _look(connection, project, [row for one in starts for row in one.points], at)
     return agreement_ids
 
 
 async def fund(
-    connection: Connection, project: Any, funded: Sequence[tuple[int, Terms]],
+    connection: Connection, project: Any, begun: Sequence[tuple[int, Start]],
     actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
-    """Post what households (agreement, terms) bring along and deposit.
+    """Post what households bring along and deposit, by agreement.
 
     Opening credit goes where everything draws: into the one purse, or the common compartment.
     """
     project_id, unit = project["id"], project["currency"]
-    given = [one for one in funded if one[1].credit_minor or one[1].deposit_minor]
+    given = [one for one in begun if one[1].terms.credit_minor or one[1].terms.deposit_minor]
     if not given:
         return
     cash_id = await ledger.house_account(connection, project_id, AccountKind.CASH)
@@ -314,27 +314,23 @@ async def fund(
     purses: dict[int, dict[str, int]] = {}
     for row in await customers.purses_of(connection, project_id, [one for one, _ in given]):
         purses.setdefault(row["agreement_id"], {})[row["compartment"]] = row["id"]
-    for agreement_id, terms in given:
+    for agreement_id, start in given:
+        terms, point_id = start.terms, start.points[0]["id"]
         if terms.credit_minor:
             new = NewPayment(
                 agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.credit_minor),
-                f"opening:{agreement_id}", PaymentKind.OPENING,
+                f"opening:{agreement_id}", PaymentKind.OPENING, point_id=point_id,
             )  # fmt: skip
-            await ordering.place(
-                connection, project_id, new, opening_id, new.account_id, actor_id, at
-            )
+            await ordering.place(connection, project, new, opening_id, new.account_id, actor_id, at)
         if terms.deposit_minor:
             deposit_id = await ledger.open_account(
                 connection, project_id, AccountKind.DEPOSIT, unit, agreement_id
             )
             new = NewPayment(
                 agreement_id, deposit_id, terms.deposit_channel, Minor(terms.deposit_minor),
-                f"deposit:{agreement_id}", PaymentKind.DEPOSIT,
+                f"deposit:{agreement_id}", PaymentKind.DEPOSIT, point_id=point_id,
             )  # fmt: skip
-            payment_id, _ = await ordering.place(
-                connection, project_id, new, cash_id, deposit_id, actor_id, at
-            )
-            await receipt.issue(connection, project, payment_id, actor_id, at)
+            await ordering.place(connection, project, new, cash_id, deposit_id, actor_id, at)
 
 
 def _first(purses: Mapping[str, int]) -> int:

@@ -94,7 +94,7 @@ async def move(
             project["currency_exponent"],
         )  # fmt: skip
         payment_id, is_new = await ordering.place(
-            connection, project_id, new, from_id, to_id, actor_id, at
+            connection, project, new, from_id, to_id, actor_id, at
         )
         if is_new and amount_minor > free_minor:
             exponent = project["currency_exponent"]

@@ -67,7 +67,7 @@ class Order:
 async def sums(db: Database, project_id: int, wanted: Wanted) -> Sums:
     """What the orders that match add up to; order and page of `wanted` count for nothing."""
     async with db.transaction([project_id]) as connection:
-        rows = await orders.order_sums(connection, project_id, wanted)
+        rows = await orders.order_sums(connection, project_id, wanted, db.building_ids)
     return Sums([
         Sum(PaymentKind(row["kind"]), Direction(row["direction"]), row["count"],
             row["amount_minor"])

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, lastread, move, opening, ordering, react, receipt
+from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.flows.lastread import LastRead, Registers
@@ -47,13 +47,6 @@ class DebtOpen(MeterhouseError):
     code = "debt_open"
     http_status = 409
     field = "debt"
-
-
-class SecondPersonForMoney(MeterhouseError):
-    """Paying out this much needs a second person; ask for it from the list of accounts."""
-
-    code = "second_person_for_money"
-    http_status = 409
 
 
 class Balance(StrEnum):
@@ -123,7 +116,7 @@ async def close(
         LastReadingMissing, LastReadingDoubtful, MeterElsewhere: as `lastread.take`.
         MoneyOnItsWay: money is in a meter or on its way there.
         DebtOpen: it owes, and nobody said what becomes of it.
-        SecondPersonForMoney: it is too much for one person.
+        PayoutNeedsSecond, ShiftNeeded: it may not be paid out so.
     """
     async with db.transaction([project_id]) as connection:
         project, points, registers = await _end(connection, project_id, agreement_id, leaving, at)
@@ -214,20 +207,24 @@ async def _pay_out(
         if amount_minor > 0 and to_id is not None:
             await desk.move_on(number, part, amount_minor, to_id)
         elif amount_minor > 0:
-            new = desk.order(PaymentKind.SETTLEMENT, number, amount_minor)
-            await desk.pay(new, number, desk.cash_id, part)
+            payee_id = await agreements.payee_of_purse(connection, project_id, number, part)
+            new = desk.order(PaymentKind.SETTLEMENT, number, amount_minor, payee_id)
+            await desk.pay_out(new, part)
         elif amount_minor < 0:
             await desk.make_good(number, part, -amount_minor)
     for row in await agreements.deposits(connection, project_id, agreement_id):
         if row["left_minor"]:
             new = desk.order(
-                PaymentKind.DEPOSIT_REFUND, row["account_id"], row["left_minor"], row["id"]
-            )
-            await desk.pay(new, row["account_id"], desk.cash_id, "")
+                PaymentKind.DEPOSIT_REFUND, row["account_id"], row["left_minor"],
+                row["payee_id"], row["id"],
+            )  # fmt: skip
+            await desk.pay_out(new, "")
     out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
     limit_minor = react.Setting.of(project).policy.refund_second_minor
     if 0 < limit_minor < out_minor and second_id in (None, actor_id):
-        raise SecondPersonForMoney
+        error = refund.PayoutNeedsSecond()
+        error.field = ""
+        raise error
     return desk.paid
 
 
@@ -256,22 +253,28 @@ class _Desk:
         self.parties = await move.parties(self.connection, project_id)
 
     def order(
-        self, kind: PaymentKind, account_id: int, amount_minor: int, of_id: int | None = None
-    ) -> NewPayment:
+        self, kind: PaymentKind, account_id: int, amount_minor: int,
+        payee_id: int | None = None, of_id: int | None = None,
+    ) -> NewPayment:  # fmt: skip
         """An order of this closing; one a kind, account and order that it pays back."""
+        channel = "move" if kind is PaymentKind.MOVE else self.leaving.channel
         return NewPayment(
-            self.agreement_id, account_id, self.leaving.channel, Minor(amount_minor),
+            self.agreement_id, account_id, channel, Minor(amount_minor),
             f"close:{self.agreement_id}:{kind}:{account_id}:{of_id or len(self.paid)}", kind,
-            self.leaving.reason, of_payment_id=of_id, second_id=self.second_id,
+            self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
+            second_id=self.second_id,
         )  # fmt: skip
+
+    async def pay_out(self, new: NewPayment, part: str) -> None:
+        """Out of the cash of who took the money."""
+        cash_id = await ordering.cash_of(self.connection, self.project, new.payee_id, self.cash_id)
+        await self.pay(new, new.account_id, cash_id, part)
 
     async def pay(self, new: NewPayment, debit_id: int, credit_id: int, part: str) -> None:
         """Write an order and note it."""
-        payment_id, _ = await ordering.place(
-            self.connection, self.project["id"], new, debit_id, credit_id, self.actor_id, self.at
+        await ordering.place(
+            self.connection, self.project, new, debit_id, credit_id, self.actor_id, self.at
         )
-        if new.kind in receipt.KINDS:
-            await receipt.issue(self.connection, self.project, payment_id, self.actor_id, self.at)
         self.paid.append(Paid(new.kind, part, new.amount_minor))
 
     async def balance(self, purses: Mapping[int, Any], left_minor: dict[int, int]) -> None:
@@ -300,8 +303,12 @@ class _Desk:
         if self.leaving.debt is Debt.REFUSE:
             raise DebtOpen(amount=to_decimal(debt_minor, self.project["currency_exponent"]))
         if self.leaving.debt is Debt.PAID:
-            new = self.order(PaymentKind.RECHARGE, purse_id, debt_minor)
-            await self.pay(new, self.cash_id, purse_id, part)
+            payee_id = await agreements.payee_of_purse(
+                self.connection, self.project["id"], purse_id, part
+            )
+            new = self.order(PaymentKind.RECHARGE, purse_id, debt_minor, payee_id)
+            cash_id = await ordering.cash_of(self.connection, self.project, payee_id, self.cash_id)
+            await self.pay(new, cash_id, purse_id, part)
             return
         project_id, unit = self.project["id"], self.project["currency"]
         owed_id = await ledger.open_account(

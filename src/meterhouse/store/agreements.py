@@ -133,9 +133,9 @@ async def richer_than(
 async def deposits(
     connection: Connection, project_id: int, agreement_id: int
 ) -> list[asyncpg.Record]:
-    """id, account_id and what is left of each deposit that was not paid back whole."""
+    """id, account_id, payee_id and what is left of each deposit that was not paid back whole."""
     return await connection.fetch(
-        """select d.id, d.account_id, d.amount_minor - coalesce((
+        """select d.id, d.account_id, d.payee_id, d.amount_minor - coalesce((
                select sum(b.amount_minor)::int8 from payment b where b.project_id = $1
                and b.of_payment_id = d.id and b.kind in ('deposit_refund', 'reversal')), 0)
                    as left_minor
@@ -144,6 +144,25 @@ async def deposits(
            order by d.id""",
         project_id, agreement_id,
     )  # fmt: skip
+
+
+async def payee_of_purse(
+    connection: Connection, project_id: int, account_id: int, compartment: str
+) -> int | None:
+    """Who took most of what was paid into a purse; before any payment, the payee of its class."""
+    rows = await connection.fetch(
+        """select payee_id from payment where project_id = $1 and account_id = $2
+           and kind = 'recharge' group by payee_id order by sum(amount_minor) desc limit 1""",
+        project_id, account_id,
+    )  # fmt: skip
+    if rows:
+        took: int | None = rows[0]["payee_id"]
+        return took
+    found: int | None = await connection.fetchval(
+        "select id from payee where project_id = $1 and charge_class = $2",
+        project_id, compartment,
+    )  # fmt: skip
+    return found
 
 
 async def payments(

@@ -147,7 +147,7 @@ async def group_list(
     """Sums over all rows that match, a row a group; columns of `q`, written by the store alone."""
     conditions, arguments = _filtered(query, project_id, wanted)
     return await connection.fetch(
-        f"""select {columns} from ({query.source}) q where {" and ".join(conditions)}
+        f"""select {columns} from ({query.source}) q where {" and ".join(conditions) or "true"}
             group by {by} order by {by}""",
         *arguments,
     )

@@ -3,7 +3,7 @@
 Owns the SELECTs over payments. Must never write one (`ledger` does), nor know how it is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import asyncpg
@@ -64,11 +64,11 @@ ORDERS: Final = ListQuery(
 
 
 async def order_sums(
-    connection: Connection, project_id: int, wanted: Wanted
+    connection: Connection, project_id: int, wanted: Wanted, building_ids: Collection[int] | None
 ) -> list[asyncpg.Record]:
     """kind, direction, count, amount_minor (unsigned) of all orders that match, by kind."""
     return await group_list(
-        connection, ORDERS, project_id, wanted,
+        connection, ORDERS.within(building_ids), project_id, wanted,
         "q.kind, q.direction, count(*) as count, sum(q.amount_minor)::int8 as amount_minor",
         "q.kind, q.direction",
     )  # fmt: skip

@@ -108,7 +108,7 @@ def _wish(doing: Doing, form: NewCredit) -> Wish:
 
 
 async def _add(doing: Doing, form: NewCredit) -> Done:
-    """Sell to the household a point belongs to, by money or by energy; the same key sells once."""
+    """Sell to a point's household, by money or by energy; the same key sells once."""
     scope, _ = doing.here
     doer, point_id = doing.doer, doing.ids["point_id"]
     wish = _wish(doing, form)
