@@ -89,7 +89,7 @@ class Town:
     address: Address
     clock: Clock = field(default_factory=Clock)
     paid: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    refunded_minor: int = 0
+    refunded: dict[int, int] = field(default_factory=dict)
     foreign_minor: dict[str, int] = field(default_factory=dict)
     stale: list[tuple[tuple[int, ...], datetime]] = field(default_factory=list)
     transfers: list[dict[str, Any]] = field(default_factory=list)
@@ -174,18 +174,19 @@ class Town:
         site = self.site
         async with site.db.transaction([site.project_id]) as connection:
             purse = await ledger.read_purse(connection, site.project_id, site.points[room])
-        amount_minor = purse.balances_minor[0]
+        mine = sum(amount for where, amount, _ in self.paid.values() if where == room)
+        amount_minor = min(purse.balances_minor[0], mine - self.refunded.get(room, 0))
         if amount_minor <= 0:
             return
-        key = f"refund-{self.clock()}-{self.refunded_minor}-{room}"
+        key = f"refund-{self.clock()}-{self.refunded.get(room)}-{room}"
         slip = Slip("cash", key, "leaves", None, self.clock())
         try:
             await refund.refund(
                 site.db, site.project_id, site.points[room], Minor(amount_minor), slip
             )
         except MeterhouseError:
-            return  # money under way, or money that was born in a meter and never paid in
-        self.refunded_minor += amount_minor
+            return  # money is under way to the meter
+        self.refunded[room] = self.refunded.get(room, 0) + amount_minor
 
     async def decide(self, pick: int) -> None:
         """Somebody goes and looks at the meter of a halted recharge, and says what is true."""
@@ -356,7 +357,10 @@ class Town:
         balances = await self.street.balances()
         must(sum(balances.values()) == 0, "the books do not balance")
         paid = sum(amount for _, amount, _ in self.paid.values())
-        must(-balances.get("cash", 0) == paid - self.refunded_minor, "cash is not what was paid")
+        must(
+            -balances.get("cash", 0) == paid - sum(self.refunded.values()),
+            "cash is not what was paid",
+        )
         must(balances.get("purse", 0) >= 0, "a purse below zero")
 
     async def check_meters(self) -> None:

@@ -141,6 +141,8 @@ async def sell(
 ) -> Sold:
     """Take money for what a point delivers; the relay closes again if that is enough.
 
+    Where the meter keeps the money, it sets out for the meter in the same transaction.
+
     Raises:
         NotFound: there is no such point.
         NoLiveAgreement: nobody but the house pays for it.

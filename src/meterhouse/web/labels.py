@@ -429,9 +429,9 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     KNOWN,
     CONFIDENCE,
     *paperwords.TABLES,
-    *rechargewords.TABLES,
     *lifewords.TABLES,
     *moneywords.TABLES,
+    *rechargewords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

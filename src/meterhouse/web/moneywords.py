@@ -77,7 +77,11 @@ TRANSFER_KIND: Final = {
     "applied": N_("Arrived in the meter"),
     "reserve": N_("Set aside for the meter"),
     "return": N_("Returned to the purse"),
-    "deducted": N_("Taken back out of the meter"),
+    "apply": N_("Arrived in the meter"),
+    "take_back": N_("Taken back out of the meter"),
+    "deducted": N_("Used from the money in the meter"),
+    "adopted": N_("Found in the meter"),
+    "taken_over": N_("Moved out of the meter"),
     "rounding": N_("Rounded to a whole coin"),
     **{kind.value: word for kind, word in PAYMENT_KIND.items()},
 }
