@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from meterhouse.flows.monitor import LISTS
-from meterhouse.store import lists
+from meterhouse.store import lists, people
 from meterhouse.store.db import maintenance
 from meterhouse.store.lists import PositionUnfit, Wanted
 from premises import MORNING
@@ -29,6 +29,13 @@ FILTERS = {
     "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
     "commissioning": [{"state": "signed"}],
+    "recharges": [{"state": "applied"}, {"from": MORNING}, {"text": "%10_%"}],
+    "receipts": [{"void": True}, {"to": MORNING}, {"text": "%no-3%"}],
+    "openings": [{"state": "withdrawn"}, {"text": "%nothing%"}],
+    "agreements": [{"text": "%nothing%"}],
+    "exchanges": [{"from": MORNING}, {"text": "%nothing%"}],
+    "shifts": [{"from": MORNING}],
+    "supplies": [{"text": "%nothing%"}],
 }
 
 
@@ -61,6 +68,55 @@ async def add_money(connection, project_id, dice, where):
     )  # fmt: skip
 
 
+async def add_desk(connection, site, dice, where):
+    """A recharge, a receipt, a prepared opening, an exchange and a shift."""
+    at, number = where
+    project_id, point_id, meter_id = site.project_id, site.points[0], site.meters[0]
+    payment_id = await connection.fetchval(
+        "select id from payment where project_id = $1 and key = $2", project_id, f"list:{number}"
+    )
+    ended_at, state = dice.choice([(None, "applied"), (at, "verified"), (at, "returned")])
+    await connection.execute(
+        """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,
+               meter_id, wallet_epoch, number, order_number, amount_minor, state, ended_at,
+               created_at)
+           select $1, $2, agreement_id, account_id, $3, $4, 1, $5, $6, amount_minor, $7, $8, $9
+           from payment where project_id = $1 and id = $2""",
+        project_id, payment_id, point_id, meter_id, number, f"{number}", state, ended_at, at,
+    )  # fmt: skip
+    voided_at = dice.choice([None, at])
+    await connection.execute(
+        """insert into receipt (project_id, number, label, payment_id, facts, issued_at,
+               voided_at, void_reason) values ($1, $2, $3, $4, '{}', $5, $6, $7)""",
+        project_id, number + 1, f"no-{number}", payment_id, at, voided_at,
+        "wrong" if voided_at else "",
+    )  # fmt: skip
+    state = "prepared" if number == 40 else "withdrawn"
+    await connection.execute(
+        """insert into opening (project_id, place_id, customer_id, terms, state, created_at)
+           select $1, p.place_id, (select min(id) from customer where project_id = $1), '{}', $2, $3
+           from point p where p.project_id = $1 and p.id = $4""",
+        project_id, state, at, point_id,
+    )  # fmt: skip
+    await connection.execute(
+        """with old as (insert into meter (project_id, model, address, modulus_milli, max_power_w,
+                   installed_at, removed_at)
+               values ($1, 'DDSY1352-NK', $2, 1000, 1000, $3, $3) returning id)
+           insert into exchange (project_id, point_id, old_meter_id, new_meter_id, exchanged_at,
+               closing_milli, closing_source, opening_milli, reason, created_at)
+           select $1, $4, id, $5, $3, '{1}', 'hand', '{0}', 'broken', $3 from old""",
+        project_id, f"8{number:011}", at, point_id, meter_id,
+    )  # fmt: skip
+    person_id = await people.insert_person(
+        connection, "staff", f"clerk-{number}", "Clerk", None, None, at
+    )
+    await connection.execute(
+        """insert into shift (project_id, cashier_id, float_minor, opened_at, closed_at,
+               expected_minor, counted_minor) values ($1, $2, $3, $4, $4, 1, $5)""",
+        project_id, person_id, dice.choice([0, 100]), at, dice.choice([1, 2]),
+    )  # fmt: skip
+
+
 async def add_rows(connection, site, count, seed):
     """Rows with few distinct values and many gaps, so that ties and nulls meet page borders."""
     dice = random.Random(seed)
@@ -90,6 +146,7 @@ async def add_rows(connection, site, count, seed):
             dice.choice([None, at]),
         )  # fmt: skip
         await add_money(connection, project_id, dice, (point_id, at, 40 * seed + n))
+        await add_desk(connection, site, dice, (at, 40 * seed + n))
         await connection.execute(
             """insert into audit_entry (project_id, at, via, act, verb, object)
                values ($1, $2, 'api', $3, 'meter.read', $4)""",

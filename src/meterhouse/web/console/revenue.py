@@ -32,7 +32,7 @@ BY: Final = {By.DAY: N_("Day"), By.MONTH: N_("Month"), By.YEAR: N_("Year")}
 _TAKEN: Final = (
     Column("in", N_("Money in"), lambda row: row[1].in_minor, Kind.MONEY),
     Column("out", N_("Money out"), lambda row: row[1].out_minor, Kind.MONEY),
-    Column("taken", N_("Taken, net"), lambda row: row[1].taken_minor, Kind.MONEY),
+    Column("taken", N_("Net taken"), lambda row: row[1].taken_minor, Kind.MONEY),
     Column("orders", N_("Orders"), lambda row: row[1].order_count, Kind.COUNT),
 )
 _BOOKED: Final = Column("booked", N_("Sales booked"), lambda row: row[1].booked_minor, Kind.MONEY)
@@ -80,7 +80,7 @@ def period_text(start: date, by: By) -> str:
 def _figures(now: Revenue, fmt: Formats) -> list[tuple[str, str, str]]:
     """(title, amount, how the span before stood) of what a reader looks for first."""
     pairs = (
-        (N_("Taken, net"), now.whole.taken_minor, now.before.taken_minor),
+        (N_("Net taken"), now.whole.taken_minor, now.before.taken_minor),
         (N_("Money in"), now.whole.in_minor, now.before.in_minor),
         (N_("Money out"), now.whole.out_minor, now.before.out_minor),
         (N_("Sales booked"), now.whole.booked_minor, now.before.booked_minor),
@@ -113,7 +113,7 @@ def _chart(now: Revenue, by: By, fmt: Formats) -> Chart:
             Series(title, [to_decimal(one, decimals) for one in points], draw,
                    texts=[fmt.amount(one) for one in points])
             for title, points, draw in (
-                (N_("Taken, net"), taken, Draw.BAR), (N_("Sales booked"), booked, Draw.LINE),
+                (N_("Net taken"), taken, Draw.BAR), (N_("Sales booked"), booked, Draw.LINE),
             )
         ],
     )  # fmt: skip
@@ -162,7 +162,7 @@ def _project_columns(of_one_currency: bool) -> list[Column]:
         Column("currency", N_("Currency"), lambda row: row[0].currency),
         amount("in", N_("Money in"), lambda sums: sums.in_minor),
         amount("out", N_("Money out"), lambda sums: sums.out_minor),
-        amount("taken", N_("Taken, net"), lambda sums: sums.taken_minor),
+        amount("taken", N_("Net taken"), lambda sums: sums.taken_minor),
         amount("booked", N_("Sales booked"), lambda sums: sums.booked_minor),
         Column("orders", N_("Orders"), lambda row: row[1].order_count, Kind.COUNT),
         Column("change", N_("Taken, against before"),
