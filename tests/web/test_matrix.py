@@ -132,7 +132,7 @@ def plain(path):
 
 def row_of_many(path):
     """What an address that does something to many names them by: `/meters/read` is `meter_id`."""
-    return f"{path.split('/')[-2].removesuffix('s')}_id"
+    return f"{path.partition('{project_id}/')[2].split('/')[0].removesuffix('s')}_id"
 
 
 def body_of(act):
