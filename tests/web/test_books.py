@@ -8,9 +8,16 @@ import pytest
 
 from meterhouse.flows import close, task
 from meterhouse.web.works import works
-from small_site import NOW
+from small_site import NOW, small_site
 
 API = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+async def site(template):
+    """A site of this file's own: sums of a whole project hold only where nobody else pays."""
+    async with small_site(template) as made:
+        yield made
 
 
 @pytest.fixture

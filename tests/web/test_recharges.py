@@ -60,7 +60,7 @@ async def test_a_halted_recharge_is_shown_and_decided_at_the_console(manager, si
     page = await manager.get(f"{project}/recharges")
     (recharge_id,) = set(re.findall(r'href="[^"]*recharges/(\d+)"', page.text))
     where = f"{project}/recharges/{recharge_id}"
-    assert "Set aside for the meter" in visible(await manager.get(where))
+    assert "Reserved" in visible(await manager.get(where))
     async with site.db.transaction([site.project_id]) as connection:
         await connection.execute("update recharge set state = 'halted', why = 'foreign_credit'")
     shown = await manager.get(where)
@@ -71,7 +71,7 @@ async def test_a_halted_recharge_is_shown_and_decided_at_the_console(manager, si
     )
     assert state == "returned"
     shown = visible(await manager.get(where))
-    assert "Returned to the purse" in shown
+    assert "Back in the purse" in shown
     assert "Decided: back to the purse" in shown
 
 
