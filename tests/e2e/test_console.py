@@ -150,7 +150,7 @@ async def test_credit_is_refused_beside_the_field_then_added(open_page, site):
     await page.get_by_role("button", name="充值").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("金额").fill("一百")
-    await dialog.get_by_role("button", name="充值").click()
+    await dialog.get_by_role("button", name="售电").click()
     await expect(dialog.locator(".invalid-feedback")).to_contain_text("最多 2 位小数")
     await expect(dialog.get_by_label("金额")).to_have_value("一百")
     await dialog.get_by_label("金额").fill("100")
@@ -223,7 +223,7 @@ async def test_targets_on_a_phone_are_large_enough(open_page, site):
 async def test_menu_opens_on_a_phone(open_page):
     page = await open_page("zh-Hans", PHONE)
     await page.get_by_role("button", name="菜单").click()
-    await page.get_by_role("link", name="报警").click()
+    await page.get_by_role("link", name="报警", exact=True).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("报警")
 
 
