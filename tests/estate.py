@@ -156,9 +156,7 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
         site.db, site.project_id, site.rooms["A104"].place_id, ids["customer_id"], account.Terms(),
         None, NOW,
     )  # fmt: skip
-    ids["shift_id"] = await shift.open_one(
-        site.db, site.project_id, ids["person_id"], 10_000, NOW
-    )
+    ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
     ids["recharge_id"] = await _recharge(site)
     payee = Payee("water", "Waterworks", "", "", "")
     ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)

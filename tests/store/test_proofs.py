@@ -25,11 +25,11 @@ PLANTED = {
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
     "a reversal undoes one sale: once, whole, out of the purse it went into":
-        f"{_ORDER} 'reversal', id, amount_minor - 1, 'r' from payment",
+        f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
     "no more is paid back out of a purse than was paid into it, channel by channel":
-        f"{_ORDER} 'refund', null, amount_minor + 1, 'r' from payment",
+        f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
     "a deposit is given back at most once, and whole":
-        f"{_ORDER} 'deposit_refund', id, amount_minor, 'r' from payment",
+        f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
