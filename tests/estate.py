@@ -13,7 +13,19 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff, task
+from meterhouse.flows import (
+    access,
+    account,
+    command,
+    commission,
+    onboard,
+    project,
+    role,
+    scan,
+    shift,
+    staff,
+    task,
+)
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
@@ -140,6 +152,12 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     ids["commissioning_id"] = await commission.start(
         site.db, site.project_id, room.meter_id, None, None, NOW
     )
+    ids["opening_id"] = await account.prepare(
+        site.db, site.project_id, site.rooms["A104"].place_id, ids["customer_id"], account.Terms(),
+        None, NOW,
+    )  # fmt: skip
+    ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
+    ids["recharge_id"] = await _recharge(site)
     payee = Payee("water", "Waterworks", "", "", "")
     ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
     foreign_group_id = await onboard.open_group(site.db, "foreign")
@@ -177,6 +195,21 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)
     ids |= {"role_id": made, "group_id": group_id, "building_id": first}
     return estate
+
+
+async def _recharge(site: Site) -> int:
+    """The number of a recharge under way, of a meter no other row here is about."""
+    room = site.rooms["A103"]
+    async with site.db.transaction([site.project_id]) as connection:
+        made: int = await connection.fetchval(
+            """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,
+                   meter_id, wallet_epoch, number, order_number, amount_minor, state, created_at)
+               select project_id, id, agreement_id, account_id, $2, $3, 1, 1, 'matrix', 100,
+                   'halted', $4
+               from payment where project_id = $1 and key = 'first-A103' returning id""",
+            site.project_id, room.point_id, room.meter_id, NOW,
+        )  # fmt: skip
+    return made
 
 
 async def _task_with_file(site: Site) -> int:

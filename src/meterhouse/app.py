@@ -24,6 +24,8 @@ from meterhouse.headend.service import HeadEnd, HeadEndSettings
 from meterhouse.logs import Log
 from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
 from meterhouse.ports import Clock, Notifier
+from meterhouse.press import setter
+from meterhouse.press.fonts import ChineseFontMissing
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import drop_database, head_revision, migrate, revision
@@ -195,7 +197,7 @@ async def run_house(
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         # Kernels compile on the other core while the database starts.
-        warming = asyncio.create_task(asyncio.to_thread(warm))
+        warming = asyncio.create_task(asyncio.to_thread(_warm, plan))
         address = await stack.enter_async_context(open_address(settings, plan))
         db = await _database(stack, address, CONNECTIONS["web"])
         readiness = Readiness(db, head_revision())
@@ -212,6 +214,14 @@ async def run_house(
         await _start_vitals(stack, house)
         await start_parts(stack, house)
         yield house
+
+
+def _warm(plan: Plan) -> None:
+    """Compile the kernels; and where people are served, set a receipt before the first of them."""
+    warm()
+    if "web" in plan.parts:
+        with contextlib.suppress(ChineseFontMissing):
+            setter.warm()
 
 
 async def start_parts(stack: AsyncExitStack, house: House) -> None:
@@ -313,6 +323,6 @@ def _start_web(house: House) -> None:
             stranger_requests_a_minute=settings.stranger_requests_a_minute,
             sign_ins_a_minute=settings.sign_ins_a_minute,
         ),
-        secret_key_of(settings), lambda: readiness.unfit,
+        secret_key_of(settings), lambda: readiness.unfit, notifiers(settings).get("email"),
     )  # fmt: skip
     house.web = Listening(create_app(services), "console", settings.host, settings.port)

@@ -172,6 +172,9 @@ class AlarmKind(StrEnum):
     SWEEP_STOPPED = "sweep_stopped"
     CLOCK_SKEW = "clock_skew"
     PROOF_FAILED = "proof_failed"
+    RECHARGE_LATE = "recharge_late"
+    RECHARGE_HALTED = "recharge_halted"
+    WALLET_CONTRADICTS = "wallet_contradicts"
 
 
 class RoomState(StrEnum):

@@ -93,6 +93,58 @@ class Control:
     valid_until_local: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ReadWallet:
+    """Read a meter's own purse: its counter, credit and overdraft, the sum of all purchases."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWallet:
+    """Make the frame that begins a meter's purse for a customer, with a first amount or none.
+
+    Like the other two orders of money it sends nothing that changes the meter: the outcome's
+    `values.frame` is stored first and then goes out by `SendOrder`, so that what may have left is
+    always known. `number` is the purchase the order is to be (充值次数), `order_number` up to 16
+    digits that no other order of this meter has.
+    """
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Recharge:
+    """Make the frame that puts money into a meter's purse; fields as in `OpenWallet`."""
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Make the frame that takes money out of a meter's purse; fields as in `OpenWallet`."""
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """Send these very bytes of an order once; what it brought is read back unless all is silent.
+
+    DONE says that the meter acknowledged an order, UNKNOWN that nothing is proven: whether *this*
+    order was taken, its counter and balance tell, and who judges them is not the driver.
+    """
+
+    frame: bytes
+
+
 Intent: TypeAlias = (
     ReadRound
     | ReadLive
@@ -103,6 +155,11 @@ Intent: TypeAlias = (
     | WriteParameter
     | SetClock
     | Control
+    | ReadWallet
+    | OpenWallet
+    | Recharge
+    | TakeBack
+    | SendOrder
 )
 
 
@@ -132,7 +189,11 @@ class Values:
     voltage_dv: tuple[int, ...] | None = None
     current_ma: tuple[int, ...] | None = None
     credit_minor: int | None = None
+    overdraft_minor: int | None = None
     purchase_count: int | None = None
+    purchased_minor: int | None = None
+    hoarding_minor: int | None = None
+    frame: bytes | None = None
     clock_local: datetime | None = None
     address: str | None = None
     addresses: tuple[str, ...] | None = None
@@ -193,6 +254,21 @@ class Decoder(Protocol):
 
     def flush(self) -> list[Any]:
         """What was still waiting for more bytes, now that the line has gone quiet."""
+
+
+class SecurityModule(Protocol):
+    """What holds the keys of meters with a security chip (ESAM), and never gives them away.
+
+    An owner has such a module from the meters' maker; an adapter to it answers within
+    milliseconds, because a conversation waits for it. Public text does not settle how its answers
+    come about, only their sizes.
+    """
+
+    def authentication(self, address: str) -> bytes:
+        """Cipher, random number and diversification of a new session: 24 bytes."""
+
+    def seal(self, address: str, challenge: bytes, data: bytes) -> bytes:
+        """Four bytes that only this meter, in the session of this challenge, takes for `data`."""
 
 
 class Driver(Protocol):

@@ -26,7 +26,7 @@ def row(number, **changes):
 
 
 async def take(site, rows):
-    return await onboard.import_rows(site.db, site.project_id, rows, site.clock())
+    return await onboard.import_rows(site.db, site.project_id, rows, None, site.clock())
 
 
 async def faults(site, rows):

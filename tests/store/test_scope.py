@@ -227,6 +227,7 @@ async def foreign(theirs) -> dict[str, Any]:
              "room": theirs.rooms[0].place_id}  # fmt: skip
     return {
         "meter_id": first["meter"], "meter_ids": theirs.meters, "point_id": first["point"],
+        "room_ids": [first["room"]],
         "point_ids": theirs.points, "account_id": first["account"], "gateway_id": theirs.gateway_id,
         "account_ids": [first["account"]], "agreement_id": theirs.rooms[0].agreement_id,
         "common_account_id": account["common_account_id"], "tariff_id": theirs.tariff_id,
@@ -347,7 +348,7 @@ async def call(connection, name, project_id, given) -> Any:
         given["kind"] = "room"
     for parameter in list(inspect.signature(function).parameters)[1:]:
         if parameter == "query":
-            arguments[parameter] = reports.READINGS
+            arguments[parameter] = reports.READINGS.within(None)
         else:
             arguments[parameter] = given[parameter]
     if inspect.isasyncgenfunction(function):

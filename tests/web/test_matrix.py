@@ -38,10 +38,18 @@ IN_BUILDING = {
     "command_id",
     "alarm_id",
     "commissioning_id",
+    "receipt_id",
+    "payment_id",
+    "copy_number",
+    "customer_id",
+    "agreement_id",
+    "opening_id",
+    "recharge_id",
+    "transfer_id",
 }
 # Rows that lie in none, as a task begun by somebody who sees the whole project: whoever sees only
 # some buildings sees none of them.
-IN_NONE = {"gateway_id", "task_id"}
+IN_NONE = {"gateway_id", "task_id", "shift_id", "day_id"}
 SECRETS = ("A101", "A102", "000000000001", "A栋", "王静")
 
 
@@ -128,7 +136,7 @@ def plain(path):
 
 def row_of_many(path):
     """What an address that does something to many names them by: `/meters/read` is `meter_id`."""
-    return f"{path.split('/')[-2].removesuffix('s')}_id"
+    return f"{plain(path).partition('{project_id}/')[2].split('/')[0].removesuffix('s')}_id"
 
 
 def body_of(act):

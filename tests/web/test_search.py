@@ -87,7 +87,8 @@ async def test_head_office_sees_all_projects_and_switches_on_the_same_page(clien
     page = await client.get("/overview")
     assert "安瑞公寓" in page.text
     assert "滨江广场" in page.text
-    assert f'href="/projects/{site.project_id}/rooms?state=offline">1<' in page.text
+    offline = f'<a href="/projects/{site.project_id}/rooms?state=offline">'
+    assert f'{offline}<span class="state off">1</span></a>' in page.text
     menu = await client.get(f"/projects/{site.project_id}/switch?page=meters")
     assert f'href="/projects/{site.other_id}/meters"' in menu.text
     menu = await client.get(f"/projects/{site.project_id}/switch?page=nowhere")

@@ -2,22 +2,19 @@
 
 import io
 import re
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import httpx
 import openpyxl
 import pytest
 
-from desk import key_in, signed_in, token_in
-from meterhouse.flows import access, monitor, task
+from desk import another, latest, send, work
+from meterhouse.flows import monitor, task
 from meterhouse.flows.monitor import Wanted
 from meterhouse.store import people
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import LANGUAGE_COOKIE
 from meterhouse.web.app import Services, WebSettings
 from meterhouse.web.works import works
-from small_site import NOW, PASSWORD, small_site
+from small_site import NOW, small_site
 
 API = "/api/v1"
 
@@ -34,50 +31,12 @@ def services(site):
     return Services(site.db, lambda: NOW, WebSettings(secure_cookies=False))
 
 
-async def work(services, site):
-    """What the worker does until nothing is left to do."""
-    while await task.run_next(site.db, site.project_id, works(services), lambda: NOW):
-        pass
-
-
-async def send(client, address, **fields):
-    """Fill in a form and send it as a browser would."""
-    form = await client.get(address)
-    assert form.status_code == 200, form.text
-    chosen = re.search(r'name="ids" value="([\d,]*)"', form.text)
-    sent = {"csrf": token_in(form), "key": key_in(form)} | fields
-    if chosen:
-        sent["ids"] = chosen[1]
-    return await client.post(address.partition("?")[0], data=sent)
-
-
 def meters_of(site, *rooms):
     return [site.rooms[room].meter_id for room in rooms]
 
 
 def chosen(ids):
     return "&".join(f"id={one}" for one in ids)
-
-
-@asynccontextmanager
-async def another(app, site, login, role_name="project_manager", building_id=None, **more):
-    """Somebody signed in with a role in the project or one building; `more` are roles in others."""
-    number = site.project_id
-    where = ("building", building_id) if building_id else ("project", number)
-    person_id = await access.add_person(
-        site.db, login, login, PASSWORD, role_name, *where, NOW, number if building_id else 0
-    )
-    async with site.db.transaction([PLATFORM]) as connection:
-        for name, place_id in more.items():
-            await people.grant(connection, person_id, name, "building", place_id, number, None, NOW)
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
-        client.cookies.set(LANGUAGE_COOKIE, "en")
-        yield await signed_in(client, login)
-
-
-async def latest(site):
-    return (await task.latest(site.db, site.project_id, count=1))[0]
 
 
 async def test_the_form_says_how_many_and_who(manager, site):

@@ -28,6 +28,7 @@ from meterhouse.config import (
 )
 from meterhouse.errors import MeterhouseError
 from meterhouse.meter_models import names
+from meterhouse.press.fonts import HOW_TO_INSTALL, ChineseFontMissing, chinese_family
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import head_revision, revision
 from meterhouse.store.vitals import server_facts
@@ -57,7 +58,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding(True, f"meterhouse {__version__}, Python {version}, {os.cpu_count()} cores")
     for name, text in masked(settings).items():
         yield Finding(True, f"setting {name} = {text}")
-    for check in (_disk, _files, _modes, _key, _addresses, _ports):
+    for check in (_disk, _files, _fonts, _modes, _key, _addresses, _ports):
         for finding in check(settings):
             yield finding
     async for finding in _database(settings):
@@ -80,6 +81,14 @@ def _files(_: Settings) -> Iterator[Finding]:
         there, f"front-end files are {'in place' if there else 'missing'}",
         "reinstall with `sh run demo`, or `pip install -e .`",
     )  # fmt: skip
+
+
+def _fonts(_: Settings) -> Iterator[Finding]:
+    """What receipts are printed in."""
+    try:
+        yield Finding(True, f"receipts are set in {chinese_family()}")
+    except ChineseFontMissing:
+        yield Finding(False, f"no font with Chinese characters; {HOW_TO_INSTALL}")
 
 
 def _modes(settings: Settings) -> Iterator[Finding]:

@@ -32,6 +32,10 @@ class Policy:
         sweep_count_max: this many arrears disconnects in one sweep are always allowed.
         sweep_percent_max: and this share of the project's points; beyond both a sweep stops.
         close_direct: connect closes the contact itself; else someone presses the button.
+        desk_needs_shift: whether cash is taken only in an open shift.
+        hoarding_max_minor: a household holds no more than this in advance.
+        refund_second_minor: paying out more than this needs a second person; 0: never.
+        vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -46,6 +50,10 @@ class Policy:
     sweep_count_max: int = 20
     sweep_percent_max: int = 5
     close_direct: bool = True
+    desk_needs_shift: bool = False
+    hoarding_max_minor: int = 10**9
+    refund_second_minor: int = 0
+    vacancy_off: bool = False
 
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -58,6 +66,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "command_life_s": (30, 300),
     "sweep_count_max": (1, 100_000),
     "sweep_percent_max": (0, 100),
+    "hoarding_max_minor": (1, 10**12),
+    "refund_second_minor": (0, 10**12),
 }
 
 

@@ -287,6 +287,7 @@ async def moment_of(
         keep_power=row["override"] == Override.ON or row["keep_power_reported"] == 1,
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),
+        live_recharge=row["live_recharge"],
         noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
         has_channel=has_channel,
         frozen=project["frozen"],

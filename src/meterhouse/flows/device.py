@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening
+from meterhouse.flows import opening, reading
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
@@ -209,11 +209,14 @@ async def furnished(db: Database, project_id: int, place_id: int) -> Furnished:
 
 async def add_meter(
     db: Database, project_id: int, gateway_id: int | None, point_id: int | None, model: str,
-    address: str, multiplier: int, at: datetime,
+    address: str, multiplier: int, at: datetime, opening_milli: int | None = None,
 ) -> int:  # fmt: skip
     """A meter on a line, at a point or waiting for one.
 
+    `opening_milli` is what its total register shows as it is put in: from there on it is billed.
+
     Raises:
+        OpeningUnfit: an opening without a point to bill, or beyond what the register can show.
         NotFound: there is no such gateway, point or model.
         AddressUnusable: the address is not what the model's protocol prints.
         AddressTaken: the point has a meter, or the line one of this address.
@@ -226,10 +229,16 @@ async def add_meter(
             with chosen("point_id"):
                 await devices.get_point(connection, project_id, point_id)
         new = opening.meter_of(model, address, gateway_id, multiplier, point_id)
+        if opening_milli is not None and (
+            point_id is None or not 0 <= opening_milli < new.modulus_milli
+        ):
+            raise reading.OpeningUnfit
         (made,) = await devices.insert_meters(connection, project_id, [new], [at])
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
-        return made
+    if opening_milli is not None:
+        await reading.note_opening(db, project_id, made, opening_milli, at)
+    return made
 
 
 async def edit_meter(
@@ -259,22 +268,28 @@ async def edit_meter(
 
 
 async def hang_meter(
-    db: Database, project_id: int, meter_id: int, point_id: int, at: datetime
-) -> None:
+    db: Database, project_id: int, meter_id: int, point_id: int, at: datetime,
+    opening_milli: int | None = None,
+) -> None:  # fmt: skip
     """Let a meter that hangs nowhere serve a point from now on.
 
     Raises:
+        OpeningUnfit: an opening beyond what the register can show.
         MeterPlaced: it hangs at a point, or is out of service.
         PointMetered: the point has a meter.
     """
     async with db.transaction([project_id]) as connection:
-        await devices.get_meter(connection, project_id, meter_id)
+        row = await devices.get_meter(connection, project_id, meter_id)
+        if opening_milli is not None and not 0 <= opening_milli < row["modulus_milli"]:
+            raise reading.OpeningUnfit
         with chosen("point_id"):
             await devices.get_point(connection, project_id, point_id)
         if not await devices.hang_meter(connection, project_id, meter_id, point_id, at):
             raise MeterPlaced
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
+    if opening_milli is not None:
+        await reading.note_opening(db, project_id, meter_id, opening_milli, at)
 
 
 async def remove_meter(db: Database, project_id: int, meter_id: int, at: datetime) -> Any:

@@ -114,7 +114,10 @@ async def _post(
         await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
     if gone:
         await readings.insert_fresh(
-            connection, "charge", readings.CHARGE, _taken_back([old[at] for at in sorted(gone)])
+            connection,
+            "charge",
+            readings.CHARGE,
+            _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0])),
         )
     return difference_nano
 
@@ -128,7 +131,7 @@ def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
     )
 
 
-def _taken_back(old: list[Any]) -> dict[str, Ints]:
+def _taken_back(old: list[Any], booking: int) -> dict[str, Ints]:
     """A further version of charges that says: nothing, from its end to its end."""
     rows = {
         name: np.array(
@@ -138,6 +141,7 @@ def _taken_back(old: list[Any]) -> dict[str, Ints]:
         for name, kind in readings.CHARGE
     }
     rows["version"] += 1
+    rows["booking"][:] = booking
     rows["started_at"] = rows["ended_at"].copy()
     for name in ("energy_milli", "amount_nano"):
         rows[name][:] = 0

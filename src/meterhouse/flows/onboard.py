@@ -191,14 +191,14 @@ def _household(new: NewRoom) -> opening.Household:
 
 
 async def import_rows(
-    db: Database, project_id: int, rows: Sequence[SiteRow], at: datetime
+    db: Database, project_id: int, rows: Sequence[SiteRow], actor_id: int | None, at: datetime
 ) -> Taken:
     """A site from a sheet: rooms, meters, tariffs, households; all rows or none.
 
     Raises:
         RowsRefused: with every fault of every row.
     """
-    return await sheet.take(db, project_id, rows, at)
+    return await sheet.take(db, project_id, rows, actor_id, at)
 
 
 async def add_meters(

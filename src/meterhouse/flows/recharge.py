@@ -1,23 +1,64 @@
-"""River 2, platform side: money comes in, and what it brings back is decided in the same breath.
+"""River 2: money comes in, to the purse at once and from there into a meter, exactly once.
 
-Owns *add credit*: payment, transfer, booking of what has accrued, warnings and relay in one
-transaction, exactly once per key. The recharge that travels to a meter's own purse is not here.
+Owns *add credit* where the platform keeps the money, and the beginning of a recharge where the
+meter does; `transit` carries it there. Everything a payment leads to happens in one transaction,
+exactly once per key.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from meterhouse.errors import Conflict, NotFound, OutOfRange
-from meterhouse.flows import close, react
+import numpy as np
+
+from meterhouse import meter_models
+from meterhouse.control.recharge import NUMBER_MAX
+from meterhouse.errors import Conflict, MeterhouseError, NotFound, OutOfRange
+from meterhouse.flows import close, react, received, wallet
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, Keeper
-from meterhouse.store import catalog, ledger, monitor, readings
-from meterhouse.store.db import Database
+from meterhouse.store import catalog, ledger, monitor, readings, recharges
+from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.units import Minor
 
 PAYMENT_MINOR_MAX = 100_000_000
 KEY_MAX = 100
+
+
+class MeterTakesNoMoney(MeterhouseError):
+    """No meter at that point keeps its own money."""
+
+    code = "meter_takes_no_money"
+    http_status = 409
+
+
+class WalletFrozen(MeterhouseError):
+    """The meter's purse is frozen until somebody has looked at it."""
+
+    code = "wallet_frozen"
+    http_status = 409
+
+
+class HoardingExceeded(MeterhouseError):
+    """The meter may hold {limit_minor} at most, and holds {held_minor} already."""
+
+    code = "hoarding_exceeded"
+    http_status = 409
+
+
+class PurseTooSmall(MeterhouseError):
+    """The purse holds {held_minor}; that is not enough."""
+
+    code = "purse_too_small"
+    http_status = 409
+
+
+class NumbersUsedUp(MeterhouseError):
+    """The meter's counter of purchases is used up; begin its purse anew."""
+
+    code = "numbers_used_up"
+    http_status = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +77,8 @@ async def add_credit(
 ) -> Recharged:  # fmt: skip
     """Pay money into the purse a point draws on; the relay closes again if that is enough.
 
+    Where the meter keeps the money, it sets out for the meter in the same transaction.
+
     Args:
         db: the database.
         project_id: the project.
@@ -50,7 +93,8 @@ async def add_credit(
     Raises:
         OutOfRange: the amount or the key's length.
         NotFound: no such point, or nobody pays for it.
-        Conflict: the key was used for another payment, or the point is not kept by the platform.
+        Conflict: the key was used for another payment, or somebody else keeps the point's money.
+        MeterhouseError: as `begin`, where the meter keeps it; nothing was paid then.
     """
     if not 1 <= amount_minor <= PAYMENT_MINOR_MAX:
         raise OutOfRange("amount_minor", amount_minor, 1, PAYMENT_MINOR_MAX)
@@ -62,7 +106,7 @@ async def add_credit(
         payer = await monitor.payer(connection, project_id, point_id)
         if payer is None or payer["account_id"] is None:
             raise NotFound("account of point", point_id)
-        if payer["keeper"] != Keeper.PLATFORM:
+        if payer["keeper"] not in (Keeper.PLATFORM, Keeper.METER):
             raise Conflict(f"point {point_id}", "its money is not kept by the platform")
         new = NewPayment(
             payer["agreement_id"], payer["account_id"], channel, amount_minor, key, reason=reason,
@@ -76,7 +120,11 @@ async def add_credit(
                 reason,
             )  # fmt: skip
             await ledger.post(connection, project_id, [transfer], actor_id, at)
-            await close.book(connection, project, payer["account_id"], at)
+            if payer["keeper"] == Keeper.METER:
+                await begin(connection, project, point_id, payment_id, amount_minor, actor_id, at)
+            else:
+                await close.book(connection, project, payer["account_id"], at)
+                await received.tell(connection, project, point_id, payment_id, amount_minor, at)
         meters = await monitor.meters_of_account(connection, project_id, payer["account_id"])
         commands = await react.look_again(connection, project, meters, at)
         purse = await ledger.read_purse(connection, project_id, point_id)
@@ -86,3 +134,104 @@ async def add_credit(
             project["currency_exponent"],
         )  # fmt: skip
         return Recharged(payment_id, is_new, spendable_minor, commands)
+
+
+async def begin(
+    connection: Connection, project: Any, point_id: int, payment_id: int, amount_minor: Minor,
+    actor_id: int | None, at: datetime,
+) -> int:  # fmt: skip
+    """Reserve money that is in the purse for the meter that keeps it, inside a sale.
+
+    The money is in flight from here on; the gateway's sender wakes when this is committed. What can
+    be checked beforehand is: that the meter takes money, its hoarding limit, that its purse is not
+    frozen, and that no other recharge is on its way to it.
+
+    Returns:
+        The recharge's id.
+
+    Raises:
+        NotFound: no such point, or nobody pays for it.
+        MeterTakesNoMoney, RechargeLive, WalletFrozen, HoardingExceeded, NumbersUsedUp,
+        PurseTooSmall: why the money stays in the purse; the sale decides whether it stands.
+    """
+    project_id = project["id"]
+    where = await _keeper(connection, project_id, point_id)
+    meter_id, epoch = where["meter_id"], where["wallet_epoch"]
+    await monitor.lock_meters(connection, project_id, np.array([meter_id], dtype=np.int64))
+    purse = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
+    _check_wallet(where, purse, amount_minor)
+    rows = await ledger.lock_accounts(connection, project_id, [where["account_id"]])
+    held_minor = rows[where["account_id"]]["balance_minor"]
+    if held_minor < amount_minor:
+        raise PurseTooSmall(held_minor=held_minor)
+    new = recharges.NewRecharge(
+        "recharge", payment_id, where["agreement_id"], where["account_id"], point_id, meter_id,
+        epoch, purse["number"] + 1,
+        await recharges.next_order(connection, project_id, meter_id), amount_minor,
+    )  # fmt: skip
+    recharge_id = await recharges.insert(connection, project_id, new, actor_id, at)
+    in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
+    reserve = NewTransfer(
+        where["account_id"], in_flight, amount_minor, "reserve", point_id, recharge_id=recharge_id
+    )
+    await ledger.post(connection, project_id, [reserve], actor_id, at)
+    await recharges.wake(connection, project_id, where["gateway_id"])
+    return recharge_id
+
+
+async def take_back(
+    db: Database, project_id: int, point_id: int, amount_minor: Minor, actor_id: int | None,
+    at: datetime,
+) -> int:  # fmt: skip
+    """Ask a meter to give money back to the purse; nothing moves until it has deducted it.
+
+    Raises:
+        as `begin`; PurseTooSmall: the meter does not hold that much.
+    """
+    async with db.transaction([project_id]) as connection:
+        where = await _keeper(connection, project_id, point_id)
+        meter_id, epoch = where["meter_id"], where["wallet_epoch"]
+        await monitor.lock_meters(connection, project_id, np.array([meter_id], dtype=np.int64))
+        purse = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
+        _check_wallet(where, purse, 0)
+        if meter_models.load(where["model"]).wallet != "order":
+            raise MeterTakesNoMoney
+        if purse["net_minor"] < amount_minor:
+            raise PurseTooSmall(held_minor=purse["net_minor"])
+        new = recharges.NewRecharge(
+            "take_back", None, where["agreement_id"], where["account_id"], point_id, meter_id,
+            epoch, purse["number"] + 1,
+            await recharges.next_order(connection, project_id, meter_id), amount_minor,
+        )  # fmt: skip
+        recharge_id = await recharges.insert(connection, project_id, new, actor_id, at)
+        await recharges.wake(connection, project_id, where["gateway_id"])
+        await readings.bump(connection, project_id)
+        return recharge_id
+
+
+async def live_of_meter(connection: Connection, project_id: int, meter_id: int) -> Any | None:
+    """The recharge whose money is on its way to a meter, or None."""
+    return await recharges.live_of_meter(connection, project_id, meter_id)
+
+
+async def _keeper(connection: Connection, project_id: int, point_id: int) -> Any:
+    """The point, its payer and the meter that keeps its money."""
+    where = await recharges.payer_of(connection, project_id, point_id)
+    if where is None or where["account_id"] is None:
+        raise NotFound("account of point", point_id)
+    if where["keeper"] != Keeper.METER or where["meter_id"] is None:
+        raise MeterTakesNoMoney
+    if meter_models.load(where["model"]).wallet == "none":
+        raise MeterTakesNoMoney
+    return where
+
+
+def _check_wallet(where: Any, purse: Any, amount_minor: int) -> None:
+    """What a meter would refuse for good is refused before money is taken."""
+    if purse["frozen_at"] is not None:
+        raise WalletFrozen
+    if purse["number"] >= NUMBER_MAX:
+        raise NumbersUsedUp
+    limit_minor = purse["hoarding_minor"] or meter_models.load(where["model"]).hoarding_minor
+    if limit_minor and purse["net_minor"] + amount_minor > limit_minor:
+        raise HoardingExceeded(limit_minor=limit_minor, held_minor=purse["net_minor"])

@@ -177,7 +177,7 @@ async def places(
 
 async def invite(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, login: str, name: str, role: str,
-    scope: Scope, at: datetime,
+    scope: Scope, at: datetime, email: str | None = None,
 ) -> tuple[int, str]:  # fmt: skip
     """A person without a password yet, and the token of the link by which they choose one.
 
@@ -193,7 +193,9 @@ async def invite(
         raise LoginUnusable
     token = passwords.new_token()
     async with db.transaction([PLATFORM]) as connection:
-        person_id = await people.insert_person(connection, "staff", login, name, None, doer_id, at)
+        person_id = await people.insert_person(
+            connection, "staff", login, name, None, doer_id, at, email
+        )
         await give_new(connection, doer_id, kind, place_id, person_id, "staff", role, scope, at)
         await credentials.insert_link(
             connection, passwords.digest(token), person_id, "invitation", doer_id, at,

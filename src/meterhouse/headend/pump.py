@@ -1,7 +1,7 @@
 """One gateway's worker: what its bus does next.
 
-Owns the order on one bus: commands first, then meters about to run out, then the round, and a
-search for strangers in what time is left. One
+Owns the order on one bus: money on its way into meters first, then commands, then meters about to
+run out, then the round, and a search for strangers in what time is left. One
 conversation at a time, because RS-485 carries no more. A meter that does not answer is asked less
 often and last, so that it never slows its neighbours.
 """
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import command as commands
 from meterhouse.flows import scan as scans
-from meterhouse.flows import task
+from meterhouse.flows import task, transit
 from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
@@ -35,6 +35,8 @@ from meterhouse.ports import (
     Outcome,
     ReadLive,
     ReadRound,
+    ReadWallet,
+    SendOrder,
 )
 from meterhouse.store.db import Database
 
@@ -75,6 +77,7 @@ class Pump:
         self._wake = asyncio.Event()
         self._has_commands = True
         self._has_tasks = True
+        self._is_new = True
         # When a command that has to wait may be sent.
         self._due_at: datetime | None = None
         self._scan: Scan | None = None
@@ -129,6 +132,7 @@ class Pump:
         while self._goes_on:
             now = self._bench.clock()
             if self._has_commands or (self._due_at is not None and self._due_at <= now):
+                await self._recharges()
                 await self._commands()
             elif self._soon and self._soon[0][0] <= now:
                 await self._read_id(heapq.heappop(self._soon)[1])
@@ -219,6 +223,44 @@ class Pump:
     async def _talk(self, address: str, model: str, intent: Intent) -> Outcome:
         return await self.line.talk(self._driver.converse(MeterRef(address, model), intent))
 
+    async def _recharges(self) -> None:
+        """Bring money to meters; what was sent and could not be noted is looked at again.
+
+        The first time on this line what the sender before us left half done is looked at too.
+        """
+        bench, project_id = self._bench, self.gateway.project_id
+        try:
+            if self._is_new:
+                await transit.resume(bench.db, project_id, self.gateway.id, bench.clock())
+                self._is_new = False
+            while self._goes_on:
+                due = await transit.claim(bench.db, project_id, self.gateway.id, bench.clock())
+                if due is None:
+                    return
+                await self._bring(due)
+        except (MeterhouseError, OSError) as error:
+            log.warning(
+                "recharges_wait", error=error, project_id=project_id, gateway_id=self.gateway.id
+            )
+
+    async def _bring(self, due: transit.Due) -> None:
+        """Read the purse, and if an order is to go out, send it once its bytes are committed."""
+        db, clock = self._bench.db, self._bench.clock
+        outcome = await self._talk(due.address, due.model, ReadWallet())
+        order = await transit.look(db, due, outcome, clock())
+        if order is None:
+            return
+        frame = order.frame
+        if frame is None:
+            made = await self._talk(due.address, due.model, order.intent)
+            frame = made.values.frame
+            if frame is None:
+                await transit.unmade(db, due, made.why, clock())
+                return
+        if await transit.commit(db, due, order, frame, clock()):
+            outcome = await self._talk(due.address, due.model, SendOrder(frame))
+            await transit.note(db, due, outcome, clock())
+
     async def _commands(self) -> None:
         """Send what is due, one by one; each is claimed only when the bus is free for it."""
         self._has_commands, self._due_at = False, None
@@ -229,9 +271,7 @@ class Pump:
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
                 if claimed is None:
-                    self._due_at = await commands.next_due(
-                        bench.db, self.gateway.project_id, self.gateway.id
-                    )
+                    self._due_at = await self._next_due()
                     return
                 outcome = await self._carry_out(claimed)
                 await commands.finish(bench.db, claimed, outcome, bench.clock())
@@ -241,6 +281,15 @@ class Pump:
                 "commands_wait", error=error, project_id=self.gateway.project_id,
                 gateway_id=self.gateway.id,
             )  # fmt: skip
+
+    async def _next_due(self) -> datetime | None:
+        """When the next command may be sent, or a recharge is to be looked at."""
+        db, project_id = self._bench.db, self.gateway.project_id
+        waiting = (
+            await commands.next_due(db, project_id, self.gateway.id),
+            await transit.due_at(db, project_id, self.gateway.id),
+        )
+        return min((one for one in waiting if one is not None), default=None)
 
     async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
         if claimed.kind is CommandKind.READ:

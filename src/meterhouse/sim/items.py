@@ -23,6 +23,7 @@ Reader: TypeAlias = Callable[[SimMeter], bytes | None]
 
 _WH_PER_DIGIT = 10
 _SET_2 = 1 << 0
+_PRICES_SET_2 = 1 << 10
 _AMOUNT_PREPAID = 2 << 8
 _ACCOUNTS_UNOPENED = 3 << 14
 
@@ -58,6 +59,8 @@ def status_word_3(meter: SimMeter) -> int:
     word = _AMOUNT_PREPAID if meter.spec.keeps_purse else _ACCOUNTS_UNOPENED
     if meter.slots_set_2:
         word |= _SET_2
+    if meter.prices_set_2:
+        word |= _PRICES_SET_2
     if meter.relay is not Relay.CLOSED:
         word |= 1 << model.relay_bit
     if meter.relay is Relay.OPEN:
@@ -171,6 +174,10 @@ def _price(band: int) -> Reader:
     return lambda meter: bcd(meter.price_micro[band] // 100, 4)
 
 
+def _standby_price(band: int) -> Reader:
+    return lambda meter: bcd(meter.standby_price_micro[band] // 100, 4)
+
+
 def _date(meter: SimMeter) -> bytes:
     return stamp(meter.shown_ms, "%y%m%d0%w")
 
@@ -221,6 +228,7 @@ def _table_2007() -> dict[int, Reader]:
         table[0x00010000 + (band << 8)] = _register(band)
     for band in range(4):
         table[0x04050101 + band] = _price(band)
+        table[0x04050201 + band] = _standby_price(band)
     for phase in range(3):
         step = (phase + 1) << 8
         table[0x02010000 + step] = _phase(phase, _voltages, 2)
@@ -262,6 +270,7 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04000103: bcd(60, 1),
     0x04000106: bcd(0, 5),
     0x04000107: bcd(0, 5),
+    0x04000108: bcd(0, 5),
     0x04000104: bcd(1, 1),
     0x04000201: bcd(1, 1),
     0x04000202: bcd(1, 1),
@@ -284,9 +293,12 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04010000: bcd(10101, 3),
     0x04020000: bcd(10101, 3),
 }
-"""Parameters a meter keeps without acting on them, but for the switch of its slot tables."""
+"""Parameters a meter keeps without acting on them, but for what switches its standby sets."""
 
-_SLOTS_SWITCH = 0x04000107
+_SWITCHES: Mapping[int, Callable[[SimMeter, int], None]] = {
+    0x04000107: SimMeter.switch_slots_at,
+    0x04000108: SimMeter.switch_prices_at,
+}
 _ZONES = frozenset({0x04010000, 0x04020000})
 
 
@@ -300,11 +312,11 @@ def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
         return _WRITERS[di](meter, data)
     if not _fits(di, data) or from_bcd(data) is None:
         return False
-    if di == _SLOTS_SWITCH:
+    if di in _SWITCHES:
         switch_ms = _wall_ms(data[::-1].hex() + "00")
         if switch_ms is None:
             return False
-        meter.switch_slots_at(switch_ms)
+        _SWITCHES[di](meter, switch_ms)
     meter.parameters = {**meter.parameters, di: data}
     return True
 
@@ -361,12 +373,12 @@ def _write_standby_slots(meter: SimMeter, data: bytes) -> bool:
     return True
 
 
-def _write_price(band: int) -> Callable[[SimMeter, bytes], bool]:
+def _write_price(band: int, *, is_standby: bool) -> Callable[[SimMeter, bytes], bool]:
     def writer(meter: SimMeter, data: bytes) -> bool:
         price = from_bcd(data)
         if len(data) != 4 or price is None:
             return False
-        meter.price_micro[band] = price * 100
+        (meter.standby_price_micro if is_standby else meter.price_micro)[band] = price * 100
         return True
 
     return writer
@@ -377,5 +389,6 @@ _WRITERS: Mapping[int, Callable[[SimMeter, bytes], bool]] = {
     0x04000102: _write_time,
     0x0400010C: _write_date_time,
     0x04020001: _write_standby_slots,
-    **{0x04050101 + band: _write_price(band) for band in range(4)},
+    **{0x04050101 + band: _write_price(band, is_standby=False) for band in range(4)},
+    **{0x04050201 + band: _write_price(band, is_standby=True) for band in range(4)},
 }

@@ -80,6 +80,7 @@ class SimMeter:
         "_modulus_wh",
         "_offset_ms",
         "_press_ms",
+        "_prices_shown_ms",
         "_slots",
         "_switch_shown_ms",
         "clock",
@@ -92,11 +93,13 @@ class SimMeter:
         "now_ms",
         "parameters",
         "price_micro",
+        "prices_set_2",
         "purchase_count",
         "purchased_minor",
         "relay",
         "slots_set_2",
         "spec",
+        "standby_price_micro",
         "standby_slots",
         "tripped_ms",
     )
@@ -121,6 +124,9 @@ class SimMeter:
         self._press_ms: int | None = None
         self.credit_nano = spec.credit_minor * NANO_PER_MINOR
         self.price_micro = list(spec.price_micro)
+        self.standby_price_micro = list(spec.price_micro)
+        self.prices_set_2 = False
+        self._prices_shown_ms: int | None = None
         self.purchase_count = spec.purchase_count
         self.purchased_minor = spec.credit_minor
         self.last_purchase: tuple[int, int, int, int] | None = None
@@ -195,6 +201,10 @@ class SimMeter:
             self._slots, self.standby_slots = self.standby_slots, self._slots
             self.slots_set_2 = not self.slots_set_2
             self._switch_shown_ms = None
+        if self._prices_shown_ms is not None and shown_ms >= self._prices_shown_ms:
+            self.price_micro, self.standby_price_micro = self.standby_price_micro, self.price_micro
+            self.prices_set_2 = not self.prices_set_2
+            self._prices_shown_ms = None
         minute = shown_ms % DAY_MS // MINUTE_MS
         band, next_minute = self._slots[-1][1], DAY_MS // MINUTE_MS
         for start_minute, slot_band in self._slots:
@@ -204,8 +214,9 @@ class SimMeter:
             band = slot_band
         self._band = band - 1
         edge_shown_ms = shown_ms // DAY_MS * DAY_MS + next_minute * MINUTE_MS
-        if self._switch_shown_ms is not None:
-            edge_shown_ms = min(edge_shown_ms, self._switch_shown_ms)
+        for switch_ms in (self._switch_shown_ms, self._prices_shown_ms):
+            if switch_ms is not None:
+                edge_shown_ms = min(edge_shown_ms, switch_ms)
         self._edge_ms = self.clock.reaches_ms(edge_shown_ms)
 
     def set_clock(self, shows_ms: int) -> None:
@@ -216,6 +227,11 @@ class SimMeter:
     def switch_slots_at(self, shown_ms: int) -> None:
         """Let the standby table come into force when the meter's clock shows this."""
         self._switch_shown_ms = shown_ms
+        self._find_band(self.shown_ms)
+
+    def switch_prices_at(self, shown_ms: int) -> None:
+        """Let the standby prices come into force when the meter's clock shows this."""
+        self._prices_shown_ms = shown_ms
         self._find_band(self.shown_ms)
 
     @property
@@ -316,17 +332,21 @@ class SimMeter:
 
     # ---- purse
 
+    def add_money(self, amount_minor: int) -> None:
+        """Money comes into the purse, or goes out of it; the number of purchases is not moved."""
+        before_minor = self.credit_minor
+        self.credit_nano += amount_minor * NANO_PER_MINOR
+        self.last_purchase = (self.shown_ms, abs(amount_minor), before_minor, self.credit_minor)
+        self.purchased_minor += amount_minor
+        if self.credit_nano > 0:
+            self.permit_close()
+
     def buy(self, amount_minor: int, purchase_count: int) -> bool:
         """Take a purchase if its number is the next one (充值次数 + 1); else change nothing."""
         if purchase_count != self.purchase_count + 1:
             return False
-        before_minor = self.credit_minor
-        self.credit_nano += amount_minor * NANO_PER_MINOR
-        self.last_purchase = (self.shown_ms, amount_minor, before_minor, self.credit_minor)
+        self.add_money(amount_minor)
         self.purchase_count = purchase_count
-        self.purchased_minor += amount_minor
-        if self.credit_nano > 0:
-            self.permit_close()
         return True
 
     # ---- mishaps

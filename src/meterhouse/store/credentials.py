@@ -127,6 +127,16 @@ async def person_of_link(
     )  # fmt: skip
 
 
+async def asked_link_since(connection: Connection, person_id: int, since: datetime) -> bool:
+    """Whether a person has asked for a link themselves since an instant."""
+    found: bool = await connection.fetchval(
+        """select exists (select from one_time_link
+           where person_id = $1 and created_by is null and created_at > $2)""",
+        person_id, since,
+    )  # fmt: skip
+    return found
+
+
 async def spend_link(connection: Connection, token_hash: bytes, at: datetime) -> None:
     """Use up a link."""
     await connection.execute(

@@ -72,6 +72,15 @@ async def set_override(
     )  # fmt: skip
 
 
+async def release(connection: Connection, project_id: int, point_ids: Sequence[int]) -> None:
+    """Take *forced off* away from points, so that the next decision is the automatic one."""
+    await connection.execute(
+        """update point set override = 'none'
+           where project_id = $1 and id = any($2::int8[]) and override = 'off'""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+
+
 async def set_relay(
     connection: Connection,
     project_id: int,

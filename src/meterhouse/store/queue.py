@@ -193,6 +193,9 @@ async def next_command(
     return await connection.fetchrow(
         """select c.*, m.address, m.model, m.removed_at, p.override, p.keeper, p.account_id,
                ps.read_at, ps.relay, ps.keep_power as keep_power_reported, ps.noticed_at,
+               exists (select from recharge r where (r.project_id, r.meter_id)
+                   = (c.project_id, c.meter_id)
+                   and r.state in ('reserved', 'sent', 'unknown', 'halted')) as live_recharge,
                exists (select from command x where x.project_id = c.project_id
                    and x.meter_id = c.meter_id and x.generation > c.generation
                    and x.kind in ('connect', 'allow_connect', 'keep_power_on')

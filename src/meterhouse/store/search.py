@@ -15,6 +15,8 @@ import asyncpg
 from meterhouse.store.db import Connection
 
 TEXT_CHARS_MAX: Final = 60
+# Of somebody who pays for more, these are enough to find one in the reader's sight.
+PLACES_MAX: Final = 20
 GRAM_CHARS: Final = 3
 # Each piece costs a look at the index, and what it finds is compared with the whole text anyway.
 GRAMS_ASKED_MAX: Final = 3
@@ -25,10 +27,8 @@ _HITS: Final = """from (select j as project_id, h.id, h.rank from unnest($1::int
         array(select j::text || ':' || t from unnest($2::text[]) t), $3, $4::int4)
         with ordinality h(id, rank) order by h.rank, j limit $4) hit"""
 _PLACE: Final = """
-    left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_BUILDING: Final = """coalesce(b.id, f.id, r.id) as building_id,
-    coalesce(b.name, f.name, r.name) as building"""
+    left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)"""
+_BUILDING: Final = "r.building_id, b.name as building"
 
 
 def grams_of(text: str) -> list[str]:
@@ -79,7 +79,10 @@ async def meters(
 async def people(
     connection: Connection, project_ids: Sequence[int], text: str, limit: int
 ) -> list[asyncpg.Record]:
-    """project_id, id, said (masked), phone (masked), room_id, room, building_id, building."""
+    """project_id, id, said (masked), phone (masked), room_id, room, building_id, building.
+
+    A row for each place somebody pays for: not all of them need be in the reader's sight.
+    """
     return await connection.fetch(
         f"""select c.project_id, c.id, h.name as said, h.phone, r.id as room_id, r.name as room,
                 {_BUILDING}
@@ -89,10 +92,10 @@ async def people(
             left join lateral (select ap.point_id from agreement g
                 join agreement_point ap on (ap.project_id, ap.agreement_id) = (g.project_id, g.id)
                 where (g.project_id, g.customer_id) = (c.project_id, c.id) and ap.valid_to is null
-                order by ap.point_id limit 1) a on true
+                order by ap.point_id limit {PLACES_MAX}) a on true
             left join point p on (p.project_id, p.id) = (c.project_id, a.point_id)
             left join place r on (r.project_id, r.id) = (p.project_id, p.place_id) {_PLACE}
-            order by hit.rank, c.project_id""",
+            order by hit.rank, c.project_id, c.id, a.point_id""",
         list(project_ids), grams_of(text), text, limit,
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
+from meterhouse.web import lifewords, moneywords, paperwords, rechargewords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -104,6 +105,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -208,6 +210,9 @@ ALARM_KIND: Final = {
     AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
+    AlarmKind.RECHARGE_LATE: N_("Recharge late"),
+    AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
+    AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -295,10 +300,12 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
+    **moneywords.PROOF,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),
@@ -421,6 +428,10 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
+    *paperwords.TABLES,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
+    *rechargewords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
@@ -432,7 +443,10 @@ def label(words: Words, member: Enum) -> str:
     return words(_MESSAGES[type(member), member])
 
 
-_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_LOUD_ALARMS: Final = {
+    AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED,
+    AlarmKind.RECHARGE_HALTED, AlarmKind.WALLET_CONTRADICTS,
+}  # fmt: skip
 _OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
 
 

@@ -28,6 +28,7 @@ class MenuEntry:
 
 MENU: Final = (
     MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
+    MenuEntry(N_("Desk"), "desk", "desk", "money.read"),
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
@@ -35,8 +36,20 @@ MENU: Final = (
     MenuEntry(N_("Gateways"), "gateways", "gateways", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Commissioning"), "commissioning", "check", "device.read", MenuGroup.DEVICES),
     MenuEntry(N_("Customers"), "customers", "person", "customer.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Accounts"), "agreements", "tariffs", "customer.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Prepared accounts"), "openings", "check", "customer.read",
+              MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
+    MenuEntry(N_("Recharges"), "recharges", "commands", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Revenue"), "revenue", "overview", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Closed days"), "days", "done", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Balances"), "supplies", "desk", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Shifts"), "shifts", "staff", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
+    MenuEntry(N_("Receipts"), "receipts", "print", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),
     MenuEntry(N_("Places"), "places", "places", "room.read", MenuGroup.SET_UP),
     MenuEntry(N_("Staff"), "staff", "person", "staff.read", MenuGroup.SET_UP),
@@ -53,6 +66,9 @@ MENU: Final = (
 )  # fmt: skip
 
 
+_VERBS: Final = {entry.path: entry.verb for entry in MENU}
+
+
 def menu(
     granted: Collection[str], platform: Collection[str]
 ) -> list[tuple[MenuGroup, list[MenuEntry]]]:
@@ -61,3 +77,8 @@ def menu(
              if one.verb in (platform if one.path.startswith("/") else granted)]  # fmt: skip
     groups = [(group, [one for one in shown if one.group is group]) for group in MenuGroup]
     return [(group, entries) for group, entries in groups if entries]
+
+
+def verb_of(path: str) -> str | None:
+    """The verb that opens a page beneath a project's address; None for one not in the menu."""
+    return _VERBS.get(path.partition("/")[0])

@@ -88,6 +88,9 @@ class Desk:
     async def next_due(self, db, project_id, gateway_id):
         return self.due_at
 
+    async def nothing(self, *_):
+        return None
+
     async def claim_task(self, db, project_id, kinds, gateway_id, at, orphan):
         return None
 
@@ -106,6 +109,8 @@ class Rig:
         monkeypatch.setattr(pump_module.commands, "finish", self.desk.finish)
         monkeypatch.setattr(pump_module.commands, "next_due", self.desk.next_due)
         monkeypatch.setattr(pump_module.task, "claim", self.desk.claim_task)
+        for verb in ("resume", "claim", "due_at"):
+            monkeypatch.setattr(pump_module.transit, verb, self.desk.nothing)
         monkeypatch.setattr(Pump, "_rest", self._rest)
         roster = tuple(RosterMeter(n, 100 + n, "M", f"m{n}") for n in range(1, meters + 1))
         gateway = RosterGateway(1, 9, "GW", "dial_in", None, "p", INTERVAL_S, roster)

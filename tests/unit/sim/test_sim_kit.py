@@ -50,6 +50,8 @@ TEXTS = {
     "standby_slots": "00:00:04 08:30:01 22:00:04",
     "zones_switch": "2030-01-01 00:00:00",
     "slots_switch": "2030-01-01 00:30:00",
+    "tariffs_switch": "2030-01-01 00:00:00",
+    **{f"standby_price_{tariff}": f"0.{tariff}500" for tariff in range(1, 5)},
 }
 
 

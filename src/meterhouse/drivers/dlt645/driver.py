@@ -19,6 +19,7 @@ from typing import TypeAlias
 from meterhouse.drivers.dlt645.collect import Facts
 from meterhouse.drivers.dlt645.strangers import find_meters, identify
 from meterhouse.drivers.dlt645.talk import SILENCE, Talk
+from meterhouse.drivers.dlt645.wallet import make_order, read_wallet, send_order
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.meter_models import MeterModel, load
 from meterhouse.model import Relay
@@ -33,12 +34,18 @@ from meterhouse.ports import (
     Identify,
     Intent,
     MeterRef,
+    OpenWallet,
     Outcome,
     ReadAddress,
     ReadLive,
     ReadParameter,
     ReadRound,
+    ReadWallet,
+    Recharge,
+    SecurityModule,
+    SendOrder,
     SetClock,
+    TakeBack,
     Values,
     WriteParameter,
 )
@@ -76,16 +83,19 @@ _UNCHANGED: Mapping[Action, str] = MappingProxyType(
         Action.KEEP_POWER_OFF: "keep_power_unchanged",
     }
 )
-_CHANGING = (Control, WriteParameter, SetClock)
+_CHANGING = (Control, WriteParameter, SetClock, OpenWallet, Recharge, TakeBack, SendOrder)
 
 
 class Dlt645Driver:
     """`meterhouse.ports.Driver` for one edition over one transport."""
 
-    def __init__(self, dialect: Dialect, transport: str) -> None:
+    def __init__(
+        self, dialect: Dialect, transport: str, security: SecurityModule | None = None
+    ) -> None:
         self.protocol = dialect.name
         self._dialect = dialect
         self._transport = transport
+        self._security = security
 
     def decoder(self) -> Decoder:
         """A fresh stream decoder for one line."""
@@ -108,7 +118,10 @@ class Dlt645Driver:
             return _refused("broadcast_refused")
         if isinstance(intent, _CHANGING) and "A" in address:
             return _refused("wildcard_refused")
-        talk = Talk(self._dialect, model, address, model.timeout_ms[self._transport])
+        talk = Talk(
+            self._dialect, model, address, model.timeout_ms[self._transport], self._transport,
+            self._security,
+        )  # fmt: skip
         return _VERBS[type(intent)](talk, meter, intent)
 
 
@@ -298,5 +311,10 @@ _VERBS: Mapping[type[Intent], Verb] = MappingProxyType(
         WriteParameter: _write_parameter,
         SetClock: _set_clock,
         Control: _control,
+        ReadWallet: read_wallet,
+        OpenWallet: make_order,
+        Recharge: make_order,
+        TakeBack: make_order,
+        SendOrder: send_order,
     }
 )

@@ -39,8 +39,8 @@ class NothingChosen(BadInput):
 def bulk_of(act: Act[Any]) -> Act[Any]:
     """The act that does this act to many: `/meters/{meter_id}/read` becomes `/meters/read`."""
     assert act.bulk is not None
-    base: type[BaseModel] = act.form
-    needs_reason = "reason" not in act.form.model_fields
+    base: type[BaseModel] = act.many or act.form
+    needs_reason = "reason" not in base.model_fields
     why = {"reason": (ReasonText, Field(description="Why; kept in the audit."))}
     ids = Annotated[
         list[Annotated[int, Field(ge=1, le=ID_MAX)]],
@@ -98,6 +98,18 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
         f"task:{task_id}", work.task(row).model_dump(mode="json"),
         after={"task_id": task_id, "count": len(ids), "waits": waits}, reason=typed.reason,
     )  # fmt: skip
+
+
+async def wait_for_second(act: Act[Any], doing: Doing, form: Any) -> int:
+    """Let one act wait for a second person; it is then done once, as a task of one row."""
+    asked = {
+        "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
+        "form": form.model_dump(mode="json"), "reason": form.reason, "via": doing.doer.via,
+        "language": doing.words.language,
+    }  # fmt: skip
+    new = NewTask(KIND, act.title, asked, total_count=1, waits=True)
+    doer = doing.doer
+    return await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
 
 
 def _about(act: Act[Any]) -> Any:

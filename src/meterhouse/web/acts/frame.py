@@ -128,6 +128,8 @@ class Doing:
         words: the reader's language.
         services: the application's.
         origin: the console's address as the caller knows it, as in `https://meters.example`.
+        afterwards: what `run` lets be done once all of it is kept, such as a letter to be sent;
+            not again for a repeated request.
         once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
@@ -144,6 +146,7 @@ class Doing:
     services: Services
     origin: str = ""
     once: dict[str, str] = field(default_factory=dict)
+    afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
 
@@ -197,6 +200,9 @@ class Act(Generic[Input]):
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
         second: whether doing it to so many at once needs a second person.
+        many: the fields where it is done to many, where they are fewer.
+        look: the template of its form, where it is not the common one.
+        facts: what that template needs beyond the fields.
     """
 
     name: str
@@ -219,6 +225,9 @@ class Act(Generic[Input]):
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
+    many: type[Form] | None = None
+    look: str = "act.html"
+    facts: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
 
     @property
     def slug(self) -> str:

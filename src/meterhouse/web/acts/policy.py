@@ -110,6 +110,25 @@ class PolicyChange(Form):
         Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
+    desk_needs_shift: Annotated[
+        StrictBool, Ask(N_("Cash is taken only in an open shift"), kind="flag")
+    ] = Field(default=False, examples=[False])
+    """Whether cash is taken at the desk only by a cashier whose shift is open."""
+    hoarding_max: Annotated[
+        str, Short, Ask(N_("Kept in advance at most"), kind="money", half=True,
+                        hint=N_("A sale that would lead beyond it is refused")),
+    ] = Field(default="10000000", examples=["20000.00"])  # fmt: skip
+    """No household holds more than this; decimal, above zero."""
+    refund_second: Annotated[
+        str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
+                        hint=N_("Refunds and reversals of more wait for somebody else; 0: never")),
+    ] = Field(default="0", examples=["500.00"])  # fmt: skip
+    """Refunds and reversals of more than this need a second person; decimal, 0: never."""
+    vacancy_off: Annotated[
+        StrictBool,
+        Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
+    ] = Field(default=False, examples=[False])
+    """Whether a room whose account is closed is switched off until the next one is opened."""
 
 
 class Template(Form):
@@ -132,6 +151,13 @@ def _minute(text: str, field: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
+def _amount_minor(text: str, exponent: int, field: str) -> int:
+    amount_minor = typed.money_minor(text, exponent, field)
+    if amount_minor < 0:
+        raise typed.beside(typed.MoneyUnusable(decimals=exponent), field)
+    return amount_minor
+
+
 def clock_text(minute: int) -> str:
     """A minute of the day as a clock shows it."""
     return f"{minute // 60:02}:{minute % 60:02}"
@@ -140,9 +166,10 @@ def clock_text(minute: int) -> str:
 async def _edit(doing: Doing, form: PolicyChange) -> Done:
     """Change the rules about quiet hours, warnings, sweeps and commands."""
     scope, _ = doing.here
-    debt_minor = typed.money_minor(form.quiet_debt, scope.currency_exponent, "quiet_debt")
-    if debt_minor < 0:
-        raise typed.beside(typed.MoneyUnusable(decimals=scope.currency_exponent), "quiet_debt")
+    debt_minor, hoarding_minor, second_minor = (
+        _amount_minor(getattr(form, field), scope.currency_exponent, field)
+        for field in ("quiet_debt", "hoarding_max", "refund_second")
+    )
     chosen = {
         "quiet_start_minute": _minute(form.quiet_start, "quiet_start"),
         "quiet_end_minute": _minute(form.quiet_end, "quiet_end"),
@@ -156,6 +183,10 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "sweep_count_max": form.sweep_count,
         "sweep_percent_max": form.sweep_percent,
         "close_direct": form.close_direct,
+        "desk_needs_shift": form.desk_needs_shift,
+        "hoarding_max_minor": max(hoarding_minor, 1),
+        "refund_second_minor": second_minor,
+        "vacancy_off": form.vacancy_off,
     }
     return await _set(doing, form.version, chosen)
 
@@ -192,6 +223,10 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "sweep_count": policy.sweep_count_max,
         "sweep_percent": policy.sweep_percent_max,
         "close_direct": policy.close_direct,
+        "desk_needs_shift": policy.desk_needs_shift,
+        "hoarding_max": to_decimal(policy.hoarding_max_minor, exponent),
+        "refund_second": to_decimal(policy.refund_second_minor, exponent),
+        "vacancy_off": policy.vacancy_off,
     }
 
 

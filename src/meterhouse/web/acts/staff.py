@@ -5,19 +5,23 @@ differs between them is the address alone. Must never decide who may give what; 
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from meterhouse.flows import client, role, staff
+from meterhouse.flows import client, links, role, staff
 from meterhouse.flows.access import ROLES, Scope, ScopeKind, Verb, granted_verbs
 from meterhouse.flows.act import Done
+from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
 from meterhouse.web.api import people
 from meterhouse.web.realms import REALMS, Realm, base_of, where
 from meterhouse.web.rolewords import SCOPE, role_word
 from meterhouse.words import N_
 
+# Shown in the answer of the act alone.
+_ONCE: Final = {"link", "sent_to"}
 INVITED: Final = N_("They can now choose a password")
 
 
@@ -79,6 +83,11 @@ class Invitation(Form):
         Ask(N_("User name"), hint=N_("Letters, figures and . _ - @, such as an e-mail address.")),
     ] = Field(examples=["wang.fang@example.org"])  # fmt: skip
     """What they sign in with; it cannot be changed."""
+    email: Annotated[
+        str, StringConstraints(max_length=120, pattern=typed.EMAIL_PATTERN),
+        Ask(N_("E-mail"), hint=N_("The link is sent there, where this installation sends e-mail.")),
+    ] = Field(default="", examples=["wang.fang@example.org"])  # fmt: skip
+    """Where links to choose a password are sent; empty: the link is shown to whoever invites."""
     role: RoleName = Field(examples=["cashier"])
     """Name of their first role."""
     place: Place = Field(examples=["project:12"])
@@ -116,20 +125,33 @@ class NewKey(Form):
     """How many days the key lives, 1 to 365."""
 
 
-def _link(doing: Doing, token: str) -> str:
-    return f"{doing.origin}/set-password?token={token}"
+def _hand_over(doing: Doing, person_id: int, token: str, life: timedelta) -> None:
+    """Let the link be shown once; where it can be sent, that is done in its place."""
+    link = f"{doing.origin}/set-password?token={token}"
+    doing.once["link"] = link
+
+    async def send(doing: Doing) -> None:
+        services = doing.services
+        to = await links.reader(doing.db, person_id)
+        if to is None or services.postman is None:
+            return
+        if await links.send(services.postman, to, link, life, services.settings.title):
+            del doing.once["link"]
+            doing.once["sent_to"] = to.shown
+
+    doing.afterwards.append(send)
 
 
 async def _invite(doing: Doing, form: Invitation) -> Done:
     """Invite somebody: they choose a password by a link that works once, within a day."""
     person_id, token = await staff.invite(
         doing.db, doing.doer_id, *where(doing.ids), form.login, form.name, form.role,
-        _scope(form.place, doing), doing.doer.at,
+        _scope(form.place, doing), doing.doer.at, form.email or None,
     )  # fmt: skip
-    doing.once["link"] = _link(doing, token)
+    _hand_over(doing, person_id, token, staff.INVITATION_LIFE)
     answer = people.Invited(
         person_id=person_id, expires_at=doing.doer.at + staff.INVITATION_LIFE
-    ).model_dump(mode="json", exclude={"link"})
+    ).model_dump(mode="json", exclude=_ONCE)
     after = {"role": form.role, "place": form.place}
     return Done(f"person:{person_id}", answer, after=after)
 
@@ -140,12 +162,15 @@ async def _reset(doing: Doing, _: NoFields) -> Done:
     token, expires_at = await staff.new_link(
         doing.db, doing.doer_id, *where(doing.ids), person_id, doing.doer.at
     )
-    doing.once["link"] = _link(doing, token)
+    _hand_over(doing, person_id, token, expires_at - doing.doer.at)
     answer = people.Invited(person_id=person_id, expires_at=expires_at)
-    return Done(f"person:{person_id}", answer.model_dump(mode="json", exclude={"link"}))
+    return Done(f"person:{person_id}", answer.model_dump(mode="json", exclude=_ONCE))
 
 
 def _told_link(doing: Doing, _: Any) -> Choices:
+    if "sent_to" in doing.once:
+        sent = doing.words(N_("by the link that was sent to them, which works once"))
+        return ((INVITED, sent), (N_("Sent to"), doing.once["sent_to"]))
     link = doing.once.get("link") or doing.words(N_("It was shown once and is not shown again."))
     return ((INVITED, doing.words(N_("by this link, which works once"))), (N_("Link"), link))
 
@@ -313,8 +338,9 @@ def _staff_acts(realm: Realm) -> list[Act[Any]]:
         act(
             "reset", f"{one}/reset", N_("New link for a password"), NoFields, people.Invited,
             _reset, told=_told_link, about=about,
-            consequence=N_("You are shown a link to hand over. Whoever opens it chooses the "
-                           "password; all sessions end then."),
+            consequence=N_("The link is sent by e-mail where they have an address, else it is "
+                           "shown to you. Whoever opens it chooses the password; all sessions "
+                           "end then."),
         ),
         act(
             "end_sessions", f"{one}/end-sessions", N_("End all sessions"), NoFields, people.Ended,

@@ -111,7 +111,7 @@ class Room(Shape):
 
 
 class Rooms(Shape):
-    """The rooms, and the version they were read at."""
+    """The rooms that changed, and the version they were read at."""
 
     version: int = Field(ge=0, le=ID_MAX, examples=[266])
     """Give it as `since` to learn what changed."""
@@ -195,6 +195,13 @@ class Page(Shape, Generic[Item]):
     """How many rows match, up to 10,000; null unless `count` was asked for."""
     total_is_more: bool = Field(examples=[False])
     """Whether more match than `total` says."""
+
+
+class RoomPage(Page[Room]):
+    """One page of rooms, and the version it was read at."""
+
+    version: int = Field(ge=0, le=ID_MAX, examples=[266])
+    """Give that of the first page as `since` to learn what changed."""
 
 
 class Meter(Shape):
@@ -392,3 +399,5 @@ class Credit(Shape):
     """What was paid."""
     available: Money
     """What may be spent now."""
+    change: Money
+    """What is given back of the cash handed over."""

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Request
 
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import people, v1
 from meterhouse.web.realms import REALMS, Realm, where
 
-router = APIRouter(route_class=v1.NumberedRoute)
+router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 PersonId = Annotated[int, v1.path_id("person")]
 ClientId = Annotated[int, v1.path_id("client")]
 
@@ -48,7 +48,14 @@ async def get_client(request: Request, client_id: ClientId) -> people.ClientDeta
 @router.get("/roles", dependencies=[Depends(Permission(Verb.SESSION_OWN))], tags=["staff"])
 async def list_roles(request: Request) -> list[people.Role]:
     """The ready roles and the house's own, with what each lets do."""
-    return people.roles(await role.own_roles(database_of(request)))
+    db = database_of(request)
+    return people.roles(await role.own_roles(db), await role.code_roles(db, PLATFORM))
+
+
+async def get_codes(request: Request) -> people.CodeRule:
+    """The ready roles whose holders need an authenticator here; a group's add to the platform's."""
+    group_id = where(request.path_params)[1]
+    return people.CodeRule(roles=await role.code_roles(database_of(request), group_id))
 
 
 async def _project(project_id: v1.ProjectId) -> None:
@@ -82,3 +89,5 @@ for _one in REALMS:
     _add(_one, "/staff/{person_id}", get_staff)
     _add(_one, "/clients", list_clients)
     _add(_one, "/clients/{client_id}", get_client)
+    if _one.kind is not ScopeKind.PROJECT:
+        _add(_one, "/codes", get_codes)

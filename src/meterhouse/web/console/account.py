@@ -13,17 +13,25 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from meterhouse.errors import BadInput
-from meterhouse.flows import signin, totp
+from meterhouse.flows import links, signin, totp
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Doer, Done, Via, perform
 from meterhouse.flows.passwords import PASSWORD_CHARS_MIN
 from meterhouse.store.db import Database
-from meterhouse.web.access import LANGUAGE_COOKIE, Permission, check_proof, cookie, database_of
+from meterhouse.web.access import (
+    AUTHENTICATOR_PATH,
+    LANGUAGE_COOKIE,
+    Permission,
+    check_proof,
+    cookie,
+    database_of,
+)
+from meterhouse.web.acts.typed import EMAIL
 from meterhouse.web.agents import device
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES, N_
 
-router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN))])
+router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN, early=True))])
 
 _YEAR_S: Final = 365 * 86_400
 _QR_SCALE: Final = 5
@@ -56,7 +64,16 @@ async def change_password(request: Request) -> Response:
     return _done("password")
 
 
-@router.post(f"{_HERE}/authenticator", dependencies=[Depends(check_proof)])
+@router.get(AUTHENTICATOR_PATH)
+async def authenticator(request: Request) -> Response:
+    """Where somebody is led whose role needs one, before anything else."""
+    if not request.state.caller.needs_code:
+        return RedirectResponse(f"{_HERE}#authenticator", status_code=303)
+    can_enrol = bool(request.app.state.services.secret_key)
+    return render(request, "authenticator_needed.html", {"can_enrol": can_enrol})
+
+
+@router.post(AUTHENTICATOR_PATH, dependencies=[Depends(check_proof)])
 async def enrol(request: Request) -> Response:
     """Show a new secret, to be confirmed by its first code."""
     services = request.app.state.services
@@ -96,6 +113,17 @@ async def renew_recovery(request: Request) -> Response:
     codes = await totp.renew_recovery(database_of(request), _me(request))
     await _note(request, "recovery.renew")
     return render(request, "recovery.html", {"codes": codes})
+
+
+@router.post(f"{_HERE}/email", dependencies=[Depends(check_proof)])
+async def email(request: Request) -> Response:
+    """Where links to a forgotten password go."""
+    typed = str((await request.form()).get("email", "")).strip()
+    if typed and not EMAIL.fullmatch(typed):
+        return await _page(request, wrong={"email": words_of(request)(N_("This is no e-mail."))})
+    await links.set_email(database_of(request), _me(request), typed)
+    await _note(request, "email.change")
+    return _done("email")
 
 
 @router.post(f"{_HERE}/sessions/end-others")
@@ -169,6 +197,7 @@ async def _page(request: Request, wrong: dict[str, str] | None = None) -> Respon
         for row in await signin.sessions(db, caller.person_id, _now(request))
     ]
     facts: dict[str, Any] = {
+        "email": await links.email_of(db, caller.person_id),
         "since": since,
         "codes_left": left,
         "can_enrol": bool(request.app.state.services.secret_key),

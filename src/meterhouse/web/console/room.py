@@ -45,7 +45,9 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
         "chart": days_chart(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "acts": [act for act in SWITCHES if act.verb in request.state.scope.verbs],
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
-        **list_facts(page, fmt, str(room_id), labels.UNIT[point.commodity]),
+        **list_facts(
+            page, fmt, str(room_id), request.state.scope.verbs, labels.UNIT[point.commodity]
+        ),
         "heading": fmt.words(READINGS.heading),
         "state": state,
     }

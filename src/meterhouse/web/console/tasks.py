@@ -108,7 +108,7 @@ async def _rows(
     """(name, word, colour, why) of the rows shown; what is not done stands first."""
     spoken, names = words_of(request), {}
     for one in shown:
-        names[one["id"]] = str(one["id"])
+        names[one["id"]] = one.get("name", str(one["id"]))
     if act is not None and act.bulk is not None and shown:
         doing = doing_of(request, Via.CONSOLE)
         try:

@@ -1,0 +1,55 @@
+"""Selling: recharges posted one by one through the flow, against bare durable commits.
+
+Owns a site of 200 rooms and the yardstick, one row inserted and committed by one connection. The
+two take turns, so that both meet the same disk; each sale has all it has in life: order, transfer,
+booking, warnings and relay, receipt.
+"""
+
+from datetime import timedelta
+from time import perf_counter
+from typing import Any
+
+from meterhouse.bench.site import monday, open_site, straight_links
+from meterhouse.config import Settings
+from meterhouse.flows import sale
+from meterhouse.flows.sale import Wish
+from meterhouse.store import bulk
+from meterhouse.units import Minor
+
+ROOMS = 200
+SALES, BLOCK = 10_000, 100
+AMOUNT_MINOR = Minor(1_000)
+RATIO_MIN = 0.5
+
+
+async def figures(settings: Settings) -> list[dict[str, Any]]:
+    """Sales a second, bare commits a second, and their ratio against what is wanted."""
+    async with open_site(settings, "sell", straight_links(ROOMS), monday()) as site:
+        spans = {"sale": 0.0, "bare": 0.0}
+        async with bulk.superuser(site.address) as bare:
+            await bare.execute("create table yardstick (n bigint primary key)")
+            for block in range(0, SALES, BLOCK):
+                begin = perf_counter()
+                for number in range(block, block + BLOCK):
+                    async with bare.transaction():
+                        await bare.execute("insert into yardstick values ($1)", number)
+                spans["bare"] += perf_counter() - begin
+                begin = perf_counter()
+                for number in range(block, block + BLOCK):
+                    await _sell(site, number)
+                spans["sale"] += perf_counter() - begin
+    sales_per_s, bare_per_s = (round(SALES / spans[name]) for name in ("sale", "bare"))
+    ratio = round(spans["bare"] / spans["sale"], 3)
+    return [
+        {"name": "sell.sales", "value": sales_per_s, "unit": "recharges/s",
+         "reference": bare_per_s, "ratio": ratio},
+        {"name": "sell.wanted", "value": ratio, "unit": "× bare commits",
+         "reference": RATIO_MIN, "ratio": round(ratio / RATIO_MIN, 2)},
+    ]  # fmt: skip
+
+
+async def _sell(site: Any, number: int) -> None:
+    wish = Wish(AMOUNT_MINOR, None, "cash", None, f"bench-{number}")
+    point_id = site.meter_ids[number % ROOMS]
+    at = monday() + timedelta(seconds=number)
+    await sale.sell(site.db, site.project_id, point_id, wish, None, at)

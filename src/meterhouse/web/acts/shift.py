@@ -1,0 +1,135 @@
+"""Acts on one's own shift at the desk: open it, close it, hand it over."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from meterhouse.flows import shift
+from meterhouse.flows.access import Verb
+from meterhouse.flows.act import Done
+from meterhouse.units import Minor
+from meterhouse.web.acts import typed
+from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
+from meterhouse.web.api import desk as shapes
+from meterhouse.web.api import shapes as values
+from meterhouse.words import N_
+
+_TAG: Final = "money"
+_ALL: Final = "/projects/{project_id}/shifts"
+_ONE: Final = f"{_ALL}/{{shift_id}}"
+
+MoneyText = Annotated[str, StringConstraints(min_length=1, max_length=15)]
+
+
+class NewShift(Form):
+    """A shift to be opened."""
+
+    drawer: Annotated[
+        MoneyText, Ask(N_("Float"), kind="money", hint=N_("The change that lies in the drawer"))
+    ] = Field(default="0", examples=["200.00"])
+    """The change that lies in the drawer, decimal, zero or above."""
+
+
+class ShiftEnd(Form):
+    """The drawer, counted."""
+
+    counted: Annotated[
+        MoneyText, Ask(N_("Cash counted"), kind="money", hint=N_("Everything in the drawer"))
+    ] = Field(examples=["1350.00"])
+    """The cash that lies in the drawer, decimal, zero or above."""
+    note: Annotated[
+        str, StringConstraints(max_length=REASON_CHARS_MAX), Ask(N_("Note"))
+    ] = Field(default="", examples=["one note was torn"])  # fmt: skip
+    """Why it differs, where it does."""
+
+
+class ShiftGiven(ShiftEnd):
+    """The drawer, counted, and who goes on with it."""
+
+    to: Annotated[
+        str, StringConstraints(min_length=1, max_length=60),
+        Ask(N_("Hand over to"), hint=N_("Your colleague's login")),
+    ] = Field(examples=["wang"])  # fmt: skip
+    """Login of the colleague who goes on; the cash counted is their float."""
+
+
+def _amount_minor(doing: Doing, text: str, field: str) -> Minor:
+    scope, _ = doing.here
+    amount_minor = typed.money_minor(text, scope.currency_exponent, field)
+    if not 0 <= amount_minor <= shift.FLOAT_MINOR_MAX:
+        raise typed.beside(typed.MoneyUnusable(decimals=scope.currency_exponent), field)
+    return amount_minor
+
+
+async def _open(doing: Doing, form: NewShift) -> Done:
+    """Open one's shift with a float in the drawer."""
+    float_minor = _amount_minor(doing, form.drawer, "drawer")
+    made = await shift.open_one(
+        doing.db, doing.project_id, doing.doer_id, float_minor, doing.doer.at
+    )
+    return Done(f"shift:{made}", {"id": made}, after={"float_minor": float_minor})
+
+
+async def _close(doing: Doing, form: ShiftEnd) -> Done:
+    """Close one's shift with the cash counted; what it differs by is kept."""
+    return await _ended(doing, form, "")
+
+
+async def _hand_over(doing: Doing, form: ShiftGiven) -> Done:
+    """Close one's shift and open a colleague's with what was counted."""
+    return await _ended(doing, form, form.to)
+
+
+async def _ended(doing: Doing, form: ShiftEnd, to_login: str) -> Done:
+    scope, _ = doing.here
+    shift_id = doing.ids["shift_id"]
+    counted_minor = _amount_minor(doing, form.counted, "counted")
+    done = await shift.close(
+        doing.db, doing.project_id, shift_id, doing.doer_id, counted_minor, form.note,
+        doing.doer.at, to_login,
+    )  # fmt: skip
+    answer = shapes.ShiftEnded(
+        id=shift_id,
+        expected=values.money(done.expected_minor, scope),
+        counted=values.money(counted_minor, scope),
+        difference=values.money(done.difference_minor, scope),
+        next_shift_id=done.next_id,
+    )
+    after = {
+        "expected_minor": done.expected_minor, "counted_minor": counted_minor,
+        "next_shift_id": done.next_id,
+    }  # fmt: skip
+    return Done(f"shift:{shift_id}", answer.model_dump(mode="json"), after=after, reason=form.note)
+
+
+async def _about(doing: Doing) -> Choices:
+    now = await shift.look(doing.db, doing.project_id, doing.ids["shift_id"])
+    _, fmt = doing.here
+    return (
+        (N_("Cashier"), now.row["cashier"]),
+        (N_("Since"), fmt.instant(now.row["opened_at"])),
+        (N_("Float"), fmt.money(now.row["float_minor"])),
+        (N_("Expected in the drawer"), fmt.money(now.expected_minor)),
+    )
+
+
+def _page(doing: Doing, answer: Any) -> str:
+    return f"/projects/{doing.project_id}/shifts/{answer['id']}"
+
+
+OPEN: Final = Act(
+    "shift.open", Verb.SHIFT_OWN, _ALL, N_("Open shift"), NewShift, shapes.ShiftOpened, _open,
+    tag=_TAG, needs_key=True, then=_page,
+)  # fmt: skip
+CLOSE: Final = Act(
+    "shift.close", Verb.SHIFT_OWN, f"{_ONE}/close", N_("Close shift"), ShiftEnd,
+    shapes.ShiftEnded, _close, tag=_TAG, needs_key=True, about=_about, then=_page,
+    consequence=N_("The shift ends; what was counted and what it differs by are kept."),
+)  # fmt: skip
+HAND_OVER: Final = Act(
+    "shift.hand_over", Verb.SHIFT_OWN, f"{_ONE}/hand-over", N_("Hand over"), ShiftGiven,
+    shapes.ShiftEnded, _hand_over, tag=_TAG, needs_key=True, about=_about, then=_page,
+    consequence=N_("Your shift ends, and your colleague's begins with the cash counted."),
+)  # fmt: skip
+
+ACTS: Final = (OPEN, CLOSE, HAND_OVER)
