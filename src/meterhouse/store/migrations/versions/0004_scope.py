@@ -60,15 +60,6 @@ SEEN = (
             where p.project_id = project and p.id = point), false) $$""",
 )
 
-# Of many rows those of one word, in the order of time; and names that others are sorted by.
-LISTS = (
-    "create index place_top on place (project_id, name, id) where parent_id is null",
-    "create index gateway_name on gateway (project_id, name, id)",
-    "create index command_kind on command (project_id, kind, created_at, id)",
-    "create index command_state on command (project_id, state, created_at, id)",
-    "create index notice_state on notice (project_id, state, created_at, id)",
-)
-
 
 def upgrade() -> None:
     """Add the columns, fill them for what stands, then keep and ask them."""
@@ -77,5 +68,5 @@ def upgrade() -> None:
     op.execute("set local role meterhouse_maintenance")
     op.execute(FILLED)
     op.execute("set local role meterhouse_owner")
-    for statement in (*KEPT, *SEEN, *LISTS):
+    for statement in (*KEPT, *SEEN):
         op.execute(statement)

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0005"
+down_revision = "0004"
 
 # What a payer did; one row and one posted transfer of its amount, for every kind.
 PAYMENT = (
@@ -34,15 +34,7 @@ PAYMENT = (
         'in_flight', 'cash', 'receivable', 'revenue', 'fee', 'tax', 'subsidy', 'rounding', 'suspense',
         'opening'))""",
     "alter table transfer add column recharge_id bigint",
-    # Each booking of a point has a number. A charge carries that of the booking that will take it, and
-    # a booking keeps what stayed in the accrual, so that every coin can be explained for ever.
-    "alter table point_state add column booking integer not null default 0",
-    "alter table charge add column booking integer not null default 0",
-    "alter table transfer add column booking integer, add column rest_nano bigint",
-    # Its accounts are the project's, so this key says what theirs say already, a look-up a row.
-    "alter table transfer drop constraint transfer_project_id_fkey",
     "create index transfer_payment on transfer (project_id, payment_id) where payment_id is not null",
-    "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
     "create index transfer_time on transfer (project_id, created_at, id)",
     "create index transfer_point on transfer (project_id, point_id, id) where point_id is not null",
 )
@@ -53,24 +45,18 @@ RECHARGE = (
     """create table recharge (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
-        kind text not null default 'recharge' check (kind in ('recharge', 'take_back')),
-        payment_id bigint,
-        agreement_id bigint not null,
-        account_id bigint not null,
+        payment_id bigint not null,
         point_id bigint not null,
         meter_id bigint not null,
+        gateway_id bigint,
         wallet_epoch integer not null,
         number integer not null check (number between 0 and 65535),
         order_number text not null,
         amount_minor bigint not null check (amount_minor > 0),
         before_minor bigint,
-        before_purchased_minor bigint,
-        before_at timestamptz,
         state text not null check (state in ('reserved', 'sent', 'unknown', 'applied', 'verified', 'halted',
             'returned')),
         why text not null default '',
-        refusal text not null default '',
-        reason text not null default '',
         frame bytea,
         send_count integer not null default 0,
         look_count integer not null default 0,
@@ -78,7 +64,6 @@ RECHARGE = (
         dead_at timestamptz,
         next_at timestamptz,
         fenced_at timestamptz,
-        proved_at timestamptz,
         applied_at timestamptz,
         ended_at timestamptz,
         actor_id bigint references person (id),
@@ -88,36 +73,15 @@ RECHARGE = (
         unique (project_id, payment_id),
         unique (project_id, order_number),
         check ((state in ('verified', 'returned')) = (ended_at is not null)),
-        check ((kind = 'recharge') = (payment_id is not null)),
         foreign key (project_id, payment_id) references payment (project_id, id),
-        foreign key (project_id, agreement_id) references agreement (project_id, id),
-        foreign key (project_id, account_id) references account (project_id, id),
         foreign key (project_id, point_id) references point (project_id, id),
         foreign key (project_id, meter_id) references meter (project_id, id)) with (fillfactor = 60)""",
     """create unique index recharge_live on recharge (project_id, meter_id, wallet_epoch)
         where state in ('reserved', 'sent', 'unknown', 'halted')""",
     """create unique index recharge_number on recharge (project_id, meter_id, wallet_epoch, number)
         where state <> 'returned'""",
-    """create index recharge_due on recharge (project_id, next_at)
-        where state in ('reserved', 'sent', 'unknown')""",
-    "create index recharge_point on recharge (project_id, point_id, id)",
-    """create index recharge_unverified on recharge (project_id, meter_id)
-        where state = 'applied'""",
-    # What was learnt and done at each step, so that whoever decides sees what the platform saw.
-    """create table recharge_step (
-        project_id bigint not null,
-        recharge_id bigint not null,
-        id bigint generated always as identity,
-        at timestamptz not null,
-        deed text not null,
-        rule text not null,
-        reply text not null default '',
-        said_count integer,
-        said_minor bigint,
-        actor_id bigint references person (id),
-        note text not null default '',
-        primary key (project_id, recharge_id, id),
-        foreign key (project_id, recharge_id) references recharge (project_id, id))""",
+    """create index recharge_due on recharge (project_id, gateway_id, next_at)
+        where state in ('reserved', 'sent', 'unknown', 'applied')""",
     """alter table transfer add constraint transfer_recharge foreign key (project_id, recharge_id)
         references recharge (project_id, id)""",
     # What a meter's own purse was last seen to hold; the number is its counter of purchases.
@@ -131,7 +95,6 @@ RECHARGE = (
         overdraft_minor bigint not null default 0,
         applied_minor bigint not null default 0,
         consumed_minor bigint not null default 0,
-        hoarding_minor bigint,
         read_at timestamptz,
         frozen_at timestamptz,
         primary key (project_id, meter_id, wallet_epoch),
@@ -140,8 +103,6 @@ RECHARGE = (
 
 # A household made ready and opened with one click (预开户), and a meter given for another (换表).
 PREMISES = (
-    # What changes of payer took out of the accrual below a coin: it went to the rounding account.
-    "alter table point_state add column rounded_nano bigint not null default 0",
     """create table opening (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
@@ -219,10 +180,6 @@ DESK = (
         payee_id bigint not null default 0,
         prefix text not null default '',
         next_number bigint not null default 1 check (next_number > 0),
-        paper text not null default 'a5',
-        footer text not null default '',
-        quiet_channels text[] not null default '{}',
-        version integer not null default 1,
         primary key (project_id, payee_id))""",
     """create table receipt (
         project_id bigint not null references project (id),
@@ -243,19 +200,6 @@ DESK = (
         check ((voided_at is null) = (void_reason = '')),
         foreign key (project_id, payment_id) references payment (project_id, id))""",
     """create unique index receipt_payment on receipt (project_id, payment_id) where voided_at is null""",
-    "create index receipt_time on receipt (project_id, issued_at, id)",
-    # Every print, the first as well; its file can be had for a short while, then another is a copy.
-    """create table receipt_print (
-        project_id bigint not null references project (id),
-        receipt_id bigint not null,
-        copy integer not null check (copy > 0),
-        paper text not null,
-        language text not null,
-        is_named boolean not null,
-        printed_at timestamptz not null,
-        printed_by bigint references person (id),
-        primary key (project_id, receipt_id, copy),
-        foreign key (project_id, receipt_id) references receipt (project_id, id))""",
     """create table day_close (
         project_id bigint not null references project (id),
         day date not null,
@@ -270,10 +214,10 @@ DESK = (
 )
 
 SCOPED = (
-    "recharge", "recharge_step", "wallet", "opening", "exchange", "settlement", "shift",
-    "receipt_series", "receipt", "receipt_print", "day_close",
+    "recharge", "wallet", "opening", "exchange", "settlement", "shift", "receipt_series", "receipt",
+    "day_close",
 )  # fmt: skip
-APPEND_ONLY = ("recharge_step", "exchange", "settlement", "receipt_print", "day_close")
+APPEND_ONLY = ("exchange", "settlement", "day_close")
 
 
 def upgrade() -> None:
