@@ -55,6 +55,11 @@ def closes_by_hand(row: Any) -> bool:
     return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
 
 
+def is_stopped_sweep(row: Any) -> bool:
+    """Whether an alarm is a sweep that waits for somebody's yes."""
+    return row["closed_at"] is None and row["kind"] == AlarmKind.SWEEP_STOPPED
+
+
 def task_count(row: Any) -> str:
     """How far a task is, as `40 / 120`."""
     return f"{row['done_count']} / {row['total_count']}" if row["total_count"] else ""
@@ -100,7 +105,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    row_acts=(RowAct("alarm.close", closes_by_hand),),
+    row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
 METERS: Final = ListView(
