@@ -310,6 +310,7 @@ CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
     **moneywords.PROOF,
+    **rechargewords.REPLY,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),
