@@ -73,7 +73,7 @@ class Settings:
         security_address: where that module is, as its maker writes it.
         security_secret: what it asks for before it answers.
         security_secret_file: a file that holds it.
-        smtp_url: `smtp://host:port` or `smtps://user:password@host:port`; empty sends no e-mail.
+        smtp_url: `smtp://user:password@host:port` or `smtps://…`; empty sends no e-mail.
         smtp_url_file: a file that holds it.
         mail_from: the sender of e-mail.
         secret_key: 32 random bytes in base64, with which secrets in the database are sealed.
