@@ -47,7 +47,7 @@ from meterhouse.store import (
     search,
 )
 from meterhouse.store.copyfmt import Columns
-from meterhouse.store.db import maintenance
+from meterhouse.store.db import maintenance, savepoint
 from meterhouse.units import EPOCH, Minor, to_us
 from premises import HASTY
 
@@ -146,7 +146,7 @@ async def test_a_partition_is_closed_to_reading_changing_and_removing(two):
         for statement in (f"select 1 from {part}", f"update {part} set version = 9",
                           f"delete from {part}", f"truncate {part}"):  # fmt: skip
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                async with connection.transaction():
+                async with savepoint(connection):
                     await connection.execute(statement)
 
 
