@@ -18,8 +18,8 @@ import pytest
 
 from meterhouse import store
 from meterhouse.errors import MeterhouseError
-from meterhouse.store import catalog, days, ledger, monitor, readings, reports
-from meterhouse.store.db import maintenance
+from meterhouse.store import bookings, catalog, days, monitor, readings, reports
+from meterhouse.store.db import maintenance, savepoint
 from meterhouse.units import EPOCH, to_us
 from others import foreign, lively
 
@@ -105,7 +105,7 @@ async def test_a_partition_is_closed_to_reading_changing_and_removing(two):
         for statement in (f"select 1 from {part}", f"update {part} set version = 9",
                           f"delete from {part}", f"truncate {part}"):  # fmt: skip
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                async with connection.transaction():
+                async with savepoint(connection):
                     await connection.execute(statement)
 
 
@@ -194,13 +194,13 @@ async def everything_of(connection, project_id) -> dict[str, Any]:
     }
 
 
-def bookings_of(given) -> ledger.Bookings:
+def bookings_of(given) -> bookings.Bookings:
     """One booking of the other's point."""
-    one = {field.name: np.array([1]) for field in fields(ledger.Bookings)} | {
+    one = {field.name: np.array([1]) for field in fields(bookings.Bookings)} | {
         "point_id": np.array(given["point_ids"][:1]), "account_id": np.array([given["account_id"]]),
         "common_account_id": np.array([given["common_account_id"]]),
     }  # fmt: skip
-    return ledger.Bookings(**one)
+    return bookings.Bookings(**one)
 
 
 async def call(connection, name, project_id, given) -> Any:
@@ -220,7 +220,7 @@ async def call(connection, name, project_id, given) -> Any:
         given["before"] = days.Mark(0, EPOCH)
     if name in ("tasks.end", "openings.end"):
         given["state"] = "withdrawn"
-    if name == "ledger.post_bookings":
+    if name == "bookings.post_bookings":
         given["rows"] = bookings_of(given)
     if name == "recharges.change":
         given["changes"] = {"why": "theft"}

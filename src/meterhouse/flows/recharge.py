@@ -130,8 +130,7 @@ async def add_credit(
         raise OutOfRange("amount_minor", amount_minor, 1, PAYMENT_MINOR_MAX)
     if not 1 <= len(key) <= KEY_MAX:
         raise OutOfRange("length of key", len(key), 1, KEY_MAX)
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         payer = await monitor.payer(connection, project_id, point_id)
         if payer is None or payer["account_id"] is None:
