@@ -165,7 +165,7 @@ SPECIAL = {
     "points.load": ("meter_ids", np.array),
     "readings.shared_accruals": ("account_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
-    "ledger.meters_of": ("point_ids", np.array),
+    "bookings.meters_of": ("point_ids", np.array),
 }
 
 
@@ -277,10 +277,10 @@ FINDERS = {
     "commissionings.get", "commissionings.latest_of", "commissionings.open_of",
     "customers.agreements_of", "customers.points_of_agreement", "customers.purses_of",
     "desk.get_payment", "desk.last_payments", "desk.paid_in", "desk.point_names", "desk.purses",
-    "desk.sale_facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
+    "sales.facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
     "exchanges.standing", "explain.charges_of", "explain.get_transfer", "explain.readings_at",
-    "journeys.journey", "journeys.steps", "ledger.balances", "ledger.drawers_of",
-    "ledger.lock_accounts", "ledger.meters_of_purses", "ledger.rests", "monitor.contacts",
+    "journeys.journey", "journeys.steps", "bookings.balances", "bookings.drawers_of",
+    "ledger.lock_accounts", "bookings.meters_of_purses", "bookings.rests", "monitor.contacts",
     "monitor.meter_place", "monitor.meters_of_account", "monitor.payer", "openings.names",
     "orders.get_order", "orders.transfers_of", "personal.of_customer", "places.path_to",
     "points.load", "queue.live_commands", "queue.next_command", "readings.charge_before",
