@@ -5,6 +5,7 @@ server, so a closed tab loses nothing. Must never know what a task does.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -91,16 +92,13 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
 
 async def _asked(request: Request, act: Act[Any] | None, row: Any) -> list[tuple[str, str]]:
     """(message id, text) of who asked for what and to whom: by it a second person decides."""
-    told, given = (
-        [(N_("Asked by"), row["actor"] or words_of(request)(N_("Automatic")))],
-        row["input"],
-    )
+    given, who = row["input"], row["actor"] or words_of(request)(N_("Automatic"))
+    told = [(N_("Asked by"), who)]
     if act is None or not given.get("ids"):
         return told
-    try:
+    # What it was asked for may have gone since.
+    with suppress(MeterhouseError):
         told += await _whom(doing_of(request, Via.CONSOLE), act, given["ids"])
-    except MeterhouseError:
-        pass  # what it was asked for has gone since
     fmt, form = formats_of(request), given.get("form", {})
     return told + [
         (ask.title, fact_told(name, form[name], ask, fmt))
