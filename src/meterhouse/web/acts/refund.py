@@ -5,6 +5,7 @@ else with the same verb approves it, and is then done once.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -214,5 +215,14 @@ GIVE_BACK: Final[Act[Any]] = Act(
     shapes.Payout, _give_back, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True, consequence=N_("The whole deposit is paid out."),
 )  # fmt: skip
+
+
+def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
+    """The act that undoes a payment, as far as its kind and its day allow one."""
+    if row["kind"] == PaymentKind.RECHARGE:
+        day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
+        return REVERSE if day == today else None
+    return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
+
 
 ACTS: Final = (REFUND, REVERSE, DEPOSIT, GIVE_BACK)
