@@ -1,12 +1,14 @@
 """What a project has chosen: quiet hours, warning ages, limits of a sweep.
 
 Owns the defaults and their meaning. Must never know a screen or a row: a policy is a value that
-`parse` makes from the project's JSON, and every field has a range.
+`read` makes from the project's JSON, and every field has a range.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -97,6 +99,12 @@ def parse(chosen: Mapping[str, Any]) -> Policy:
         else:
             raise Unreadable(what=f"policy {name}", text=str(given), wanted="true or false")
     return Policy(**values)
+
+
+@lru_cache(maxsize=1024)
+def read(text: str) -> Policy:
+    """A policy from the JSON text a project keeps. Raises as `parse`."""
+    return parse(json.loads(text))
 
 
 def is_quiet(policy: Policy, timezone: str, at: datetime) -> bool:

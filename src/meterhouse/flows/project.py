@@ -132,7 +132,7 @@ async def look(db: Database, project_id: int) -> ProjectNow:
     async with db.transaction([project_id]) as connection:
         row = await catalog.get_project(connection, project_id)
         moved = await projects.has_moved_money(connection, project_id)
-    return ProjectNow(row, policies.parse(json.loads(row["policy"])), moved)
+    return ProjectNow(row, policies.read(row["policy"]), moved)
 
 
 async def edit(db: Database, project_id: int, version: int, new: Identity) -> Any:
@@ -144,8 +144,7 @@ async def edit(db: Database, project_id: int, version: int, new: Identity) -> An
         CurrencyFixed: another currency, and money has moved.
     """
     check_timezone(new.timezone)
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         was = await catalog.get_project(connection, project_id)
         unit = (new.currency, new.currency_exponent)
         if unit != (was["currency"], was["currency_exponent"]):

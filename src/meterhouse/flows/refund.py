@@ -5,7 +5,6 @@ never what may still arrive on a meter, and above the project's limit only with 
 Nothing is changed: each is a payment and a transfer of its own. Must never know how it is shown.
 """
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +15,7 @@ from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import close, react, sale
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, PaymentKind
-from meterhouse.store import desk, ledger, monitor, readings, receipts
+from meterhouse.store import desk, ledger, monitor, readings, receipts, sales
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Minor, to_decimal
@@ -57,7 +56,7 @@ class MoneyUnderWay(MeterhouseError):
 
 
 class NotReversible(MeterhouseError):
-    """Only a sale can be reversed; pay anything else back on its own."""
+    """Only a recharge can be reversed; pay anything else back on its own."""
 
     code = "not_reversible"
     http_status = 409
@@ -71,7 +70,7 @@ class ReversedAlready(MeterhouseError):
 
 
 class DayOver(MeterhouseError):
-    """A sale is reversed on the day it was made; refund the unused credit instead."""
+    """A recharge is reversed on the day it was made; refund the unused credit instead."""
 
     code = "day_over"
     http_status = 409
@@ -219,7 +218,7 @@ async def needs_second(db: Database, project_id: int, amount_minor: int) -> bool
     """Whether one person alone may not pay so much out."""
     async with db.transaction([project_id]) as connection:
         row = await desk.policy_of(connection, project_id)
-    return _is_much(policies.parse(json.loads(row)), amount_minor)
+    return _is_much(policies.read(row), amount_minor)
 
 
 async def amount_of(db: Database, project_id: int, payment_id: int) -> Minor:
@@ -239,7 +238,7 @@ async def _begin(
     What has accrued is booked first, so that the balance says what is left.
     """
     await monitor.lock_project(connection, project_id)
-    facts = await desk.sale_facts(connection, project_id, point_id, slip.actor_id, slip.key)
+    facts = await sales.facts(connection, project_id, point_id, slip.actor_id, slip.key)
     if facts is None:
         raise NotFound(N_("Point"), point_id)
     if is_live and facts["agreement_kind"] != "tenant":
@@ -276,12 +275,12 @@ async def _check_out(connection: Connection, facts: Any, amount_minor: int, slip
 
 def _check_second(facts: Any, amount_minor: int, slip: Slip) -> None:
     is_alone = slip.second_id in (None, slip.actor_id)
-    if is_alone and _is_much(policies.parse(json.loads(facts["policy"])), amount_minor):
+    if is_alone and _is_much(policies.read(facts["policy"]), amount_minor):
         raise PayoutNeedsSecond
 
 
 def _check_shift(facts: Any, slip: Slip) -> None:
-    policy = policies.parse(json.loads(facts["policy"]))
+    policy = policies.read(facts["policy"])
     if slip.channel == sale.CASH and policy.desk_needs_shift and facts["shift_id"] is None:
         raise sale.ShiftNeeded
 

@@ -139,9 +139,8 @@ async def close(
     """
     _check("counted_minor", counted_minor)
     to_id = await _colleague(db, project_id, cashier_id, to_login) if to_login else None
-    async with db.transaction([project_id]) as connection:
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         # A sale holds the same lock, so none is added to the shift while it is counted.
-        await monitor.lock_project(connection, project_id)
         now = await _look(connection, project_id, shift_id)
         if now.row["cashier_id"] != cashier_id:
             raise ShiftOfAnother

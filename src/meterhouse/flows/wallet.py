@@ -36,6 +36,11 @@ def split(net: int) -> dict[str, int]:
     return {"credit_minor": max(net, 0), "overdraft_minor": max(-net, 0)}
 
 
+def customer_number(where: Any) -> str:
+    """Whom we open a meter for: a number that stays with the point, whoever lives there."""
+    return f"{where['point_id']:012d}"
+
+
 async def account(connection: Connection, project: Any, kind: AccountKind, where: Any) -> int:
     """The household's account of money in flight or on meters, for its compartment.
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.queue import WAKE_CHANNEL
 
 LIVE = ("queued", "running")
@@ -172,9 +173,10 @@ async def get_file(
 
 
 async def get(connection: Connection, project_id: int, task_id: int) -> asyncpg.Record | None:
-    """One task, or None where it is not in sight."""
+    """One task with who asked for it, or None where it is not in sight."""
     return await connection.fetchrow(
-        f"select * from task where project_id = $1 and id = $2 and {_IN_SIGHT}",
+        f"""select task.*, {STAFF_NAME} as actor from task {staff("task.actor_id")}
+            where task.project_id = $1 and task.id = $2 and {_IN_SIGHT}""",
         project_id, task_id,
     )  # fmt: skip
 

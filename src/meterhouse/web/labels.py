@@ -169,6 +169,9 @@ COMMAND_KIND: Final = {
     CommandKind.ALLOW_CONNECT: N_("Allow connect"),
     CommandKind.KEEP_POWER_ON: N_("Keep power"),
     CommandKind.KEEP_POWER_OFF: N_("Restore prepay"),
+    CommandKind.TARIFF: N_("Send prices"),
+    CommandKind.SETTING: N_("Send warnings"),
+    CommandKind.CHECK: N_("Check prices"),
 }
 COMMAND_STATE: Final = {
     CommandState.QUEUED: N_("Queued"),
@@ -190,10 +193,10 @@ COMMAND_CLASS: Final = {
 }
 REASON: Final = {
     Reason.ARREARS: N_("Arrears"),
-    Reason.CREDIT: N_("Credit"),
+    Reason.CREDIT: N_("Credit came back"),
     Reason.TIMETABLE: N_("Timetable"),
     Reason.LOAD_RULE: N_("Load rule"),
-    Reason.PERSON: N_("Person"),
+    Reason.PERSON: N_("A person"),
     Reason.SAFETY: N_("Safety"),
 }
 ALARM_KIND: Final = {
@@ -213,6 +216,7 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_LATE: N_("Recharge late"),
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
+    AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -276,7 +280,7 @@ MENU_GROUP: Final = {
     MenuGroup.OPERATE: N_("Operate"),
     MenuGroup.DEVICES: N_("Devices"),
     MenuGroup.CUSTOMERS: N_("Customers"),
-    MenuGroup.MONEY: N_("Money"),
+    MenuGroup.MONEY: N_("Finance"),
     MenuGroup.SET_UP: N_("Administration"),
     MenuGroup.PLATFORM: N_("Platform"),
 }
@@ -306,6 +310,7 @@ CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
     **moneywords.PROOF,
+    **rechargewords.REPLY,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),
@@ -355,6 +360,10 @@ WHY: Final = {
     "no_relay": N_("This model has no relay"),
     "left_out": N_("Left out by a person"),
     "defect": N_("A defect of the program; see the log"),
+    "clock_wrong": N_("The meter's clock is wrong"),
+    "differs": N_("The meter charges something else"),
+    "not_as_expected": N_("The meter's settlement day is not the first"),
+    "value_unchanged": N_("The meter did not keep what was written"),
 }
 
 COMMISSIONED: Final = {

@@ -11,7 +11,7 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Keeper, Reason, Relay
 from meterhouse.units import EPOCH
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
@@ -88,8 +88,8 @@ ALARMS: Final = ListView(
             Column("gateway", N_("Gateway"), cell("gateway")),
             Column("level", N_("Level"), lambda row: row["level"] or None, Kind.COUNT),
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
-            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
-            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("opened_at", N_("Raised"), cell("opened_at"), Kind.INSTANT, sortable=True),
+            Column("closed_at", N_("Cleared"), cell("closed_at"), Kind.INSTANT, sortable=True),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
@@ -141,9 +141,14 @@ METERS: Final = ListView(
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
     links=((N_("Meter exchanges"), "exchanges"),),
-    row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
-        "read", "disconnect", "connect", "keep_power", "restore_prepay",
-    )),
+    row_acts=(
+        *(RowAct(f"meter.{deed}") for deed in (
+            "read", "disconnect", "connect", "keep_power", "restore_prepay",
+        )),
+        *(RowAct(f"meter.{deed}", lambda row: row["keeper"] == Keeper.METER) for deed in (
+            "send_prices", "send_warnings", "check_prices",
+        )),
+    ),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(

@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from meterhouse.errors import BadInput
 from meterhouse.flows import task
 from meterhouse.flows.act import Done
 from meterhouse.store.tasks import NewTask
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Made, ReasonText
 from meterhouse.web.api import work
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.words import N_
@@ -39,7 +39,7 @@ class NothingChosen(BadInput):
 def bulk_of(act: Act[Any]) -> Act[Any]:
     """The act that does this act to many: `/meters/{meter_id}/read` becomes `/meters/read`."""
     assert act.bulk is not None
-    base: type[BaseModel] = act.many or act.form
+    base: type[Form] = act.many or act.form
     needs_reason = "reason" not in base.model_fields
     why = {"reason": (ReasonText, Field(description="Why; kept in the audit."))}
     ids = Annotated[
@@ -50,7 +50,7 @@ def bulk_of(act: Act[Any]) -> Act[Any]:
     ]  # fmt: skip
     form = create_model(
         f"Many{act.name.title().replace('.', '').replace('_', '')}",
-        __base__=base,
+        __base__=(base, Made),
         **({"ids": (ids, ...)} | (why if needs_reason else {})),
     )  # type: ignore[call-overload]  # the fields' names are known only here
 

@@ -116,7 +116,7 @@ class PolicyChange(Form):
     """Whether cash is taken at the desk only by a cashier whose shift is open."""
     hoarding_max: Annotated[
         str, Short, Ask(N_("Kept in advance at most"), kind="money", half=True,
-                        hint=N_("A sale that would lead beyond it is refused")),
+                        hint=N_("A recharge that would lead beyond it is refused")),
     ] = Field(default="10000000", examples=["20000.00"])  # fmt: skip
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[

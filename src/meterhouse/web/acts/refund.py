@@ -5,6 +5,7 @@ else with the same verb approves it, and is then done once.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -203,7 +204,7 @@ REVERSE: Final[Act[Any]] = Act(
     "payment.reverse", Verb.MONEY_REFUND, f"{_PAYMENT}/reverse", N_("Reverse"), Why,
     shapes.Payout, _reverse, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True,
-    consequence=N_("The sale is undone by a payment the other way; its receipt becomes void."),
+    consequence=N_("The recharge is undone by a payment the other way; its receipt becomes void."),
 )  # fmt: skip
 DEPOSIT: Final[Act[Any]] = Act(
     "deposit.take", Verb.CREDIT_ADD, f"{_POINT}/deposits", N_("Take deposit"), NewDeposit,
@@ -214,5 +215,14 @@ GIVE_BACK: Final[Act[Any]] = Act(
     shapes.Payout, _give_back, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True, consequence=N_("The whole deposit is paid out."),
 )  # fmt: skip
+
+
+def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
+    """The act that undoes a payment, as far as its kind and its day allow one."""
+    if row["kind"] == PaymentKind.RECHARGE:
+        day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
+        return REVERSE if day == today else None
+    return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
+
 
 ACTS: Final = (REFUND, REVERSE, DEPOSIT, GIVE_BACK)

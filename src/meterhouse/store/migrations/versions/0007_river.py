@@ -43,7 +43,9 @@ BOOKING = (
 # Nothing wrote a recharge before this schema, so what is asked of each row is asked of none.
 RECHARGE = (
     """alter table recharge
-        add column kind text not null default 'recharge' check (kind in ('recharge', 'take_back')),
+        add column kind text not null default 'recharge' check (kind in ('recharge', 'take_back', 'open')),
+        add column is_whole boolean not null default false,
+        drop constraint recharge_amount_minor_check,
         alter column payment_id drop not null,
         add column agreement_id bigint not null,
         add column account_id bigint not null,
@@ -54,6 +56,7 @@ RECHARGE = (
         add column reason text not null default '',
         add column proved_at timestamptz,
         add check ((kind = 'recharge') = (payment_id is not null)),
+        add check ((kind = 'open') = (amount_minor = 0) and amount_minor >= 0),
         add foreign key (project_id, agreement_id) references agreement (project_id, id),
         add foreign key (project_id, account_id) references account (project_id, id)""",
     """create index recharge_due on recharge (project_id, next_at)
@@ -75,7 +78,16 @@ RECHARGE = (
         note text not null default '',
         primary key (project_id, recharge_id, id),
         foreign key (project_id, recharge_id) references recharge (project_id, id))""",
-    "alter table wallet add column hoarding_minor bigint",
+    "alter table wallet add column hoarding_minor bigint, add column customer_number text",
+)
+
+# What a meter is asked to hold goes with the command, as what it said comes back with it.
+SETTINGS = (
+    """alter table command add column asked jsonb, drop constraint command_kind_check,
+        add check (kind in ('read', 'disconnect', 'connect', 'allow_connect', 'keep_power_on',
+            'keep_power_off', 'tariff', 'setting', 'check'))""",
+    # Whether whoever had the line last can seal orders for meters that ask for it; null: unheard.
+    "alter table gateway_state add column seals boolean",
 )
 
 RECEIPT = (
@@ -105,7 +117,7 @@ SCOPED = ("recharge_step", "receipt_print")
 
 def upgrade() -> None:
     """Add what is new, then put scope and rights over the tables as in the first schema."""
-    for statement in (*LISTS, *CODES, *BOOKING, *RECHARGE, *RECEIPT):
+    for statement in (*LISTS, *CODES, *BOOKING, *RECHARGE, *SETTINGS, *RECEIPT):
         op.execute(statement)
     tables = ", ".join(SCOPED)
     op.execute(f"grant all on {tables} to meterhouse_maintenance")
