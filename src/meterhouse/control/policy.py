@@ -36,7 +36,8 @@ class Policy:
         close_direct: connect closes the contact itself; else someone presses the button.
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
-        refund_second_minor: paying out more than this needs a second person; 0: never.
+        refund_second_minor: more money than this is paid out, taken out of a meter or handed to a
+            colleague by two people alone; 0: one may always.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
@@ -105,6 +106,11 @@ def parse(chosen: Mapping[str, Any]) -> Policy:
 def read(text: str) -> Policy:
     """A policy from the JSON text a project keeps. Raises as `parse`."""
     return parse(json.loads(text))
+
+
+def needs_second(policy: Policy, amount_minor: int) -> bool:
+    """Whether so much money is moved away from where it is by two people alone."""
+    return 0 < policy.refund_second_minor < amount_minor
 
 
 def is_quiet(policy: Policy, timezone: str, at: datetime) -> bool:

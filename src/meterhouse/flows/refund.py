@@ -25,7 +25,7 @@ OUT: Final = (PaymentKind.REFUND, PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFU
 
 
 class PayoutNeedsSecond(MeterhouseError):
-    """So much is paid out only when a second person agrees."""
+    """So much money is given out of hand only when a second person agrees."""
 
     code = "payout_needs_second"
     http_status = 409
@@ -218,7 +218,7 @@ async def needs_second(db: Database, project_id: int, amount_minor: int) -> bool
     """Whether one person alone may not pay so much out."""
     async with db.transaction([project_id]) as connection:
         row = await desk.policy_of(connection, project_id)
-    return _is_much(policies.read(row), amount_minor)
+    return policies.needs_second(policies.read(row), amount_minor)
 
 
 async def amount_of(db: Database, project_id: int, payment_id: int) -> Minor:
@@ -274,8 +274,8 @@ async def _check_out(connection: Connection, facts: Any, amount_minor: int, slip
 
 
 def _check_second(facts: Any, amount_minor: int, slip: Slip) -> None:
-    is_alone = slip.second_id in (None, slip.actor_id)
-    if is_alone and _is_much(policies.read(facts["policy"]), amount_minor):
+    policy = policies.read(facts["policy"])
+    if slip.second_id in (None, slip.actor_id) and policies.needs_second(policy, amount_minor):
         raise PayoutNeedsSecond
 
 
@@ -283,10 +283,6 @@ def _check_shift(facts: Any, slip: Slip) -> None:
     policy = policies.read(facts["policy"])
     if slip.channel == sale.CASH and policy.desk_needs_shift and facts["shift_id"] is None:
         raise sale.ShiftNeeded
-
-
-def _is_much(policy: policies.Policy, amount_minor: int) -> bool:
-    return 0 < policy.refund_second_minor < amount_minor
 
 
 async def _payee(connection: Connection, facts: Any, amount_minor: int, channel: str) -> int | None:

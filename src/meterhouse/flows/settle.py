@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from meterhouse import meter_models
+from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
@@ -179,6 +180,7 @@ async def needs_second(db: Database, project_id: int, agreement_ids: Sequence[in
     """Whether closing one of these accounts may pay out more than one person may alone."""
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
+        # Whether one account alone is beyond the limit; what is paid out is asked again then.
         limit_minor = react.Setting.of(project).policy.refund_second_minor
         return limit_minor > 0 and bool(
             await agreements.richer_than(connection, project_id, agreement_ids, limit_minor)
@@ -255,8 +257,8 @@ async def _pay_out(
             )  # fmt: skip
             await desk.pay_out(new, "")
     out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
-    limit_minor = react.Setting.of(project).policy.refund_second_minor
-    if 0 < limit_minor < out_minor and second_id in (None, actor_id):
+    is_alone = second_id in (None, actor_id)
+    if is_alone and policies.needs_second(react.Setting.of(project).policy, out_minor):
         error = refund.PayoutNeedsSecond()
         error.field = ""
         raise error

@@ -100,11 +100,11 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
     )  # fmt: skip
 
 
-async def wait_for_second(act: Act[Any], doing: Doing, form: Any) -> int:
+async def wait_for_second(act: Act[Any], doing: Doing, form: Any, reason: str) -> int:
     """Let one act wait for a second person; it is then done once, as a task of one row."""
     asked = {
         "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
-        "form": form.model_dump(mode="json"), "reason": form.reason, "via": doing.doer.via,
+        "form": form.model_dump(mode="json"), "reason": reason, "via": doing.doer.via,
         "language": doing.words.language,
     }  # fmt: skip
     new = NewTask(KIND, act.title, asked, total_count=1, waits=True)

@@ -173,7 +173,7 @@ async def _take_back(doing: Doing, form: TakenBack) -> Done:
     if doing.second_id is None and await refund.needs_second(
         doing.db, doing.project_id, asked_minor
     ):
-        task_id = await wait_for_second(TAKE_BACK, doing, form)
+        task_id = await wait_for_second(TAKE_BACK, doing, form, form.reason)
         answer = shapes.Ordered(recharge=None, task_id=task_id).model_dump(mode="json")
         after = {"task_id": task_id, "amount_minor": asked_minor, "waits": True}
         return Done(f"task:{task_id}", answer, after=after, reason=form.reason)

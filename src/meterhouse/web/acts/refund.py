@@ -105,7 +105,7 @@ async def _by_two(
     if not needed:
         return _done(doing, await alone(), form.reason)
     scope, _ = doing.here
-    task_id = await wait_for_second(act, doing, form)
+    task_id = await wait_for_second(act, doing, form, form.reason)
     answer = shapes.Payout(
         payment_id=None, task_id=task_id, amount=money(amount_minor, scope), available=None
     )

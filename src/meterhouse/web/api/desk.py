@@ -183,6 +183,8 @@ class ShiftEnded(schemas.Shape):
     """Counted less expected."""
     next_shift_id: schemas.Id | None
     """The colleague's shift, where it was handed over."""
+    task_id: schemas.Id | None
+    """The task that waits for a second person to agree; the shift is open until then. Else null."""
 
 
 class Shift(schemas.Shape):
