@@ -68,7 +68,7 @@ class Settings:
         headend_host: where gateways dial in.
         headend_port: their port.
         transport: how patient drivers are: `rs485`, `tcp` or `lora`.
-        smtp_url: `smtp://host:port` or `smtps://user:password@host:port`; empty sends no e-mail.
+        smtp_url: `smtp://user:password@host:port` or `smtps://…`; empty sends no e-mail.
         smtp_url_file: a file that holds it.
         mail_from: the sender of e-mail.
         secret_key: 32 random bytes in base64, with which secrets in the database are sealed.

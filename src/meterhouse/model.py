@@ -123,7 +123,7 @@ class TransferState(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What a command asks of one meter."""
+    """What a command asks of one meter; a check reads back what a tariff has brought into force."""
 
     READ = "read"
     DISCONNECT = "disconnect"
@@ -131,6 +131,9 @@ class CommandKind(StrEnum):
     ALLOW_CONNECT = "allow_connect"
     KEEP_POWER_ON = "keep_power_on"
     KEEP_POWER_OFF = "keep_power_off"
+    TARIFF = "tariff"
+    SETTING = "setting"
+    CHECK = "check"
 
 
 class CommandState(StrEnum):
@@ -175,6 +178,7 @@ class AlarmKind(StrEnum):
     RECHARGE_LATE = "recharge_late"
     RECHARGE_HALTED = "recharge_halted"
     WALLET_CONTRADICTS = "wallet_contradicts"
+    PARAMETERS_DIFFER = "parameters_differ"
 
 
 class RoomState(StrEnum):

@@ -76,6 +76,32 @@ class WriteParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadParameters:
+    """Read several parameters by the model's names for them; one that is refused ends it."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """Write several parameters, prove them by reading, and only then when they come into force.
+
+    Attributes:
+        items: (name, text) of what is written: a standby set (备用套), or what holds at once.
+        switches: names of the parameters that say when the standby set comes into force.
+        switch_at_local: that instant, on the meter's wall clock.
+        local_time: what the meter's clock ought to show now; a switch is trusted to no other.
+        expects: (name, text) of what must read so before anything is written.
+    """
+
+    items: tuple[tuple[str, str], ...]
+    switches: tuple[str, ...] = ()
+    switch_at_local: datetime | None = None
+    local_time: datetime | None = None
+    expects: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SetClock:
     """Set the meter's clock to this local wall time (naive: a meter knows no time zone)."""
 
@@ -152,7 +178,9 @@ Intent: TypeAlias = (
     | FindMeters
     | Identify
     | ReadParameter
+    | ReadParameters
     | WriteParameter
+    | WriteSet
     | SetClock
     | Control
     | ReadWallet

@@ -150,7 +150,7 @@ async def test_credit_is_refused_beside_the_field_then_added(open_page, site):
     await page.get_by_role("button", name="充值").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("金额").fill("一百")
-    await dialog.get_by_role("button", name="售电").click()
+    await dialog.get_by_role("button", name="充值").click()
     await expect(dialog.locator(".invalid-feedback")).to_contain_text("最多 2 位小数")
     await expect(dialog.get_by_label("金额")).to_have_value("一百")
     await dialog.get_by_label("金额").fill("100")

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meterhouse.flows import command, reading
-from meterhouse.model import AlarmKind, CommandKind, Override, Relay
-from meterhouse.store import monitor, queue
+from meterhouse.errors import Conflict
+from meterhouse.flows import alarm, command, reading
+from meterhouse.model import CommandKind, Override, Relay
+from meterhouse.store import monitor
 from meterhouse.store.db import maintenance
 from premises import HASTY, MORNING
 
@@ -192,13 +193,19 @@ async def test_a_sweep_that_would_cut_off_unusually_many_stops_and_asks(new_site
     done = await site.read(*((one, at, FIRST_MILLI + 1_000) for one in site.meters[:3]))
     assert done.commands == 0
     assert ("sweep_stopped", f"project:{site.project_id}") in await site.alarms()
-    # It stays stopped until a person has looked and closed the alarm.
+    # It stays stopped until somebody who may has released it; to close alarms is not enough.
     at = site.clock.step(hours=1)
     assert (await site.read((site.meters[0], at, FIRST_MILLI + 2_000))).commands == 0
-    async with site.db.transaction([site.project_id]) as connection:
-        await queue.close_alarms(
-            connection, site.project_id, AlarmKind.SWEEP_STOPPED, [f"project:{site.project_id}"], at
+    (alarm_id,) = [
+        row["id"]
+        for row in await site.rows(
+            "select id from alarm where kind = 'sweep_stopped' and closed_at is null"
         )
+    ]
+    with pytest.raises(Conflict):
+        await alarm.close(site.db, site.project_id, alarm_id, at)
+    assert (await site.read((site.meters[0], site.clock(), FIRST_MILLI + 2_500))).commands == 0
+    await alarm.release(site.db, site.project_id, alarm_id, at)
     at = site.clock.step(minutes=30)
     assert (await site.read((site.meters[0], at, FIRST_MILLI + 3_000))).commands == 1
 

@@ -121,10 +121,12 @@ async def test_nothing_goes_back_while_money_may_still_arrive(site):
     payment_id = await sell(site)
     async with site.db.transaction([site.project_id]) as connection:
         await connection.execute(
-            """insert into recharge (project_id, payment_id, point_id, meter_id, wallet_epoch,
-                   number, order_number, amount_minor, state, created_at)
-               values ($1, $2, $3, $4, 1, 1, 'o-1', 5000, 'unknown', $5)""",
+            """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,
+                   meter_id, wallet_epoch, number, order_number, amount_minor, state, created_at)
+               select $1, $2, $6, account_id, id, $4, 1, 1, 'o-1', 5000, 'unknown', $5
+               from point where id = $3""",
             site.project_id, payment_id, site.points[0], site.meters[0], site.clock(),
+            site.rooms[0].agreement_id,
         )  # fmt: skip
     for attempt in (back(site, 1), undo(site, payment_id)):
         with pytest.raises(refund.MoneyUnderWay):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from meterhouse.errors import NotFound
 from meterhouse.flows import recharge, transit
 from meterhouse.flows.transit import Verdict
 from meterhouse.model import RechargeState
@@ -150,6 +151,11 @@ async def test_cancelled_before_it_was_sent_returns_at_once(street):
     site = street.site
     await transit.cancel(site.db, site.project_id, made, "mistake", None, site.clock())
     assert await state_of(street, made) == ("returned", "person")
+    assert await street.balances() == {"purse": 500, "cash": -500}
+    with pytest.raises(transit.NotOnItsWay):
+        await transit.cancel(site.db, site.project_id, made, "again", None, site.clock())
+    with pytest.raises(NotFound):
+        await transit.cancel(site.db, site.project_id, 10**9, "nothing", None, site.clock())
     assert await street.balances() == {"purse": 500, "cash": -500}
 
 

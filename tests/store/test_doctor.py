@@ -76,6 +76,8 @@ async def test_files_of_secrets_are_for_their_owner_alone(settings, tmp_path):
     [
         ({"secret_key": ""}, "secret_key_file"),
         ({"public_url": ""}, "set it to how people reach the console"),
+        ({"public_url": "", "secure_cookies": False, "smtp_url": "smtp://127.0.0.1:25"},
+         "links in e-mails begin so"),
         ({"public_url": "http://power.example", "secure_cookies": False}, "proxy with TLS"),
         ({"secure_cookies": False}, "set secure_cookies = true"),
         ({"public_url": "http://localhost"}, "browsers will not keep anybody signed in"),

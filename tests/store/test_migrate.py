@@ -28,7 +28,7 @@ PUBLISHED = {
     "0004_scope.py": "f44f97d7848b6d6dc381578aed617709ea0f9dce7f09856947a3d1cc90cb0c8d",
     "0006_money.py": "3d468af00445b22657a63f15c3ccf8ca9041498a8e0660c1dc8b433663d08062",
 }
-# A house as the second step left it: a manager of one building, somebody signed in, a program's key.
+# A house as the second step left it: a building's warden, somebody signed in, a program's key.
 OLD_HOUSE = (
     "insert into project_group (name) values ('g')",
     "insert into project (id, group_id, name, created_at) values (1, 1, 'p', now())",

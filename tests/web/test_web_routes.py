@@ -61,7 +61,7 @@ async def test_room_page_tells_today_and_offers_what_the_role_may(manager, site)
     room = site.rooms["A101"]
     page = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}")
     assert "¥2.00" in page.text
-    assert "Add credit" in page.text
+    assert "Recharge" in page.text
     part = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}/now")
     seq = re.search(r"since=(\d+)", part.text)[1]
     again = await manager.get(f"/projects/{site.project_id}/rooms/{room.place_id}/now?since={seq}")

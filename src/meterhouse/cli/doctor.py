@@ -124,9 +124,10 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
     url = settings.public_url
     if not url:
         yield _finding(
-            not settings.secure_cookies and settings.host in LOOPBACK,
+            not settings.secure_cookies and settings.host in LOOPBACK and not settings.smtp_url,
             "public_url is not set",
-            "set it to how people reach the console, as in https://power.example.org",
+            "set it to how people reach the console, as in https://power.example.org;"
+            " links in e-mails begin so, and none is sent without it",
         )
         return
     is_tls = urlsplit(url).scheme == "https"

@@ -44,6 +44,7 @@ def said_facts(values: Values) -> dict[str, Any]:
         "keep_power": values.keep_power,
         "power_w": values.power_w,
         "clock_local": None if values.clock_local is None else values.clock_local.isoformat(),
+        "parameters": dict(values.parameters) or None,
     }
     return {name: fact for name, fact in said.items() if fact is not None}
 

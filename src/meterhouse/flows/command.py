@@ -5,7 +5,8 @@ talks to the meter, and hands the outcome back. *Sent* is never *done*: a comman
 its effect was read back, and whatever is in doubt stays `unknown` and is looked at again.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from meterhouse.control import policy as policies
 from meterhouse.control.decide import NO_FLOOR_MINOR, Moment, blocked_by, sweep_stops
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows import checklist, react
+from meterhouse.flows import checklist, parameter, react
 from meterhouse.flows.enqueue import AUTOMATIC, enqueue
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
@@ -66,6 +67,7 @@ class Claimed:
     model: str
     expires_at: datetime
     timezone: str
+    asked: Mapping[str, Any] | None = None
 
 
 async def request(
@@ -157,6 +159,7 @@ async def claim(
                 project_id, row["id"], row["meter_id"], row["point_id"],
                 CommandKind(row["kind"]), Reason(row["reason"]), row["address"], row["model"],
                 row["expires_at"], project["timezone"],
+                None if row["asked"] is None else json.loads(row["asked"]),
             )  # fmt: skip
 
 
@@ -172,6 +175,7 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
     A payment may have arrived while a disconnect was on the wire, so the relay table is asked
     again; and what is still unknown is read again a little later.
     """
+    outcome = parameter.judged(claimed.kind, claimed.asked, outcome)
     state, project_id = ENDS[outcome.effect], claimed.project_id
     async with db.transaction([project_id]) as connection:
         await monitor.lock_meters(
@@ -192,7 +196,8 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
             )
         if row is not None:
             await _alarm(connection, project_id, row, state, outcome.why, at)
-            if state is CommandState.UNKNOWN and claimed.kind is not CommandKind.READ:
+            is_looked_at = claimed.kind is CommandKind.READ or claimed.kind in parameter.KINDS
+            if state is CommandState.UNKNOWN and not is_looked_at:
                 await enqueue(
                     connection, project_id, row, CommandKind.READ, Reason.SAFETY,
                     "", None, at, LOOK_LIFE_S, LOOK_AGAIN_S,
@@ -219,6 +224,8 @@ async def tend(
                 connection, project_id, row["id"], CommandState.UNKNOWN, "interrupted", at
             )
             await _alarm(connection, project_id, row, CommandState.UNKNOWN, "interrupted", at)
+            if row["kind"] in parameter.KINDS:
+                continue
             await enqueue(
                 connection, project_id, row, CommandKind.READ, Reason.SAFETY, "", None, at,
                 LOOK_LIFE_S,
@@ -298,8 +305,12 @@ async def moment_of(
 async def _alarm(
     connection: Connection, project_id: int, row: Any, state: CommandState, why: str, at: datetime
 ) -> None:
+    """Tell of what went wrong, or that it is well again; settings have alarms of their own."""
     subject = f"meter:{row['meter_id']}"
     if row["kind"] == CommandKind.READ:
+        return
+    if row["kind"] in parameter.KINDS:
+        await parameter.ended(connection, project_id, row, state, why, at)
         return
     if state is CommandState.CONFIRMED:
         await queue.close_alarms(connection, project_id, AlarmKind.COMMAND_FAILED, [subject], at)

@@ -227,7 +227,7 @@ async def closed_day(db: Database, project_id: int, day: date) -> Closed:
     async with db.transaction([project_id]) as connection:
         row = await days.get_day(connection, project_id, day)
     if row is None:
-        raise NotFound(N_("Closed day"), day)
+        raise NotFound(N_("Closed day"), f"{day:%Y%m%d}")
     return Closed(
         row["day"], row["until_at"], json.loads(row["totals"]), json.loads(row["proofs"]),
         row["closed_at"], row["actor"],

@@ -56,7 +56,7 @@ class MoneyUnderWay(MeterhouseError):
 
 
 class NotReversible(MeterhouseError):
-    """Only a sale can be reversed; pay anything else back on its own."""
+    """Only a recharge can be reversed; pay anything else back on its own."""
 
     code = "not_reversible"
     http_status = 409
@@ -70,7 +70,7 @@ class ReversedAlready(MeterhouseError):
 
 
 class DayOver(MeterhouseError):
-    """A sale is reversed on the day it was made; refund the unused credit instead."""
+    """A recharge is reversed on the day it was made; refund the unused credit instead."""
 
     code = "day_over"
     http_status = 409

@@ -1,7 +1,7 @@
 """Revenue (收入概况): what was taken, what was sold; by day, month or year, by every part.
 
 Owns two notions that are never mixed: *taken* (实收) is money that orders brought over the counter
-less what they gave back; *booked* (售电收入) is what used energy brought to revenue. Prepaid money
+less what they gave back; *booked* (销售收入) is what used energy brought to revenue. Prepaid money
 is taken before it is booked.
 """
 

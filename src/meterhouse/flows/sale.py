@@ -1,4 +1,4 @@
-"""Selling at the desk (售电): money into a household's purse, and what it brings back.
+"""Selling at the desk (充值): money into a household's purse, and what it brings back.
 
 Owns what is asked before money is taken, and the one transaction of a sale: order, transfer,
 booking, warnings and relay. Must never know how a sale is shown, or how money travels to a meter.
@@ -35,14 +35,14 @@ class NoLiveAgreement(MeterhouseError):
 
 
 class ProjectFrozen(MeterhouseError):
-    """This project is frozen; nothing is sold until it is thawed."""
+    """This project is frozen; nothing is recharged until it is thawed."""
 
     code = "project_frozen"
     http_status = 409
 
 
 class NotSoldHere(MeterhouseError):
-    """The money of this point is kept elsewhere; it is not sold here."""
+    """The money of this point is kept elsewhere; it is not recharged here."""
 
     code = "not_sold_here"
     http_status = 409
@@ -71,7 +71,7 @@ class TenderShort(BadInput):
 
 
 class PriceNotFlat(BadInput):
-    """A unit has no single price here; sell by money."""
+    """A unit has no single price here; recharge by money."""
 
     code = "price_not_flat"
     field = "energy"

@@ -55,6 +55,13 @@ class NotHalted(MeterhouseError):
     http_status = 409
 
 
+class NotOnItsWay(MeterhouseError):
+    """That recharge is not on its way: it has ended, or it waits for a decision."""
+
+    code = "recharge_not_on_its_way"
+    http_status = 409
+
+
 class NeverSent(MeterhouseError):
     """That recharge was never sent; its money cannot be in the meter."""
 
@@ -254,12 +261,15 @@ async def cancel(
     """Stop a recharge that is on its way: it is not sent again, and returns once that is safe.
 
     Raises:
-        NotFound: there is none in sight on its way.
+        NotFound: there is no such recharge in sight.
+        NotOnItsWay: it has ended or halted.
     """
     async with db.transaction([project_id]) as connection:
-        row = await _on_its_way(connection, Due(project_id, recharge_id, 0, "", ""))
+        row = await _locked(connection, project_id, recharge_id)
         if row is None:
             raise NotFound("recharge", recharge_id)
+        if row["state"] not in control.ON_THE_WAY:
+            raise NotOnItsWay
         step = recharges.Step("cancelled", "", actor_id=actor_id, note=reason)
         await recharges.add_step(connection, project_id, recharge_id, step, at)
         changes = {"refusal": BY_PERSON, "reason": reason, "next_at": at}

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import command as commands
+from meterhouse.flows import parameter, task, transit
 from meterhouse.flows import scan as scans
-from meterhouse.flows import task, transit
 from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
@@ -303,6 +303,11 @@ class Pump:
             outcome = await self._talk(claimed.address, claimed.model, ReadLive())
             await self._take(claimed.meter_id, outcome)
             return outcome
+        if claimed.asked is not None:
+            intent = parameter.intent_of(
+                claimed.kind, claimed.asked, claimed.timezone, self._bench.clock()
+            )
+            return await self._talk(claimed.address, claimed.model, intent)
         until = claimed.expires_at.astimezone(ZoneInfo(claimed.timezone)).replace(tzinfo=None)
         self._bench.sent(claimed)
         outcome = await self._talk(

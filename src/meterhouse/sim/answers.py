@@ -9,6 +9,7 @@ with "other error".
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from meterhouse.errors import BadInput
 from meterhouse.ports import Action
@@ -109,6 +110,16 @@ class MeterFace:
         ):
             return None
         return Frame(answer.address, answer.control, answer.data[:head].ljust(len(answer.data), _0))
+
+    def halved(self, request: Frame) -> Frame | None:
+        """A write of which only the low half of the bytes is new, if the request is a write."""
+        head = self.dialect.identifier_size + self.dialect.authority_size
+        if request.control != self.dialect.write or len(request.data) <= head:
+            return None
+        di = int.from_bytes(request.data[: self.dialect.identifier_size], "little")
+        fresh = request.data[head:]
+        half, kept = len(fresh) // 2, self._payload(di) or bytes(len(fresh))
+        return replace(request, data=request.data[:head] + fresh[:half] + kept[half : len(fresh)])
 
     def _reply(self, control: int, data: bytes = b"") -> Frame:
         return Frame(self.address, control | FROM_METER, data)

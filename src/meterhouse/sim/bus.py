@@ -195,6 +195,10 @@ class Bus:
                 face.purse.cut = Cut.REFUSAL
         if self.faults.strikes(Fault.REFUSAL, where):
             return [Frame(where, control | ABNORMAL, _REFUSED)]
+        half = face.halved(request)
+        if half is not None and self.faults.strikes(Fault.HALF_WRITTEN, where):
+            face.answer(half)
+            return [Frame(where, control | ABNORMAL, _REFUSED)]
         if request.control == CONTROL and self.faults.strikes(Fault.STUCK_RELAY, where):
             return [Frame(where, control)]
         answers = face.answer(request)

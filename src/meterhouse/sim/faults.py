@@ -53,6 +53,8 @@ class Fault(StrEnum):
     """An order's money is stored, its number is not, and no answer comes."""
     HALF_APPLIED = "half_applied"
     """An order's money is stored, its number is not, and an error reply comes."""
+    HALF_WRITTEN = "half_written"
+    """A parameter is stored by half (its low bytes), and an error reply comes."""
     LATE_COPY = "late_copy"
     """The request reaches the meter a second time, `LATE_COPY_MS` later, and nobody listens."""
     GATEWAY_TWICE = "gateway_twice"

@@ -148,7 +148,7 @@ async def get_meter(connection: Connection, project_id: int, meter_id: int) -> a
     row = await connection.fetchrow(
         """select m.id, m.point_id, m.gateway_id, m.model, m.address, m.multiplier, m.version,
                m.modulus_milli, m.register_epoch, m.installed_at, m.removed_at,
-               g.name as gateway, p.commodity, r.id as place_id, r.name as place
+               g.name as gateway, p.commodity, p.keeper, r.id as place_id, r.name as place
            from meter m left join gateway g on (g.project_id, g.id) = (m.project_id, m.gateway_id)
            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
            left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)

@@ -279,7 +279,7 @@ METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
             {PLACE_COLUMNS},
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
-            p.commodity,
+            p.commodity, p.keeper,
             (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
             coalesce(s.read_at > {_NEVER}, false) and not exists
                 (select from alarm where {_OPEN} and meter_id = m.id) as is_online

@@ -26,6 +26,7 @@ from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
 from meterhouse.web.api import life as api_life
+from meterhouse.web.api import parameters as api_parameters
 from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import recharges as api_recharges
 from meterhouse.web.api import revenue as api_revenue
@@ -160,6 +161,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         v1.router,
         api_tasks.router,
         api_recharges.router,
+        api_parameters.router,
         api_find.router,
         api_desk.router,
         api_receipts.router,

@@ -71,7 +71,7 @@ ORDERS: Final = ListView(
         sort="created_at",
         descending=True,
         empty=N_("No orders yet."),
-        empty_hint=N_("What is sold, paid back or moved at the desk appears here."),
+        empty_hint=N_("What is recharged, paid back or moved at the desk appears here."),
     ),
     N_("Orders"),
     Verb.MONEY_READ,

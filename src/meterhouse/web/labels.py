@@ -169,6 +169,9 @@ COMMAND_KIND: Final = {
     CommandKind.ALLOW_CONNECT: N_("Allow connect"),
     CommandKind.KEEP_POWER_ON: N_("Keep power"),
     CommandKind.KEEP_POWER_OFF: N_("Restore prepay"),
+    CommandKind.TARIFF: N_("Send prices"),
+    CommandKind.SETTING: N_("Send warnings"),
+    CommandKind.CHECK: N_("Check prices"),
 }
 COMMAND_STATE: Final = {
     CommandState.QUEUED: N_("Queued"),
@@ -213,6 +216,7 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_LATE: N_("Recharge late"),
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
+    AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -355,6 +359,10 @@ WHY: Final = {
     "no_relay": N_("This model has no relay"),
     "left_out": N_("Left out by a person"),
     "defect": N_("A defect of the program; see the log"),
+    "clock_wrong": N_("The meter's clock is wrong"),
+    "differs": N_("The meter charges something else"),
+    "not_as_expected": N_("The meter's settlement day is not the first"),
+    "value_unchanged": N_("The meter did not keep what was written"),
 }
 
 COMMISSIONED: Final = {

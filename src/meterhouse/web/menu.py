@@ -40,7 +40,7 @@ MENU: Final = (
     MenuEntry(N_("Prepared accounts"), "openings", "check", "customer.read",
               MenuGroup.CUSTOMERS),
     MenuEntry(N_("Notices"), "notices", "notices", "notice.read", MenuGroup.CUSTOMERS),
-    MenuEntry(N_("Recharges"), "recharges", "commands", "money.read", MenuGroup.MONEY),
+    MenuEntry(N_("Meter recharges"), "recharges", "commands", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Orders"), "orders", "tasks", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Revenue"), "revenue", "overview", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),

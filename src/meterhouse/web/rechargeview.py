@@ -51,7 +51,7 @@ RECHARGES: Final = ListView(
         empty=N_("No money was sent to meters yet."),
         empty_hint=N_("Where the meter keeps the money, each payment travels to it from here."),
     ),
-    N_("Recharges"),
+    N_("Meter recharges"),
     Verb.MONEY_READ,
     row_acts=(
         RowAct("recharge.decide", lambda row: row["state"] == "halted"),

@@ -42,7 +42,7 @@ VERB: Final = {
     Verb.STAFF_READ: N_("See staff and API clients"),
     Verb.METER_READ: N_("Read meters now"),
     Verb.METER_SWITCH: N_("Switch meters on and off"),
-    Verb.CREDIT_ADD: N_("Add credit"),
+    Verb.CREDIT_ADD: N_("Recharge"),
     Verb.ALARM_CLOSE: N_("Close alarms"),
     Verb.PLACE_EDIT: N_("Change buildings and rooms"),
     Verb.CUSTOMER_EDIT: N_("Change customers"),

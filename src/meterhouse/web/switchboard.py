@@ -63,4 +63,4 @@ def _shape_of(route: BaseRoute) -> Shape | None:
 def _is_number(part: str) -> bool:
     """Whether a part of a template stands for a number and nothing else."""
     inner = part.removeprefix("{").removesuffix("}")
-    return part == f"{{{inner}}}" and inner.removesuffix(":int").endswith("_id")
+    return part == f"{{{inner}}}" and inner.endswith(("_id", ":int"))

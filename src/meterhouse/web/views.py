@@ -11,7 +11,7 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Keeper, Reason, Relay
 from meterhouse.units import EPOCH
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
@@ -53,6 +53,11 @@ def online_colour(key: str) -> Callable[[Any], str]:
 def closes_by_hand(row: Any) -> bool:
     """Whether an alarm is open and nothing else closes it."""
     return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
+
+
+def is_stopped_sweep(row: Any) -> bool:
+    """Whether an alarm is a sweep that waits for somebody's yes."""
+    return row["closed_at"] is None and row["kind"] == AlarmKind.SWEEP_STOPPED
 
 
 def task_count(row: Any) -> str:
@@ -100,7 +105,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    row_acts=(RowAct("alarm.close", closes_by_hand),),
+    row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
 METERS: Final = ListView(
@@ -136,9 +141,14 @@ METERS: Final = ListView(
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
     links=((N_("Meter exchanges"), "exchanges"),),
-    row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
-        "read", "disconnect", "connect", "keep_power", "restore_prepay",
-    )),
+    row_acts=(
+        *(RowAct(f"meter.{deed}") for deed in (
+            "read", "disconnect", "connect", "keep_power", "restore_prepay",
+        )),
+        *(RowAct(f"meter.{deed}", lambda row: row["keeper"] == Keeper.METER) for deed in (
+            "send_prices", "send_warnings", "check_prices",
+        )),
+    ),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(

@@ -73,5 +73,5 @@ def test_an_object_is_called_by_its_name_and_leads_to_its_page(facts, told, link
 
 def test_every_act_has_a_title_and_an_old_one_its_name():
     assert {act.name for act in ACTS} <= set(ACT_TITLES)
-    assert act_title("credit.add") == "Sell"
+    assert act_title("credit.add") == "Recharge"
     assert act_title("act.of_yesterday") == "act.of_yesterday"

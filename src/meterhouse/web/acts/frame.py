@@ -79,11 +79,14 @@ class Form(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_declared(cls, given: Any, info: ValidationInfo) -> Any:
-        """No text of the database can hold NUL, and yes is no number."""
+        """No text of the database can hold NUL, yes is no number, and no number is a yes."""
         if isinstance(given, str) and "\0" in given:
             raise PydanticCustomError("string_pattern_mismatch", "NUL cannot be stored")
         wanted = cls.model_fields[info.field_name or ""].annotation
-        if wanted is not bool and any(one is True or one is False for one in _each(given)):
+        is_flag = any(one is True or one is False for one in _each(given))
+        if wanted is bool and not is_flag:
+            raise PydanticCustomError("bool_type", "a number is no flag")
+        if wanted is not bool and is_flag:
             raise PydanticCustomError("int_type", "a flag is no number")
         return given
 

@@ -108,7 +108,7 @@ def _wish(doing: Doing, form: NewCredit) -> Wish:
 
 
 async def _add(doing: Doing, form: NewCredit) -> Done:
-    """Sell to a point's household, by money or by energy; the same key sells once."""
+    """Recharge a point's household, by money or by energy; the same key recharges once."""
     scope, _ = doing.here
     doer, point_id = doing.doer, doing.ids["point_id"]
     wish = _wish(doing, form)
@@ -179,7 +179,7 @@ ADD: Final = Act(
     "credit.add",
     Verb.CREDIT_ADD,
     "/projects/{project_id}/points/{point_id}/credits",
-    N_("Sell"),
+    N_("Recharge"),
     NewCredit,
     schemas.Credit,
     _add,

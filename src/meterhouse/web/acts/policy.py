@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import Field, StringConstraints
 
 from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput
@@ -73,7 +73,7 @@ class PolicyChange(Form):
     ] = Field(examples=[30])  # fmt: skip
     """Minutes between a notice and a disconnect, 0 to 10080."""
     disconnect_without_channel: Annotated[
-        StrictBool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
+        bool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
     ] = Field(default=False, examples=[False])
     """Whether arrears disconnects run where no notice can be sent."""
     reading_age_minutes: Annotated[
@@ -106,17 +106,17 @@ class PolicyChange(Form):
     ] = Field(examples=[5])  # fmt: skip
     """And this share of the project's points; beyond both the sweep stops."""
     close_direct: Annotated[
-        StrictBool,
+        bool,
         Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
     desk_needs_shift: Annotated[
-        StrictBool, Ask(N_("Cash is taken only in an open shift"), kind="flag")
+        bool, Ask(N_("Cash is taken only in an open shift"), kind="flag")
     ] = Field(default=False, examples=[False])
     """Whether cash is taken at the desk only by a cashier whose shift is open."""
     hoarding_max: Annotated[
         str, Short, Ask(N_("Kept in advance at most"), kind="money", half=True,
-                        hint=N_("A sale that would lead beyond it is refused")),
+                        hint=N_("A recharge that would lead beyond it is refused")),
     ] = Field(default="10000000", examples=["20000.00"])  # fmt: skip
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
@@ -125,7 +125,7 @@ class PolicyChange(Form):
     ] = Field(default="0", examples=["500.00"])  # fmt: skip
     """Refunds and reversals of more than this need a second person; decimal, 0: never."""
     vacancy_off: Annotated[
-        StrictBool,
+        bool,
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether a room whose account is closed is switched off until the next one is opened."""

@@ -203,7 +203,7 @@ REVERSE: Final[Act[Any]] = Act(
     "payment.reverse", Verb.MONEY_REFUND, f"{_PAYMENT}/reverse", N_("Reverse"), Why,
     shapes.Payout, _reverse, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True,
-    consequence=N_("The sale is undone by a payment the other way; its receipt becomes void."),
+    consequence=N_("The recharge is undone by a payment the other way; its receipt becomes void."),
 )  # fmt: skip
 DEPOSIT: Final[Act[Any]] = Act(
     "deposit.take", Verb.CREDIT_ADD, f"{_POINT}/deposits", N_("Take deposit"), NewDeposit,

@@ -309,7 +309,7 @@ def _columns(sheet: Sheet[Any], doing: Doing, head: Line) -> tuple[list[str], li
 
 
 def _typed(
-    sheet: Sheet[Any], keys: Sequence[str], line: Line, known: Mapping[str, Mapping[str, str]]
+    sheet: Sheet[Any], keys: Sequence[str], line: Line, known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for key, cell in zip(keys, line.cells, strict=False):
@@ -323,15 +323,15 @@ def _typed(
     return typed
 
 
-async def _known_words(sheet: Sheet[Any], doing: Doing) -> dict[str, dict[str, str]]:
+async def _known_words(sheet: Sheet[Any], doing: Doing) -> dict[str, dict[str, Any]]:
     """For each column of fixed words what may be written, folded, and the key it stands for."""
-    known: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, Any]] = {}
     for name, (_, ask) in sheet.asks.items():
         if ask.kind == "flag":
             spoken = {language: words(language) for language in LANGUAGES}
             yes = {*_YES, *(_folded(one(N_("Yes"))) for one in spoken.values())}
             no = {*_NO, *(_folded(one(N_("No"))) for one in spoken.values())}
-            known[name] = dict.fromkeys(yes, "true") | dict.fromkeys(no, "false")
+            known[name] = dict.fromkeys(yes, True) | dict.fromkeys(no, False)
         elif ask.kind == "choice":
             offered = await ask.offered(doing)
             known[name] = {_folded(key): key for key, _ in offered}

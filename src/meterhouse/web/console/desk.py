@@ -79,6 +79,8 @@ async def desk_sale(request: Request, project_id: int, payment_id: int) -> Respo
         "may_print": PRINT.verb in request.state.scope.verbs,
         "key": secrets.token_hex(16),
         "kind": PaymentKind(told.payment["kind"]),
+        "is_page": not is_fragment(request),
+        "at_desk": "/desk" in request.headers.get("hx-current-url", ""),
         "change_minor": change_minor,
         "channel": channel_word(told.payment["channel"]),
         "unit": labels.UNIT[Commodity(told.payment["commodity"])],

@@ -8,17 +8,28 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import account, agreement, customer, device, place, project, receipt, tariff
+from meterhouse.flows import (
+    account,
+    agreement,
+    customer,
+    device,
+    parameter,
+    place,
+    project,
+    receipt,
+    tariff,
+)
 from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
 from meterhouse.units import to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, parameterwords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import account as account_acts
 from meterhouse.web.acts import customer as customer_acts
 from meterhouse.web.acts import field, install, personal, policy, site_sheet, swap
 from meterhouse.web.acts import gateway as gateway_acts
 from meterhouse.web.acts import meter as meter_acts
+from meterhouse.web.acts import parameter as parameter_acts
 from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
@@ -173,9 +184,12 @@ async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Re
 
 @router.get(f"{_PROJECT}/meters/{{meter_id:int}}", dependencies=_may(Verb.DEVICE_READ))
 async def meter_page(request: Request, project_id: int, meter_id: int) -> Response:
-    """One meter, in service or removed."""
+    """One meter, in service or removed, and what it was told to charge by."""
     facts = {
         "meter": await device.meter(database_of(request), project_id, meter_id),
+        "held": await parameter.held(database_of(request), project_id, meter_id),
+        "setting": parameterwords.setting,
+        "parameters": parameter_acts,
         "install": install,
         "exchange": swap.EXCHANGE,
         "read": meter_acts.READ,

@@ -78,6 +78,13 @@ RECHARGE = (
     "alter table wallet add column hoarding_minor bigint",
 )
 
+# What a meter is asked to hold goes with the command, as what it said comes back with it.
+SETTINGS = (
+    """alter table command add column asked jsonb, drop constraint command_kind_check,
+        add check (kind in ('read', 'disconnect', 'connect', 'allow_connect', 'keep_power_on',
+            'keep_power_off', 'tariff', 'setting', 'check'))""",
+)
+
 RECEIPT = (
     """alter table receipt_series
         add column paper text not null default 'a5',
@@ -105,7 +112,7 @@ SCOPED = ("recharge_step", "receipt_print")
 
 def upgrade() -> None:
     """Add what is new, then put scope and rights over the tables as in the first schema."""
-    for statement in (*LISTS, *CODES, *BOOKING, *RECHARGE, *RECEIPT):
+    for statement in (*LISTS, *CODES, *BOOKING, *RECHARGE, *SETTINGS, *RECEIPT):
         op.execute(statement)
     tables = ", ".join(SCOPED)
     op.execute(f"grant all on {tables} to meterhouse_maintenance")
