@@ -34,7 +34,8 @@ class Policy:
         close_direct: connect closes the contact itself; else someone presses the button.
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
-        refund_second_minor: paying out more than this needs a second person; 0: never.
+        refund_second_minor: paying out more than this needs a second person, and so does closing
+            an account out of which comes more than its household paid in; 0: never.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
@@ -52,7 +53,7 @@ class Policy:
     close_direct: bool = True
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
-    refund_second_minor: int = 0
+    refund_second_minor: int = 50_000
     vacancy_off: bool = False
 
 

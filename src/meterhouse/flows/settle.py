@@ -219,12 +219,7 @@ async def _pay_out(
                 row["payee_id"], row["id"],
             )  # fmt: skip
             await desk.pay_out(new, "")
-    out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
-    limit_minor = react.Setting.of(project).policy.refund_second_minor
-    if 0 < limit_minor < out_minor and second_id in (None, actor_id):
-        error = refund.PayoutNeedsSecond()
-        error.field = ""
-        raise error
+    await desk.check_second()
     return desk.paid
 
 
@@ -264,6 +259,24 @@ class _Desk:
             self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
             second_id=self.second_id,
         )  # fmt: skip
+
+    async def check_second(self) -> None:
+        """Much money, or money that this household never paid in, is paid out by two.
+
+        Raises:
+            PayoutNeedsSecond: and nobody else has agreed.
+        """
+        limit_minor = react.Setting.of(self.project).policy.refund_second_minor
+        out_minor = sum(one.amount_minor for one in self.paid if one.kind in _PAID_OUT)
+        if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
+            return
+        left_minor = await agreements.paid_in_minor(
+            self.connection, self.project["id"], self.agreement_id
+        )
+        if out_minor > limit_minor or left_minor < 0:
+            error = refund.PayoutNeedsSecond()
+            error.field = ""
+            raise error
 
     async def pay_out(self, new: NewPayment, part: str) -> None:
         """Out of the cash of who took the money."""

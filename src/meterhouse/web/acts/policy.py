@@ -121,9 +121,9 @@ class PolicyChange(Form):
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
         str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
-                        hint=N_("Refunds and reversals of more wait for somebody else; 0: never")),
-    ] = Field(default="0", examples=["500.00"])  # fmt: skip
-    """Refunds and reversals of more than this need a second person; decimal, 0: never."""
+                        hint=N_("So does what was never paid in, such as opening credit; 0: never")),
+    ] = Field(default="500", examples=["500.00"])  # fmt: skip
+    """Paying out more than this, or what was never paid in, needs a second person; 0: never."""
     vacancy_off: Annotated[
         bool,
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
