@@ -66,3 +66,24 @@ async def test_who_opens_accounts_enters_no_credit_of_their_own(site, caller):
         next_one = GUEST | {"reason": "moved out"}
         handed = await cashier.post(address, json=next_one, headers=fresh())
         assert (handed.status_code, handed.json()["code"]) == (403, "not_allowed")
+
+
+async def test_a_sheet_of_meters_opens_no_accounts_for_who_may_not(site, caller):
+    row = {"building": "A栋", "room": "A105", "tariff": "flat", "customer": "Guest"}
+    rows = [row | {"opening_credit": "50000", "deposit": "300"}, row | {"room": "A106"}]
+    address = f"{project(site)}/meters/import"
+
+    async def tried(client):
+        answer = await client.post(address, json={"rows": rows}, headers=fresh())
+        return [(one["pointer"], one["code"]) for one in answer.json().get("errors") or ()]
+
+    async with await caller("field_engineer") as engineer, await caller("cashier") as cashier:
+        refused = await tried(engineer)
+        assert len(refused) == 4
+        assert {code for _, code in refused} == {"not_allowed"}
+        for column in ("customer", "opening_credit", "deposit"):
+            assert any(column in place for place, _ in refused)
+        rows = [{"building": "A栋", "room": "A104", "customer": "Guest", "opening_credit": "1"}]
+        for noun in ("openings", "customers"):
+            address = f"{project(site)}/{noun}/import"
+            assert len(await tried(cashier)) == 1

@@ -121,7 +121,7 @@ class PolicyChange(Form):
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
         str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
-                        hint=N_("So does what was never paid in, such as opening credit; 0: never")),
+                        hint=N_("And for paying out what was never paid in; 0: never")),
     ] = Field(default="500", examples=["500.00"])  # fmt: skip
     """Paying out more than this, or what was never paid in, needs a second person; 0: never."""
     vacancy_off: Annotated[
