@@ -37,7 +37,7 @@ class Policy:
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
         refund_second_minor: more money than this is paid out, taken out of a meter or handed to a
-            colleague by two people alone; 0: one may always.
+            colleague by two people alone, as is what a household never paid in; 0: one may always.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
@@ -55,7 +55,7 @@ class Policy:
     close_direct: bool = True
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
-    refund_second_minor: int = 0
+    refund_second_minor: int = 50_000
     vacancy_off: bool = False
 
 

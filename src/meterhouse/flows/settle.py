@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Any
 
 from meterhouse import meter_models
-from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
@@ -256,12 +255,7 @@ async def _pay_out(
                 row["payee_id"], row["id"],
             )  # fmt: skip
             await desk.pay_out(new, "")
-    out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
-    is_alone = second_id in (None, actor_id)
-    if is_alone and policies.needs_second(react.Setting.of(project).policy, out_minor):
-        error = refund.PayoutNeedsSecond()
-        error.field = ""
-        raise error
+    await desk.check_second()
     return desk.paid
 
 
@@ -301,6 +295,24 @@ class _Desk:
             self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
             second_id=self.second_id,
         )  # fmt: skip
+
+    async def check_second(self) -> None:
+        """Much money, or money that this household never paid in, is paid out by two.
+
+        Raises:
+            PayoutNeedsSecond: and nobody else has agreed.
+        """
+        limit_minor = react.Setting.of(self.project).policy.refund_second_minor
+        out_minor = sum(one.amount_minor for one in self.paid if one.kind in _PAID_OUT)
+        if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
+            return
+        left_minor = await agreements.paid_in_minor(
+            self.connection, self.project["id"], self.agreement_id
+        )
+        if out_minor > limit_minor or left_minor < 0:
+            error = refund.PayoutNeedsSecond()
+            error.field = ""
+            raise error
 
     async def pay_out(self, new: NewPayment, part: str) -> None:
         """Out of the cash of who took the money."""

@@ -20,6 +20,10 @@ from meterhouse.words import N_
 
 ROWS_SHOWN: Final = 200
 
+_PAID_IN: Final = """coalesce(sum(case when y.kind in ('recharge', 'deposit') then y.amount_minor
+    when y.kind in ('refund', 'reversal', 'deposit_refund', 'settlement')
+        then -y.amount_minor end), 0)::int8"""
+
 LIST: Final = ListQuery(
     """select g.id, g.customer_id, g.valid_from, g.valid_to, h.name as customer,
            h.erased_at is not null as is_erased, x.rooms, x.point_id,
@@ -122,15 +126,30 @@ async def points(
 async def richer_than(
     connection: Connection, project_id: int, agreement_ids: Sequence[int], limit_minor: int
 ) -> list[int]:
-    """Those of these agreements whose purses and deposit hold more than a limit."""
+    """Those of these agreements that hold more than a limit, or more than they paid in."""
     rows = await connection.fetch(
-        """select agreement_id from account
-           where project_id = $1 and agreement_id = any($2::int8[])
-           and kind in ('purse', 'deposit') and credit_minor > debit_minor
-           group by agreement_id having sum(credit_minor - debit_minor) > $3 order by 1""",
+        f"""select agreement_id from account a
+            where project_id = $1 and agreement_id = any($2::int8[])
+            and kind in ('purse', 'deposit') and credit_minor > debit_minor
+            group by agreement_id
+            having sum(credit_minor - debit_minor) > least($3, (
+                select {_PAID_IN} from payment y
+                where y.project_id = $1 and y.agreement_id = a.agreement_id)) order by 1""",
         project_id, list(agreement_ids), limit_minor,
     )  # fmt: skip
     return [row["agreement_id"] for row in rows]
+
+
+async def paid_in_minor(connection: Connection, project_id: int, agreement_id: int) -> int:
+    """What a household paid in over any channel, less what was paid back to it.
+
+    Opening credit, and what came from another household's purse, is not paid in.
+    """
+    found: int = await connection.fetchval(
+        f"select {_PAID_IN} from payment y where y.project_id = $1 and y.agreement_id = $2",
+        project_id, agreement_id,
+    )  # fmt: skip
+    return found
 
 
 async def deposits(
