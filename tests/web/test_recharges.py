@@ -134,6 +134,7 @@ async def test_a_meter_of_the_other_family_is_opened_instead(erp, site):
         await connection.execute(
             "update meter set model = 'DLT645-2007-ESAM' where id = $1", room.meter_id
         )
+        await connection.execute("update gateway_state set seals = true")
     given["headers"] = {"Idempotency-Key": "open-it-2"}
     opened = (await erp.post(f"{point}/open-meter", **given)).json()["recharge"]
     assert (opened["kind"], opened["number"], opened["amount"]["amount"]) == ("open", 1, "0.00")

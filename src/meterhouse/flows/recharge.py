@@ -36,7 +36,7 @@ class MeterTakesNoMoney(MeterhouseError):
 
 
 class NoSecurityModule(MeterhouseError):
-    """This meter takes only sealed orders, and its head end has no security module."""
+    """This meter takes only sealed orders, and no head end with a security module has its line."""
 
     code = "no_security_module"
     http_status = 409
@@ -313,7 +313,7 @@ async def _keeper(connection: Connection, project_id: int, point_id: int) -> Any
     wallet_kind = meter_models.load(where["model"]).wallet
     if wallet_kind == "none":
         raise MeterTakesNoMoney
-    if wallet_kind == "esam" and where["seals"] is False:
+    if wallet_kind == "esam" and not where["seals"]:
         raise NoSecurityModule
     return where
 

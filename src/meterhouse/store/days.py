@@ -205,7 +205,7 @@ PROOFS: Final[Mapping[str, str]] = {
             and q.keeper = 'platform'
         join project j on j.id = s.project_id
         where s.project_id = $1 and s.point_id % {SHARES} = $2
-        and s.rated_nano <> s.accrued_nano + s.rounded_nano
+        and s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + (10 ^ (9 - j.currency_exponent))::int8 * (
             select coalesce(sum(t.amount_minor * case d.kind when 'purse' then 1 else -1 end), 0)
             from transfer t

@@ -68,8 +68,12 @@ QUESTIONS: dict[str, str] = {
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano + s.rounded_nano
+        where s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
+    "nothing accrues where the platform does not keep the money": """
+        select count(*) from point_state s join point q
+            on (q.project_id, q.id) = (s.project_id, s.point_id)
+        where q.keeper <> 'platform' and s.accrued_nano <> 0""",
     "charged intervals of a chain neither overlap nor leave a gap": f"""
         select count(*) from (
             select started_at, lag(ended_at) over (

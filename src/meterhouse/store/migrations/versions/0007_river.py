@@ -35,6 +35,8 @@ BOOKING = (
     "alter table transfer add column booking integer, add column rest_nano bigint",
     # What changes of payer took out of the accrual below a coin: it went to the rounding account.
     "alter table point_state add column rounded_nano bigint not null default 0",
+    # What was rated while the platform did not keep the money: owed to nobody here.
+    "alter table point_state add column aside_nano bigint not null default 0",
     # Its accounts are the project's, so this key says what theirs say already, a look-up a row.
     "alter table transfer drop constraint transfer_project_id_fkey",
     "create index transfer_recharge on transfer (project_id, recharge_id) where recharge_id is not null",
