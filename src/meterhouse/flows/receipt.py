@@ -19,10 +19,10 @@ from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper, PaymentKind
 from meterhouse.paper.sheet import Paper
-from meterhouse.store import catalog, ledger, personal, receipts
+from meterhouse.store import catalog, ledger, monitor, personal, receipts
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
-from meterhouse.store.receipts import Settings
+from meterhouse.store.receipts import SeriesTaken, Settings
 
 PAID_OUT: Final = frozenset(
     {
@@ -293,9 +293,16 @@ async def change_settings(db: Database, project_id: int, new: Settings) -> Mappi
 
     Raises:
         ChangedMeanwhile: somebody chose otherwise since it was read.
+        SeriesTaken: numbers of a payee begin so.
     """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await receipts.settings(connection, project_id)
         if not await receipts.change_settings(connection, project_id, new):
             raise ChangedMeanwhile
+        try:
+            await receipts.check_series(connection, project_id, receipts.HOUSE_PAYEE)
+        except SeriesTaken as error:
+            error.field = "prefix"
+            raise
     return was._asdict()

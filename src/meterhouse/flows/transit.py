@@ -402,7 +402,7 @@ async def _first_look(
     if purse["read_at"] is None:
         project = await catalog.get_project(connection, project_id)
         for keeper in await recharges.keepers(connection, project_id, [meter_id]):
-            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at)
+            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at, at)
     elif purse["number"] != said.purchase_count:
         return
     row["number"] = said.purchase_count + 1

@@ -219,3 +219,38 @@ def _sides(account_id: Ints, amount_minor: Ints) -> tuple[Ints, Ints, Ints]:
     np.add.at(sides[0], place, np.maximum(amount_minor, 0))
     np.add.at(sides[1], place, np.maximum(-amount_minor, 0))
     return ids, sides[0], sides[1]
+
+
+async def past_payers(
+    connection: Connection, project_id: int, account_id: int, others: Sequence[int]
+) -> list[asyncpg.Record]:
+    """Of these accounts those of other households: id, agreement_id, and whether it `is_open`."""
+    return await connection.fetch(
+        """select a.id, a.agreement_id, g.valid_to is null as is_open
+           from account a join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+           where a.project_id = $1 and a.id = any($3::int8[]) and a.agreement_id is distinct from
+               (select agreement_id from account where project_id = $1 and id = $2)
+           order by a.id""",
+        project_id, account_id, others,
+    )  # fmt: skip
+
+
+async def last_correction(connection: Connection, project_id: int, point_id: int) -> int:
+    """The number of a point's latest correction of the past; they count down from −1, 0: none."""
+    found: int = await connection.fetchval(
+        """select coalesce(min(booking), 0) from transfer
+           where project_id = $1 and point_id = $2 and booking < 0""",
+        project_id, point_id,
+    )  # fmt: skip
+    return found
+
+
+async def add_rounded(
+    connection: Connection, project_id: int, point_id: int, rest_nano: int
+) -> None:
+    """Note what was rounded off outside the accrual."""
+    await connection.execute(
+        """update point_state set rounded_nano = rounded_nano + $3
+           where project_id = $1 and point_id = $2""",
+        project_id, point_id, rest_nano,
+    )  # fmt: skip

@@ -29,6 +29,8 @@ class NewTransfer:
     payment_id: int | None = None
     reason: str = ""
     recharge_id: int | None = None
+    booking: int | None = None
+    rest_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +145,19 @@ async def post(
         [one.payment_id for one in transfers],
         [one.reason for one in transfers],
         [one.recharge_id for one in transfers],
+        [one.booking for one in transfers],
+        [one.rest_nano for one in transfers],
     ]
     await lock_accounts(connection, project_id, {*debited, *credited})
     rows = await connection.fetch(
         """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
-               state, kind, point_id, payment_id, reason, recharge_id, actor_id, created_at)
+               state, kind, point_id, payment_id, reason, recharge_id, booking, rest_nano,
+               actor_id, created_at)
            select $1, t.debit, t.credit, t.amount, 'posted', t.kind, t.point, t.payment, t.reason,
-               t.recharge, $10, $11
+               t.recharge, t.booking, t.rest, $12, $13
            from unnest($2::int8[], $3::int8[], $4::int8[], $5::text[], $6::int8[], $7::int8[],
-               $8::text[], $9::int8[]) with ordinality
-               as t (debit, credit, amount, kind, point, payment, reason, recharge, place)
+               $8::text[], $9::int8[], $10::int4[], $11::int8[]) with ordinality as t (debit,
+               credit, amount, kind, point, payment, reason, recharge, booking, rest, place)
            order by t.place returning id""",
         project_id, debited, credited, moved_minor, *columns, actor_id, at,
     )  # fmt: skip

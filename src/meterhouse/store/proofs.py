@@ -63,7 +63,7 @@ QUESTIONS: dict[str, str] = {
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
             and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
-                sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
+                sum(t.amount_minor * case a.kind when 'revenue' then -1 else 1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from meterhouse.errors import NotFound
+from meterhouse.errors import BadInput, NotFound
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
@@ -57,6 +57,12 @@ LIST: Final = ListQuery(
     first="-issued_at",
     solid=frozenset({"issued_at", "number", "amount", "prints", "kind"}),
 )  # fmt: skip
+
+
+class SeriesTaken(BadInput):
+    """Numbers of another series begin so, or did; two receipts would bear the same one."""
+
+    code = "series_taken"
 
 
 class Settings(NamedTuple):
@@ -154,6 +160,29 @@ ISSUED: Final = f"""numbered as (
 
 Without `facts` there is none, and none where one counts already; the number is taken all the same.
 """
+
+
+async def check_series(connection: Connection, project_id: int, payee_id: int) -> None:
+    """Whether a series' numbers begin as no other's do or did, inside the project's lock.
+
+    Raises:
+        SeriesTaken: another one begins so.
+    """
+    taken: bool = await connection.fetchval(
+        f"""with series as (
+                select id as payee_id, coalesce(nullif(series, ''), id || '-') as prefix
+                from payee where project_id = $1
+                union all select {HOUSE_PAYEE}, coalesce((select prefix from receipt_series
+                    where project_id = $1 and payee_id = {HOUSE_PAYEE}), '')),
+            mine as (select prefix from series where payee_id = $2)
+            select exists (select from series s join mine m using (prefix) where s.payee_id <> $2)
+            or exists (select from receipt r, mine m where r.project_id = $1 and r.payee_id <> $2
+                and starts_with(r.label, m.prefix)
+                and substr(r.label, length(m.prefix) + 1) ~ '^[0-9]{{{NUMBER_DIGITS},}}$')""",
+        project_id, payee_id,
+    )  # fmt: skip
+    if taken:
+        raise SeriesTaken
 
 
 async def insert(

@@ -217,6 +217,7 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
     AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
+    AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),

@@ -99,6 +99,8 @@ RECEIPT = (
         add column quiet_channels text[] not null default '{}',
         add column version integer not null default 1""",
     "create index receipt_time on receipt (project_id, issued_at, id)",
+    # Two series may not print the same number; it is refused where a series gets its beginning.
+    "create unique index receipt_label on receipt (project_id, label)",
     # Every print, the first as well; its file can be had for a short while, then another is a copy.
     """create table receipt_print (
         project_id bigint not null references project (id),
