@@ -1,6 +1,5 @@
 """A late reading of a time when somebody else paid: never the present payer's money."""
 
-
 import pytest
 
 from meterhouse.flows import account, customer, settle
