@@ -192,7 +192,6 @@ async def foreign(theirs) -> dict[str, Any]:
             version=1, title="N",
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
             written_off_minor=0,
-            asked=None,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
@@ -260,5 +259,5 @@ async def money_of(theirs) -> dict[str, Any]:
         "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)], "cash_id": purse, "is_all": True,
+        "keys": [(theirs.meters[0], 1, now)],
     }  # fmt: skip
