@@ -259,5 +259,6 @@ async def money_of(theirs) -> dict[str, Any]:
         "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)],
+        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "begins": False, "models": ["M"],
     }  # fmt: skip
