@@ -191,6 +191,14 @@ async def groups(db: Database) -> Sequence[Any]:
         return await projects.groups(connection)
 
 
+async def rename_group(db: Database, group_id: int, name: str) -> str:
+    """What a group is called from now on; answers what it was called. Raises `NotFound`."""
+    async with db.transaction(()) as connection:
+        was = await projects.get_group(connection, group_id)
+        await projects.rename_group(connection, group_id, name)
+    return str(was["name"])
+
+
 async def group(db: Database, group_id: int) -> Any:
     """One group. Raises `NotFound`."""
     async with db.transaction(()) as connection:

@@ -82,6 +82,17 @@ async def set_disabled(connection: Connection, person_id: int, at: datetime | No
     await connection.execute("delete from session where person_id = $1", person_id)
 
 
+async def forget(connection: Connection, person_id: int) -> None:
+    """Let nobody tell by their login who a person was, nor sign in with what they had."""
+    await connection.execute(
+        """update person set login = 'erased-' || id, password_hash = null, totp_secret = null,
+               totp_from = null, version = version + 1 where id = $1""",
+        person_id,
+    )
+    await connection.execute("delete from recovery_code where person_id = $1", person_id)
+    await connection.execute("delete from role_grant where person_id = $1", person_id)
+
+
 async def set_language(connection: Connection, person_id: int, language: str) -> None:
     """Remember which language a person reads."""
     await connection.execute("update person set language = $2 where id = $1", person_id, language)
@@ -194,28 +205,31 @@ async def count_administrators(connection: Connection, role: str) -> int:
 
 
 async def persons_within(
-    connection: Connection, kind: str, group_id: int, project_ids: Sequence[int]
-) -> list[asyncpg.Record]:
+    connection: Connection, kind: str, group_id: int, project_ids: Sequence[int],
+    person_id: int | None = None,
+) -> list[asyncpg.Record]:  # fmt: skip
     """Persons of one kind with a grant that reaches a group or its projects, by name.
 
     A `group_id` of 0 is the platform: everybody. Else those granted on the platform, in the group,
-    in these projects or in buildings of them.
+    in these projects or in buildings of them. With `person_id` this one, if it is one of them.
     """
     return await connection.fetch(
-        f"""select p.id, p.login, h.name, p.disabled_at, p.created_at, p.totp_from, p.owner_id,
+        f"""select p.id, p.login, p.language, h.name, h.email, h.erased_at, p.disabled_at,
+               p.created_at, p.totp_from, p.owner_id,
                p.password_hash is not null as has_password, {personal.STAFF_NAME} as owner,
                (select max(s.seen_at) from session s where s.person_id = p.id) as seen_at,
                (select max(k.seen_at) from client_key k where k.person_id = p.id) as used_at
            from person p
            join personal_masked h on (h.project_id, h.id) = ({PLATFORM}, p.personal_id)
            {personal.staff("p.owner_id")}
-           where p.kind = $1 and ($2 = 0 or exists (select from role_grant g
+           where p.kind = $1 and ($4::int8 is null or p.id = $4)
+           and ($2 = 0 or exists (select from role_grant g
                where g.person_id = p.id and (g.scope_kind = 'platform'
                    or (g.scope_kind = 'group' and g.scope_id = $2)
                    or (g.scope_kind = 'project' and g.scope_id = any($3::int8[]))
                    or g.within_project_id = any($3::int8[]))))
            order by p.disabled_at nulls first, h.name, p.id limit 1000""",
-        kind, group_id, list(project_ids),
+        kind, group_id, list(project_ids), person_id,
     )  # fmt: skip
 
 
