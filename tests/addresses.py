@@ -15,6 +15,7 @@ ROWS = {
     "gateway_id": "select id from gateway where project_id = $1 order by id",
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
+    "agreement_id": "select id from agreement where project_id = $1 order by id",
     "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "recharge_id": "select id from recharge where project_id = $1 order by id",
@@ -45,7 +46,7 @@ async def ids_of(site: Site) -> dict[str, int | str]:
     found = {
         "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
         "token": 1, "code": "internal",
-        "meter_id": room.meter_id, "agreement_id": room.agreement_id,
+        "meter_id": room.meter_id,
     }  # fmt: skip
     async with maintenance(site.db.address) as connection:
         for name, question in ROWS.items():

@@ -79,7 +79,8 @@ def row_of_many(path: str) -> str:
 
 async def walk_of(site: Site) -> Walk:
     """The site with a row for everything, and `root`, who may do all and set it up."""
-    ids = await ids_of(site)
+    # The first agreement is the house's own, which has no page.
+    ids = await ids_of(site) | {"agreement_id": site.rooms["A101"].agreement_id}
     await plant(site, ids)
     db, here = site.db, site.project_id
     root_id = await access.add_person(
