@@ -82,6 +82,7 @@ class Slip:
     """How something is paid in or out, by whom, with whose agreement.
 
     `channel` is the payment's own where a payment is undone; `key` is chosen once, as for a sale.
+    `agreement_id` is the household that is meant; None: whoever pays for the point.
     """
 
     channel: str
@@ -91,6 +92,7 @@ class Slip:
     at: datetime
     second_id: int | None = None
     tender_minor: Minor | None = None
+    agreement_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ async def refund(
 
     Raises:
         NotFound, NoLiveAgreement: there is no such point, or nobody pays for it.
+        HouseholdChanged: another household than the one meant pays for it.
         MoneyUnderWay: a recharge of one of the household's meters is not settled.
         MoneyUsed: less than that may be spent.
         BeyondPaid: less than that was paid in over this channel.
@@ -164,7 +167,8 @@ async def take_deposit(
     """Take a deposit, which lies apart from what may be spent.
 
     Raises:
-        NotFound, NoLiveAgreement, ProjectFrozen, ShiftNeeded, TenderShort: it cannot be taken.
+        NotFound, NoLiveAgreement, HouseholdChanged, ProjectFrozen, ShiftNeeded, TenderShort: it
+            cannot be taken.
     """
     async with db.transaction([project_id]) as connection:
         facts, _ = await _begin(connection, project_id, point_id, slip)
@@ -244,6 +248,8 @@ async def _begin(
         raise NotFound(N_("Point"), point_id)
     if is_live and facts["agreement_kind"] != "tenant":
         raise sale.NoLiveAgreement
+    if facts["paid_id"] is None:
+        sale.check_household(facts, slip.agreement_id)
     if facts["account_id"] is not None:
         await close.book(connection, facts, facts["account_id"], slip.at)
     purse = await ledger.read_purse(connection, project_id, point_id)

@@ -309,6 +309,21 @@ async def points_named(
     )  # fmt: skip
 
 
+async def payers(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """point_id, agreement_id of those of these points in sight that a household pays for."""
+    return await connection.fetch(
+        """select p.id as point_id, g.id as agreement_id from point p
+           join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+               and g.kind = 'tenant' and g.valid_to is null
+           where p.project_id = $1 and p.id = any($2::int8[])
+           and seen_point(p.project_id, p.id)""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+
+
 async def point_names(
     connection: Connection, project_id: int, point_ids: Sequence[int]
 ) -> list[asyncpg.Record]:

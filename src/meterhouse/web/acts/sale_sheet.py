@@ -83,6 +83,9 @@ async def _run(doing: Doing, rows: Sequence[RechargeLine]) -> Done:
             faults.append(RowFault(place, "amount", error))
     if faults:
         raise RowsRefused(faults)
+    payers = await desk.payers(doing.db, doing.project_id, ids)
+    for point_id, form in zip(ids, forms, strict=True):
+        form["agreement_id"] = payers.get(point_id)
     asked = {
         "act": ADD.name, "verb": ADD.verb, "ids": ids, "forms": forms, "reason": "",
         "via": doing.doer.via, "language": doing.words.language,
