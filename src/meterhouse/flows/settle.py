@@ -219,7 +219,8 @@ async def _pay_out(
                 row["payee_id"], row["id"],
             )  # fmt: skip
             await desk.pay_out(new, "")
-    await desk.check_second()
+    # A deposit that comes back while the balance goes on is this household's own money, once paid.
+    await desk.check_second(_PAID_OUT if to_id is None else (PaymentKind.SETTLEMENT,))
     return desk.paid
 
 
@@ -260,14 +261,14 @@ class _Desk:
             second_id=self.second_id,
         )  # fmt: skip
 
-    async def check_second(self) -> None:
+    async def check_second(self, counted: Sequence[PaymentKind]) -> None:
         """Much money, or money that this household never paid in, is paid out by two.
 
         Raises:
             PayoutNeedsSecond: and nobody else has agreed.
         """
         limit_minor = react.Setting.of(self.project).policy.refund_second_minor
-        out_minor = sum(one.amount_minor for one in self.paid if one.kind in _PAID_OUT)
+        out_minor = sum(one.amount_minor for one in self.paid if one.kind in counted)
         if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
             return
         left_minor = await agreements.paid_in_minor(

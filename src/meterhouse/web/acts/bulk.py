@@ -104,7 +104,10 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
 
 
 async def wait_for_second(act: Act[Any], doing: Doing, form: Any) -> int:
-    """Let one act wait for a second person; it is then done once, as a task of one row."""
+    """Let one act wait for a second person; it is then done once, as a task of one row.
+
+    What the form holds is kept with the task, so it must not hold who somebody is.
+    """
     asked = {
         "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
         "form": form.model_dump(mode="json"), "reason": form.reason, "via": doing.doer.via,

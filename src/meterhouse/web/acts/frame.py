@@ -137,6 +137,7 @@ class Doing:
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
         chosen: ids of the rows it is to be done to, where they are many.
+        is_row: whether it is done as one row of a task.
     """
 
     db: Database
@@ -152,6 +153,7 @@ class Doing:
     afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
+    is_row: bool = False
 
     @property
     def doer_id(self) -> int:
