@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import RowsRefused
-from meterhouse.flows import account, customer, device, households, place
+from meterhouse.flows import account, customer, device, households, parties, place, project
 from meterhouse.flows.account import Terms
 from meterhouse.flows.households import HouseholdRow
 from meterhouse.flows.opening import Purse
@@ -13,6 +13,7 @@ from meterhouse.model import Commodity, Keeper
 from meterhouse.store import proofs
 from meterhouse.store.openings import PreparedAlready
 from meterhouse.store.personal import Facts
+from meterhouse.store.projects import Payee
 from premises import FLAT
 
 WATER = FLAT | {"name": "Water", "commodity": "water"}
@@ -88,6 +89,25 @@ async def test_commodities_draw_one_purse_together_or_each_its_own_apart(new_sit
     await site.pay(100, room=2)
     assert (await balances(site, together))["purse", "common"] == (5_000 - 600 + 100, -1_000)
     await holds(site)
+
+
+async def test_two_payees_do_not_share_one_purse(new_site):
+    site, guest = await vacant(new_site)
+    for part in ("electricity", "water"):
+        payee = Payee(part, f"{part} works", "", "", "")
+        await project.add_payee(site.db, site.project_id, payee)
+    together = Terms(purse=Purse.TOGETHER)
+    with pytest.raises(parties.PurseShared):
+        await opened(site, guest, together)
+    place_id = site.rooms[0].place_id
+    with pytest.raises(parties.PurseShared):
+        await account.prepare(
+            site.db, site.project_id, place_id, guest, together, None, site.clock()
+        )
+    made = await opened(site, guest, together, room=1)
+    with pytest.raises(parties.PurseShared):
+        await account.join(site.db, site.project_id, made, place_id, site.clock.step(minutes=1))
+    assert await opened(site, guest, Terms())
 
 
 async def test_an_account_pays_for_a_further_room_out_of_the_same_purse(new_site):

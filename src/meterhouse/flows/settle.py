@@ -6,14 +6,14 @@ account of the household ends at exactly zero. Must never know how a meter is re
 forgotten: readings, orders and transfers stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
+from meterhouse.flows import account, lastread, opening, ordering, parties, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.flows.lastread import LastRead, Registers
@@ -240,13 +240,15 @@ class _Desk:
     second_id: int | None
     cash_id: int = 0
     parties: Mapping[str, str] = field(default_factory=dict)
+    drawn: Collection[str] = ()
     paid: list[Paid] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Look up what they go against."""
         project_id = self.project["id"]
         self.cash_id = await ledger.house_account(self.connection, project_id, AccountKind.CASH)
-        self.parties = await move.parties(self.connection, project_id)
+        self.parties = await parties.of_project(self.connection, project_id)
+        self.drawn = await parties.drawn_by(self.connection, project_id, [self.agreement_id])
 
     def order(
         self, kind: PaymentKind, account_id: int, amount_minor: int,
@@ -297,7 +299,7 @@ class _Desk:
             part = purses[owing]["compartment"]
             for having in [one for one in left_minor if left_minor[one] > 0]:
                 its = purses[having]["compartment"]
-                if left_minor[owing] == 0 or move.is_pooled(self.parties, its, part):
+                if left_minor[owing] == 0 or parties.is_pooled(self.parties, its, part, self.drawn):
                     continue
                 amount_minor = min(left_minor[having], -left_minor[owing])
                 new = self.order(PaymentKind.MOVE, having, amount_minor)

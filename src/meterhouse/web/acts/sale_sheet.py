@@ -69,7 +69,8 @@ async def _run(doing: Doing, rows: Sequence[RechargeLine]) -> Done:
     _, fmt = doing.here
     wanted = [Named(one.building, one.room, one.commodity, one.address) for one in rows]
     found = await desk.points_named(doing.db, doing.project_id, wanted)
-    faults, ids, forms, total_minor = [], [], [], 0
+    forms: list[dict[str, Any]] = []
+    faults, ids, total_minor = [], [], 0
     for place, (row, point) in enumerate(zip(rows, found, strict=True)):
         if isinstance(point, MeterhouseError):
             field = "address" if row.address else "room"
