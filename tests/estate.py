@@ -20,6 +20,7 @@ from meterhouse.flows import (
     commission,
     onboard,
     project,
+    refund,
     role,
     scan,
     shift,
@@ -31,6 +32,7 @@ from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
+from meterhouse.units import Minor
 from meterhouse.web.access import Caller
 from small_site import NOW, Site
 
@@ -158,6 +160,11 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     )  # fmt: skip
     ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
     ids["recharge_id"] = await _recharge(site)
+    ids["to_agreement_id"] = await _agreement_of(site, "A102")
+    ids["of_project_id"] = site.project_id
+    slip = refund.Slip("cash", "matrix-deposit", "", None, NOW)
+    taken = await refund.take_deposit(site.db, site.project_id, room.point_id, Minor(5_000), slip)
+    ids["deposit_id"] = taken.payment_id
     payee = Payee("water", "Waterworks", "", "", "")
     ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
     foreign_group_id = await onboard.open_group(site.db, "foreign")
@@ -209,6 +216,15 @@ async def _recharge(site: Site) -> int:
                from payment where project_id = $1 and key = 'first-A103' returning id""",
             site.project_id, room.point_id, room.meter_id, NOW,
         )  # fmt: skip
+    return made
+
+
+async def _agreement_of(site: Site, room: str) -> int:
+    """The account of a room's household."""
+    async with site.db.transaction([site.project_id]) as connection:
+        made: int = await connection.fetchval(
+            "select agreement_id from payment where key = $1", f"first-{room}"
+        )
     return made
 
 

@@ -188,7 +188,8 @@ async def foreign(theirs) -> dict[str, Any]:
             payment_id=await first_of(theirs, "payment"),
             wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
-            prefix="N", paper="roll80", footer="N", quiet_channels=(), version=1, title="N",
+            asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
+            version=1, title="N",
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
             written_off_minor=0,
         ),
@@ -254,8 +255,10 @@ async def money_of(theirs) -> dict[str, Any]:
         "overdraft_minor": 0}, "step": recharges.Step("look", "r"), "created_before": now +
         timedelta(days=1), "dead_before": now, "claim_count": 0, "done_count": 1,
         "total_count": 1, "result": None, "second_id": 1, "part": "output",
-        "media_type": "text/csv", "content": b"", "lock": True, "role": "finance",
+        "media_type": "text/csv", "content": b"", "lock": True, "seals": False,
+        "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)],
+        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "begins": False, "models": ["M"],
     }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from meterhouse.drivers import driver_for
-from meterhouse.flows import reading, sale, transit
+from meterhouse.flows import gateway, reading, sale, transit
 from meterhouse.flows.sale import Wish
 from meterhouse.model import Keeper
 from meterhouse.ports import Ask, Intent, MeterRef, Outcome, ReadWallet, SendOrder
@@ -285,4 +285,7 @@ async def build_street(
                 keeps_purse=True, credit_minor=credit_minor, price_micro=(price_micro,) * 4, **spec,
             )
         )  # fmt: skip
-    return Street(site, way, model, FakeSecurityModule() if model == ESAM else None)
+    if model != ESAM:
+        return Street(site, way, model)
+    await gateway.come(db, site.project_id, site.gateway_id, "here", clock(), seals=True)
+    return Street(site, way, model, FakeSecurityModule())

@@ -254,8 +254,9 @@ async def test_nothing_is_closed_while_money_is_in_the_meter(new_site):
         " values ($1, 'on_meter', 'CNY', $2, 500) returning id",
         site.project_id, agreement_id,
     )  # fmt: skip
-    with pytest.raises(settle.MoneyOnItsWay):
+    with pytest.raises(settle.MoneyStaysInMeter) as fault:
         await close(site)
+    assert fault.value.facts == {"amount": "5.00", "address": "000000000001"}
 
 
 async def test_what_does_not_exist_is_not_closed(new_site):

@@ -63,6 +63,11 @@ async def test_a_manager_invites_a_cashier_who_chooses_a_password_once(house):
     await signin.set_password(house.db, token, PASSWORD, late - timedelta(seconds=1))
     with pytest.raises(NotFound):
         await signin.set_password(house.db, token, PASSWORD, MORNING)
+    async with house.db.transaction([0]) as connection:
+        entries = await connection.fetch(
+            "select actor_id, object from audit_entry where act = $1", "password.set"
+        )
+    assert [tuple(row) for row in entries] == [(person_id, f"person:{person_id}")]
     assert await signin.sign_in(house.db, "wang@example.org", PASSWORD, "", MORNING) is not None
 
 

@@ -34,6 +34,8 @@ PLANTED = {
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "nothing accrues where the platform does not keep the money":
+        "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),
     "energy is conserved: charged equals last good minus first, rollovers included":

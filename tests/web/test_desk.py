@@ -280,6 +280,31 @@ async def test_a_shift_is_opened_seen_and_closed_at_the_desk(manager, site):
     assert "−¥1.00" in (await manager.get(page)).text
 
 
+async def test_much_money_is_handed_over_once_the_colleague_agrees(app, manager, site, services):
+    project = f"/projects/{site.project_id}"
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute("""update project set policy = '{"refund_second_minor": 10000}'""")
+    opened = await send(manager, f"{project}/shifts/open", drawer="200")
+    page = opened.headers["location"]
+    async with another(app, site, "wang") as second:
+        asked = {"counted": "200", "to": "wang", "note": "lunch"}
+        waits = await send(manager, f"{page}/hand-over", **asked)
+        assert re.search(r"/tasks/\d+$", waits.headers["location"])
+        assert "Your shift is open" in (await manager.get(f"{project}/desk")).text
+        # What is sold meanwhile was not counted, so this hand-over is over and another begins.
+        await send(manager, f"{point(site, 'A101')}/credits/add", amount="50", channel="cash")
+        approve = f"{waits.headers['location']}/approve"
+        assert (await send(second, approve)).status_code == 303
+        await work(services, site)
+        found = await task.get(site.db, site.project_id, (await latest(site))["id"])
+        assert [one["why"] for one in found["result"]["rows"]] == ["shift_moved"]
+        waits = await send(manager, f"{page}/hand-over", **(asked | {"counted": "250"}))
+        assert (await send(second, f"{waits.headers['location']}/approve")).status_code == 303
+        await work(services, site)
+        assert "Your shift is open" not in (await manager.get(f"{project}/desk")).text
+        assert "Your shift is open" in (await second.get(f"{project}/desk")).text
+
+
 async def test_the_api_tells_the_same(erp, site):
     project = f"{API}/projects/{site.project_id}"
     found = (await erp.get(f"{project}/households", params={"q": "A102"})).json()

@@ -122,8 +122,7 @@ async def open_account(
         LetAlready: somebody pays for it already.
         WarningsUnordered: the warning levels do not fall.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         await customers.get_customer(connection, project_id, customer_id)
         points = await vacant_points(connection, project_id, place_id)
         (made,) = await begin(
@@ -143,8 +142,7 @@ async def join(
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         agreement = await customers.get_agreement(connection, project_id, agreement_id)
         if agreement["valid_to"] is not None or agreement["kind"] != "tenant":
             raise AccountEnded
@@ -212,8 +210,7 @@ async def open_prepared(
         OpeningEnded: it was opened or withdrawn.
         LetAlready: somebody pays for the place meanwhile.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         row = await openings.get(connection, project_id, opening_id)
         if row["state"] != "prepared":
             raise OpeningEnded

@@ -108,8 +108,7 @@ async def exchange(
         AddressUnusable: the new address is not what the model's protocol prints.
         AddressTaken: the line has a meter of this address that serves another point.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         old = await devices.get_meter(connection, project_id, meter_id)
         if new.gateway_id is None:

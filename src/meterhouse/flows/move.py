@@ -12,7 +12,7 @@ from meterhouse.flows.account import AccountEnded
 from meterhouse.flows.parties import PayeesDiffer
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import PaymentKind
-from meterhouse.store import catalog, customers, ledger, monitor, readings
+from meterhouse.store import bookings, catalog, customers, ledger, monitor, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Minor, to_decimal
@@ -50,8 +50,7 @@ async def move(
         MoreThanAvailable: there is not so much.
         Conflict: the key was used for another payment.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         from_id = await _purse(connection, project_id, agreement_id, part)
         to_id = await _purse(connection, project_id, to_agreement_id, to_part)
@@ -66,7 +65,7 @@ async def move(
         for one in (from_id, to_id):
             await lastcoin.book_purse(connection, project, one, at)
         row = (await ledger.lock_accounts(connection, project_id, [from_id]))[from_id]
-        accrued_nano = await ledger.accrued_of_purse(connection, project_id, from_id)
+        accrued_nano = await bookings.accrued_of_purse(connection, project_id, from_id)
         free_minor = available_minor(
             row["balance_minor"], row["pending_debit_minor"], max(accrued_nano, 0),
             project["currency_exponent"],
@@ -77,7 +76,7 @@ async def move(
         if is_new and amount_minor > free_minor:
             exponent = project["currency_exponent"]
             raise MoreThanAvailable(available=to_decimal(max(free_minor, 0), exponent))
-        meters = await ledger.meters_of_purses(connection, project_id, [from_id, to_id])
+        meters = await bookings.meters_of_purses(connection, project_id, [from_id, to_id])
         await react.look_again(connection, project, meters, at)
         await readings.bump(connection, project_id)
         return payment_id

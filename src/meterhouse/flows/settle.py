@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from meterhouse import meter_models
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import account, lastread, opening, ordering, parties, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
@@ -27,7 +28,7 @@ from meterhouse.model import (
     PaymentKind,
     Reason,
 )
-from meterhouse.store import agreements, catalog, customers, ledger, monitor
+from meterhouse.store import agreements, catalog, customers, ledger, monitor, recharges
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment, NewTransfer
@@ -35,9 +36,23 @@ from meterhouse.units import Minor, to_decimal
 
 
 class MoneyOnItsWay(MeterhouseError):
-    """Money of this household is in a meter or on its way there; take it back first."""
+    """Money of this household is on its way; wait until it has arrived, or call it back."""
 
     code = "money_on_its_way"
+    http_status = 409
+
+
+class MoneyInMeter(MeterhouseError):
+    """{amount} is in meter {address}: switch it off, take all money back, then close."""
+
+    code = "money_in_meter"
+    http_status = 409
+
+
+class MoneyStaysInMeter(MeterhouseError):
+    """{amount} is in meter {address}, which gives none back: exchange the meter, then close."""
+
+    code = "money_stays_in_meter"
     http_status = 409
 
 
@@ -114,7 +129,7 @@ async def close(
         NotFound: there is no such account.
         AccountEnded: it is closed.
         LastReadingMissing, LastReadingDoubtful, MeterElsewhere: as `lastread.take`.
-        MoneyOnItsWay: money is in a meter or on its way there.
+        MoneyOnItsWay, MoneyInMeter, MoneyStaysInMeter: money is in a meter or on its way there.
         DebtOpen: it owes, and nobody said what becomes of it.
         PayoutNeedsSecond, ShiftNeeded: it may not be paid out so.
     """
@@ -126,7 +141,7 @@ async def close(
         ]
         await opening.hand_over(connection, project, new, at)
         paid = await _pay_out(
-            connection, project, agreement_id, leaving, None, actor_id, at, second_id
+            connection, project, agreement_id, points, leaving, None, actor_id, at, second_id
         )
         await _write(connection, project_id, agreement_id, leaving, registers, paid, actor_id, at)
         if react.Setting.of(project).policy.vacancy_off:
@@ -153,7 +168,7 @@ async def move_tenants(
         (made,) = await account.begin(connection, project_id, [start], actor_id, at)
         to_id = made if balance is Balance.MOVE else None
         paid = await _pay_out(
-            connection, project, agreement_id, leaving, to_id, actor_id, at, second_id
+            connection, project, agreement_id, points, leaving, to_id, actor_id, at, second_id
         )
         await _write(connection, project_id, agreement_id, leaving, registers, paid, actor_id, at)
         await _look(connection, project, points, at)
@@ -164,6 +179,7 @@ async def needs_second(db: Database, project_id: int, agreement_ids: Sequence[in
     """Whether closing one of these accounts may pay out more than one person may alone."""
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
+        # Whether one account alone is beyond the limit; what is paid out is asked again then.
         limit_minor = react.Setting.of(project).policy.refund_second_minor
         return limit_minor > 0 and bool(
             await agreements.richer_than(connection, project_id, agreement_ids, limit_minor)
@@ -184,19 +200,39 @@ async def _end(
     return project, points, await lastread.take(connection, project, points, leaving.by_hand, at)
 
 
+async def _check_home(
+    connection: Connection, project: Any, rows: Sequence[Any], points: Sequence[Any]
+) -> None:
+    """All money of the household is on the platform; else says where it is and what to do."""
+    meter_ids = [row["meter_id"] for row in points if row["meter_id"] is not None]
+    meters = await recharges.in_meters(connection, project["id"], meter_ids)
+    is_away = any(
+        row["pending_debit_minor"]
+        or (row["kind"] == AccountKind.IN_FLIGHT and row["balance_minor"])
+        for row in rows
+    )
+    if is_away or any(row["is_live"] for row in meters):
+        raise MoneyOnItsWay
+    left_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
+    if not left_minor:
+        return
+    holding = max(meters, key=lambda row: abs(row["net_minor"]), default=None)
+    if holding is None:
+        raise MoneyOnItsWay
+    gives_back = meter_models.load(holding["model"]).wallet == "order"
+    error = MoneyInMeter if gives_back else MoneyStaysInMeter
+    amount = to_decimal(left_minor, project["currency_exponent"])
+    raise error(amount=amount, address=holding["address"])
+
+
 async def _pay_out(
-    connection: Connection, project: Any, agreement_id: int, leaving: Leaving,
-    to_id: int | None, actor_id: int | None, at: datetime, second_id: int | None,
+    connection: Connection, project: Any, agreement_id: int, points: Sequence[Any],
+    leaving: Leaving, to_id: int | None, actor_id: int | None, at: datetime, second_id: int | None,
 ) -> list[Paid]:  # fmt: skip
     """Bring every account of the household to zero."""
     project_id = project["id"]
     rows = await agreements.accounts(connection, project_id, agreement_id)
-    if any(
-        row["pending_debit_minor"]
-        or (row["kind"] in (AccountKind.ON_METER, AccountKind.IN_FLIGHT) and row["balance_minor"])
-        for row in rows
-    ):
-        raise MoneyOnItsWay
+    await _check_home(connection, project, rows, points)
     desk = _Desk(connection, project, agreement_id, leaving, actor_id, at, second_id)
     await desk.begin()
     purses = {row["id"]: row for row in rows if row["kind"] == AccountKind.PURSE}

@@ -36,6 +36,11 @@ def split(net: int) -> dict[str, int]:
     return {"credit_minor": max(net, 0), "overdraft_minor": max(-net, 0)}
 
 
+def customer_number(where: Any) -> str:
+    """Whom we open a meter for: a number that stays with the point, whoever lives there."""
+    return f"{where['point_id']:012d}"
+
+
 async def account(connection: Connection, project: Any, kind: AccountKind, where: Any) -> int:
     """The household's account of money in flight or on meters, for its compartment.
 
@@ -86,7 +91,7 @@ async def report(
     if wallet["frozen_at"] is not None or known_at > read_at:
         return
     if wallet["read_at"] is None:
-        await adopt(connection, project, keeper, wallet, count, net, read_at)
+        await adopt(connection, project, keeper, wallet, count, net, read_at, at)
         return
     subject = f"meter:{meter_id}"
     if count != wallet["number"] or net > wallet["net_minor"]:
@@ -108,7 +113,7 @@ async def report(
 
 async def adopt(
     connection: Connection, project: Any, keeper: Any, wallet: Any, count: int, net: int,
-    read_at: datetime,
+    read_at: datetime, at: datetime,
 ) -> None:  # fmt: skip
     """Take over a purse as it is found: its counter, and what it holds beyond what is known.
 
@@ -129,7 +134,8 @@ async def adopt(
         for debit, credit, kind in moved
         if found_minor
     ]
-    await ledger.post(connection, project_id, transfers, None, read_at)
+    # Written when it is known: a day or a balance of before that is printed stays as it is.
+    await ledger.post(connection, project_id, transfers, None, at)
     changes: dict[str, Any] = {
         **split(net), "number": count, "read_at": read_at,
         "opened_at": wallet["opened_at"] or read_at,

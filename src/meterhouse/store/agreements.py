@@ -1,6 +1,7 @@
 """Agreements as rows: their accounts, their points over time, and how they ended.
 
-Owns what is left of one after it is closed: everything. Must never decide an amount.
+Owns what is left of one after it is closed: everything. One of rooms in two buildings lies where
+its first point does. Must never decide an amount.
 """
 
 import json
@@ -72,14 +73,16 @@ class Settlement:
 
 
 async def get(connection: Connection, project_id: int, agreement_id: int) -> asyncpg.Record:
-    """An agreement of a customer with who it is, masked. Raises `NotFound`."""
+    """An agreement of a customer in sight with who it is, masked. Raises `NotFound`."""
     row = await connection.fetchrow(
         """select g.id, g.customer_id, g.valid_from, g.valid_to, h.name as customer,
                h.erased_at is not null as is_erased
            from agreement g
            join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
            join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-           where g.project_id = $1 and g.id = $2 and g.kind = 'tenant'""",
+           where g.project_id = $1 and g.id = $2 and g.kind = 'tenant'
+               and seen_point($1, (select min(ap.point_id) from agreement_point ap
+                   where ap.project_id = $1 and ap.agreement_id = $2))""",
         project_id, agreement_id,
     )  # fmt: skip
     if row is None:
@@ -262,7 +265,7 @@ async def of_place(connection: Connection, project_id: int, place_id: int) -> li
 async def names(
     connection: Connection, project_id: int, agreement_ids: Sequence[int]
 ) -> list[asyncpg.Record]:
-    """id, rooms of these agreements in force."""
+    """id, rooms of those of these agreements in force that are in sight."""
     return await connection.fetch(
         """select g.id, string_agg(distinct concat_ws(' ', b.name, r.name), ', ') as rooms
            from agreement g
@@ -272,6 +275,6 @@ async def names(
            join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
            where g.project_id = $1 and g.id = any($2::int8[]) and g.kind = 'tenant'
                and g.valid_to is null
-           group by g.id order by g.id""",
+           group by g.id having seen_point($1, min(ap.point_id)) order by g.id""",
         project_id, list(agreement_ids),
     )  # fmt: skip

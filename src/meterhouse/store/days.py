@@ -205,9 +205,9 @@ PROOFS: Final[Mapping[str, str]] = {
             and q.keeper = 'platform'
         join project j on j.id = s.project_id
         where s.project_id = $1 and s.point_id % {SHARES} = $2
-        and s.rated_nano <> s.accrued_nano + s.rounded_nano
+        and s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + (10 ^ (9 - j.currency_exponent))::int8 * (
-            select coalesce(sum(t.amount_minor * case d.kind when 'purse' then 1 else -1 end), 0)
+            select coalesce(sum(t.amount_minor * case d.kind when 'revenue' then -1 else 1 end), 0)
             from transfer t
             join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
             where t.project_id = $1 and t.point_id = s.point_id and t.kind = 'booking')""",

@@ -24,7 +24,7 @@ PAYMENT_KIND: Final = {
     PaymentKind.REFUND: N_("Refund"),
     PaymentKind.REVERSAL: N_("Reversal"),
     PaymentKind.MOVE: N_("Move between accounts"),
-    PaymentKind.DEPOSIT: N_("Deposit"),
+    PaymentKind.DEPOSIT: N_("Deposit taken"),
     PaymentKind.DEPOSIT_REFUND: N_("Deposit paid back"),
     PaymentKind.FEE: N_("Fee"),
     PaymentKind.OPENING: N_("Opening credit"),

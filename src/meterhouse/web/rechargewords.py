@@ -13,10 +13,15 @@ RECHARGE_STATE: Final = {
     RechargeState.RESERVED: N_("Reserved"),
     RechargeState.SENT: N_("On its way"),
     RechargeState.UNKNOWN: N_("In doubt, read back"),
-    RechargeState.APPLIED: N_("In the meter"),
+    RechargeState.APPLIED: N_("Arrived in the meter"),
     RechargeState.VERIFIED: N_("In the meter, verified"),
     RechargeState.HALTED: N_("Halted, waits for a decision"),
     RechargeState.RETURNED: N_("Back in the purse"),
+}
+RECHARGE_KIND: Final = {
+    "recharge": N_("Recharge"),
+    "take_back": N_("Taken back"),
+    "open": N_("Opened in the meter"),
 }
 RECHARGE_CLASS: Final = {
     RechargeState.RESERVED: "busy",
@@ -39,6 +44,7 @@ HALTED_BY: Final = {
     "hoarding_refused": N_("Refused: over the hoarding limit"),
     "customer_refused": N_("Refused: another customer number"),
     "not_opened": N_("Refused: no account in the meter"),
+    "nothing_held": N_("Nothing is in the meter"),
 }
 STEP: Final = {
     "send": N_("Purse read, to be sent"),
@@ -59,6 +65,9 @@ REPLY: Final = {
     "refused": N_("refused"),
     "silence": N_("silence"),
     "line_lost": N_("line lost"),
+    "no_security_module": N_("no security module"),
+    "security_module_unusable": N_("the security module fails"),
+    "authentication_refused": N_("the meter refuses the session"),
 }
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (RECHARGE_STATE,)

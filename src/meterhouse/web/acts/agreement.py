@@ -165,7 +165,7 @@ async def _wait(doing: Doing, act: Act[Any], form: LeavingForm) -> Done:
     if doing.is_row:
         raise PayoutNeedsSecond
     agreement_id = doing.ids["agreement_id"]
-    task_id = await wait_for_second(act, doing, form)
+    task_id = await wait_for_second(act, doing, form, form.reason)
     answer: dict[str, Any] = {
         "id": agreement_id, "next_id": None, "paid": [], "registers": [], "task_id": task_id,
     }  # fmt: skip

@@ -121,9 +121,10 @@ class PolicyChange(Form):
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
         str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
-                        hint=N_("And for paying out what was never paid in; 0: never")),
+                        hint=N_("Also out of a meter or a drawer, or never paid in; 0: never")),
     ] = Field(default="500", examples=["500.00"])  # fmt: skip
-    """Paying out more than this, or what was never paid in, needs a second person; 0: never."""
+    """Refunds, reversals, money taken out of a meter, drawers handed over of more than this, and
+    payouts of what was never paid in need a second person; decimal, 0: never."""
     vacancy_off: Annotated[
         bool,
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),

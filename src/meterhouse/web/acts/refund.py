@@ -5,6 +5,7 @@ else with the same verb approves it, and is then done once.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -16,6 +17,7 @@ from meterhouse.flows.refund import Moved, Slip
 from meterhouse.model import PaymentKind
 from meterhouse.units import Minor
 from meterhouse.web import labels
+from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
 from meterhouse.web.acts.money import CHANNELS, OfHousehold, household_of, read_amount_minor
@@ -106,7 +108,7 @@ async def _by_two(
     if not needed:
         return _done(doing, await alone(), form.reason)
     scope, _ = doing.here
-    task_id = await wait_for_second(act, doing, form)
+    task_id = await wait_for_second(act, doing, form, form.reason)
     answer = shapes.Payout(
         payment_id=None, task_id=task_id, amount=money(amount_minor, scope), available=None
     )
@@ -132,13 +134,18 @@ async def _refund(doing: Doing, form: NewRefund) -> Done:
 
 
 async def _reverse(doing: Doing, form: Why) -> Done:
-    """Undo a wrong sale on the day it was made, by a further payment."""
+    """Undo a wrong sale on its day, or unused opening credit, by a further payment."""
     payment_id = doing.ids["payment_id"]
 
     async def alone() -> Moved:
         slip = _slip(doing, form.reason)
         return await refund.reverse(doing.db, doing.project_id, payment_id, slip)
 
+    if await refund.is_opening(doing.db, doing.project_id, payment_id):
+        scope, _ = doing.here
+        if not scope.covers(Verb.OPENING_CREDIT, None):
+            raise NotAllowed(Verb.OPENING_CREDIT)
+        return _done(doing, await alone(), form.reason)
     amount_minor = await refund.amount_of(doing.db, doing.project_id, payment_id)
     return await _by_two(doing, REVERSE, form, amount_minor, alone)
 
@@ -221,5 +228,14 @@ GIVE_BACK: Final[Act[Any]] = Act(
     shapes.Payout, _give_back, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True, consequence=N_("The whole deposit is paid out."),
 )  # fmt: skip
+
+
+def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
+    """The act that undoes a payment, as far as its kind and its day allow one."""
+    if row["kind"] == PaymentKind.RECHARGE:
+        day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
+        return REVERSE if day == today else None
+    return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
+
 
 ACTS: Final = (REFUND, REVERSE, DEPOSIT, GIVE_BACK)

@@ -107,7 +107,7 @@ def _told(doing: Doing, done: Done) -> Choices:
     after = done.after or {}
     return (
         (N_("How many"), fmt.number(after["count"])),
-        (N_("Total"), fmt.money(after["total_minor"])),
+        (N_("Together"), fmt.money(after["total_minor"])),
     )
 
 

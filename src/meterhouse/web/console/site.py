@@ -17,6 +17,7 @@ from meterhouse.flows import (
     place,
     project,
     receipt,
+    recharge,
     tariff,
 )
 from meterhouse.flows.access import Verb
@@ -33,9 +34,10 @@ from meterhouse.web.acts import parameter as parameter_acts
 from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
+from meterhouse.web.acts import recharge as recharge_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
-from meterhouse.web.acts.typed import area_text
+from meterhouse.web.acts.typed import area_text, money_minor
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.words import N_
@@ -116,9 +118,11 @@ def _rules(request: Request, typed: dict[str, Any], act: Act[Any]) -> list[tuple
             said = ", ".join(named) or words(N_("None"))
         elif ask.kind == "choice":
             said = words((ask.words or {})[given])
+        elif ask.kind == "money":
+            fmt = formats_of(request)
+            said = fmt.money(money_minor(given, fmt.currency_exponent, name))
         else:
-            unit = formats_of(request).currency if ask.kind == "money" else words(ask.unit)
-            said = f"{given} {unit}".strip() or ABSENT
+            said = f"{given} {words(ask.unit)}".strip() or ABSENT
         rules.append((ask.title, said))
     return rules
 
@@ -188,6 +192,8 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
     facts = {
         "meter": await device.meter(database_of(request), project_id, meter_id),
         "held": await parameter.held(database_of(request), project_id, meter_id),
+        "purse": await recharge.purse_of(database_of(request), project_id, meter_id),
+        "purse_acts": recharge_acts,
         "setting": parameterwords.setting,
         "parameters": parameter_acts,
         "install": install,
