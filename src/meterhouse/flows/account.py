@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening, ordering, react
+from meterhouse.flows import opening, ordering, parties, react
 from meterhouse.flows.opening import Opening, Purse
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper, PaymentKind
 from meterhouse.store import (
@@ -151,6 +151,9 @@ async def join(
         floors = {row["compartment"]: row["floor_minor"] for row in purses}
         together = set(floors) == {Compartment.COMMON}
         purse = Purse.TOGETHER if together else Purse.APART
+        if together:
+            drawn = await parties.drawn_by(connection, project_id, [agreement_id])
+            await parties.check_together(connection, project_id, points, drawn)
         new = [
             Opening(
                 row["id"], Commodity(row["commodity"]), agreement_id, at,
@@ -189,7 +192,9 @@ async def prepare_here(
     """`prepare` inside its caller's transaction."""
     terms.check()
     await customers.get_customer(connection, project_id, customer_id)
-    await vacant_points(connection, project_id, place_id)
+    points = await vacant_points(connection, project_id, place_id)
+    if terms.purse is Purse.TOGETHER:
+        await parties.check_together(connection, project_id, points)
     return await openings.insert(
         connection, project_id, place_id, customer_id, asdict(terms), actor_id, at
     )
@@ -266,9 +271,12 @@ async def begin(
 
     Raises:
         WarningsUnordered: somebody's warning levels do not fall.
+        PurseShared: one purse would hold the money of two payees.
     """
     for one in starts:
         one.terms.check()
+        if one.terms.purse is Purse.TOGETHER:
+            await parties.check_together(connection, project_id, one.points)
     project = await catalog.get_project(connection, project_id)
     agreement_ids = await customers.insert_agreements(
         connection, project_id, [one.customer_id for one in starts], [at] * len(starts)

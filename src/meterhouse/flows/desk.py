@@ -227,6 +227,13 @@ async def names(db: Database, project_id: int, point_ids: Sequence[int]) -> list
     return [" ".join(filter(None, (r["building"], r["room"], r["address"]))) for r in found]
 
 
+async def payers(db: Database, project_id: int, point_ids: Sequence[int]) -> dict[int, int]:
+    """Point → the agreement that pays for it now, where a household does."""
+    async with db.transaction([project_id]) as connection:
+        rows = await desk.payers(connection, project_id, point_ids)
+    return {row["point_id"]: row["agreement_id"] for row in rows}
+
+
 async def points_named(
     db: Database, project_id: int, wanted: Sequence[Named]
 ) -> list[int | MeterhouseError]:

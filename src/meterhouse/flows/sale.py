@@ -34,6 +34,13 @@ class NoLiveAgreement(MeterhouseError):
     http_status = 409
 
 
+class HouseholdChanged(MeterhouseError):
+    """Another household pays here now; look at what it has before you go on."""
+
+    code = "household_changed"
+    http_status = 409
+
+
 class ProjectFrozen(MeterhouseError):
     """This project is frozen; nothing is recharged until it is thawed."""
 
@@ -95,6 +102,7 @@ class Wish:
         tender_minor: the cash handed over; None: exactly the amount, or no cash.
         key: chosen by the caller once per sale; the same key sells once.
         reason: a note.
+        agreement_id: the household that is meant; None: whoever pays for the point.
     """
 
     amount_minor: Minor | None
@@ -103,6 +111,7 @@ class Wish:
     tender_minor: Minor | None
     key: str
     reason: str = ""
+    agreement_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,7 @@ async def sell(
     Raises:
         NotFound: there is no such point.
         NoLiveAgreement: nobody but the house pays for it.
+        HouseholdChanged: another household than the one meant does.
         NotSoldHere: its money is kept by others, or by nobody.
         ProjectFrozen: the project is frozen.
         HoardingLimit: the household would hold more than the project allows.
@@ -163,6 +173,7 @@ async def sell(
         change_minor = _change(wish.tender_minor, amount_minor)
         if facts["paid_id"] is None:
             _check(facts, amount_minor, wish.channel)
+            check_household(facts, wish.agreement_id)
         new = _order(facts, wish, amount_minor, price_micro)
         spendable_minor, commands, is_here = _spendable(facts), 0, facts["keeper"] != Keeper.METER
         if is_here and facts["paid_id"] is None:
@@ -293,6 +304,12 @@ def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
         )
     if channel == CASH and policy.desk_needs_shift and facts["shift_id"] is None:
         raise ShiftNeeded
+
+
+def check_household(facts: Any, meant_id: int | None) -> None:
+    """A point is who pays for it, until they move out. Raises `HouseholdChanged`."""
+    if meant_id not in (None, facts["agreement_id"]):
+        raise HouseholdChanged
 
 
 def _spendable(facts: Any) -> int:

@@ -145,9 +145,9 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         n.name as payee, p.commodity, r.id as room_id, r.name as room,
         b.name as building,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind = 'reversal') as is_reversed,
+            and v.kind in ('reversal', 'opening')) as is_reversed,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind in ('reversal', 'deposit_refund')) as is_undone,
+            and v.kind in ('reversal', 'deposit_refund', 'opening')) as is_undone,
         (select id from receipt t where t.project_id = $1 and t.payment_id = y.id
             and t.voided_at is null) as receipt_id,
         (select state from recharge t where t.project_id = $1 and t.payment_id = y.id
@@ -203,7 +203,7 @@ async def is_undone(connection: Connection, project_id: int, payment_id: int) ->
     """Whether a payment was reversed, or a deposit given back."""
     found: bool = await connection.fetchval(
         """select exists (select from payment where project_id = $1 and of_payment_id = $2
-               and kind in ('reversal', 'deposit_refund'))""",
+               and kind in ('reversal', 'deposit_refund', 'opening'))""",
         project_id, payment_id,
     )  # fmt: skip
     return found
@@ -254,6 +254,21 @@ async def points_named(
             where p.project_id = $1 and (r.name = any($2::text[]) or m.address = any($3::text[]))
             and seen_point(p.project_id, p.id) order by p.id""",
         project_id, list(rooms), list(addresses),
+    )  # fmt: skip
+
+
+async def payers(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """point_id, agreement_id of those of these points in sight that a household pays for."""
+    return await connection.fetch(
+        """select p.id as point_id, g.id as agreement_id from point p
+           join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+               and g.kind = 'tenant' and g.valid_to is null
+           where p.project_id = $1 and p.id = any($2::int8[])
+           and seen_point(p.project_id, p.id)""",
+        project_id, list(point_ids),
     )  # fmt: skip
 
 

@@ -40,6 +40,14 @@ QUESTIONS: dict[str, str] = {
                 (p.account_id, p.amount_minor, p.channel)
             or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
                 and o.kind = 'reversal' and o.of_payment_id = r.of_payment_id))""",
+    "opening credit is taken back once, whole, out of the purse it went into": """
+        select count(*) from payment r left join payment p
+            on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
+        where r.kind = 'opening' and r.of_payment_id is not null
+            and (p.kind is distinct from 'opening' or p.of_payment_id is not null
+            or (r.account_id, r.amount_minor) is distinct from (p.account_id, p.amount_minor)
+            or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
+                and o.kind = 'opening' and o.of_payment_id = r.of_payment_id))""",
     "no more is paid back out of a purse than was paid into it, channel by channel": """
         select count(*) from (select project_id from payment
             where kind in ('recharge', 'refund', 'reversal')

@@ -84,6 +84,7 @@ async def _doing(services: Services, db: Database, claimed: Claimed) -> Doing:
         words=spoken,
         services=services,
         second_id=claimed.second_id,
+        is_row=claimed.kind == BULK_KIND,
     )  # fmt: skip
 
 

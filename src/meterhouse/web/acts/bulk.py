@@ -90,6 +90,9 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
         "act": act.name, "verb": act.verb, "ids": ids, "form": form, "reason": typed.reason,
         "via": doing.doer.via, "language": doing.words.language,
     }  # fmt: skip
+    if act.each:
+        kept = await act.each(doing, ids)
+        asked["forms"] = [form | kept.get(one, {}) for one in ids]
     new = NewTask(KIND, act.title, asked, total_count=len(ids), waits=waits)
     doer = doing.doer
     task_id = await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
@@ -101,7 +104,10 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
 
 
 async def wait_for_second(act: Act[Any], doing: Doing, form: Any, reason: str) -> int:
-    """Let one act wait for a second person; it is then done once, as a task of one row."""
+    """Let one act wait for a second person; it is then done once, as a task of one row.
+
+    What the form holds is kept with the task, so it must not hold who somebody is.
+    """
     asked = {
         "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
         "form": form.model_dump(mode="json"), "reason": reason, "via": doing.doer.via,

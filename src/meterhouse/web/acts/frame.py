@@ -144,6 +144,7 @@ class Doing:
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
         chosen: ids of the rows it is to be done to, where they are many.
+        is_row: whether it is done as one row of a task.
     """
 
     db: Database
@@ -159,6 +160,7 @@ class Doing:
     afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
+    is_row: bool = False
 
     @property
     def doer_id(self) -> int:
@@ -215,6 +217,7 @@ class Act(Generic[Input]):
         preview: what it would do, as (message id, text), shown while its fields are filled in.
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
+        each: what is kept of each row when many are asked for, as further fields of the form.
         second: whether doing it to so many at once needs a second person.
         many: the fields where it is done to many, where they are fewer.
         look: the template of its form, where it is not the common one.
@@ -240,6 +243,7 @@ class Act(Generic[Input]):
     watch: bool = False
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
+    each: Callable[[Doing, Sequence[int]], Awaitable[Mapping[int, Mapping[str, Any]]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
     many: type[Form] | None = None
     look: str = "act.html"

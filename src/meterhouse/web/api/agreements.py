@@ -62,6 +62,8 @@ class Closed(Shape):
     """The last registers, a row a point with a meter."""
     paid: list[PaidPart] = Field(max_length=100)
     """What was done with its money."""
+    task_id: Id | None = None
+    """The task that waits for a second person, where so much is paid out; nothing is done yet."""
 
 
 class Exchanged(Shape):
