@@ -16,7 +16,6 @@ from meterhouse.errors import MeterhouseError
 from meterhouse.flows import lastread, opening, react, recharge, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.lastread import LastRead, Registers
-from meterhouse.flows.recharge import HoardingExceeded, MeterTakesNoMoney, PurseTooSmall
 from meterhouse.model import AlarmKind, PaymentKind
 from meterhouse.store import (
     catalog,
@@ -197,7 +196,7 @@ async def _send_on(
     actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
     """Let the money follow into the new meter; where that takes none, it stays in the purse."""
-    with suppress(MeterTakesNoMoney, HoardingExceeded, PurseTooSmall):
+    with suppress(*recharge.STAYS):
         await recharge.begin(
             connection, project, point_id, payment_id, Minor(amount_minor), actor_id, at
         )

@@ -34,7 +34,8 @@ class RechargeLive(Conflict):
 class NewRecharge:
     """An order for a meter's purse, not yet numbered by the database.
 
-    `account_id` is the purse on the platform that the money comes from, and returns to; `is_whole`
+    `account_id` is the purse on the platform that the money comes from, and returns to;
+    `payment_id` is the order it came in by, None where it lay in the purse; `is_whole`
     takes back what is found in the meter, whatever it is then.
     """
 
