@@ -93,7 +93,7 @@ class NumbersUsedUp(MeterhouseError):
 
 STAYS: Final = (
     MeterTakesNoMoney, NoSecurityModule, MeterNotOpened, WalletFrozen, HoardingExceeded,
-    NumbersUsedUp, PurseTooSmall, recharges.RechargeLive,
+    NumbersUsedUp, PurseTooSmall, recharges.RechargeLive, wallet.MeterMoneyUnfit,
 )  # fmt: skip
 """Why money stays in the purse for now, where it comes to lie there in any case."""
 
@@ -191,10 +191,12 @@ async def begin(
     Raises:
         NotFound: no such point, or nobody pays for it.
         MeterTakesNoMoney, NoSecurityModule, MeterNotOpened, RechargeLive, WalletFrozen,
-        HoardingExceeded, NumbersUsedUp, PurseTooSmall: why the money stays in the purse.
+        HoardingExceeded, NumbersUsedUp, PurseTooSmall, MeterMoneyUnfit: why
+            the money stays in the purse.
     """
     project_id = project["id"]
     where = await _keeper(connection, project_id, point_id)
+    wallet.check_unit(project)
     meter_id, epoch = where["meter_id"], where["wallet_epoch"]
     await monitor.lock_meters(connection, project_id, np.array([meter_id], dtype=np.int64))
     purse = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
