@@ -273,10 +273,12 @@ class Street:
 
 async def build_street(
     db: Any, clock: Clock, *, rooms: int = 1, model: str = ORDER, credit_minor: int = 0,
-    price_micro: int = 0, name: str = "street", **spec: Any,
+    price_micro: int = 0, name: str = "street", is_let: bool = True, **spec: Any,
 ) -> Street:  # fmt: skip
     """A site whose households' meters keep their money, each with a steady load."""
-    site = await build_site(db, clock, rooms=rooms, keeper=Keeper.METER, model=model, name=name)
+    site = await build_site(
+        db, clock, rooms=rooms, keeper=Keeper.METER, model=model, name=name, is_let=is_let
+    )
     way = Way(clock)
     for place in range(1, rooms + 1):
         way.hang(

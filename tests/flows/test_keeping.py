@@ -4,7 +4,8 @@ import pytest
 
 from meterhouse.flows import close, device, recharge
 from meterhouse.flows.keeping import MeterHoldsMoney
-from meterhouse.model import Keeper
+from meterhouse.flows.wallet import MeterMoneyUnfit
+from meterhouse.model import Commodity, Keeper
 from meterhouse.store import days, proofs
 from meterhouse.store.recharges import RechargeLive
 from street import build_street
@@ -123,6 +124,23 @@ async def test_what_is_rated_while_nobody_pays_is_never_booked(new_site):
             for share in range(days.SHARES)
         ]
     assert sum(found) == 0
+
+
+async def test_a_meter_speaks_of_hundredths_and_keeps_no_other_money(street, new_site):
+    await street.site.rows("update project set currency_exponent = 3 returning id")
+    with pytest.raises(MeterMoneyUnfit):
+        await street.pay(500)
+    await street.read()
+    assert await street.balances() == {}
+    site = await new_site(rooms=1)
+    await site.rows("update project set currency_exponent = 0 returning id")
+    with pytest.raises(MeterMoneyUnfit):
+        await keep(site, Keeper.METER)
+    with pytest.raises(MeterMoneyUnfit):
+        await device.add_point(
+            site.db, site.project_id, site.rooms[0].place_id, Commodity.WATER, None, Keeper.METER,
+            site.clock(),
+        )  # fmt: skip
 
 
 async def test_a_meter_that_keeps_again_is_taken_over_as_it_is_found(street):

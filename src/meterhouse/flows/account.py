@@ -7,12 +7,13 @@ ends (`settle`).
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening, ordering, parties, react
+from meterhouse.flows import opening, ordering, parties, react, recharge
 from meterhouse.flows.opening import Opening, Purse
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper, PaymentKind
 from meterhouse.store import (
@@ -308,7 +309,8 @@ async def fund(
 ) -> None:  # fmt: skip
     """Post what households bring along and deposit, by agreement.
 
-    Opening credit goes where everything draws: into the one purse, or the common compartment.
+    Opening credit goes where everything draws: into the one purse, or the common compartment; and
+    on into the meter, where one meter of the household keeps the money.
     """
     project_id, unit = project["id"], project["currency"]
     given = [one for one in begun if one[1].terms.credit_minor or one[1].terms.deposit_minor]
@@ -326,7 +328,16 @@ async def fund(
                 agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.credit_minor),
                 f"opening:{agreement_id}", PaymentKind.OPENING, point_id=point_id,
             )  # fmt: skip
-            await ordering.place(connection, project, new, opening_id, new.account_id, actor_id, at)
+            payment_id, _ = await ordering.place(
+                connection, project, new, opening_id, new.account_id, actor_id, at
+            )
+            kept = [row["id"] for row in start.points if row["keeper"] == Keeper.METER]
+            if len(kept) == 1:
+                # What cannot set out now waits in the purse, and is sent from there.
+                with suppress(*recharge.STAYS):
+                    await recharge.begin(
+                        connection, project, kept[0], payment_id, new.amount_minor, actor_id, at
+                    )
         if terms.deposit_minor:
             deposit_id = await ledger.open_account(
                 connection, project_id, AccountKind.DEPOSIT, unit, agreement_id

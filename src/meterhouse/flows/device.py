@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import keeping, opening, reading
+from meterhouse.flows import keeping, opening, reading, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
@@ -144,6 +144,7 @@ async def add_point(
     Raises:
         NotFound: there is no such place or tariff.
         PlaceUnfit: it is neither a room nor a public area.
+        MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
         OtherCommodity: the tariff is of another commodity.
     """
     async with db.transaction([project_id]) as connection:
@@ -152,6 +153,8 @@ async def add_point(
             raise PlaceUnfit
         await _check_tariff(connection, project_id, tariff_id, commodity)
         project = await catalog.get_project(connection, project_id)
+        if keeper == Keeper.METER:
+            wallet.check_unit(project)
         house_id = await catalog.house_agreement(connection, project_id)
         new = devices.NewPoint(place_id, commodity, tariff_id, keeper)
         (point_id,) = await devices.insert_points(connection, project_id, [new])
@@ -173,6 +176,7 @@ async def edit_point(
         ChangedMeanwhile: it is not at this version any more.
         NotFound: there is no such tariff.
         OtherCommodity: the tariff is of another commodity.
+        MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
         RechargeLive, MeterHoldsMoney: another keeper, while its meter has money or is about to.
     """
     async with db.transaction([project_id]) as connection:

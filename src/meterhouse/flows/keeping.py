@@ -50,9 +50,12 @@ async def change(
     """Prepare a point for another keeper of its money, before its row says so.
 
     Raises:
+        MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
         RechargeLive, MeterHoldsMoney: the meter that serves it has money, or is about to.
     """
     project_id = project["id"]
+    if keeper == Keeper.METER:
+        wallet.check_unit(project)
     where = await recharges.payer_of(connection, project_id, point_id)
     meter_id = None if where is None else where["meter_id"]
     if where is not None and meter_id is not None:

@@ -67,14 +67,16 @@ class Closed(Shape):
 
 
 class Exchanged(Shape):
-    """A meter that was given for another."""
+    """A meter that was given for another, or the task that waits for a second person."""
 
-    id: Id
-    """Id of the exchange."""
-    meter_id: Id
-    """Id of the new meter."""
-    closing: LastRegister
-    """The old meter's last registers."""
+    id: Id | None
+    """Id of the exchange; null while it waits."""
+    meter_id: Id | None
+    """Id of the new meter; null while it waits."""
+    closing: LastRegister | None
+    """The old meter's last registers; null while it waits."""
+    task_id: Id | None
+    """The task that waits for a second person; null where none is needed."""
 
 
 class ExchangeItem(Shape):

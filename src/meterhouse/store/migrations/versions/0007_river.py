@@ -57,7 +57,7 @@ RECHARGE = (
         add column refusal text not null default '',
         add column reason text not null default '',
         add column proved_at timestamptz,
-        add check ((kind = 'recharge') = (payment_id is not null)),
+        add check (kind = 'recharge' or payment_id is null),
         add check ((kind = 'open') = (amount_minor = 0) and amount_minor >= 0),
         add foreign key (project_id, agreement_id) references agreement (project_id, id),
         add foreign key (project_id, account_id) references account (project_id, id)""",
