@@ -53,7 +53,7 @@ PLANTED = {
            from payment limit 1""",
     "money in flight is what live recharges carry, household by household":
         "delete from recharge where state = 'reserved'",
-    "money on meters is what their purses were last known to hold":
+    "money on meters is what their purses were last known to hold, household by household":
         "update wallet set credit_minor = credit_minor + 1",
     "a recharge left the purse once, and reached the meter or came back once, or is live":
         "update recharge set state = 'returned', ended_at = applied_at where state = 'applied'",

@@ -131,12 +131,17 @@ QUESTIONS: dict[str, str] = {
             where kind = 'recharge' and state in ('reserved', 'sent', 'unknown', 'halted')
             group by 1, 2) r using (project_id, agreement_id)
         where coalesce(held, 0) <> coalesce(carried, 0)""",
-    "money on meters is what their purses were last known to hold": """
+    "money on meters is what their purses were last known to hold, household by household": """
         select count(*) from (
-            select project_id, sum(credit_minor - debit_minor) as held
-            from account where kind = 'on_meter' group by 1) a
-        full join (select project_id, sum(credit_minor - overdraft_minor) as known from wallet
-            group by 1) w using (project_id)
+            select project_id, agreement_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'on_meter' group by 1, 2) a
+        full join (select w.project_id, a.agreement_id,
+                sum(w.credit_minor - w.overdraft_minor) as known
+            from wallet w join meter m on (m.project_id, m.id) = (w.project_id, w.meter_id)
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+            where w.credit_minor <> w.overdraft_minor group by 1, 2) w
+            on (w.project_id, w.agreement_id) = (a.project_id, a.agreement_id)
         where coalesce(held, 0) <> coalesce(known, 0)""",
     "a recharge left the purse once, and reached the meter or came back once, or is live": """
         select count(*) from recharge r, lateral (
