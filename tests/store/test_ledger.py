@@ -102,10 +102,9 @@ async def test_a_transfer_between_projects_cannot_be_written(site, new_site):
 async def test_a_transfer_refers_to_nothing_that_is_not_there(site, unknown):
     debit, credit, *_ = await accounts_of(site)
     new = NewTransfer(debit, credit, Minor(1), "test")
+    many = [new, replace(new, **unknown), new]
     async with site.db.transaction([site.project_id]) as connection:
         with pytest.raises(asyncpg.ForeignKeyViolationError):
-            # Among many that are right, too.
-            many = [new, replace(new, **unknown), new]
             await ledger.post(connection, site.project_id, many, None, MORNING)
 
 
