@@ -167,7 +167,7 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     verbs = ["session.own", "room.read"]
     here = (PROJECT, site.project_id, CLIENT)
     clients = await staff.members(site.db, admin.person_id, *here)
-    (erp,) = [one for one in clients if one.row["login"] == "erp"]
+    (erp,) = [one for one in clients.rows if one.row["login"] == "erp"]
     estate.client_grant_id = erp.grants[0].id
     estate.file_task_id = await _task_with_file(site)
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)

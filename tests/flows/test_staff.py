@@ -22,6 +22,7 @@ from meterhouse.flows import (
 )
 from meterhouse.flows.access import IN_BUILDINGS, ROLES, STEP_UP, Scope, ScopeKind, Verb
 from meterhouse.flows.monitor import Wanted
+from meterhouse.store.lists import PositionUnfit
 from premises import MORNING
 
 PLATFORM, GROUP = ScopeKind.PLATFORM, ScopeKind.GROUP
@@ -115,7 +116,8 @@ async def test_a_person_outside_the_realm_is_not_there(house):
             )  # fmt: skip
         answers.add(str(caught.value).replace(str(person_id), "?"))
     assert len(answers) == 1
-    names = [one.row["name"] for one in await staff.members(house.db, house.manager, PROJECT, a)]
+    found = await staff.members(house.db, house.manager, PROJECT, a)
+    names = [one.row["name"] for one in found.rows]
     assert names == ["Admin", "Head", "Manager"]
 
 
@@ -383,3 +385,24 @@ async def test_a_group_is_renamed(house):
     assert (await project.group(house.db, house.groups[0]))["name"] == "Riverside"
     with pytest.raises(NotFound):
         await project.rename_group(house.db, 10**9, "Nobody's")
+
+
+async def test_a_long_list_is_read_page_by_page_and_one_person_by_their_number(house):
+    a = house.projects[0]
+    out = await house.add("abe", "cashier", "project", a)
+    for name in ("bo", "cy"):
+        await house.add(name, "cashier", "project", a)
+    await staff.set_disabled(house.db, house.manager, PROJECT, a, out, True, MORNING)
+    names, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        found = await staff.members(
+            house.db, house.manager, PROJECT, a, after=after, limit=2, counted=True
+        )
+        assert (found.row_count, len(found.rows) <= 2) == (6, True)
+        names += [one.row["name"] for one in found.rows]
+        after, pages = found.end, pages + 1
+    assert (names, pages) == (["Admin", "Bo", "Cy", "Head", "Manager", "Abe"], 3)
+    assert (await staff.member(house.db, house.manager, PROJECT, a, out)).row["name"] == "Abe"
+    for unfit in ([], [1, "A", 1], [False, "A", 2**63], [False, "\0", 1]):
+        with pytest.raises(PositionUnfit):
+            await staff.members(house.db, house.manager, PROJECT, a, after=unfit)

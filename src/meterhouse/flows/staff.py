@@ -22,12 +22,15 @@ from meterhouse.flows.access import (
     granted_verbs,
     known_of,
 )
+from meterhouse.flows.monitor import Following, Position
 from meterhouse.store import credentials, people, personal
 from meterhouse.store.db import PLATFORM, Connection, Database
+from meterhouse.store.lists import PositionUnfit
 
 INVITATION_LIFE: Final = timedelta(hours=24)
 RESET_LIFE: Final = timedelta(hours=1)
 NAME_CHARS_MAX: Final = 100
+PAGE_ROWS_MAX: Final = 200
 ADMINISTRATOR: Final = "platform_administrator"
 
 
@@ -133,16 +136,39 @@ async def doer_of(connection: Connection, doer_id: int) -> Known:
 
 
 async def members(
-    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_kind: str = "staff"
-) -> list[Member]:
-    """Everybody of one kind whose grants reach into a realm, by name."""
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_kind: str = "staff",
+    *, after: Position | None = None, limit: int = PAGE_ROWS_MAX, counted: bool = False,
+) -> Following:  # fmt: skip
+    """A page of one kind whose grants reach into a realm, by name, who is shut out last.
+
+    Raises:
+        PositionUnfit: `after`, where the page before ended, is no place in this list.
+    """
+    _check_position(after)
     async with db.transaction([PLATFORM]) as connection:
         known = await doer_of(connection, doer_id)
         realm = await realm_of(connection, known, kind, place_id)
         rows = await people.persons_within(
-            connection, person_kind, realm.group_id, realm.project_ids
-        )
-        return await _with_grants(connection, known, realm, rows)
+            connection, person_kind, realm.group_id, realm.project_ids,
+            after=after or (None, None, None), limit=limit + 1,
+        )  # fmt: skip
+        row_count = None
+        if counted:
+            row_count = await people.count_within(
+                connection, person_kind, realm.group_id, realm.project_ids
+            )
+        shown = await _with_grants(connection, known, realm, rows[:limit])
+    last = shown[-1].row if len(rows) > limit else None
+    end = None if last is None else [last["is_out"], last["sorted_name"], last["id"]]
+    return Following(shown, end, row_count)
+
+
+def _check_position(after: Position | None) -> None:
+    if after is None:
+        return
+    fits = [type(one) for one in after] == [bool, str, int] and "\0" not in after[1]
+    if not (fits and 0 < after[2] < 2**63):
+        raise PositionUnfit
 
 
 async def _with_grants(
@@ -330,17 +356,6 @@ async def end_sessions(
     async with db.transaction([PLATFORM]) as connection:
         await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
         return await credentials.end_sessions(connection, person_id, None)
-
-
-async def take_off_codes(
-    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int
-) -> None:
-    """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
-    async with db.transaction([PLATFORM]) as connection:
-        await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
-        await people.set_totp(connection, person_id, None, None, 0)
-        await people.set_recovery(connection, person_id, [])
-        await credentials.end_sessions(connection, person_id, None)
 
 
 async def give_new(

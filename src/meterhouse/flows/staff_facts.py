@@ -1,4 +1,4 @@
-"""Saying anew who somebody of staff is, and forgetting it.
+"""Saying anew who somebody of staff is, and forgetting it, or the authenticator they lost.
 
 Owns what is corrected and what is overwritten when somebody works here no more. Must never put a
 name into an entry or a log; who may act on whom is decided in `staff`.
@@ -75,3 +75,14 @@ async def erase(
         await people.forget(connection, person_id)
         await credentials.end_sessions(connection, person_id, None)
         await credentials.void_links(connection, person_id, at)
+
+
+async def take_off_codes(
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int
+) -> None:
+    """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
+    async with db.transaction([PLATFORM]) as connection:
+        await staff.meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
+        await people.set_totp(connection, person_id, None, None, 0)
+        await people.set_recovery(connection, person_id, [])
+        await credentials.end_sessions(connection, person_id, None)

@@ -265,7 +265,7 @@ async def _end_sessions(doing: Doing, _: NoFields) -> Done:
 async def _forget_codes(doing: Doing, _: NoFields) -> Done:
     """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
     person_id = doing.ids["person_id"]
-    await staff.take_off_codes(doing.db, doing.doer_id, *where(doing.ids), person_id)
+    await staff_facts.take_off_codes(doing.db, doing.doer_id, *where(doing.ids), person_id)
     return Done(f"person:{person_id}", before={"codes": True}, after={"codes": False})
 
 
