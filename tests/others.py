@@ -72,6 +72,9 @@ LEFT_BEHIND = (
     """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
             last_transfer_id, closed_at)
         values ($project, $at::date, $at, '{}', '{}', true, 1, $at)""",
+    """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
+            deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
+        values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
     """insert into task (project_id, kind, title, input, created_at)
         values ($project, 'export', 'N', '{}', $at)""",
     """insert into task_file (project_id, task_id, part, name, media_type, content)
@@ -190,7 +193,7 @@ async def foreign(theirs) -> dict[str, Any]:
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
             prefix="N", paper="roll80", footer="N", quiet_channels=(), version=1, title="N",
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
-            written_off_minor=0,
+            written_off_minor=0, asked=None, is_whole=False,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
@@ -256,6 +259,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "total_count": 1, "result": None, "second_id": 1, "part": "output",
         "media_type": "text/csv", "content": b"", "lock": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
-        "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
+        "building_ids": None, "seals": True, "day_count": 30,
+        "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)],
     }  # fmt: skip

@@ -179,6 +179,7 @@ class AlarmKind(StrEnum):
     RECHARGE_HALTED = "recharge_halted"
     WALLET_CONTRADICTS = "wallet_contradicts"
     PARAMETERS_DIFFER = "parameters_differ"
+    METER_DRIFT = "meter_drift"
 
 
 class RoomState(StrEnum):
