@@ -72,6 +72,9 @@ LEFT_BEHIND = (
     """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
             last_transfer_id, closed_at)
         values ($project, $at::date, $at, '{}', '{}', true, 1, $at)""",
+    """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
+            deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
+        values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
     """insert into task (project_id, kind, title, input, created_at)
         values ($project, 'export', 'N', '{}', $at)""",
     """insert into task_file (project_id, task_id, part, name, media_type, content)
@@ -258,7 +261,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "media_type": "text/csv", "content": b"", "lock": True, "seals": False,
         "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
-        "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
+        "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
         "begins": False, "models": ["M"],
     }  # fmt: skip

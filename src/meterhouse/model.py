@@ -180,6 +180,7 @@ class AlarmKind(StrEnum):
     WALLET_CONTRADICTS = "wallet_contradicts"
     PARAMETERS_DIFFER = "parameters_differ"
     PAYER_LEFT = "payer_left"
+    METER_DRIFT = "meter_drift"
 
 
 class RoomState(StrEnum):

@@ -38,6 +38,8 @@ class Policy:
         hoarding_max_minor: a household holds no more than this in advance.
         refund_second_minor: more money than this is paid out, taken out of a meter or handed to a
             colleague by two people alone, as is what a household never paid in; 0: one may always.
+        drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
+            thirty days; 0: nobody is told.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
@@ -56,6 +58,7 @@ class Policy:
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
     refund_second_minor: int = 50_000
+    drift_max_minor: int = 500
     vacancy_off: bool = False
 
 
@@ -71,6 +74,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "sweep_percent_max": (0, 100),
     "hoarding_max_minor": (1, 10**12),
     "refund_second_minor": (0, 10**12),
+    "drift_max_minor": (0, 10**12),
 }
 
 

@@ -70,4 +70,10 @@ REPLY: Final = {
     "authentication_refused": N_("the meter refuses the session"),
 }
 
+# Which way a meter's deduction differs from the platform's rating.
+DRIFTS: Final = {
+    "meter_deducts_more": N_("The meter deducts more than the platform rates"),
+    "meter_deducts_less": N_("The meter deducts less than the platform rates"),
+}
+
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (RECHARGE_STATE,)

@@ -127,6 +127,25 @@ SETTINGS = (
     "alter table gateway_state add column seals boolean",
 )
 
+# Both totals of a point whose meter keeps its money, as they stood at each closed day.
+DRIFT = (
+    """create table drift (
+        project_id bigint not null references project (id),
+        point_id bigint not null,
+        day date not null,
+        since_at timestamptz,
+        until_at timestamptz not null,
+        meter_id bigint not null,
+        deducted_total_minor bigint not null,
+        rated_total_nano bigint not null,
+        deducted_minor bigint not null,
+        rated_nano bigint not null,
+        primary key (project_id, point_id, day),
+        foreign key (project_id, point_id) references point (project_id, id),
+        foreign key (project_id, meter_id) references meter (project_id, id))""",
+    "create index drift_time on drift (project_id, until_at, point_id)",
+)
+
 RECEIPT = (
     """alter table receipt_series
         add column paper text not null default 'a5',
@@ -216,13 +235,13 @@ ROWS_MOVED = (
 )
 
 # Written once, kept for ever.
-SCOPED = ("recharge_step", "receipt_print")
+SCOPED = ("recharge_step", "receipt_print", "drift")
 
 
 def upgrade() -> None:
     """Add what is new, then put scope and rights over the tables as in the first schema."""
     for statement in (
-        *LISTS, *CODES, *BOOKING, *REFERENCES, *RECHARGE, *SETTINGS, *RECEIPT, FIND,
+        *LISTS, *CODES, *BOOKING, *REFERENCES, *RECHARGE, *SETTINGS, *DRIFT, *RECEIPT, FIND,
     ):  # fmt: skip
         op.execute(statement)
     op.execute("drop function called_so(text, bigint, text[], text, integer)")
