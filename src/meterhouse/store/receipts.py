@@ -15,24 +15,20 @@ from meterhouse.errors import BadInput, NotFound
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
+from meterhouse.store.reports import PLACE
 
 HOUSE_PAYEE: Final = 0
 """The series of a project itself, for payments that name no payee."""
 NUMBER_DIGITS: Final = 8
 
-_PLACE: Final = """
-    left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-    left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_BUILDING: Final = "coalesce(b.name, f.name, r.name)"
 _ROWS: Final = f"""select q.id, q.label, q.number, q.payee_id, q.payment_id, q.facts, q.issued_at,
         q.issued_by, q.print_count, q.voided_at, q.voided_by, q.void_reason,
         q.voided_at is not null as is_void, y.kind, y.channel, y.amount_minor, y.point_id,
-        p.place_id as room_id, r.name as room, {_BUILDING} as building,
+        p.place_id as room_id, r.name as room, b.name as building,
         c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
         {STAFF_NAME} as cashier
     from receipt q join payment y on (y.project_id, y.id) = (q.project_id, q.payment_id)
-    left join point p on (p.project_id, p.id) = (y.project_id, y.point_id) {_PLACE}
+    left join point p on (p.project_id, p.id) = (y.project_id, y.point_id) {PLACE}
     left join agreement g on (g.project_id, g.id) = (y.project_id, y.agreement_id)
     left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
     left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
@@ -108,14 +104,14 @@ async def payment_facts(connection: Connection, project_id: int, payment_id: int
         f"""select y.id, y.kind, y.channel, y.amount_minor, y.tender_minor, y.energy_milli,
                y.price_micro, y.created_at, y.actor_id, y.point_id, y.account_id, g.customer_id,
                coalesce(y.payee_id, $3) as payee_id, e.name as payee, e.tax_id,
-               p.commodity, p.keeper, r.name as room, {_BUILDING} as building, m.address as meter,
+               p.commodity, p.keeper, r.name as room, b.name as building, m.address as meter,
                (select max(o.label) from receipt o where o.project_id = y.project_id
                    and o.payment_id = y.of_payment_id and o.voided_at is null) as of_label
            from payment y
            join agreement g on (g.project_id, g.id) = (y.project_id, y.agreement_id)
            left join point p on p.project_id = y.project_id and p.id = coalesce(y.point_id,
                (select min(point_id) from agreement_point ap where ap.project_id = y.project_id
-                and ap.agreement_id = y.agreement_id)) {_PLACE}
+                and ap.agreement_id = y.agreement_id)) {PLACE}
            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
                and m.removed_at is null
            left join payee e on (e.project_id, e.id) = (y.project_id, y.payee_id)
