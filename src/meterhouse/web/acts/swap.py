@@ -94,7 +94,7 @@ async def _exchange(doing: Doing, form: ExchangeForm) -> Done:
 
 async def _wait(doing: Doing, form: ExchangeForm, credit_minor: int | None) -> Done:
     """What is said of the old meter's money is far from what is known: somebody else agrees."""
-    task_id = await wait_for_second(EXCHANGE, doing, form)
+    task_id = await wait_for_second(EXCHANGE, doing, form, form.reason)
     answer = shapes.Exchanged(id=None, meter_id=None, closing=None, task_id=task_id)
     after = {"task_id": task_id, "credit_minor": credit_minor, "waits": True}
     return Done(f"task:{task_id}", answer.model_dump(mode="json"), after=after, reason=form.reason)
