@@ -72,6 +72,9 @@ LEFT_BEHIND = (
     """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
             last_transfer_id, closed_at)
         values ($project, $at::date, $at, '{}', '{}', true, 1, $at)""",
+    """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
+            deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
+        values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
     """insert into task (project_id, kind, title, input, created_at)
         values ($project, 'export', 'N', '{}', $at)""",
     """insert into task_file (project_id, task_id, part, name, media_type, content)
@@ -188,7 +191,8 @@ async def foreign(theirs) -> dict[str, Any]:
             payment_id=await first_of(theirs, "payment"),
             wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
-            prefix="N", paper="roll80", footer="N", quiet_channels=(), version=1, title="N",
+            asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
+            version=1, title="N",
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
             written_off_minor=0,
         ),
@@ -254,8 +258,10 @@ async def money_of(theirs) -> dict[str, Any]:
         "overdraft_minor": 0}, "step": recharges.Step("look", "r"), "created_before": now +
         timedelta(days=1), "dead_before": now, "claim_count": 0, "done_count": 1,
         "total_count": 1, "result": None, "second_id": 1, "part": "output",
-        "media_type": "text/csv", "content": b"", "lock": True, "role": "finance",
+        "media_type": "text/csv", "content": b"", "lock": True, "seals": False,
+        "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
-        "building_ids": None, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)],
+        "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
+        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "begins": False, "models": ["M"],
     }  # fmt: skip

@@ -23,6 +23,7 @@ from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
 from meterhouse.logs import Log
 from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
+from meterhouse.plugins import open_security
 from meterhouse.ports import Clock, Notifier
 from meterhouse.press import setter
 from meterhouse.press.fonts import ChineseFontMissing
@@ -245,7 +246,10 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
         chosen = HeadEndSettings(
             settings.headend_host, settings.headend_port, plan.speed, settings.transport
         )
-        headend = house.headend = HeadEnd(pools["headend"], plan.clock, chosen)
+        security = open_security(
+            settings.security_module, settings.security_address, settings.security_secret
+        )
+        headend = house.headend = HeadEnd(pools["headend"], plan.clock, chosen, security=security)
         house.signs.headend = lambda: (headend.online, headend.collector.waiting)
         try:
             await headend.start()

@@ -221,6 +221,7 @@ class Values:
     purchase_count: int | None = None
     purchased_minor: int | None = None
     hoarding_minor: int | None = None
+    customer_number: str | None = None
     frame: bytes | None = None
     clock_local: datetime | None = None
     address: str | None = None
@@ -288,8 +289,8 @@ class SecurityModule(Protocol):
     """What holds the keys of meters with a security chip (ESAM), and never gives them away.
 
     An owner has such a module from the meters' maker; an adapter to it answers within
-    milliseconds, because a conversation waits for it. Public text does not settle how its answers
-    come about, only their sizes.
+    milliseconds, because a conversation waits for it, or raises a `MeterhouseError`. Public text
+    does not settle how its answers come about, only their sizes.
     """
 
     def authentication(self, address: str) -> bytes:

@@ -5,6 +5,7 @@ import pytest
 from meterhouse.errors import OutOfRange
 from meterhouse.flows import access, sale, shift
 from meterhouse.flows.choice import ChoiceGone
+from meterhouse.flows.refund import PayoutNeedsSecond
 from meterhouse.flows.sale import Wish
 from meterhouse.units import Minor
 
@@ -84,3 +85,52 @@ async def test_handing_over_begins_the_colleagues_shift_with_what_was_counted(si
             site.db, site.project_id, other, li, 20_000, "", site.clock(), to_login="wang"
         )
     assert await shift.mine(site.db, site.project_id, li) == other
+
+
+async def test_above_the_limit_another_person_agrees_to_a_hand_over(site):
+    li, wang = await cashier(site, "li"), await cashier(site, "wang")
+    await site.rows(
+        """update project set policy = policy || '{"refund_second_minor": 20000}' returning id"""
+    )
+    shift_id = await opened(site, li)
+
+    async def hand_over(counted_minor=20_500, **more):
+        return await shift.close(
+            site.db, site.project_id, shift_id, li, counted_minor, "", site.clock(), "wang", **more
+        )
+
+    for second_id in (None, li):
+        with pytest.raises(PayoutNeedsSecond):
+            await hand_over(second_id=second_id)
+    with pytest.raises(shift.ShiftMoved):
+        await hand_over(second_id=wang, seen_minor=19_999)
+    done = await hand_over(second_id=wang, seen_minor=20_000)
+    assert await shift.mine(site.db, site.project_id, wang) == done.next_id
+
+
+async def test_up_to_the_limit_and_on_closing_one_person_is_enough(site):
+    li = await cashier(site, "li")
+    await cashier(site, "wang")
+    await site.rows(
+        """update project set policy = policy || '{"refund_second_minor": 20000}' returning id"""
+    )
+    first = await opened(site, li)
+    await shift.close(site.db, site.project_id, first, li, 90_000, "", site.clock())
+    second = await opened(site, li)
+    done = await shift.close(site.db, site.project_id, second, li, 20_000, "", site.clock(), "wang")
+    assert done.next_id is not None
+
+
+async def test_the_shift_of_who_does_not_come_back_is_closed_by_another(site):
+    li, boss = await cashier(site, "li"), await cashier(site, "boss")
+    shift_id = await opened(site, li)
+    await sell(site, li, "k-1", 5_000)
+    with pytest.raises(shift.ShiftOwn):
+        await shift.close_for(site.db, site.project_id, shift_id, li, 0, "gone", site.clock())
+    done = await shift.close_for(
+        site.db, site.project_id, shift_id, boss, 24_000, "left without closing", site.clock()
+    )
+    assert (done.expected_minor, done.difference_minor) == (25_000, -1_000)
+    with pytest.raises(shift.ShiftClosed):
+        await shift.close_for(site.db, site.project_id, shift_id, boss, 0, "again", site.clock())
+    assert await shift.mine(site.db, site.project_id, li) is None

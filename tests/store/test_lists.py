@@ -25,6 +25,7 @@ FILTERS = {
     "rooms": [{"text": "%10_%"}],
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
+    "drift": [{"from": MORNING}, {"text": "%10_%"}],
     "days": [{"proved": False}, {"from": MORNING}],
     "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
@@ -69,7 +70,7 @@ async def add_money(connection, project_id, dice, where):
 
 
 async def add_desk(connection, site, dice, where):
-    """A recharge, a receipt, a prepared opening, an exchange and a shift."""
+    """A recharge, a comparison, a receipt, a prepared opening, an exchange and a shift."""
     at, number = where
     project_id, point_id, meter_id = site.project_id, site.points[0], site.meters[0]
     payment_id = await connection.fetchval(
@@ -83,6 +84,13 @@ async def add_desk(connection, site, dice, where):
            select $1, $2, agreement_id, account_id, $3, $4, 1, $5, $6, amount_minor, $7, $8, $9
            from payment where project_id = $1 and id = $2""",
         project_id, payment_id, point_id, meter_id, number, f"{number}", state, ended_at, at,
+    )  # fmt: skip
+    await connection.execute(
+        """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
+               deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
+           values ($1, $2, $3::date, $3, $3, $4, 0, 0, $5, 10000000)""",
+        project_id, dice.choice(site.points), MORNING + timedelta(days=number), meter_id,
+        dice.choice([1, 2]),
     )  # fmt: skip
     voided_at = dice.choice([None, at])
     await connection.execute(

@@ -141,7 +141,8 @@ def announce(house: "House") -> None:
     if house.headend is not None:
         typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
     if house.welcome is not None:
-        typer.echo(f"Set it up at      {address}/welcome/{house.welcome}   (once, within an hour)")
+        outside = house.settings.public_url or address
+        typer.echo(f"Set it up at      {outside}/welcome/{house.welcome}   (once, within an hour)")
     if house.first_password is not None:
         typer.echo("Sign in           admin")
         typer.echo(f"Password          {house.first_password}   (shown this once)")

@@ -53,7 +53,9 @@ NUMBER_MAX: Final = 65_535
 """Two bytes of counter; a meter that nears it must be given a new purse."""
 
 PRICE_TOP_MICRO: Final = 10_000_000
-"""Nobody pays more for a kWh; bounds what a meter can have deducted since it was last read."""
+PRICE_MARGIN: Final = 4
+"""A meter's price for a kWh is below the first, or below so many times the dearest of its tariff,
+in whatever currency; bounds what it can have deducted since it was last read."""
 
 PURCHASED_MODULUS_MINOR: Final = 10**8
 """Where the sum of all purchases (eight digits) starts again from zero."""
@@ -122,10 +124,16 @@ def balance_of(before: Purse, now: Purse | None, amount_minor: int, used_minor: 
     return Balance.OUT if may_be_out else Balance.NEITHER
 
 
-def most_used_minor(max_power_w: int, seconds: int, currency_exponent: int) -> int:
-    """The most a meter can have deducted in this time: full load at the top price, rounded up."""
+def most_used_minor(
+    max_power_w: int, seconds: int, dearest_micro: int, currency_exponent: int
+) -> int:
+    """The most a meter can have deducted in this time: full load at the top price, rounded up.
+
+    `dearest_micro` is the dearest price of its point's tariff, 0 where there is none.
+    """
     energy_milli = -(-max_power_w * max(seconds, 0) // 3600)
-    return -(-energy_milli * PRICE_TOP_MICRO // nano_per_minor(currency_exponent))
+    top_micro = max(PRICE_TOP_MICRO, PRICE_MARGIN * dearest_micro)
+    return -(-energy_milli * top_micro // nano_per_minor(currency_exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,8 @@ class Facts:
         is_refused: the meter refused for good (hoarding limit, customer, not opened), or a person
             wants the money back: it is not sent again.
         send_count: how often it was sent.
+        is_ours: whether the meter's account was opened for this customer; None where it did not
+            say, which matters to an opening alone.
     """
 
     state: RechargeState
@@ -160,6 +170,7 @@ class Facts:
     is_fenced: bool = False
     is_refused: bool = False
     send_count: int = 0
+    is_ours: bool | None = None
 
     @property
     def is_unsent(self) -> bool:
@@ -190,7 +201,7 @@ TABLE: tuple[Row, ...] = (
         lambda f: not f.has_memory and f.send_count > 0 and f.reply is not Reply.POSITIVE,
         Deed.HALT, "no_memory"),
     Row("the meter has no counter, and its reply is positive",
-        lambda f: not f.has_counter and f.reply is Reply.POSITIVE, Deed.POST),
+        lambda f: not f.has_counter and not f.is_unsent and f.reply is Reply.POSITIVE, Deed.POST),
     Row("the meter did not say its counter, or its balance",
         lambda f: f.balance is Balance.UNSAID or (f.has_counter and f.count is None), Deed.LOOK),
     Row("the counter is beyond n: somebody else put money in",
@@ -222,9 +233,38 @@ TABLE: tuple[Row, ...] = (
 )  # fmt: skip
 
 
-def decide(facts: Facts) -> Row:
+OPENING: tuple[Row, ...] = (
+    Row("nothing was sent, and nobody wants it any more",
+        lambda f: f.is_unsent and f.is_refused, Deed.RETURN),
+    Row("the meter's purse is another one (wallet epoch)",
+        lambda f: not f.is_epoch, Deed.HALT, "epoch"),
+    Row("the meter did not say its customer, its counter or its balance",
+        lambda f: f.is_ours is None or f.count is None or f.balance is Balance.UNSAID, Deed.LOOK),
+    Row("nothing was sent, and it is open for this customer already",
+        lambda f: f.is_unsent and bool(f.is_ours), Deed.POST),
+    Row("nothing was sent, and it is open for nobody or for another",
+        lambda f: f.is_unsent, Deed.SEND),
+    Row("it is open for this customer, and the counter reads n",
+        lambda f: bool(f.is_ours) and f.reads(0), Deed.POST),
+    Row("it is open for this customer, and the counter reads something else",
+        lambda f: bool(f.is_ours), Deed.HALT, "foreign_credit"),
+    Row("it is not open for this customer, and a copy may still arrive",
+        lambda f: not f.is_dead, Deed.LOOK),
+    Row("refused for good, and not fenced yet",
+        lambda f: f.is_refused and not f.is_fenced, Deed.LOOK),
+    Row("refused for good, and fenced",
+        lambda f: f.is_refused, Deed.RETURN),
+    Row("it was sent as often as it may be",
+        lambda f: f.send_count >= SENDS_MAX, Deed.HALT, "sends"),
+    Row("it is not open for this customer, and the lifetime is over",
+        lambda _: True, Deed.RESEND),
+)  # fmt: skip
+"""What to do about an opening (开户): it brings no money, so whom the meter is open for decides."""
+
+
+def decide(facts: Facts, table: tuple[Row, ...] = TABLE) -> Row:
     """The row of the table that speaks."""
-    return next(row for row in TABLE if row.speaks(facts))
+    return next(row for row in table if row.speaks(facts))
 
 
 # What each deed makes of a live recharge; looking changes nothing but a doubtful answer's state.

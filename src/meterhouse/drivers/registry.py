@@ -11,7 +11,6 @@ from meterhouse.ports import Driver, SecurityModule
 from meterhouse.wire.dlt645 import DIALECTS
 
 
-@cache
 def driver_for(
     protocol: str, transport: str = "tcp", security: SecurityModule | None = None
 ) -> Driver:
@@ -26,4 +25,11 @@ def driver_for(
     """
     if protocol not in DIALECTS:
         raise NotFound("driver", protocol)
+    if security is None:
+        return _plain(protocol, transport)
     return Dlt645Driver(DIALECTS[protocol], transport, security)
+
+
+@cache
+def _plain(protocol: str, transport: str) -> Driver:
+    return Dlt645Driver(DIALECTS[protocol], transport)

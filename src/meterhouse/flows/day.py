@@ -12,8 +12,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, Conflict, NotFound
-from meterhouse.flows import close
+from meterhouse.flows import close, drift
 from meterhouse.flows.orders import Direction
 from meterhouse.model import AlarmKind, PaymentKind
 from meterhouse.store import catalog, days, monitor, queue, readings
@@ -114,9 +115,8 @@ async def _close(
     db: Database, project_id: int, day: date, until_at: datetime, zone: ZoneInfo,
     actor_id: int | None, at: datetime,
 ) -> bool:  # fmt: skip
-    async with db.transaction([project_id]) as connection:
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         # Whoever writes a transfer holds this lock, so none with a lower number is on its way.
-        await monitor.lock_project(connection, project_id)
         mark = Mark(await days.last_transfer(connection, project_id), until_at)
     async with db.transaction([project_id]) as connection:
         await days.quick(connection)
@@ -131,6 +131,9 @@ async def _close(
         )
         if done:
             await _tell(connection, project_id, proofs, at)
+            project = await catalog.get_project(connection, project_id)
+            policy = policies.parse(json.loads(project["policy"]))
+            await drift.write_day(connection, project, policy, day, until_at, at)
     return done
 
 

@@ -26,27 +26,26 @@ def signed(row: Any) -> int:
 async def post(
     connection: Connection, row: dict[str, Any], said: Values, actor_id: int | None, at: datetime
 ) -> None:
-    """The meter holds the money, or has given it back: the ledger follows."""
+    """The meter holds the money, has given it back, or was opened: the ledger follows."""
     project_id, recharge_id = row["project_id"], row["id"]
     project = await catalog.get_project(connection, project_id)
-    where = await ledger.account_of(connection, project_id, row["account_id"])
-    on_meter = await wallet.account(connection, project, AccountKind.ON_METER, where)
-    in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
-    sides = (in_flight, on_meter, "apply")
-    if row["kind"] == "take_back":
-        sides = (on_meter, row["account_id"], "take_back")
-    moved = NewTransfer(
-        sides[0], sides[1], Minor(row["amount_minor"]), sides[2], row["point_id"],
-        recharge_id=recharge_id,
-    )  # fmt: skip
-    await ledger.post(connection, project_id, [moved], actor_id, at)
+    number = row["number"]
+    if row["kind"] == "open":
+        # One that was open for us already keeps the number it has.
+        number = number if said.purchase_count is None else said.purchase_count
+    else:
+        await _move(connection, project, row, actor_id, at)
     purse = await recharges.lock_wallet(
         connection, project_id, row["meter_id"], row["wallet_epoch"]
     )
     kept = {
-        **wallet.split(purse["net_minor"] + signed(row)), "number": row["number"],
+        **wallet.split(purse["net_minor"] + signed(row)), "number": number,
         "applied_minor": purse["applied_minor"] + signed(row), "read_at": at,
     }  # fmt: skip
+    if row["kind"] == "open":
+        kept |= {"customer_number": wallet.customer_number(row), "opened_at": at}
+        # What is in a purse that nobody has read yet is still to be found.
+        kept["read_at"] = purse["read_at"] and at
     await recharges.set_wallet(connection, project_id, row["meter_id"], row["wallet_epoch"], kept)
     changes = {
         "state": RechargeState.APPLIED, "why": "", "next_at": None, "applied_at": at,
@@ -54,13 +53,29 @@ async def post(
     await recharges.change(connection, project_id, recharge_id, changes)
     await close_alarms(connection, row, at)
     net = wallet.net_minor(said)
-    if net is not None and said.purchase_count == row["number"]:
+    if net is not None and said.purchase_count == number:
         for keeper in await recharges.keepers(connection, project_id, [row["meter_id"]]):
-            await wallet.report(connection, project, keeper, row["number"], net, at, at)
+            await wallet.report(connection, project, keeper, number, net, at, at)
     if row["payment_id"] is not None:
         await received.tell(
             connection, project, row["point_id"], row["payment_id"], row["amount_minor"], at
         )
+
+
+async def _move(
+    connection: Connection, project: Any, row: dict[str, Any], actor_id: int | None, at: datetime
+) -> None:
+    where = await ledger.account_of(connection, row["project_id"], row["account_id"])
+    on_meter = await wallet.account(connection, project, AccountKind.ON_METER, where)
+    in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
+    sides = (in_flight, on_meter, "apply")
+    if row["kind"] == "take_back":
+        sides = (on_meter, row["account_id"], "take_back")
+    moved = NewTransfer(
+        sides[0], sides[1], Minor(row["amount_minor"]), sides[2], row["point_id"],
+        recharge_id=row["id"],
+    )  # fmt: skip
+    await ledger.post(connection, row["project_id"], [moved], actor_id, at)
 
 
 async def give_back(

@@ -30,6 +30,7 @@ from meterhouse.store import (
     customers,
     days,
     desk,
+    drift,
     exchanges,
     journeys,
     lists,
@@ -73,6 +74,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "days": days.DAYS,
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
+    "drift": drift.DRIFT,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -6,14 +6,15 @@ account of the household ends at exactly zero. Must never know how a meter is re
 forgotten: readings, orders and transfers stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from meterhouse import meter_models
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
+from meterhouse.flows import account, lastread, opening, ordering, parties, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.flows.lastread import LastRead, Registers
@@ -27,7 +28,7 @@ from meterhouse.model import (
     PaymentKind,
     Reason,
 )
-from meterhouse.store import agreements, catalog, customers, ledger, monitor
+from meterhouse.store import agreements, catalog, customers, ledger, monitor, recharges
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment, NewTransfer
@@ -35,9 +36,23 @@ from meterhouse.units import Minor, to_decimal
 
 
 class MoneyOnItsWay(MeterhouseError):
-    """Money of this household is in a meter or on its way there; take it back first."""
+    """Money of this household is on its way; wait until it has arrived, or call it back."""
 
     code = "money_on_its_way"
+    http_status = 409
+
+
+class MoneyInMeter(MeterhouseError):
+    """{amount} is in meter {address}: switch it off, take all money back, then close."""
+
+    code = "money_in_meter"
+    http_status = 409
+
+
+class MoneyStaysInMeter(MeterhouseError):
+    """{amount} is in meter {address}, which gives none back: exchange the meter, then close."""
+
+    code = "money_stays_in_meter"
     http_status = 409
 
 
@@ -114,7 +129,7 @@ async def close(
         NotFound: there is no such account.
         AccountEnded: it is closed.
         LastReadingMissing, LastReadingDoubtful, MeterElsewhere: as `lastread.take`.
-        MoneyOnItsWay: money is in a meter or on its way there.
+        MoneyOnItsWay, MoneyInMeter, MoneyStaysInMeter: money is in a meter or on its way there.
         DebtOpen: it owes, and nobody said what becomes of it.
         PayoutNeedsSecond, ShiftNeeded: it may not be paid out so.
     """
@@ -126,7 +141,7 @@ async def close(
         ]
         await opening.hand_over(connection, project, new, at)
         paid = await _pay_out(
-            connection, project, agreement_id, leaving, None, actor_id, at, second_id
+            connection, project, agreement_id, points, leaving, None, actor_id, at, second_id
         )
         await _write(connection, project_id, agreement_id, leaving, registers, paid, actor_id, at)
         if react.Setting.of(project).policy.vacancy_off:
@@ -153,7 +168,7 @@ async def move_tenants(
         (made,) = await account.begin(connection, project_id, [start], actor_id, at)
         to_id = made if balance is Balance.MOVE else None
         paid = await _pay_out(
-            connection, project, agreement_id, leaving, to_id, actor_id, at, second_id
+            connection, project, agreement_id, points, leaving, to_id, actor_id, at, second_id
         )
         await _write(connection, project_id, agreement_id, leaving, registers, paid, actor_id, at)
         await _look(connection, project, points, at)
@@ -164,6 +179,7 @@ async def needs_second(db: Database, project_id: int, agreement_ids: Sequence[in
     """Whether closing one of these accounts may pay out more than one person may alone."""
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
+        # Whether one account alone is beyond the limit; what is paid out is asked again then.
         limit_minor = react.Setting.of(project).policy.refund_second_minor
         return limit_minor > 0 and bool(
             await agreements.richer_than(connection, project_id, agreement_ids, limit_minor)
@@ -184,19 +200,39 @@ async def _end(
     return project, points, await lastread.take(connection, project, points, leaving.by_hand, at)
 
 
+async def _check_home(
+    connection: Connection, project: Any, rows: Sequence[Any], points: Sequence[Any]
+) -> None:
+    """All money of the household is on the platform; else says where it is and what to do."""
+    meter_ids = [row["meter_id"] for row in points if row["meter_id"] is not None]
+    meters = await recharges.in_meters(connection, project["id"], meter_ids)
+    is_away = any(
+        row["pending_debit_minor"]
+        or (row["kind"] == AccountKind.IN_FLIGHT and row["balance_minor"])
+        for row in rows
+    )
+    if is_away or any(row["is_live"] for row in meters):
+        raise MoneyOnItsWay
+    left_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
+    if not left_minor:
+        return
+    holding = max(meters, key=lambda row: abs(row["net_minor"]), default=None)
+    if holding is None:
+        raise MoneyOnItsWay
+    gives_back = meter_models.load(holding["model"]).wallet == "order"
+    error = MoneyInMeter if gives_back else MoneyStaysInMeter
+    amount = to_decimal(left_minor, project["currency_exponent"])
+    raise error(amount=amount, address=holding["address"])
+
+
 async def _pay_out(
-    connection: Connection, project: Any, agreement_id: int, leaving: Leaving,
-    to_id: int | None, actor_id: int | None, at: datetime, second_id: int | None,
+    connection: Connection, project: Any, agreement_id: int, points: Sequence[Any],
+    leaving: Leaving, to_id: int | None, actor_id: int | None, at: datetime, second_id: int | None,
 ) -> list[Paid]:  # fmt: skip
     """Bring every account of the household to zero."""
     project_id = project["id"]
     rows = await agreements.accounts(connection, project_id, agreement_id)
-    if any(
-        row["pending_debit_minor"]
-        or (row["kind"] in (AccountKind.ON_METER, AccountKind.IN_FLIGHT) and row["balance_minor"])
-        for row in rows
-    ):
-        raise MoneyOnItsWay
+    await _check_home(connection, project, rows, points)
     desk = _Desk(connection, project, agreement_id, leaving, actor_id, at, second_id)
     await desk.begin()
     purses = {row["id"]: row for row in rows if row["kind"] == AccountKind.PURSE}
@@ -219,12 +255,8 @@ async def _pay_out(
                 row["payee_id"], row["id"],
             )  # fmt: skip
             await desk.pay_out(new, "")
-    out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
-    limit_minor = react.Setting.of(project).policy.refund_second_minor
-    if 0 < limit_minor < out_minor and second_id in (None, actor_id):
-        error = refund.PayoutNeedsSecond()
-        error.field = ""
-        raise error
+    # A deposit that comes back while the balance goes on is this household's own money, once paid.
+    await desk.check_second(_PAID_OUT if to_id is None else (PaymentKind.SETTLEMENT,))
     return desk.paid
 
 
@@ -244,13 +276,15 @@ class _Desk:
     second_id: int | None
     cash_id: int = 0
     parties: Mapping[str, str] = field(default_factory=dict)
+    drawn: Collection[str] = ()
     paid: list[Paid] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Look up what they go against."""
         project_id = self.project["id"]
         self.cash_id = await ledger.house_account(self.connection, project_id, AccountKind.CASH)
-        self.parties = await move.parties(self.connection, project_id)
+        self.parties = await parties.of_project(self.connection, project_id)
+        self.drawn = await parties.drawn_by(self.connection, project_id, [self.agreement_id])
 
     def order(
         self, kind: PaymentKind, account_id: int, amount_minor: int,
@@ -264,6 +298,24 @@ class _Desk:
             self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
             second_id=self.second_id,
         )  # fmt: skip
+
+    async def check_second(self, counted: Sequence[PaymentKind]) -> None:
+        """Much money, or money that this household never paid in, is paid out by two.
+
+        Raises:
+            PayoutNeedsSecond: and nobody else has agreed.
+        """
+        limit_minor = react.Setting.of(self.project).policy.refund_second_minor
+        out_minor = sum(one.amount_minor for one in self.paid if one.kind in counted)
+        if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
+            return
+        left_minor = await agreements.paid_in_minor(
+            self.connection, self.project["id"], self.agreement_id
+        )
+        if out_minor > limit_minor or left_minor < 0:
+            error = refund.PayoutNeedsSecond()
+            error.field = ""
+            raise error
 
     async def pay_out(self, new: NewPayment, part: str) -> None:
         """Out of the cash of who took the money."""
@@ -283,7 +335,7 @@ class _Desk:
             part = purses[owing]["compartment"]
             for having in [one for one in left_minor if left_minor[one] > 0]:
                 its = purses[having]["compartment"]
-                if left_minor[owing] == 0 or move.is_pooled(self.parties, its, part):
+                if left_minor[owing] == 0 or parties.is_pooled(self.parties, its, part, self.drawn):
                     continue
                 amount_minor = min(left_minor[having], -left_minor[owing])
                 new = self.order(PaymentKind.MOVE, having, amount_minor)

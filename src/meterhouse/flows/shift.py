@@ -4,18 +4,21 @@ Owns what is expected in the drawer: float + cash in − cash out. A payment bel
 its cashier has open; what was closed is never opened again. Must never know how it is shown.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError, NotFound, OutOfRange
 from meterhouse.flows import access
 from meterhouse.flows.access import Verb
 from meterhouse.flows.choice import ChoiceGone
+from meterhouse.flows.refund import PayoutNeedsSecond
 from meterhouse.flows.sale import CASH
 from meterhouse.model import PaymentKind
-from meterhouse.store import monitor, shifts
+from meterhouse.store import catalog, monitor, shifts
 from meterhouse.store.db import Connection, Database
 from meterhouse.words import N_
 
@@ -43,9 +46,23 @@ class ShiftClosed(MeterhouseError):
 
 
 class ShiftOfAnother(MeterhouseError):
-    """This is somebody else's shift; only they can close it or hand it over."""
+    """This is somebody else's shift; they close it or hand it over, or finance closes it."""
 
     code = "shift_of_another"
+    http_status = 409
+
+
+class ShiftMoved(MeterhouseError):
+    """Money has moved in this shift since its cash was counted; count again."""
+
+    code = "shift_moved"
+    http_status = 409
+
+
+class ShiftOwn(MeterhouseError):
+    """This is your own shift; count the drawer and close it as your own."""
+
+    code = "shift_own"
     http_status = 409
 
 
@@ -124,27 +141,37 @@ async def look(db: Database, project_id: int, shift_id: int) -> ShiftNow:
 
 async def close(
     db: Database, project_id: int, shift_id: int, cashier_id: int, counted_minor: int, note: str,
-    at: datetime, to_login: str = "",
+    at: datetime, to_login: str = "", second_id: int | None = None, seen_minor: int | None = None,
 ) -> Closed:  # fmt: skip
     """Close one's own shift with the cash counted, or hand it over to a colleague.
+
+    Handing over makes somebody answer for money, so above the project's limit another than the
+    cashier has to have agreed.
 
     Args:
         counted_minor: what lies in the drawer; on handing over it is the colleague's float.
         to_login: whose login takes over; empty: nobody.
+        second_id: who has agreed to it.
+        seen_minor: what was expected in the drawer when it was counted; None: it is counted now.
 
     Raises:
         NotFound, ShiftOfAnother, ShiftClosed: it is no open shift of this cashier.
         ChoiceGone: nobody of that login keeps a shift here, or it is oneself.
         ColleagueBusy: the colleague has a shift open.
+        PayoutNeedsSecond: so much is handed over by two people alone.
+        ShiftMoved: something was taken or paid out since it was counted.
     """
     _check("counted_minor", counted_minor)
     to_id = await _colleague(db, project_id, cashier_id, to_login) if to_login else None
-    async with db.transaction([project_id]) as connection:
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         # A sale holds the same lock, so none is added to the shift while it is counted.
-        await monitor.lock_project(connection, project_id)
         now = await _look(connection, project_id, shift_id)
         if now.row["cashier_id"] != cashier_id:
             raise ShiftOfAnother
+        if seen_minor is not None and seen_minor != now.expected_minor:
+            raise ShiftMoved
+        if to_id is not None and second_id in (None, cashier_id):
+            await _check_alone(connection, project_id, counted_minor)
         if not await shifts.close(
             connection, project_id, shift_id, now.expected_minor, counted_minor, to_id, note, at
         ):
@@ -155,6 +182,41 @@ async def close(
             if next_id is None:
                 raise ColleagueBusy
         return Closed(now.expected_minor, counted_minor - now.expected_minor, next_id)
+
+
+async def close_for(
+    db: Database,
+    project_id: int,
+    shift_id: int,
+    actor_id: int,
+    counted_minor: int,
+    note: str,
+    at: datetime,
+) -> Closed:
+    """Close the shift of somebody who does not come back, with what lies in the drawer.
+
+    Raises:
+        NotFound, ShiftClosed: it is no open shift.
+        ShiftOwn: it is one's own, which `close` closes.
+    """
+    _check("counted_minor", counted_minor)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
+        now = await _look(connection, project_id, shift_id)
+        if now.row["cashier_id"] == actor_id:
+            raise ShiftOwn
+        if not await shifts.close(
+            connection, project_id, shift_id, now.expected_minor, counted_minor, None, note, at
+        ):
+            raise ShiftClosed
+        return Closed(now.expected_minor, counted_minor - now.expected_minor)
+
+
+async def _check_alone(connection: Connection, project_id: int, counted_minor: int) -> None:
+    project = await catalog.get_project(connection, project_id)
+    if policies.needs_second(policies.parse(json.loads(project["policy"])), counted_minor):
+        error = PayoutNeedsSecond()
+        error.field = ""
+        raise error
 
 
 async def _look(connection: Connection, project_id: int, shift_id: int) -> ShiftNow:

@@ -14,10 +14,11 @@ is never sent again on the strength of a memory:
 `decide` is a person's word about one that has halted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from meterhouse.control.recharge import Balance, Deed, Facts, Purse, Reply
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import landing, wallet
 from meterhouse.model import AlarmKind, RechargeState
-from meterhouse.ports import Effect, Outcome, Recharge, TakeBack, Values
+from meterhouse.ports import Effect, OpenWallet, Outcome, Recharge, TakeBack, Values
 from meterhouse.store import catalog, monitor, queue, readings, recharges
 from meterhouse.store.db import Connection, Database
 
@@ -37,7 +38,10 @@ FOR_GOOD = frozenset({"hoarding_refused", "customer_refused", "not_opened"})
 """Refusals that another try will not change; they prove nothing all the same."""
 
 UNHEARD = frozenset({"silence", "line_lost"})
-BY_PERSON = "person"
+_INTENTS: Final[Mapping[str, type[OpenWallet | Recharge | TakeBack]]] = {
+    "recharge": Recharge, "take_back": TakeBack, "open": OpenWallet,
+}  # fmt: skip
+BY_PERSON, NOTHING_HELD = "person", "nothing_held"
 
 
 class Verdict(StrEnum):
@@ -91,7 +95,7 @@ class Due:
 class Order:
     """An order to be sent: what to make its bytes from, or the very bytes it went out with."""
 
-    intent: Recharge | TakeBack
+    intent: OpenWallet | Recharge | TakeBack
     send_count: int
     frame: bytes | None
 
@@ -148,13 +152,20 @@ async def commit(db: Database, due: Due, order: Order, frame: bytes, at: datetim
 
 
 async def unmade(db: Database, due: Due, why: str, at: datetime) -> None:
-    """An order's bytes could not be made (no module, no session): look again later."""
+    """An order's bytes could not be made (no module, no session): look again later.
+
+    Silence passes; whatever else it is somebody has to mend, and is told at once.
+    """
     async with db.transaction([due.project_id]) as connection:
         row = await _on_its_way(connection, due)
-        if row is not None:
-            await _wait(connection, row, at)
-            step = recharges.Step("unmade", "", reply=why)
-            await recharges.add_step(connection, due.project_id, due.id, step, at)
+        if row is None:
+            return
+        await _wait(connection, row, at)
+        step = recharges.Step("unmade", "", reply=why)
+        await recharges.add_step(connection, due.project_id, due.id, step, at)
+        if why not in UNHEARD:
+            await queue.open_alarms(connection, due.project_id, [_late(row, why)], at)
+        await readings.bump(connection, due.project_id)
 
 
 async def note(db: Database, due: Due, outcome: Outcome, at: datetime) -> None:
@@ -179,18 +190,18 @@ async def tend(db: Database, project_id: int, at: datetime) -> int:
     async with db.transaction([project_id]) as connection:
         homeless = await recharges.homeless(connection, project_id)
         late = await recharges.late(connection, project_id, at - control.LATE)
-        alarms = [
-            queue.NewAlarm(
-                AlarmKind.RECHARGE_LATE, f"recharge:{row['id']}", point_id=row["point_id"],
-                meter_id=row["meter_id"], facts={"amount_minor": row["amount_minor"]},
-            )
-            for row in late
-        ]  # fmt: skip
-        await queue.open_alarms(connection, project_id, alarms, at)
+        await queue.open_alarms(connection, project_id, [_late(row) for row in late], at)
     for recharge_id in homeless:
         due = Due(project_id, recharge_id, 0, "", "")
         await look(db, due, Outcome(Effect.UNKNOWN, why="silence"), at)
     return len(homeless) + len(late)
+
+
+def _late(row: Any, why: str = "") -> queue.NewAlarm:
+    return queue.NewAlarm(
+        AlarmKind.RECHARGE_LATE, f"recharge:{row['id']}", point_id=row["point_id"],
+        meter_id=row["meter_id"], facts={"amount_minor": row["amount_minor"], "why": why},
+    )  # fmt: skip
 
 
 async def decide(
@@ -304,7 +315,8 @@ async def _settle(
     row = dict(row)
     project_id, recharge_id = row["project_id"], row["id"]
     facts = await _facts(connection, row, said, reply, at)
-    verdict = control.decide(facts)
+    table = control.OPENING if row["kind"] == "open" else control.TABLE
+    verdict = control.decide(facts, table)
     step = recharges.Step(
         verdict.deed, verdict.name, why or (reply if reply is not Reply.NONE else ""),
         said.purchase_count, wallet.net_minor(said),
@@ -341,12 +353,18 @@ async def _facts(
                 Purse(row["before_minor"], row["before_purchased_minor"]),
                 Purse(net, said.purchased_minor), landing.signed(row),
                 control.most_used_minor(
-                    row["max_power_w"] * row["multiplier"], seconds, project["currency_exponent"]
+                    row["max_power_w"] * row["multiplier"], seconds,
+                    await _dearest_micro(connection, project_id, row["tariff_id"]),
+                    project["currency_exponent"],
                 ),
             )  # fmt: skip
     is_dead = row["dead_at"] is not None and row["dead_at"] <= at
+    is_ours = None
+    if said.customer_number is not None:
+        is_ours = said.customer_number == wallet.customer_number(row)
     if net is not None:
-        await _fence(connection, row, said.purchase_count, is_dead, at)
+        is_out = said.purchase_count == row["number"] - 1
+        await _fence(connection, row, not is_ours if row["kind"] == "open" else is_out, is_dead, at)
     return Facts(
         state=state,
         is_epoch=row["epoch_now"] == row["wallet_epoch"] and row["removed_at"] is None,
@@ -360,37 +378,64 @@ async def _facts(
         is_fenced=row["proved_at"] is not None,
         is_refused=bool(row["refusal"]),
         send_count=row["send_count"],
+        is_ours=is_ours,
     )
+
+
+async def _dearest_micro(connection: Connection, project_id: int, tariff_id: int | None) -> int:
+    """The dearest price that a tariff ever had or will have; 0 without one."""
+    if tariff_id is None:
+        return 0
+    bodies = await catalog.tariff_bodies(connection, project_id, [tariff_id])
+    prices = [
+        price
+        for body in bodies.get(tariff_id, [])
+        for version in body["versions"]
+        for band in version["prices_micro"].values()
+        for price in band
+    ]
+    return max(prices, default=0)
 
 
 async def _first_look(
     connection: Connection, row: dict[str, Any], said: Values, at: datetime
 ) -> None:
-    """Take over a purse nobody has read yet; the order follows the number found there."""
+    """Take over a purse nobody has read yet; the order follows what is found there.
+
+    Nothing was sent yet, so its number may still follow, and *everything* may become an amount.
+    """
     project_id, meter_id = row["project_id"], row["meter_id"]
     purse = await recharges.lock_wallet(connection, project_id, meter_id, row["wallet_epoch"])
     net = wallet.net_minor(said)
     if net is None or said.purchase_count is None:
         return
+    key = project_id, meter_id, row["wallet_epoch"]
+    found = {"hoarding_minor": said.hoarding_minor, "customer_number": said.customer_number}
+    told = {name: fact for name, fact in found.items() if fact is not None}
+    if told:
+        await recharges.set_wallet(connection, *key, told)
+    if row["kind"] == "open":
+        return
     if purse["read_at"] is None:
         project = await catalog.get_project(connection, project_id)
         for keeper in await recharges.keepers(connection, project_id, [meter_id]):
-            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at)
+            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at, at)
     elif purse["number"] != said.purchase_count:
         return
-    # Nothing was sent yet, so the number may still follow what is known now.
     row["number"] = said.purchase_count + 1
-    await recharges.change(connection, project_id, row["id"], {"number": row["number"]})
-    if said.hoarding_minor is not None:
-        changes = {"hoarding_minor": said.hoarding_minor}
-        await recharges.set_wallet(connection, project_id, meter_id, row["wallet_epoch"], changes)
+    if row["is_whole"] and net > 0:
+        row["amount_minor"] = net
+    elif row["is_whole"]:
+        row["refusal"] = NOTHING_HELD
+    changes = {name: row[name] for name in ("number", "amount_minor", "refusal")}
+    await recharges.change(connection, project_id, row["id"], changes)
 
 
 async def _fence(
-    connection: Connection, row: dict[str, Any], count: int | None, is_dead: bool, at: datetime
+    connection: Connection, row: dict[str, Any], is_out: bool, is_dead: bool, at: datetime
 ) -> None:
-    """Two readings of n − 1 behind the lifetime, some time apart, prove it was not taken."""
-    if not is_dead or count != row["number"] - 1:
+    """Two readings behind the lifetime, some time apart, that it is out prove it was not taken."""
+    if not is_dead or not is_out:
         row["fenced_at"] = row["proved_at"] = None
     elif row["fenced_at"] is None:
         row["fenced_at"] = at
@@ -414,10 +459,14 @@ async def _order(
     elif at < row["dead_at"] + control.resend_in(row["send_count"]):
         await _wait(connection, row, at)
         return None
-    make = TakeBack if row["kind"] == "take_back" else Recharge
-    intent = make(
-        row["amount_minor"], row["number"], row["order_number"], f"{row['point_id']:012d}"
+    purse = await recharges.lock_wallet(
+        connection, project_id, row["meter_id"], row["wallet_epoch"]
     )
+    known = purse["customer_number"] if row["kind"] != "open" else None
+    intent = _INTENTS[row["kind"]](
+        row["amount_minor"], row["number"], row["order_number"],
+        known or wallet.customer_number(row),
+    )  # fmt: skip
     # A seal holds for one session; without one the very same bytes go out again.
     is_sealed = meter_models.load(row["model"]).wallet == "esam"
     return Order(intent, row["send_count"], None if is_sealed else row["frame"])

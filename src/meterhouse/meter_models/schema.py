@@ -15,7 +15,7 @@ from meterhouse.wire.dlt645 import DIALECTS
 
 VALIDITIES = ("until", "zeros", "nines")
 WALLETS = ("none", "order", "esam")
-WALLET_ITEMS = ("count", "credit", "overdraft", "purchased", "hoarding")
+WALLET_ITEMS = ("count", "credit", "overdraft", "purchased", "hoarding", "customer")
 TRANSPORTS = ("rs485", "tcp", "lora")
 WORD_BITS = 16
 
@@ -83,7 +83,8 @@ class MeterModel:
         wallet: how the meter takes money: `none` (it keeps no purse), `order` (an order number
             stands for a seal) or `esam` (a security module seals it).
         wallet_items: identifiers of what its purse says, by name: `count`, `credit`, `overdraft`,
-            `purchased` (the sum of all purchases) and `hoarding` (the most it may hold).
+            `purchased` (the sum of all purchases), `hoarding` (the most it may hold) and
+            `customer` (whom it was opened for; zeros: nobody).
         wallet_refusals: the error byte of each refusal of an order that is known by a word.
         hoarding_minor: the most its purse may hold, where it cannot be asked; 0: unknown.
         type_names_settled: whether captured frames say so; else they are what the plate suggests.

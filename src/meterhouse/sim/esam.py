@@ -11,6 +11,11 @@ import hmac
 FAKE_KEY = b"not a key: simulated meters only"
 
 
+def simulated(address: str, secret: str) -> "FakeSecurityModule":  # noqa: ARG001
+    """What the setting `security_module` names where meters are simulated."""
+    return FakeSecurityModule()
+
+
 class FakeSecurityModule:
     """`SecurityModule` for simulated meters."""
 

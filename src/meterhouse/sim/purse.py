@@ -23,7 +23,8 @@ from meterhouse.wire.dlt645.layout import Digits
 
 ORDERS_KEPT = 16
 SESSION_MS = 5 * MINUTE_MS
-HOARDING = 0x04001004
+HOARDING, CUSTOMER = 0x04001004, 0x0400040E
+NOBODY = "0" * 12
 
 
 class Refused(StrEnum):
@@ -56,18 +57,24 @@ class SimPurse:
 
     Attributes:
         meter: whose it is.
-        customer: the number it was opened for; a new one takes the first that comes.
-        is_open: whether an account was opened; vendor meters are born open.
         cut: lets the next order be interrupted.
     """
 
     meter: SimMeter
-    customer: str = "000000000000"
-    is_open: bool = True
     cut: Cut | None = None
     orders: deque[str] = field(default_factory=lambda: deque(maxlen=ORDERS_KEPT))
     _challenge: bytes = b""
     _session_ms: int = 0
+
+    @property
+    def customer(self) -> str:
+        """The number it was opened for; zeros where it was not. Vendor meters are born open."""
+        raw = self.meter.parameters.get(CUSTOMER, bytes(6))
+        return str(Digits(6).decode(raw))
+
+    @customer.setter
+    def customer(self, number: str) -> None:
+        self.meter.parameters = {**self.meter.parameters, CUSTOMER: Digits(6).encode(number)}
 
     @property
     def _is_sealed(self) -> bool:
@@ -113,9 +120,9 @@ class SimPurse:
         number = int.from_bytes(fields[4:8], "little")
         customer = Digits(6).decode(fields[12:18])
         if di == security.OPEN_ACCOUNT:
-            self.customer, self.is_open = str(customer), True
+            self.customer = str(customer)
             self.meter.purchase_count = 0
-        elif not self.is_open:
+        elif self.customer == NOBODY:
             return Refused.NOT_OPENED
         elif customer != self.customer:
             return Refused.CUSTOMER

@@ -18,7 +18,8 @@ from meterhouse.store.queue import WAKE_CHANNEL
 
 # What a flow must know to judge one: the order, its meter as it hangs now, and its purse's model.
 _FACTS = """select r.*, m.address, m.model, m.removed_at, m.gateway_id, m.max_power_w, m.multiplier,
-        m.wallet_epoch as epoch_now
+        m.wallet_epoch as epoch_now, (select p.tariff_id from point p
+            where (p.project_id, p.id) = (r.project_id, r.point_id)) as tariff_id
     from recharge r join meter m on (m.project_id, m.id) = (r.project_id, r.meter_id)"""
 _ON_THE_WAY = "state in ('reserved', 'sent', 'unknown')"
 _LIVE = "state in ('reserved', 'sent', 'unknown', 'halted')"
@@ -34,7 +35,9 @@ class RechargeLive(Conflict):
 class NewRecharge:
     """An order for a meter's purse, not yet numbered by the database.
 
-    `account_id` is the purse on the platform that the money comes from, and returns to.
+    `account_id` is the purse on the platform that the money comes from, and returns to;
+    `payment_id` is the order it came in by, None where it lay in the purse; `is_whole`
+    takes back what is found in the meter, whatever it is then.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class NewRecharge:
     number: int
     order_number: str
     amount_minor: int
+    is_whole: bool = False
 
 
 async def insert(
@@ -56,13 +60,13 @@ async def insert(
     made: int | None = await connection.fetchval(
         """insert into recharge (project_id, kind, payment_id, agreement_id, account_id, point_id,
                meter_id, wallet_epoch, number, order_number, amount_minor, state, next_at, actor_id,
-               created_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'reserved', $12, $13, $12)
+               created_at, is_whole)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'reserved', $12, $13, $12, $14)
            on conflict (project_id, meter_id, wallet_epoch) where state in ('reserved', 'sent',
                'unknown', 'halted') do nothing returning id""",
         project_id, new.kind, new.payment_id, new.agreement_id, new.account_id, new.point_id,
         new.meter_id, new.wallet_epoch, new.number, new.order_number, new.amount_minor, at,
-        actor_id,
+        actor_id, new.is_whole,
     )  # fmt: skip
     if made is None:
         raise RechargeLive(f"meter {new.meter_id}", "another recharge is on its way to it")
@@ -187,6 +191,39 @@ async def is_live(
     )  # fmt: skip
 
 
+async def in_meters(
+    connection: Connection, project_id: int, meter_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """What is known to be in these meters' present purses, and whether anything is on its way."""
+    return await connection.fetch(
+        f"""select m.id, m.address, m.model, coalesce(w.credit_minor - w.overdraft_minor, 0)
+            as net_minor, exists (select from recharge r where (r.project_id, r.meter_id)
+                = (m.project_id, m.id) and r.{_LIVE}) as is_live
+        from meter m left join wallet w on (w.project_id, w.meter_id, w.wallet_epoch)
+            = (m.project_id, m.id, m.wallet_epoch)
+        where m.project_id = $1 and m.id = any($2::int8[]) order by m.id""",
+        project_id, list(meter_ids),
+    )  # fmt: skip
+
+
+async def purse_of_meter(
+    connection: Connection, project_id: int, meter_id: int
+) -> asyncpg.Record | None:
+    """What is known of the present purse of a meter in sight, with what is on its way; or None."""
+    return await connection.fetchrow(
+        f"""select m.id as meter_id, m.point_id, m.model, p.keeper, w.wallet_epoch, w.number,
+            w.credit_minor - w.overdraft_minor as net_minor, w.hoarding_minor, w.customer_number,
+            w.opened_at, w.read_at, w.frozen_at, r.id as live_id, r.state as live_state
+        from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+        left join wallet w on (w.project_id, w.meter_id, w.wallet_epoch)
+            = (m.project_id, m.id, m.wallet_epoch)
+        left join recharge r on (r.project_id, r.meter_id, r.wallet_epoch)
+            = (m.project_id, m.id, m.wallet_epoch) and r.{_LIVE}
+        where m.project_id = $1 and m.id = $2 and seen_point(m.project_id, m.point_id)""",
+        project_id, meter_id,
+    )  # fmt: skip
+
+
 async def live_of_meters(
     connection: Connection, project_id: int, meter_ids: Sequence[int]
 ) -> dict[int, asyncpg.Record]:
@@ -205,7 +242,7 @@ _CHANGED = frozenset(
     {
         "number", "before_minor", "before_purchased_minor", "before_at", "state", "why", "refusal",
         "reason", "frame", "send_count", "look_count", "sent_at", "dead_at", "next_at",
-        "fenced_at", "proved_at", "applied_at", "ended_at", "decided_by",
+        "fenced_at", "proved_at", "applied_at", "ended_at", "decided_by", "amount_minor",
     }
 )  # fmt: skip
 
@@ -297,10 +334,11 @@ async def payer_of(connection: Connection, project_id: int, point_id: int) -> as
     """A point in sight with its payer and the meter in service there: who may be recharged."""
     return await connection.fetchrow(
         """select p.id as point_id, p.keeper, p.account_id, a.agreement_id, a.compartment,
-               m.id as meter_id, m.model, m.address, m.gateway_id, m.wallet_epoch
+               m.id as meter_id, m.model, m.address, m.gateway_id, m.wallet_epoch, s.seals
            from point p left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
                and m.removed_at is null
+           left join gateway_state s on (s.project_id, s.gateway_id) = (m.project_id, m.gateway_id)
            where p.project_id = $1 and p.id = $2 and seen_point(p.project_id, p.id)""",
         project_id, point_id,
     )  # fmt: skip
@@ -309,7 +347,7 @@ async def payer_of(connection: Connection, project_id: int, point_id: int) -> as
 _KEPT = frozenset(
     {
         "opened_at", "number", "credit_minor", "overdraft_minor", "applied_minor",
-        "consumed_minor", "hoarding_minor", "read_at", "frozen_at",
+        "consumed_minor", "hoarding_minor", "customer_number", "read_at", "frozen_at",
     }
 )  # fmt: skip
 

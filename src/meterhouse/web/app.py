@@ -22,6 +22,7 @@ from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
+from meterhouse.web.api import drift as api_drift
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
@@ -171,6 +172,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_books.router,
         api_days.router,
         api_explain.router,
+        api_drift.router,
         api_revenue.router,
         api_staff.router,
         operations,

@@ -5,7 +5,7 @@ Owns their columns, filters and sums; `views` counts them among all lists.
 
 from typing import Final
 
-from meterhouse.flows import orders
+from meterhouse.flows import drift, orders
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Wanted
 from meterhouse.flows.orders import Direction
@@ -147,4 +147,52 @@ DAYS: Final = ListView(
     (day.CLOSE, day.PROVE),
 )  # fmt: skip
 
-LISTS: Final = (ORDERS, JOURNAL, DAYS)
+
+_DEDUCTED: Final = N_("Deducted by the meter")
+_RATED: Final = N_("Rated by the platform")
+_DIFFERENCE: Final = N_("Difference")
+
+
+async def drift_totals(
+    db: Database, project_id: int, wanted: Wanted, fmt: Formats
+) -> list[tuple[str, str]]:
+    """What all rows that match add up to."""
+    found = await drift.sums(db, project_id, wanted)
+    return [
+        (_DEDUCTED, fmt.money(found.deducted_minor)),
+        (_RATED, fmt.money(found.rated_minor)),
+        (_DIFFERENCE, fmt.money(found.difference_minor)),
+    ]
+
+
+DRIFT: Final = ListView(
+    Table(
+        "drift",
+        (
+            BUILDING,
+            ROOM,
+            Column("meter", N_("Meter"), cell("address"),
+                   link=lambda row: f"meters/{row['meter_id']}"),
+            Column("since_at", N_("From"), cell("since_at"), Kind.INSTANT),
+            Column("until_at", N_("To"), cell("until_at"), Kind.INSTANT, sortable=True),
+            Column("deducted", _DEDUCTED, cell("deducted_minor"), Kind.MONEY),
+            Column("rated", _RATED, cell("rated_minor"), Kind.MONEY),
+            Column("difference", _DIFFERENCE, cell("difference_minor"), Kind.MONEY, sortable=True),
+        ),
+        (
+            Filter("text", N_("Search"), hint=N_("Room or meter")),
+            FROM,
+            TO,
+        ),
+        sort="until_at",
+        descending=True,
+        empty=N_("Nothing was compared yet."),
+        empty_hint=N_("Where the meter keeps the money, each closed day compares what it deducted "
+                      "with what the platform rated."),
+    ),
+    N_("Meter against platform"),
+    Verb.BOOKS_READ,
+    totals=drift_totals,
+)  # fmt: skip
+
+LISTS: Final = (ORDERS, JOURNAL, DAYS, DRIFT)

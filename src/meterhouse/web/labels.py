@@ -217,6 +217,8 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
     AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
+    AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
+    AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -310,6 +312,8 @@ CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
     **moneywords.PROOF,
+    **rechargewords.REPLY,
+    **rechargewords.DRIFTS,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),

@@ -9,7 +9,12 @@ from meterhouse.flows.access import Verb
 from meterhouse.model import RechargeState
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell
 from meterhouse.web.listview import ListView, RowAct
-from meterhouse.web.rechargewords import HALTED_BY, RECHARGE_CLASS, RECHARGE_STATE
+from meterhouse.web.rechargewords import (
+    HALTED_BY,
+    RECHARGE_CLASS,
+    RECHARGE_KIND,
+    RECHARGE_STATE,
+)
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -29,6 +34,7 @@ RECHARGES: Final = ListView(
             BUILDING,
             ROOM,
             Column("address", N_("Meter"), cell("address")),
+            Column("kind", N_("What"), lambda row: RECHARGE_KIND[row["kind"]], Kind.WORD),
             Column("amount", N_("Amount"), recharged, Kind.MONEY, sortable=True),
             Column("number", N_("Number"), cell("number"), Kind.COUNT),
             Column("state", N_("State"), cell("state", RechargeState), Kind.STATE, sortable=True,

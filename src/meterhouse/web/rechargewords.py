@@ -18,6 +18,11 @@ RECHARGE_STATE: Final = {
     RechargeState.HALTED: N_("Halted, waits for a decision"),
     RechargeState.RETURNED: N_("Back in the purse"),
 }
+RECHARGE_KIND: Final = {
+    "recharge": N_("Recharge"),
+    "take_back": N_("Taken back"),
+    "open": N_("Opened in the meter"),
+}
 RECHARGE_CLASS: Final = {
     RechargeState.RESERVED: "busy",
     RechargeState.SENT: "busy",
@@ -39,6 +44,7 @@ HALTED_BY: Final = {
     "hoarding_refused": N_("Refused: over the hoarding limit"),
     "customer_refused": N_("Refused: another customer number"),
     "not_opened": N_("Refused: no account in the meter"),
+    "nothing_held": N_("Nothing is in the meter"),
 }
 STEP: Final = {
     "send": N_("Purse read, to be sent"),
@@ -59,6 +65,15 @@ REPLY: Final = {
     "refused": N_("refused"),
     "silence": N_("silence"),
     "line_lost": N_("line lost"),
+    "no_security_module": N_("no security module"),
+    "security_module_unusable": N_("the security module fails"),
+    "authentication_refused": N_("the meter refuses the session"),
+}
+
+# Which way a meter's deduction differs from the platform's rating.
+DRIFTS: Final = {
+    "meter_deducts_more": N_("The meter deducts more than the platform rates"),
+    "meter_deducts_less": N_("The meter deducts less than the platform rates"),
 }
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (RECHARGE_STATE,)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from meterhouse.control import recharge
 from meterhouse.control.recharge import (
+    OPENING,
     SENDS_MAX,
     TABLE,
     Balance,
@@ -71,12 +72,38 @@ def test_every_row_has_its_case(number):
     assert decide(EXAMPLES[number]) is TABLE[number]
 
 
-def test_the_page_prints_the_table_itself():
+OURS = replace(SENT, number=1, count=1, is_ours=True)
+OTHERS = replace(OURS, count=6, is_ours=False)
+OPENINGS = (
+    replace(UNSENT, is_refused=True, is_ours=False),
+    replace(OURS, is_epoch=False),
+    replace(OURS, is_ours=None),
+    replace(OURS, state=RechargeState.RESERVED),
+    replace(OTHERS, state=RechargeState.RESERVED),
+    OURS,
+    replace(OURS, count=2),
+    OTHERS,
+    replace(OTHERS, is_dead=True, is_refused=True),
+    replace(OTHERS, is_dead=True, is_refused=True, is_fenced=True),
+    replace(OTHERS, is_dead=True, send_count=SENDS_MAX),
+    replace(OTHERS, is_dead=True),
+)
+
+
+@pytest.mark.parametrize("number", range(len(OPENING)))
+def test_every_row_of_an_opening_has_its_case(number):
+    assert len(OPENINGS) == len(OPENING)
+    assert decide(OPENINGS[number], OPENING) is OPENING[number]
+
+
+@pytest.mark.parametrize(("mark", "table"), [("table", TABLE), ("opening", OPENING)])
+def test_the_page_prints_the_table_itself(mark, table):
     rows = [
         f"| {place} | {row.name} | {row.deed}{f': `{row.why}`' if row.why else ''} |"
-        for place, row in enumerate(TABLE, 1)
+        for place, row in enumerate(table, 1)
     ]
-    found = re.search(r"<!-- table -->\n(.*?)<!-- /table -->", PAGE.read_text(), re.DOTALL)
+    text = PAGE.read_text()
+    found = re.search(rf"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", text, re.DOTALL)
     assert found is not None
     assert found[1].splitlines() == ["| row | when | do |", "|---|---|---|", *rows]
 
@@ -152,10 +179,14 @@ def test_taking_back_is_the_same_comparison_downwards():
 
 
 def test_the_bound_on_what_a_meter_deducts_rounds_up():
-    assert most_used_minor(8_800, 3600, 2) == 8_800
-    assert most_used_minor(8_800, 0, 2) == 0
-    assert most_used_minor(1, 1, 2) == 1
-    assert most_used_minor(1, -5, 2) == 0
+    assert most_used_minor(8_800, 3600, 600_000, 2) == 8_800
+    assert most_used_minor(8_800, 0, 0, 2) == 0
+    assert most_used_minor(1, 1, 0, 2) == 1
+    assert most_used_minor(1, -5, 0, 2) == 0
+
+
+def test_the_bound_follows_a_currency_of_large_numbers():
+    assert most_used_minor(1_000, 3600, 60_000_000, 2) == 4 * 6_000
 
 
 def test_looks_come_often_first_and_then_every_round():

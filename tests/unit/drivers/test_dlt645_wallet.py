@@ -20,6 +20,7 @@ from meterhouse.sim.bus import Bus
 from meterhouse.sim.esam import FakeSecurityModule
 from meterhouse.sim.faults import Fault
 from meterhouse.sim.line import START_MS, Line, run_conversation
+from meterhouse.sim.purse import NOBODY
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.sim.town import face_of
 from meterhouse.wire.dlt645 import Frame
@@ -44,12 +45,13 @@ class Bench:
         self.face = face_of(MeterSpec(ADDRESS, model, **facts), START_MS, 0)
         self.meter = self.face.meter
         self.line = Line(Bus([self.face]))
+        self.customer = "0" * 12
 
     def do(self, intent):
         return run_conversation(self.driver, self.ref, intent, self.line)
 
     def pay(self, minor=500, number=7, order_number="7"):
-        made = self.do(Recharge(minor, number, order_number))
+        made = self.do(Recharge(minor, number, order_number, self.customer))
         assert made.effect is Effect.DONE, made.why
         return self.do(SendOrder(made.values.frame))
 
@@ -59,7 +61,9 @@ class Bench:
 
 
 def sealed(**spec):
-    return Bench(ESAM, FakeSecurityModule(), **spec)
+    bench = Bench(ESAM, FakeSecurityModule(), **spec)
+    bench.customer = bench.face.purse.customer = "000000000007"
+    return bench
 
 
 def test_a_recharge_is_the_captured_one_byte_for_byte():
@@ -135,11 +139,13 @@ def test_the_hoarding_limit_is_checked_last_and_named():
 
 def test_a_sealed_meter_wants_its_customer_and_is_opened_first():
     bench = sealed()
-    bench.face.purse.is_open = False
+    bench.face.purse.customer = NOBODY
+    assert bench.do(ReadWallet()).values.customer_number == NOBODY
     assert bench.pay().why == "not_opened"
     made = bench.do(OpenWallet(0, 1, "1", "000000000042"))
     assert bench.do(SendOrder(made.values.frame)).effect is Effect.DONE
     assert bench.holds == (1, 1_000)
+    assert bench.do(ReadWallet()).values.customer_number == "000000000042"
     assert bench.pay(number=2).why == "customer_refused"
     made = bench.do(Recharge(500, 2, "2", "000000000042"))
     assert bench.do(SendOrder(made.values.frame)).effect is Effect.DONE

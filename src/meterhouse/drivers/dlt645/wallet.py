@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from meterhouse.drivers.dlt645.collect import Facts
 from meterhouse.drivers.dlt645.talk import SILENCE, Talk
-from meterhouse.errors import BadInput
+from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.ports import (
     Answer,
     Ask,
@@ -28,6 +28,7 @@ from meterhouse.ports import (
     Outcome,
     ReadWallet,
     Recharge,
+    SecurityModule,
     SendOrder,
     TakeBack,
     Values,
@@ -49,7 +50,7 @@ _IDENTIFIERS: Mapping[type[Order], int] = MappingProxyType(
 )
 # What a purse is asked, in this order; the counter again at the end shows that nothing came in
 # while it was being asked.
-_ASKED = ("count", "credit", "overdraft", "purchased", "count")
+_ASKED = ("count", "credit", "overdraft", "purchased", "customer", "count")
 
 
 def _ended(talk: Talk, effect: Effect, values: Values, why: str = "") -> Outcome:
@@ -57,7 +58,7 @@ def _ended(talk: Talk, effect: Effect, values: Values, why: str = "") -> Outcome
 
 
 def read_wallet(talk: Talk, _: MeterRef, __: ReadWallet) -> Conversation:
-    """Counter, credit, overdraft, sum of purchases and hoarding limit, as far as the model goes."""
+    """Counter, credit, sum of purchases, customer, hoarding limit, as far as the model goes."""
     values, why = yield from _purse(talk)
     if why:
         return _ended(talk, Effect.UNKNOWN if why == SILENCE else Effect.NOT_DONE, values, why)
@@ -116,7 +117,19 @@ def _sealed(
     module = talk.security
     if module is None:
         return b"", "no_security_module"
+    try:
+        return (yield from _in_session(talk, meter, module, di, order))
+    except MeterhouseError as error:
+        return b"", error.code
+
+
+def _in_session(
+    talk: Talk, meter: MeterRef, module: SecurityModule, di: int, order: OpenWallet | Recharge
+) -> Generator[Ask, Answer, tuple[bytes, str]]:
+    """The same with a module; raises whatever error the module has."""
     proof = module.authentication(talk.address)
+    if len(proof) != security.PROOF_SIZE:
+        return b"", "security_module_unusable"
     request = security.encode_authentication(meter.operator, proof)
     reply = yield from talk.request(SECURITY, request, b"", talk.model.retries + 1)
     if reply is None:
@@ -127,6 +140,8 @@ def _sealed(
         return b"", "authentication_refused"
     parts = security.sealed_parts(order.amount_minor, order.number, order.customer_number)
     macs = tuple(module.seal(talk.address, challenge, part) for part in parts)
+    if {len(mac) for mac in macs} != {security.SEAL_SIZE}:
+        return b"", "security_module_unusable"
     return security.encode_sealed(di, meter.operator, parts, (macs[0], macs[1])), ""
 
 

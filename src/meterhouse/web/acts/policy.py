@@ -121,9 +121,16 @@ class PolicyChange(Form):
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
         str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
-                        hint=N_("Refunds and reversals of more wait for somebody else; 0: never")),
-    ] = Field(default="0", examples=["500.00"])  # fmt: skip
-    """Refunds and reversals of more than this need a second person; decimal, 0: never."""
+                        hint=N_("Also out of a meter or a drawer, or never paid in; 0: never")),
+    ] = Field(default="500", examples=["500.00"])  # fmt: skip
+    """Refunds, reversals, money taken out of a meter, drawers handed over of more than this, and
+    payouts of what was never paid in need a second person; decimal, 0: never."""
+    drift_max: Annotated[
+        str, Short, Ask(N_("Meter may deduct otherwise by"), kind="money", half=True,
+                        hint=N_("Over 30 days, against what the platform rates; 0: no alarm")),
+    ] = Field(default="5.00", examples=["5.00"])  # fmt: skip
+    """What a meter that keeps the money may deduct otherwise than the platform rates, over thirty
+    days, before an alarm opens; decimal, 0: none opens."""
     vacancy_off: Annotated[
         bool,
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
@@ -166,9 +173,9 @@ def clock_text(minute: int) -> str:
 async def _edit(doing: Doing, form: PolicyChange) -> Done:
     """Change the rules about quiet hours, warnings, sweeps and commands."""
     scope, _ = doing.here
-    debt_minor, hoarding_minor, second_minor = (
+    debt_minor, hoarding_minor, second_minor, drift_minor = (
         _amount_minor(getattr(form, field), scope.currency_exponent, field)
-        for field in ("quiet_debt", "hoarding_max", "refund_second")
+        for field in ("quiet_debt", "hoarding_max", "refund_second", "drift_max")
     )
     chosen = {
         "quiet_start_minute": _minute(form.quiet_start, "quiet_start"),
@@ -186,6 +193,7 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "desk_needs_shift": form.desk_needs_shift,
         "hoarding_max_minor": max(hoarding_minor, 1),
         "refund_second_minor": second_minor,
+        "drift_max_minor": drift_minor,
         "vacancy_off": form.vacancy_off,
     }
     return await _set(doing, form.version, chosen)
@@ -226,6 +234,7 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "desk_needs_shift": policy.desk_needs_shift,
         "hoarding_max": to_decimal(policy.hoarding_max_minor, exponent),
         "refund_second": to_decimal(policy.refund_second_minor, exponent),
+        "drift_max": to_decimal(policy.drift_max_minor, exponent),
         "vacancy_off": policy.vacancy_off,
     }
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from meterhouse.errors import NotFound
 from meterhouse.flows import monitor
+from meterhouse.flows import recharge as flow
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.model import RechargeState
 from meterhouse.web.access import database_of
@@ -18,6 +20,7 @@ from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Shape
 from meterhouse.web.api.v1 import (
     KEYED,
     From,
+    MeterId,
     NumberedRoute,
     Pages,
     ProjectId,
@@ -28,6 +31,7 @@ from meterhouse.web.api.v1 import (
     sort_of,
     span,
 )
+from meterhouse.words import N_
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
 RechargeId = Annotated[int, path_id("recharge")]
@@ -38,8 +42,8 @@ class Recharge(Shape):
 
     id: Id
     """Id of the recharge."""
-    kind: Literal["recharge", "take_back"]
-    """Whether money goes to the meter or comes back from it."""
+    kind: Literal["recharge", "take_back", "open"]
+    """Money goes to the meter, comes back from it, or an account is opened in it."""
     point_id: Id
     """The point it is for."""
     meter_id: Id
@@ -58,6 +62,36 @@ class Recharge(Shape):
     """When the money was reserved for it."""
     applied_at: At | None
     """When the meter was found to have it; null until then."""
+
+
+class Ordered(Shape):
+    """What was asked of a meter's purse; one of the two."""
+
+    recharge: Recharge | None
+    """The order on its way; null while it waits."""
+    task_id: Id | None
+    """The task that waits for a second person; null where none is needed."""
+
+
+class MeterPurse(Shape):
+    """What is known of the purse that a meter keeps."""
+
+    held: schemas.Money
+    """Credit less overdraft, as it was last read and has been sent since."""
+    number: int = Field(ge=0, le=65_535, examples=[7])
+    """The last purchase the meter has taken."""
+    epoch: int = Field(ge=1, le=COUNT_MAX, examples=[1])
+    """Which of the purse's lives this is."""
+    customer_number: str | None = Field(pattern=r"^[0-9]{12}$", examples=["000000000012"])
+    """Whom the meter was opened for; zeros: nobody; null where it did not say."""
+    hoarding_limit: schemas.Money | None
+    """The most it may hold; null where it did not say."""
+    read_at: At | None
+    """When it was last heard; null before that."""
+    is_frozen: bool = Field(examples=[False])
+    """Whether it takes no order until somebody has decided about a halted one."""
+    recharge_id: Id | None
+    """The order that is on its way; null where there is none."""
 
 
 class RechargeStep(Shape):
@@ -102,6 +136,26 @@ def _step(row: Any, scope: Reach) -> RechargeStep:
     return RechargeStep(
         at=row["at"], deed=row["deed"], rule=row["rule"], reply=row["reply"],
         said_count=row["said_count"], said=said,
+    )  # fmt: skip
+
+
+@router.get(
+    "/projects/{project_id}/meters/{meter_id}/purse",
+    dependencies=may(Verb.MONEY_READ),
+    tags=["money"],
+)
+async def get_meter_purse(request: Request, project_id: ProjectId, meter_id: MeterId) -> MeterPurse:
+    """What is known of a meter's own purse; 404 where it keeps none."""
+    row = await flow.purse_of(database_of(request), project_id, meter_id)
+    if row is None or row["wallet_epoch"] is None:
+        raise NotFound(N_("Purse"), meter_id)
+    scope, limit_minor = request.state.scope, row["hoarding_minor"]
+    return MeterPurse(
+        held=shapes.money(row["net_minor"], scope), number=row["number"],
+        epoch=row["wallet_epoch"], customer_number=row["customer_number"],
+        hoarding_limit=None if limit_minor is None else shapes.money(limit_minor, scope),
+        read_at=row["read_at"], is_frozen=row["frozen_at"] is not None,
+        recharge_id=row["live_id"],
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import ADD, CHANNELS
 from meterhouse.web.acts.receipt import PRINT
 from meterhouse.web.acts.refund import DEPOSIT, REFUND, undo_of
-from meterhouse.web.acts.shift import CLOSE, HAND_OVER
+from meterhouse.web.acts.shift import CLOSE, CLOSE_FOR, HAND_OVER
 from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
 from meterhouse.web.pages import formats_of, is_fragment, render
 from meterhouse.web.rechargewords import RECHARGE_CLASS, RECHARGE_STATE
@@ -102,7 +102,7 @@ async def shift_page(request: Request, project_id: int, shift_id: int) -> Respon
         "now_": now,
         "row": now.row,
         "channel_word": channel_word,
-        "acts": (HAND_OVER, CLOSE) if is_mine and now.row["closed_at"] is None else (),
+        "acts": () if now.row["closed_at"] else (HAND_OVER, CLOSE) if is_mine else (CLOSE_FOR,),
         "ids": {"project_id": project_id, "shift_id": shift_id},
     }
     return render(request, "shift.html", facts)

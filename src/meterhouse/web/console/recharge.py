@@ -32,6 +32,7 @@ async def recharge_page(request: Request, project_id: int, recharge_id: int) -> 
         "row": row,
         "steps": steps,
         "state_of": state,
+        "kinds": rechargewords.RECHARGE_KIND,
         "deeds": deeds,
         "ids": {"project_id": project_id, "recharge_id": recharge_id},
         "colour": rechargewords.RECHARGE_CLASS[state],

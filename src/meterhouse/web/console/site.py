@@ -17,6 +17,7 @@ from meterhouse.flows import (
     place,
     project,
     receipt,
+    recharge,
     tariff,
 )
 from meterhouse.flows.access import Verb
@@ -33,6 +34,7 @@ from meterhouse.web.acts import parameter as parameter_acts
 from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
+from meterhouse.web.acts import recharge as recharge_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.typed import area_text, money_minor
@@ -190,6 +192,8 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
     facts = {
         "meter": await device.meter(database_of(request), project_id, meter_id),
         "held": await parameter.held(database_of(request), project_id, meter_id),
+        "purse": await recharge.purse_of(database_of(request), project_id, meter_id),
+        "purse_acts": recharge_acts,
         "setting": parameterwords.setting,
         "parameters": parameter_acts,
         "install": install,

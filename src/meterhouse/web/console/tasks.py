@@ -22,6 +22,7 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import row_name
 from meterhouse.web.acts.frame import Act, Choices, Doing
+from meterhouse.web.acts.listed import EXPORT_KIND
 from meterhouse.web.acts.routes import doing_of
 from meterhouse.web.audited import fact_told
 from meterhouse.web.files import task_file
@@ -76,6 +77,8 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
     )
     is_live = state in _LIVE or any(s in _LIVE_COMMANDS for s, _ in commands.values())
     spoken = words_of(request)
+    made = state is TaskState.DONE and row["kind"] == EXPORT_KIND
+    has_file = made and await task.has_file(database, project_id, task_id)
     return {
         "task": row,
         "asked": await _asked(request, act, row, is_ahead=not found),
@@ -85,7 +88,9 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
         "rows": await _rows(request, act, shown, commands),
         "row_count": len(found),
         "why": error_text(spoken, row["why"], {}) if row["why"] else "",
-        "has_file": state is TaskState.DONE and row["kind"] == "export",
+        "has_file": has_file,
+        "is_file_gone": made and not has_file,
+        "file_days": task.FILE_LIFE.days,
         "forms": _forms(request, row, state),
     }
 

@@ -19,6 +19,8 @@ OPEN_ACCOUNT = 0x070101FF
 RECHARGE = 0x070102FF
 TAKE_BACK = 0x070108FF
 NO_MAC = "00000000"
+PROOF_SIZE, SEAL_SIZE = 24, 4
+"""What a security module answers: the proof of a session, and a seal."""
 CHALLENGE_SIZE = 12
 """Bytes of an authenticated reply: a random number, and the serial of the meter's module."""
 
