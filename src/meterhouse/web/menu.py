@@ -46,7 +46,7 @@ MENU: Final = (
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Trial balance"), "trial", "check", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Closed days"), "days", "done", "books.read", MenuGroup.MONEY),
-    MenuEntry(N_("Meter against platform"), "drift", "overview", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Meter drift"), "drift", "overview", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Balances"), "supplies", "desk", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Shifts"), "shifts", "staff", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
