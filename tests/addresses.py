@@ -15,7 +15,8 @@ ROWS = {
     "gateway_id": "select id from gateway where project_id = $1 order by id",
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
-    "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "agreement_id": """select id from agreement
+        where project_id = $1 and kind = 'tenant' order by id""",
     "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
     "recharge_id": "select id from recharge where project_id = $1 order by id",

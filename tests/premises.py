@@ -46,8 +46,11 @@ HOMES: dict[str, Any] = {
         }
     ],
 }
-# Nobody waits: notices need not age, and a household without e-mail may be cut off.
-HASTY: dict[str, Any] = {"notice_age_s": 0, "disconnect_without_channel": True}
+# Nobody waits: notices need not age, a household without e-mail may be cut off, and one person
+# alone pays money out.
+HASTY: dict[str, Any] = {
+    "notice_age_s": 0, "disconnect_without_channel": True, "refund_second_minor": 0,
+}  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from meterhouse.drivers import driver_for
-from meterhouse.flows import reading, sale, transit
+from meterhouse.flows import gateway, reading, sale, transit
 from meterhouse.flows.sale import Wish
 from meterhouse.model import Keeper
 from meterhouse.ports import Ask, Intent, MeterRef, Outcome, ReadWallet, SendOrder
@@ -273,10 +273,12 @@ class Street:
 
 async def build_street(
     db: Any, clock: Clock, *, rooms: int = 1, model: str = ORDER, credit_minor: int = 0,
-    price_micro: int = 0, name: str = "street", **spec: Any,
+    price_micro: int = 0, name: str = "street", is_let: bool = True, **spec: Any,
 ) -> Street:  # fmt: skip
     """A site whose households' meters keep their money, each with a steady load."""
-    site = await build_site(db, clock, rooms=rooms, keeper=Keeper.METER, model=model, name=name)
+    site = await build_site(
+        db, clock, rooms=rooms, keeper=Keeper.METER, model=model, name=name, is_let=is_let
+    )
     way = Way(clock)
     for place in range(1, rooms + 1):
         way.hang(
@@ -285,4 +287,7 @@ async def build_street(
                 keeps_purse=True, credit_minor=credit_minor, price_micro=(price_micro,) * 4, **spec,
             )
         )  # fmt: skip
-    return Street(site, way, model, FakeSecurityModule() if model == ESAM else None)
+    if model != ESAM:
+        return Street(site, way, model)
+    await gateway.come(db, site.project_id, site.gateway_id, "here", clock(), seals=True)
+    return Street(site, way, model, FakeSecurityModule())

@@ -179,6 +179,7 @@ class AlarmKind(StrEnum):
     RECHARGE_HALTED = "recharge_halted"
     WALLET_CONTRADICTS = "wallet_contradicts"
     PARAMETERS_DIFFER = "parameters_differ"
+    PAYER_LEFT = "payer_left"
     METER_DRIFT = "meter_drift"
 
 

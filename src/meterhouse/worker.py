@@ -155,11 +155,12 @@ class Worker:
             pass
 
     async def _day(self, project_id: int, at: datetime) -> None:
-        """Close yesterday once a local day, and keep next week's partitions ready."""
+        """Once a local day: drop old files, close yesterday, keep next week's partitions ready."""
         timezone = await upkeep.timezone_of(self._db, project_id)
         today = at.astimezone(ZoneInfo(timezone)).date()
         if self._booked.get(project_id) == today:
             return
+        await task.forget_files(self._db, project_id, at)
         await day.close_days(self._db, project_id, None, None, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today

@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from addresses import ids_of
+from databases import tended
 from estate import furnish
 from meterhouse.flows import access, role
 from meterhouse.flows.access import Verb
@@ -125,7 +126,7 @@ async def test_nothing_the_contract_allows_or_forbids_breaks_it(administered, tm
     estate = await furnish(site, await ids_of(site))
     await estate.db.close()
     ids = {**estate.ids, "client_grant_id": estate.client_grant_id}
-    async with serving(site, ids) as (url, document):
+    async with tended(site.db.address), serving(site, ids) as (url, document):
         (tmp_path / "schemathesis.toml").write_text(settings_of(document))
         run = await asyncio.create_subprocess_exec(
             program, "run", f"{url}/openapi.json", "--url", url.removesuffix("/api/v1"),

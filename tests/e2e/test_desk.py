@@ -77,15 +77,15 @@ async def test_selling_with_the_keyboard_then_undoing_it(site, open_desk, langua
     # Enter may come before the answer does; the first household found is then opened.
     await page.keyboard.type("a102")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#field-amount")).to_be_focused()
+    await expect(page.locator("#sale-amount")).to_be_focused()
     await expect(page.locator(".desk-who")).to_contain_text("A102")
     await page.keyboard.type("66.60")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#field-tender")).to_be_focused()
+    await expect(page.locator("#sale-tender")).to_be_focused()
     await page.keyboard.type("50")
     await page.keyboard.press("Enter")
-    await expect(page.locator("#field-tender.is-invalid")).to_be_focused()
-    await expect(page.locator("#field-tender-error")).to_have_text(
+    await expect(page.locator("#sale-tender.is-invalid")).to_be_focused()
+    await expect(page.locator("#sale-tender-error")).to_have_text(
         say("Less was handed over than is to be paid.")
     )
     await page.keyboard.type("100")

@@ -3,25 +3,26 @@
 A function a story. Pages are drawn into METERHOUSE_RIVER_IMAGES where it names a folder.
 """
 
-import asyncio
 import os
-import shutil
-import socket
+import re
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.async_api import async_playwright, expect
+import typst
+from playwright.async_api import expect
 
+from browsing import DESKTOP, PHONE, chromium, serving
+from meterhouse.flows import access, task
 from meterhouse.store import proofs
 from meterhouse.web.app import Services, WebSettings, create_app
+from meterhouse.web.works import works
 from meterhouse.words import words
 from small_site import NOW, PASSWORD, small_site
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# A5 lying on its side, in points: what a sheet of it measures at one pixel a point.
+A5_PT = (595, 420)
 
 
 @pytest.fixture
@@ -31,19 +32,16 @@ async def site(template):
 
 
 @pytest.fixture
-async def open_page(site):
-    """Makes signed-in pages of a console that runs in this process."""
-    app = create_app(Services(site.db, lambda: NOW, WebSettings("meterhouse", False)))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "Chromium is missing; --no-browser leaves these tests out"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+def services(site):
+    return Services(site.db, lambda: NOW, WebSettings("meterhouse", False))
 
-        async def make(language, viewport=DESKTOP):
+
+@pytest.fixture
+async def open_page(services):
+    """Makes signed-in pages of a console that runs in this process."""
+    async with serving(create_app(services)) as address, chromium() as browser:
+
+        async def make(language, viewport=DESKTOP, login="li"):
             context = await browser.new_context(
                 base_url=address, viewport=viewport, reduced_motion="reduce"
             )
@@ -51,16 +49,12 @@ async def open_page(site):
             await context.add_cookies([cookie])
             page = await context.new_page()
             await page.goto("/sign-in")
-            await page.fill("#login", "li")
+            await page.fill("#login", login)
             await page.fill("#password", PASSWORD)
             await page.click("main .btn-primary")
             return page
 
         yield make
-        await browser.close()
-    server.should_exit = True
-    await task
-    listener.close()
 
 
 async def drawn(page, name):
@@ -80,6 +74,84 @@ async def press(page, name):
 async def holds(site):
     for proof in await proofs.prove(site.db.address):
         assert proof.holds, proof.says
+
+
+def size_of(pdf, folder):
+    """What a PDF's first page measures in points; opens it, and fails on one that is none."""
+    (folder / "paper.pdf").write_bytes(pdf)
+    (folder / "look.typ").write_text(
+        '#set page(width: auto, height: auto, margin: 0pt)\n#image("paper.pdf")'
+    )
+    picture = typst.compile(folder / "look.typ", format="png", ppi=72)
+    return tuple(int.from_bytes(picture[at : at + 4]) for at in (16, 20))
+
+
+@pytest.mark.parametrize(("language", "viewport"), [("en", DESKTOP), ("zh-Hans", PHONE)])
+async def test_money_is_taken_printed_and_paid_back_by_two(
+    site, services, open_page, language, viewport, tmp_path
+):
+    page, say, desk = await open_page(language, viewport), words(language), "desk"
+    project = f"/projects/{site.project_id}"
+    # Payouts above 50.00 need a second person from now on.
+    await page.goto(f"{project}/settings")
+    dialog = await press(page, say("Edit rules"))
+    await dialog.get_by_label(say("Second person for payouts above")).fill("50")
+    await dialog.get_by_role("button", name=say("Edit rules")).click()
+    await expect(page.locator("main")).to_contain_text("¥50.00")
+
+    await page.goto(f"{project}/{desk}")
+    await page.get_by_role("combobox", name=say("Room, name, phone or meter")).fill("a102")
+    await page.keyboard.press("Enter")
+    await page.locator("#sale-amount").fill("100")
+    await page.locator("#sale-tender").fill("120")
+    await page.locator("#sale .btn-primary").click()
+    await expect(page.locator("#sold .change")).to_contain_text("¥20.00")
+    await drawn(page, f"sold_{language}")
+
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("button", name=say("Print receipt")).click()
+    paper = await opened.value
+    await expect(paper.locator("main")).to_contain_text("¥100.00")
+    await drawn(paper, f"receipt_{language}")
+    link = paper.get_by_role("link", name=say("Open the file"))
+    # As "save link as" does; the browser would show it in a tab.
+    await link.evaluate("one => { one.download = ''; one.removeAttribute('target'); }")
+    async with paper.expect_download() as downloading:
+        await link.click()
+    pdf = Path(await (await downloading.value).path()).read_bytes()
+    assert size_of(pdf, tmp_path) == A5_PT
+    await paper.close()
+
+    await page.goto(f"{project}/{desk}/rooms/{site.rooms['A102'].place_id}")
+    dialog = await press(page, say("Refund"))
+    await dialog.get_by_label(say("Amount")).fill("80")
+    await dialog.get_by_label(say("Reason")).fill("the tenant moves out early")
+    await dialog.get_by_role("button", name=say("Refund")).click()
+    await expect(dialog).to_contain_text(say("Waits for a second person"))
+    await dialog.get_by_role("link", name=say("To the task")).click()
+    await expect(page.get_by_role("button", name=say("Stop task"), exact=True)).to_be_visible()
+    approve = say("Approve")
+    await expect(page.get_by_role("button", name=approve, exact=True)).to_have_count(0)
+
+    await access.add_person(
+        site.db, "wu", "吴敏", PASSWORD, "project_manager", "project", site.project_id, NOW
+    )
+    second = await open_page(language, viewport, "wu")
+    await second.goto(page.url)
+    # Whom, how much, why and who asks: it is not agreed to blindly.
+    for told in ("A102", "80", "the tenant moves out early", "李娜"):
+        await expect(second.locator("#task")).to_contain_text(told)
+    await drawn(second, f"approve_{language}")
+    dialog = await press(second, approve)
+    await dialog.get_by_role("button", name=approve).click()
+    await expect(dialog).to_be_hidden()
+    assert await task.run_next(site.db, site.project_id, works(services), lambda: NOW)
+    await expect(second.locator("#task")).to_contain_text(re.compile(r"1 (of|/) 1"))
+    await second.goto(f"{project}/{desk}/rooms/{site.rooms['A102'].place_id}")
+    paid = second.locator("#desk-now tbody tr").first
+    await expect(paid).to_contain_text(say("Refund"))
+    await expect(paid).to_contain_text("¥80.00")
+    await holds(site)
 
 
 @pytest.mark.parametrize(("language", "viewport"), [("en", DESKTOP), ("zh-Hans", PHONE)])

@@ -5,14 +5,16 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import RowsRefused
-from meterhouse.flows import account, customer, device, households, place
+from meterhouse.flows import account, customer, device, households, parties, place, project, refund
 from meterhouse.flows.account import Terms
 from meterhouse.flows.households import HouseholdRow
 from meterhouse.flows.opening import Purse
+from meterhouse.flows.refund import Slip
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import proofs
 from meterhouse.store.openings import PreparedAlready
 from meterhouse.store.personal import Facts
+from meterhouse.store.projects import Payee
 from premises import FLAT
 
 WATER = FLAT | {"name": "Water", "commodity": "water"}
@@ -88,6 +90,49 @@ async def test_commodities_draw_one_purse_together_or_each_its_own_apart(new_sit
     await site.pay(100, room=2)
     assert (await balances(site, together))["purse", "common"] == (5_000 - 600 + 100, -1_000)
     await holds(site)
+
+
+async def test_opening_credit_that_was_mistyped_is_taken_back_once_while_it_is_unused(new_site):
+    site, guest = await vacant(new_site)
+    made = await opened(site, guest, Terms(credit_minor=50_000))
+    await opened(site, guest, Terms(credit_minor=700), room=1)
+    slip = Slip("cash", "undo", "a comma too far", None, site.clock.step(minutes=2))
+    ids = [row["id"] for row in await site.rows("select id from payment order by id")]
+    await refund.reverse(site.db, site.project_id, ids[0], slip)
+    assert await refund.reverse(site.db, site.project_id, ids[0], slip)
+    assert (await balances(site, made))["purse", "common"] == (0, 0)
+    with pytest.raises(refund.ReversedAlready):
+        await refund.reverse(site.db, site.project_id, ids[0], replace(slip, key="again"))
+    mirror = await site.row("select id from payment where of_payment_id is not null")
+    with pytest.raises(refund.NotReversible):
+        await refund.reverse(site.db, site.project_id, mirror["id"], replace(slip, key="third"))
+    await site.say(0, room=1)
+    site.clock.step(minutes=30)
+    await site.say(100, room=1)
+    used = replace(slip, key="used", at=site.clock.step(minutes=1))
+    with pytest.raises(refund.MoneyUsed):
+        await refund.reverse(site.db, site.project_id, ids[1], used)
+    assert not await site.rows("select from receipt")
+    await holds(site)
+
+
+async def test_two_payees_do_not_share_one_purse(new_site):
+    site, guest = await vacant(new_site)
+    for part in ("electricity", "water"):
+        payee = Payee(part, f"{part} works", "", "", "")
+        await project.add_payee(site.db, site.project_id, payee)
+    together = Terms(purse=Purse.TOGETHER)
+    with pytest.raises(parties.PurseShared):
+        await opened(site, guest, together)
+    place_id = site.rooms[0].place_id
+    with pytest.raises(parties.PurseShared):
+        await account.prepare(
+            site.db, site.project_id, place_id, guest, together, None, site.clock()
+        )
+    made = await opened(site, guest, together, room=1)
+    with pytest.raises(parties.PurseShared):
+        await account.join(site.db, site.project_id, made, place_id, site.clock.step(minutes=1))
+    assert await opened(site, guest, Terms())
 
 
 async def test_an_account_pays_for_a_further_room_out_of_the_same_purse(new_site):

@@ -89,6 +89,10 @@ async def test_today_may_be_ended_early_and_never_tomorrow(site):
     assert thursday.is_proved
 
 
+MONEY_ELSEWHERE = """insert into account (project_id, kind, unit, agreement_id, compartment,
+        credit_minor, floor_minor)
+    select project_id, '{}', unit, agreement_id, 'electricity', 5, null
+    from account where kind = 'purse' order by id limit 1"""
 FAULTS = {
     "debits_equal_credits": "update account set debit_minor = debit_minor + 1 where kind = 'cash'",
     "sums_equal_transfers": "update account set debit_minor = debit_minor + 1 where kind = 'cash'",
@@ -97,6 +101,8 @@ FAULTS = {
               from account where kind = 'purse' and credit_minor > 0 order by id limit 2) x
         where account.id = x.id""",
     "booked_and_accrued_equal_rated": "update point_state set rated_nano = rated_nano + 1",
+    "in_flight_equals_recharges": MONEY_ELSEWHERE.format("in_flight"),
+    "on_meter_equals_purses": MONEY_ELSEWHERE.format("on_meter"),
     "orders_equal_transfers": """insert into payment (project_id, agreement_id, account_id,
             channel, amount_minor, key, created_at)
         select project_id, agreement_id, id, 'cash', 5, 'planted', now() from account

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import device, exchange, lastread, monitor, onboard
+from meterhouse.flows import access, device, exchange, lastread, monitor, onboard
 from meterhouse.flows.exchange import Exchange
 from meterhouse.store import proofs
 from meterhouse.store.recharges import RechargeLive
@@ -128,6 +128,52 @@ async def test_money_in_the_old_meter_follows_into_the_new_one(db, clock):
     sent = await street.site.row("select meter_id, amount_minor, state from recharge")
     assert sent == {"meter_id": done.meter_id, "amount_minor": 4_200, "state": "reserved"}
     await holds(street.site)
+
+
+async def test_what_the_display_of_a_meter_never_read_shows_is_taken_over(db, clock):
+    street = await build_street(db, clock, credit_minor=5_000, purchase_count=6)
+    new = by(street.site, 0, model=ORDER)
+    with pytest.raises(exchange.CreditUnsaid):
+        await swap(street.site, new)
+    with pytest.raises(exchange.CreditBeyond):
+        await swap(street.site, replace(new, credit_minor=10**9))
+    done = await swap(street.site, replace(new, credit_minor=5_000))
+    assert done.moved_minor == 5_000
+    assert await street.balances() == {"in_flight": 5_000, "opening": -5_000}
+    await holds(street.site)
+
+
+@pytest.mark.parametrize(("said_minor", "needs"), [(0, True), (4_000, False), (4_900, True)])
+async def test_a_second_person_agrees_to_what_is_far_from_what_was_rated(
+    db, clock, said_minor, needs
+):
+    street = await build_street(db, clock, credit_minor=5_000, purchase_count=6)
+    site = street.site
+    await site.rows(
+        """update project set policy = policy || '{"refund_second_minor": 500}'
+           returning id"""
+    )
+    await street.read()
+    clock.step(hours=2)
+    # Sixteen kWh since, at 0.60: the platform expects 50.00 less 9.60.
+    closing_milli = (await site.state())["good_0_milli"] + 16_000
+    new = by(site, closing_milli, model=ORDER, credit_minor=said_minor)
+
+    async def agreed(second_id):
+        return await exchange.exchange(
+            db, site.project_id, site.meters[0], new, None, clock(), second_id
+        )
+
+    if needs:
+        with pytest.raises(exchange.CreditNeedsSecond, match=r"40\.40"):
+            await agreed(None)
+        second_id = await access.add_person(
+            db, "two", "Two", "a-long-enough-password", "finance", "platform", 0, clock()
+        )
+    else:
+        second_id = None
+    assert (await agreed(second_id)).moved_minor == said_minor
+    await holds(site)
 
 
 async def test_money_stays_in_the_purse_where_the_new_meter_takes_none(db, clock):

@@ -3,9 +3,10 @@
 import pytest
 
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.flows import account, customer, move, project, settle
+from meterhouse.flows import account, customer, device, move, project, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.settle import Leaving
+from meterhouse.model import Commodity, Keeper
 from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
 from meterhouse.store.projects import Payee
@@ -83,7 +84,17 @@ async def test_another_payees_money_stays_apart(new_site):
     )  # fmt: skip
     with pytest.raises(move.PayeesDiffer):
         await moved(site, 100, parts=("electricity", "water"))
-    await moved(site, 100)
+    await moved(site, 100)  # Nothing but electricity is drawn from the common one yet.
+    point_id = await device.add_point(
+        site.db, site.project_id, site.rooms[0].place_id, Commodity.WATER, None, Keeper.PLATFORM, at
+    )  # fmt: skip
+    await site.rows(
+        "update agreement_point set agreement_id = $1 where point_id = $2 returning point_id",
+        site.rooms[0].agreement_id, point_id,
+    )  # fmt: skip
+    for parts in (("electricity", "common"), ("common", "water"), ("common", "electricity")):
+        with pytest.raises(move.PayeesDiffer):
+            await moved(site, 100, parts=parts)
     assert at == site.clock()
 
 

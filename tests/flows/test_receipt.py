@@ -15,7 +15,7 @@ from meterhouse.paper.sheet import Paper
 from meterhouse.store import catalog, ledger, people, proofs
 from meterhouse.store.ledger import NewPayment, NewTransfer
 from meterhouse.store.projects import Payee
-from meterhouse.store.receipts import Settings
+from meterhouse.store.receipts import SeriesTaken, Settings
 from meterhouse.units import Minor
 from premises import MORNING
 
@@ -241,3 +241,25 @@ async def test_what_a_project_chose_is_changed_by_one_at_a_time(site):
     assert (made.settings.paper, made.settings.footer) == ("roll", "Thank you")
     assert not receipt.is_wanted(made.settings.quiet_channels, "transfer")
     assert receipt.is_wanted(made.settings.quiet_channels, "cash")
+
+
+async def test_no_two_series_ever_print_the_same_number(site):
+    db, number = site.db, site.project_id
+
+    async def begin(prefix):
+        now = await receipt.settings(db, number)
+        await receipt.change_settings(db, number, now._replace(prefix=prefix))
+
+    power = await projects.add_payee(db, number, Payee("electricity", "Power", "", "1", "E-"))
+    with pytest.raises(SeriesTaken) as caught:
+        await projects.add_payee(db, number, Payee("water", "Water", "", "2", "E-"))
+    assert caught.value.field == "series"
+    with pytest.raises(SeriesTaken) as caught:
+        await begin("E-")
+    assert caught.value.field == "prefix"
+    # What was printed once is taken for ever, whatever its series begins with now.
+    await begin("R-")
+    assert (await issued(site, await given(site))).row["label"] == "R-00000001"
+    await begin("")
+    with pytest.raises(SeriesTaken):
+        await projects.edit_payee(db, number, power, 1, Payee("electricity", "P", "", "1", "R-"))

@@ -36,6 +36,12 @@ async def close(site, leaving=LEAVING, **choices):
     )
 
 
+async def another(site):
+    return await access.add_person(
+        site.db, "two", "Two", "a-long-enough-password", "finance", "platform", 0, site.clock()
+    )
+
+
 async def everything_zero(site, agreement_id):
     rows = await site.rows(
         """select from account where agreement_id = $1
@@ -163,11 +169,42 @@ async def test_much_money_is_paid_out_by_two(new_site):
     arguments = (site.db, site.project_id, made, LEAVING)
     with pytest.raises(refund.PayoutNeedsSecond):
         await settle.close(*arguments, None, site.clock())
-    second_id = await access.add_person(
-        site.db, "two", "Two", "a-long-enough-password", "finance", "platform", 0, site.clock()
-    )
+    second_id = await another(site)
     await settle.close(*arguments, None, site.clock(), second_id=second_id)
     await everything_zero(site, made)
+
+
+async def test_what_goes_on_to_the_next_household_is_not_paid_out(new_site):
+    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 1_000})
+    next_one = await customer.add(site.db, site.project_id, Facts("Next"), "en")
+    done = await settle.move_tenants(
+        site.db, site.project_id, made, next_one, Terms(), Balance.MOVE, LEAVING, None,
+        site.clock(),
+    )  # fmt: skip
+    assert done.sum_minor("deposit_refund") == 20_000
+    await everything_zero(site, made)
+
+
+async def test_what_was_never_paid_in_is_paid_out_by_two_however_little_it_is(new_site):
+    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 100_000})
+    asked = (site.db, site.project_id, [made])
+    assert await settle.needs_second(*asked)
+    arguments = (site.db, site.project_id, made, LEAVING)
+    with pytest.raises(refund.PayoutNeedsSecond):
+        await settle.close(*arguments, None, site.clock())
+    await site.pay(600)  # It has paid for what it used, and no more than that.
+    with pytest.raises(refund.PayoutNeedsSecond):
+        await settle.close(*arguments, None, site.clock())
+    second_id = await another(site)
+    await settle.close(*arguments, None, site.clock(), second_id=second_id)
+    await everything_zero(site, made)
+
+
+async def test_what_was_paid_in_is_paid_out_by_one(new_site):
+    site = await let(new_site, policy=HASTY | {"refund_second_minor": 10_000})
+    made = site.rooms[0].agreement_id
+    assert not await settle.needs_second(site.db, site.project_id, [made])
+    assert (await close(site)).sum_minor("settlement") == 9_400
 
 
 async def test_a_vacated_room_is_switched_off_where_the_project_wants_it(new_site):

@@ -119,3 +119,18 @@ async def test_up_to_the_limit_and_on_closing_one_person_is_enough(site):
     second = await opened(site, li)
     done = await shift.close(site.db, site.project_id, second, li, 20_000, "", site.clock(), "wang")
     assert done.next_id is not None
+
+
+async def test_the_shift_of_who_does_not_come_back_is_closed_by_another(site):
+    li, boss = await cashier(site, "li"), await cashier(site, "boss")
+    shift_id = await opened(site, li)
+    await sell(site, li, "k-1", 5_000)
+    with pytest.raises(shift.ShiftOwn):
+        await shift.close_for(site.db, site.project_id, shift_id, li, 0, "gone", site.clock())
+    done = await shift.close_for(
+        site.db, site.project_id, shift_id, boss, 24_000, "left without closing", site.clock()
+    )
+    assert (done.expected_minor, done.difference_minor) == (25_000, -1_000)
+    with pytest.raises(shift.ShiftClosed):
+        await shift.close_for(site.db, site.project_id, shift_id, boss, 0, "again", site.clock())
+    assert await shift.mine(site.db, site.project_id, li) is None

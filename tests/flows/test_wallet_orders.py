@@ -2,7 +2,7 @@
 
 import pytest
 
-from meterhouse.flows import recharge, settle, transit
+from meterhouse.flows import account, customer, recharge, settle, transit
 from meterhouse.flows.recharge import (
     MeterGivesNothingBack,
     MeterNotOpened,
@@ -13,6 +13,7 @@ from meterhouse.flows.recharge import (
 from meterhouse.flows.settle import Leaving
 from meterhouse.sim.purse import NOBODY
 from meterhouse.store import proofs
+from meterhouse.store.personal import Facts
 from meterhouse.store.recharges import RechargeLive
 from meterhouse.units import Minor
 from street import ESAM, ORDER, Mishap, build_street
@@ -242,3 +243,55 @@ async def test_money_in_a_meter_that_gives_none_back_is_told_apart(sealed):
     await sealed.read()
     with pytest.raises(settle.MoneyStaysInMeter):
         await close(sealed)
+
+
+# ---- money that lies in the purse
+
+
+async def test_what_lies_in_the_purse_is_sent_into_the_meter(street):
+    made = await street.pay(500)
+    site = street.site
+    await transit.cancel(site.db, site.project_id, made, "mistake", None, site.clock())
+    assert await street.balances() == {"purse": 500, "cash": -500}
+
+    async def send(amount_minor=None):
+        amount = None if amount_minor is None else Minor(amount_minor)
+        return await recharge.send(
+            site.db, site.project_id, site.points[0], amount, None, site.clock()
+        )
+
+    known = await recharge.purse_of(site.db, site.project_id, site.meters[0])
+    assert known["spare_minor"] == 500
+    with pytest.raises(PurseTooSmall):
+        await send(501)
+    sent = await send(200)
+    with pytest.raises(RechargeLive):
+        await send()
+    assert await street.run()
+    assert await state_of(street, sent) == ("applied", "")
+    assert holds(street)[2] == 1_200
+    assert await street.run() is False
+    sent = await send()
+    assert (await street.recharge(sent))["amount_minor"] == 300
+    await street.run()
+    with pytest.raises(PurseTooSmall):
+        await send()
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_opening_credit_sets_out_for_the_meter_or_waits_in_the_purse(db, clock, is_refused):
+    model = ESAM if is_refused else ORDER
+    street = await build_street(db, clock, model=model, is_let=False)
+    site = street.site
+    if is_refused:
+        await site.rows("update gateway_state set seals = false returning gateway_id")
+    customer_id = await customer.add(site.db, site.project_id, Facts("Wu"), "en")
+    await account.open_account(
+        site.db, site.project_id, site.rooms[0].place_id, customer_id,
+        account.Terms(credit_minor=4_000), None, clock(),
+    )  # fmt: skip
+    where = "purse" if is_refused else "in_flight"
+    assert await street.balances() == {where: 4_000, "opening": -4_000}
+    if not is_refused:
+        assert await street.run()
+        assert await street.balances() == {"on_meter": 4_000, "opening": -4_000}

@@ -12,9 +12,11 @@ import numpy as np
 
 from meterhouse.control.recharge import FENCE, LIFETIME
 from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import recharge, refund, transit, wallet
+from meterhouse.flows import device, recharge, refund, transit, wallet
+from meterhouse.flows.keeping import MeterHoldsMoney
 from meterhouse.flows.refund import Slip
 from meterhouse.flows.transit import Verdict
+from meterhouse.model import Keeper
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.store import catalog, ledger, monitor, proofs, recharges
@@ -169,6 +171,16 @@ class Town:
         except MeterhouseError:
             return
 
+    async def send(self, room: int, amount_minor: int | None) -> None:
+        """Money that lies in a purse is sent on to its meter."""
+        asked = None if amount_minor is None else Minor(amount_minor)
+        try:
+            await recharge.send(
+                self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
+            )
+        except (Conflict, MeterhouseError):
+            return
+
     async def refund(self, room: int) -> None:
         """Whatever is in a purse is paid out at the desk."""
         site = self.site
@@ -276,6 +288,36 @@ class Town:
         face = self.street.faces[room]
         face.meter.buy(77, face.meter.purchase_count + 1)
         self.foreign_minor[face.address] = self.foreign_minor.get(face.address, 0) + 77
+
+    async def tamper(self, room: int, deed: str) -> None:
+        """Somebody wants a meter gone, renamed, or its point kept otherwise, money or not.
+
+        Only where there is money: an empty meter may go, and this street would be without one.
+        """
+        site, at = self.site, self.clock()
+        db, number, meter_id, point_id = (
+            site.db, site.project_id, site.meters[room], site.points[room],
+        )  # fmt: skip
+        async with db.transaction([number]) as connection:
+            (known,) = await recharges.in_meters(connection, number, [meter_id])
+        if not known["is_live"] and not known["net_minor"]:
+            return
+        meter = await device.meter(db, number, meter_id)
+        point = await device.point(db, number, point_id)
+        doing = {
+            "remove": lambda: device.remove_meter(db, number, meter_id, at),
+            "rename": lambda: device.edit_meter(
+                db, number, meter_id, meter["version"], site.gateway_id, "000000000088"
+            ),
+            "keeper": lambda: device.edit_point(
+                db, number, point_id, point["version"], point["tariff_id"], Keeper.PLATFORM, at
+            ),
+        }  # fmt: skip
+        try:
+            await doing[deed]()
+        except (recharges.RechargeLive, MeterHoldsMoney):
+            return
+        must(False, f"{deed}: a meter changed under its money")
 
     async def swap(self, room: int, purchase_count: int = 0, credit_minor: int = 0) -> None:
         """A meter is given for another under the same address; its line is cleared of copies."""

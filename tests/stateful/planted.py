@@ -13,7 +13,7 @@ import pytest
 
 from meterhouse.control import recharge as control
 from meterhouse.control.recharge import Balance, Deed, Facts, Reply, Row
-from meterhouse.flows import landing, transit
+from meterhouse.flows import keeping, landing, transit
 from meterhouse.model import RechargeState
 from meterhouse.store import ledger, recharges
 from meterhouse.store.db import Address
@@ -73,6 +73,15 @@ def told(**lies: Any) -> Callable[[Patch], None]:
 def is_sent(facts: Facts) -> bool:
     """Whether it has left."""
     return facts.send_count > 0
+
+
+def heedless(patch: Patch) -> None:
+    """Nobody asks whether money is in a meter."""
+
+    async def anyhow(*_: Any) -> None:
+        pass
+
+    patch.setattr(keeping, "must_be_empty", anyhow)
 
 
 def next_number(patch: Patch) -> None:
@@ -217,6 +226,10 @@ FAULTS = (
     Fault("two live recharges", two_live,
           (PAY, serve(Mishap.LOST), PAY, serve(Mishap.NONE), LONG),
           sql=("drop index recharge_live", "drop index recharge_number")),
+    *(
+        Fault(f"{deed} under money", heedless, (("tamper", 0, deed),))
+        for deed in ("remove", "rename", "keeper")
+    ),
     Fault("no epoch", no_epoch, (PAY, serve(Mishap.LOST), ("swap", 0, 3, 1_000),
            LONG)),
     Fault("refund while unknown", returned_by_word_alone,

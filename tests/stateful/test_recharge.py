@@ -136,6 +136,14 @@ class Money(RuleBasedStateMachine):
     def foreign(self, room: int) -> None:
         self.town.foreign(room)
 
+    @rule(room=rooms, deed=st.sampled_from(["remove", "rename", "keeper"]))
+    def tamper(self, room: int, deed: str) -> None:
+        self.do(self.town.tamper(room, deed))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([None, 300]))
+    def send(self, room: int, amount_minor: int | None) -> None:
+        self.do(self.town.send(room, amount_minor))
+
     @rule(room=rooms)
     def swap(self, room: int) -> None:
         self.do(self.town.swap(room))

@@ -12,8 +12,10 @@ import pytest
 from meterhouse.app import utc_now
 from meterhouse.cli.doctor import examine
 from meterhouse.config import Settings
+from meterhouse.flows import gateway
 from meterhouse.plugins import SIMULATED
 from meterhouse.store.db import APP
+from street import ESAM, build_street
 
 # The package has a command of the same name.
 doctor = import_module("meterhouse.cli.doctor")
@@ -120,6 +122,15 @@ async def test_a_security_module_is_opened_and_asked_once(settings):
     assert "bytes are not the" in await fault(
         settings, security_module=f"{__name__}:Odd", security_secret=KEY
     )
+
+
+async def test_meters_that_take_only_sealed_orders_are_missed_where_nobody_seals(
+    db, clock, settings
+):
+    street = await build_street(db, clock, model=ESAM, rooms=2)
+    assert await faults(settings) == []
+    await gateway.come(db, street.site.project_id, street.site.gateway_id, "here", clock())
+    assert "2 meters with a security chip are sold nothing" in await fault(settings)
 
 
 class Odd:

@@ -34,6 +34,8 @@ PLANTED = {
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "nothing accrues where the platform does not keep the money":
+        "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),
     "energy is conserved: charged equals last good minus first, rollovers included":
@@ -51,7 +53,7 @@ PLANTED = {
            from payment limit 1""",
     "money in flight is what live recharges carry, household by household":
         "delete from recharge where state = 'reserved'",
-    "money on meters is what their purses were last known to hold":
+    "money on meters is what their purses were last known to hold, household by household":
         "update wallet set credit_minor = credit_minor + 1",
     "a recharge left the purse once, and reached the meter or came back once, or is live":
         "update recharge set state = 'returned', ended_at = applied_at where state = 'applied'",

@@ -18,8 +18,8 @@ import pytest
 
 from meterhouse import store
 from meterhouse.errors import MeterhouseError
-from meterhouse.store import catalog, days, ledger, monitor, readings, reports
-from meterhouse.store.db import maintenance
+from meterhouse.store import bookings, catalog, days, monitor, readings, reports
+from meterhouse.store.db import maintenance, savepoint
 from meterhouse.units import EPOCH, to_us
 from others import foreign, lively
 
@@ -105,7 +105,7 @@ async def test_a_partition_is_closed_to_reading_changing_and_removing(two):
         for statement in (f"select 1 from {part}", f"update {part} set version = 9",
                           f"delete from {part}", f"truncate {part}"):  # fmt: skip
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                async with connection.transaction():
+                async with savepoint(connection):
                     await connection.execute(statement)
 
 
@@ -165,7 +165,7 @@ SPECIAL = {
     "points.load": ("meter_ids", np.array),
     "readings.shared_accruals": ("account_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
-    "ledger.meters_of": ("point_ids", np.array),
+    "bookings.meters_of": ("point_ids", np.array),
 }
 
 
@@ -194,13 +194,13 @@ async def everything_of(connection, project_id) -> dict[str, Any]:
     }
 
 
-def bookings_of(given) -> ledger.Bookings:
+def bookings_of(given) -> bookings.Bookings:
     """One booking of the other's point."""
-    one = {field.name: np.array([1]) for field in fields(ledger.Bookings)} | {
+    one = {field.name: np.array([1]) for field in fields(bookings.Bookings)} | {
         "point_id": np.array(given["point_ids"][:1]), "account_id": np.array([given["account_id"]]),
         "common_account_id": np.array([given["common_account_id"]]),
     }  # fmt: skip
-    return ledger.Bookings(**one)
+    return bookings.Bookings(**one)
 
 
 async def call(connection, name, project_id, given) -> Any:
@@ -220,14 +220,16 @@ async def call(connection, name, project_id, given) -> Any:
         given["before"] = days.Mark(0, EPOCH)
     if name in ("tasks.end", "openings.end"):
         given["state"] = "withdrawn"
-    if name == "ledger.post_bookings":
+    if name == "bookings.post_bookings":
         given["rows"] = bookings_of(given)
     if name == "recharges.change":
         given["changes"] = {"why": "theft"}
     if name == "recharges.set_wallet":
         given["changes"] = {"credit_minor": 7}
-    if name == "receipts.insert":
+    if name in ("receipts.insert", "sales.write"):
         given["facts"] = {}
+    if name == "sales.write":
+        given["paper"] = {}
     if name == "people.building_names":
         given["building_ids"] = [given["place_id"]]
     for parameter in list(inspect.signature(function).parameters)[1:]:
@@ -277,10 +279,10 @@ FINDERS = {
     "commissionings.get", "commissionings.latest_of", "commissionings.open_of",
     "customers.agreements_of", "customers.points_of_agreement", "customers.purses_of",
     "desk.get_payment", "desk.last_payments", "desk.paid_in", "desk.point_names", "desk.purses",
-    "desk.sale_facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
+    "sales.facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
     "exchanges.standing", "explain.charges_of", "explain.get_transfer", "explain.readings_at",
-    "journeys.journey", "journeys.steps", "ledger.balances", "ledger.drawers_of",
-    "ledger.lock_accounts", "ledger.meters_of_purses", "ledger.rests", "monitor.contacts",
+    "journeys.journey", "journeys.steps", "bookings.balances", "bookings.drawers_of",
+    "ledger.lock_accounts", "bookings.meters_of_purses", "bookings.rests", "monitor.contacts",
     "monitor.meter_place", "monitor.meters_of_account", "monitor.payer", "openings.names",
     "orders.get_order", "orders.transfers_of", "personal.of_customer", "places.path_to",
     "points.load", "queue.live_commands", "queue.next_command", "readings.charge_before",

@@ -9,7 +9,12 @@ import openpyxl
 import pytest
 
 from desk import another, key_in, latest, send, token_in, work
-from meterhouse.flows import task
+from meterhouse.flows import access, customer, sale, settle, task
+from meterhouse.flows.account import Terms
+from meterhouse.flows.sale import Wish
+from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.store.personal import Facts
+from meterhouse.units import Minor
 from meterhouse.web.app import Services, WebSettings
 from meterhouse.web.works import works
 from small_site import NOW, small_site
@@ -171,6 +176,97 @@ async def test_a_refund_above_the_limit_waits_for_somebody_else(app, manager, si
     found = await task.get(site.db, site.project_id, row["id"])
     assert [one["outcome"] for one in found["result"]["rows"]] == ["done"]
     assert await payments(site, "refund") == 2
+
+
+async def by_hand(site, room):
+    """A room's last registers as a person reads them from the display."""
+    (shown,) = await rows_of(
+        site, "select m.address, s.good_0_milli from point_state s join meter m on m.id ="
+        " s.meter_id where s.point_id = $1", site.rooms[room].point_id,
+    )  # fmt: skip
+    return f"{shown['address']} {shown['good_0_milli'] / 1000}"
+
+
+@pytest.mark.parametrize(("deed", "room"), [("close", "A101"), ("hand-over", "B101")])
+async def test_much_is_paid_out_at_the_end_of_an_account_once_a_second_person_agrees(
+    app, manager, site, services, deed, room
+):
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute("""update project set policy = '{"refund_second_minor": 1000}'""")
+    agreement_id = site.rooms[room].agreement_id
+    address = f"/projects/{site.project_id}/agreements/{agreement_id}/{deed}"
+    sent = {"registers": await by_hand(site, room), "reason": "moved out", "channel": "cash"}
+    if deed == "hand-over":
+        sent |= {"name": "Ruth Newcome", "phone": "13812345678", "email": "ruth@example.org"}
+    begun = await send(manager, address, **sent)
+    row = await latest(site)
+    assert begun.headers["location"].endswith(f"/tasks/{row['id']}")
+    asked = await task.get(site.db, site.project_id, row["id"])
+    assert not any(text in str(asked["input"]) for text in ("Ruth", "1381234", "ruth@"))
+    await work(services, site)
+    assert await payments(site, "settlement") == 0
+    async with another(app, site, "wang") as second:
+        approve = f"/projects/{site.project_id}/tasks/{row['id']}/approve"
+        assert (await send(second, approve)).status_code == 303
+    await work(services, site)
+    assert await outcome(site) == [("done", "")]
+    assert await payments(site, "settlement") == 1
+    names = await rows_of(site, "select name from personal where name like 'Ruth%' or name = '-'")
+    assert [one["name"] for one in names] == ["Ruth Newcome"] * (deed == "hand-over")
+
+
+async def moved_out(site, room):
+    """Another household moves in, and pays 500.00."""
+    guest = await customer.add(site.db, site.project_id, Facts("Next"), "en")
+    (shown,) = await rows_of(
+        site, "select m.address, s.* from point_state s join meter m on m.id = s.meter_id"
+        " where s.point_id = $1", site.rooms[room].point_id,
+    )  # fmt: skip
+    registers = tuple(shown[f"good_{part}_milli"] for part in range(5))
+    leaving = Leaving("moved", {shown["address"]: registers})
+    await settle.move_tenants(
+        site.db, site.project_id, site.rooms[room].agreement_id, guest, Terms(),
+        Balance.PAY_OUT, leaving, None, NOW,
+        second_id=await access.id_of_login(site.db, "li"),
+    )  # fmt: skip
+    wish = Wish(Minor(50_000), None, "cash", None, "next pays")
+    await sale.sell(site.db, site.project_id, site.rooms[room].point_id, wish, None, NOW)
+
+
+async def rows_of(site, query, *arguments):
+    async with site.db.transaction([site.project_id, 0]) as connection:
+        return await connection.fetch(query, *arguments)
+
+
+async def outcome(site):
+    row = await latest(site)
+    found = await task.get(site.db, site.project_id, row["id"])
+    return [(one["outcome"], one["why"]) for one in found["result"]["rows"]]
+
+
+async def test_what_waits_is_never_taken_from_who_moved_in_meanwhile(app, manager, site, services):
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute("""update project set policy = '{"refund_second_minor": 1000}'""")
+    here, project = point(site, "A101"), f"/projects/{site.project_id}"
+    sale_form = await manager.get(f"{here}/credits/add")
+    held = re.search(r'name="agreement_id" value="(\d+)"', sale_form.text)[1]
+    assert int(held) == site.rooms["A101"].agreement_id
+    await send(manager, f"{here}/refunds/refund", amount="15", channel="cash", reason="moved out")
+    many = f"{project}/points/credits/add?id={site.rooms['A101'].point_id}"
+    await send(manager, many, amount="5", channel="cash")
+    waits = await latest(site)
+    await moved_out(site, "A101")
+    await work(services, site)
+    assert await outcome(site) == [("refused", "household_changed")]
+    late = {"csrf": token_in(sale_form), "key": key_in(sale_form), "agreement_id": held}
+    sold = await manager.post(f"{here}/credits/add", data=late | {"amount": "5", "channel": "cash"})
+    assert (sold.status_code, "Another household pays here now" in sold.text) == (409, True)
+    async with another(app, site, "wang") as second:
+        await send(second, f"{project}/tasks/{waits['id'] - 1}/approve")
+    await work(services, site)
+    found = await task.get(site.db, site.project_id, waits["id"] - 1)
+    assert [one["why"] for one in found["result"]["rows"]] == ["household_changed"]
+    assert await payments(site, "refund") == 0
 
 
 async def test_a_shift_is_opened_seen_and_closed_at_the_desk(manager, site):

@@ -6,7 +6,7 @@ import httpx
 import pyotp
 import pytest
 
-from desk import key_in, signed_in, token_in
+from desk import key_in, send, signed_in, token_in
 from meterhouse.flows import access, links, role
 from meterhouse.flows.access import ROLES
 from meterhouse.store.db import PLATFORM
@@ -112,6 +112,24 @@ async def test_a_link_that_cannot_be_sent_is_shown_once(
     origin = public_url or "http://desk"
     assert re.search(rf"{origin}/set-password\?token=[\w-]+", done.text)
     assert mail is None or mail.taken == []
+
+
+async def test_a_link_is_shown_on_request_and_the_one_that_went_astray_dies(
+    desk, site, mail, person
+):
+    chief, _ = await person()
+    here = await signed_in(desk(), chief)
+    await invite(here, site, f"by-{chief}", "wrong@example.org")
+    astray = re.search(rf"{PUBLIC}(/set-password\?token=[\w-]+)", mail.taken[0].text)[1]
+    async with site.db.transaction([PLATFORM]) as connection:
+        sql = "select id from person where login = $1"
+        number = await connection.fetchval(sql, f"by-{chief}")
+    address = f"/projects/{site.project_id}/staff/{number}/reset"
+    done = await send(here, address, is_shown="true")
+    fresh = re.search(rf"{PUBLIC}(/set-password\?token=[\w-]+)", done.text)[1]
+    assert len(mail.taken) == 1
+    assert (await desk().get(astray)).status_code == 404
+    assert (await desk().get(fresh)).status_code == 200
 
 
 async def test_a_forgotten_password_is_replaced_by_a_letter(desk, site, mail, person, clock):

@@ -134,6 +134,7 @@ async def test_a_meter_of_the_other_family_is_opened_instead(erp, site):
         await connection.execute(
             "update meter set model = 'DLT645-2007-ESAM' where id = $1", room.meter_id
         )
+        await connection.execute("update gateway_state set seals = true")
     given["headers"] = {"Idempotency-Key": "open-it-2"}
     opened = (await erp.post(f"{point}/open-meter", **given)).json()["recharge"]
     assert (opened["kind"], opened["number"], opened["amount"]["amount"]) == ("open", 1, "0.00")
@@ -147,3 +148,23 @@ async def test_a_meter_without_a_purse_has_none_to_show(erp, site):
     other = site.rooms["A102"].meter_id
     answer = await erp.get(f"{API}/projects/{site.project_id}/meters/{other}/purse")
     assert answer.status_code == 404
+
+
+async def test_money_in_the_purse_is_sent_into_the_meter_from_its_page(erp, manager, site):
+    room, project = site.rooms["A101"], f"/projects/{site.project_id}"
+    async with maintenance(site.db.address) as connection:
+        await connection.execute(
+            """update account set credit_minor = credit_minor + 10000
+               where id = (select account_id from point where id = $1)""",
+            room.point_id,
+        )
+    page = (await manager.get(f"{project}/meters/{room.meter_id}")).text
+    assert f"points/{room.point_id}/send-credit" in page
+    sent = await erp.post(
+        f"{API}{project}/points/{room.point_id}/send-credit",
+        json={"amount": "12.50", "reason": "opening credit"},
+        headers={"Idempotency-Key": "send-it-1"},
+    )
+    order = sent.json()["recharge"]
+    assert (order["kind"], order["amount"]["amount"]) == ("recharge", "12.50")
+    assert (await manager.get(f"{project}/recharges/{order['id']}")).status_code == 200

@@ -13,10 +13,16 @@ from meterhouse.model import AlarmKind
 from meterhouse.store import queue
 from meterhouse.web.acts.alarm import CLOSE, RELEASE
 from meterhouse.web.works import works
-from small_site import NOW
+from small_site import NOW, small_site
 
 API = "/api/v1"
 MANAGING = {"platform_administrator", "group_head_office", "project_manager"}
+
+
+@pytest.fixture
+async def site(template):
+    async with small_site(template) as made:
+        yield made
 
 
 @pytest.fixture

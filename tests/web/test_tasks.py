@@ -2,17 +2,20 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import openpyxl
 import pytest
 
-from desk import another, latest, send, work
+from canary import columns_that_name
+from desk import another, latest, send, token_in, work
 from meterhouse.flows import monitor, task
 from meterhouse.flows.monitor import Wanted
 from meterhouse.store import people
 from meterhouse.store.db import PLATFORM
 from meterhouse.web.app import Services, WebSettings
+from meterhouse.web.console import imports
 from meterhouse.web.works import works
 from small_site import NOW, small_site
 
@@ -257,6 +260,42 @@ async def test_a_long_list_is_written_by_a_task(manager, site, services):
     rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
     assert len(rows) == 5
     assert "Fetch the file" in (await manager.get(f"{project}/tasks/{row['id']}")).text
+
+
+async def test_after_a_week_the_page_says_that_the_file_is_gone(manager, site, services, app):
+    project = f"/projects/{site.project_id}"
+    await send(manager, f"{project}/files/write", list="meters", query="", kind="csv")
+    await work(services, site)
+    row, later = await latest(site), NOW + task.FILE_LIFE + timedelta(minutes=1)
+    await task.forget_files(site.db, site.project_id, later)
+    page = await manager.get(f"{project}/tasks/{row['id']}")
+    assert "The file is gone: files are kept for 7 days." in page.text
+    assert "Fetch the file" not in page.text
+    erp = {"Authorization": f"Bearer {site.key}"}
+    app.state.services = replace(services, clock=lambda: later)
+    gone = await manager.get(f"{API}{project}/tasks/{row['id']}/file", headers=erp)
+    assert (gone.status_code, gone.json()["code"]) == (410, "file_gone")
+
+
+async def test_a_large_import_names_nobody_once_it_has_ended(manager, site, services, monkeypatch):
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE_MAX", 0)
+    address = f"/projects/{site.project_id}/customers/import"
+    brought = (
+        "building,floor,room,customer,phone,email\nA栋,1F,A104,周永康康,13911112222,zhou@b.cn\n"
+    )
+    files = {"file": ("households.csv", brought.encode(), "text/csv")}
+    token = token_in(await manager.get(address))
+    good = await manager.post(address, data={"csrf": token}, files=files)
+    fields = {name: re.search(rf'name="{name}" value="([^"]*)"', good.text)[1]
+              for name in ("csrf", "key", "rows")}  # fmt: skip
+    begun = await manager.post(address, data=fields)
+    assert re.search(r"/tasks/\d+$", begun.headers["location"]), begun.text
+    texts = ("周永康康", "13911112222", "zhou@b.cn")
+    assert await columns_that_name(site.db, texts) == [("task_file", "content")]
+    await work(services, site)
+    row = await latest(site)
+    assert (row["state"], row["why"], row["done_count"]) == ("done", "", 1)
+    assert await columns_that_name(site.db, texts) == []
 
 
 async def test_filters_are_ones_own(app, manager, site):

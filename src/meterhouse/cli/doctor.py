@@ -27,12 +27,12 @@ from meterhouse.config import (
     masked,
 )
 from meterhouse.errors import MeterhouseError
-from meterhouse.meter_models import names
+from meterhouse.meter_models import load, names
 from meterhouse.plugins import SIMULATED, open_security
 from meterhouse.press.fonts import HOW_TO_INSTALL, ChineseFontMissing, chinese_family
+from meterhouse.store import vitals
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import head_revision, revision
-from meterhouse.store.vitals import server_facts
 from meterhouse.wire.dlt645.security import PROOF_SIZE, SEAL_SIZE
 
 DISK_BYTES_MIN: Final = 1_000_000_000
@@ -41,6 +41,7 @@ CLOCK_SKEW_MAX: Final = timedelta(seconds=5)
 # No clock that is right shows an earlier year: the program is younger than that.
 CLOCK_MIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _ASKED: Final = "000000000000"
+_SEALED: Final = [name for name in names() if load(name).wallet == "esam"]
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -220,10 +221,18 @@ async def _server(address: Address) -> AsyncIterator[Finding]:
     await db.open()
     try:
         async with db.transaction(()) as connection:
-            facts = await server_facts(connection)
+            facts = await vitals.server_facts(connection)
+        scope = await db.project_ids()
+        async with db.transaction(scope) as connection:
+            unsealed = await vitals.unsealed(connection, scope, _SEALED)
     finally:
         await db.close()
     yield Finding(True, f"PostgreSQL {facts.version}")
+    if unsealed:
+        yield Finding(
+            False, f"{unsealed} meters with a security chip are sold nothing: no head end with a "
+            "security module has their line; set security_module where the head end runs",
+        )  # fmt: skip
     yield _finding(
         facts.owned_tables == 0,
         f"the application works as {facts.role} and owns {facts.owned_tables} tables",

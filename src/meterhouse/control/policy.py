@@ -1,12 +1,14 @@
 """What a project has chosen: quiet hours, warning ages, limits of a sweep.
 
 Owns the defaults and their meaning. Must never know a screen or a row: a policy is a value that
-`parse` makes from the project's JSON, and every field has a range.
+`read` makes from the project's JSON, and every field has a range.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,7 +37,7 @@ class Policy:
         desk_needs_shift: whether cash is taken only in an open shift.
         hoarding_max_minor: a household holds no more than this in advance.
         refund_second_minor: more money than this is paid out, taken out of a meter or handed to a
-            colleague by two people alone; 0: one may always.
+            colleague by two people alone, as is what a household never paid in; 0: one may always.
         drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
             thirty days; 0: nobody is told.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
@@ -55,7 +57,7 @@ class Policy:
     close_direct: bool = True
     desk_needs_shift: bool = False
     hoarding_max_minor: int = 10**9
-    refund_second_minor: int = 0
+    refund_second_minor: int = 50_000
     drift_max_minor: int = 500
     vacancy_off: bool = False
 
@@ -102,6 +104,12 @@ def parse(chosen: Mapping[str, Any]) -> Policy:
         else:
             raise Unreadable(what=f"policy {name}", text=str(given), wanted="true or false")
     return Policy(**values)
+
+
+@lru_cache(maxsize=1024)
+def read(text: str) -> Policy:
+    """A policy from the JSON text a project keeps. Raises as `parse`."""
+    return parse(json.loads(text))
 
 
 def needs_second(policy: Policy, amount_minor: int) -> bool:

@@ -53,7 +53,9 @@ NUMBER_MAX: Final = 65_535
 """Two bytes of counter; a meter that nears it must be given a new purse."""
 
 PRICE_TOP_MICRO: Final = 10_000_000
-"""Nobody pays more for a kWh; bounds what a meter can have deducted since it was last read."""
+PRICE_MARGIN: Final = 4
+"""A meter's price for a kWh is below the first, or below so many times the dearest of its tariff,
+in whatever currency; bounds what it can have deducted since it was last read."""
 
 PURCHASED_MODULUS_MINOR: Final = 10**8
 """Where the sum of all purchases (eight digits) starts again from zero."""
@@ -122,10 +124,16 @@ def balance_of(before: Purse, now: Purse | None, amount_minor: int, used_minor: 
     return Balance.OUT if may_be_out else Balance.NEITHER
 
 
-def most_used_minor(max_power_w: int, seconds: int, currency_exponent: int) -> int:
-    """The most a meter can have deducted in this time: full load at the top price, rounded up."""
+def most_used_minor(
+    max_power_w: int, seconds: int, dearest_micro: int, currency_exponent: int
+) -> int:
+    """The most a meter can have deducted in this time: full load at the top price, rounded up.
+
+    `dearest_micro` is the dearest price of its point's tariff, 0 where there is none.
+    """
     energy_milli = -(-max_power_w * max(seconds, 0) // 3600)
-    return -(-energy_milli * PRICE_TOP_MICRO // nano_per_minor(currency_exponent))
+    top_micro = max(PRICE_TOP_MICRO, PRICE_MARGIN * dearest_micro)
+    return -(-energy_milli * top_micro // nano_per_minor(currency_exponent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Verb(StrEnum):
     DAY_CLOSE = "day.close"
     ACCOUNT_OPEN = "account.open"
     ACCOUNT_CLOSE = "account.close"
+    OPENING_CREDIT = "opening.credit"
     METER_EXCHANGE = "meter.exchange"
     RECHARGE_DECIDE = "recharge.decide"
     PARAMETER_SEND = "parameter.send"
@@ -92,7 +93,7 @@ _MANAGE = _LOOK | {
     Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
     Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
     Verb.ACCOUNT_OPEN, Verb.ACCOUNT_CLOSE, Verb.METER_EXCHANGE, Verb.RECHARGE_DECIDE,
-    Verb.PARAMETER_SEND,
+    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT,
 }  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
@@ -108,7 +109,7 @@ ROLES: Mapping[str, frozenset[Verb]] = {
     | {
         Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
         Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
-        Verb.RECHARGE_DECIDE,
+        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT,
     },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
     | {Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PERSONAL_SHOW},

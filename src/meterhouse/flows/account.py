@@ -7,12 +7,13 @@ ends (`settle`).
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening, ordering, react
+from meterhouse.flows import opening, ordering, parties, react, recharge
 from meterhouse.flows.opening import Opening, Purse
 from meterhouse.model import AccountKind, Commodity, Compartment, Keeper, PaymentKind
 from meterhouse.store import (
@@ -122,8 +123,7 @@ async def open_account(
         LetAlready: somebody pays for it already.
         WarningsUnordered: the warning levels do not fall.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         await customers.get_customer(connection, project_id, customer_id)
         points = await vacant_points(connection, project_id, place_id)
         (made,) = await begin(
@@ -143,8 +143,7 @@ async def join(
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         agreement = await customers.get_agreement(connection, project_id, agreement_id)
         if agreement["valid_to"] is not None or agreement["kind"] != "tenant":
             raise AccountEnded
@@ -153,6 +152,9 @@ async def join(
         floors = {row["compartment"]: row["floor_minor"] for row in purses}
         together = set(floors) == {Compartment.COMMON}
         purse = Purse.TOGETHER if together else Purse.APART
+        if together:
+            drawn = await parties.drawn_by(connection, project_id, [agreement_id])
+            await parties.check_together(connection, project_id, points, drawn)
         new = [
             Opening(
                 row["id"], Commodity(row["commodity"]), agreement_id, at,
@@ -191,7 +193,9 @@ async def prepare_here(
     """`prepare` inside its caller's transaction."""
     terms.check()
     await customers.get_customer(connection, project_id, customer_id)
-    await vacant_points(connection, project_id, place_id)
+    points = await vacant_points(connection, project_id, place_id)
+    if terms.purse is Purse.TOGETHER:
+        await parties.check_together(connection, project_id, points)
     return await openings.insert(
         connection, project_id, place_id, customer_id, asdict(terms), actor_id, at
     )
@@ -207,8 +211,7 @@ async def open_prepared(
         OpeningEnded: it was opened or withdrawn.
         LetAlready: somebody pays for the place meanwhile.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         row = await openings.get(connection, project_id, opening_id)
         if row["state"] != "prepared":
             raise OpeningEnded
@@ -269,9 +272,12 @@ async def begin(
 
     Raises:
         WarningsUnordered: somebody's warning levels do not fall.
+        PurseShared: one purse would hold the money of two payees.
     """
     for one in starts:
         one.terms.check()
+        if one.terms.purse is Purse.TOGETHER:
+            await parties.check_together(connection, project_id, one.points)
     project = await catalog.get_project(connection, project_id)
     agreement_ids = await customers.insert_agreements(
         connection, project_id, [one.customer_id for one in starts], [at] * len(starts)
@@ -303,7 +309,8 @@ async def fund(
 ) -> None:  # fmt: skip
     """Post what households bring along and deposit, by agreement.
 
-    Opening credit goes where everything draws: into the one purse, or the common compartment.
+    Opening credit goes where everything draws: into the one purse, or the common compartment; and
+    on into the meter, where one meter of the household keeps the money.
     """
     project_id, unit = project["id"], project["currency"]
     given = [one for one in begun if one[1].terms.credit_minor or one[1].terms.deposit_minor]
@@ -321,7 +328,16 @@ async def fund(
                 agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.credit_minor),
                 f"opening:{agreement_id}", PaymentKind.OPENING, point_id=point_id,
             )  # fmt: skip
-            await ordering.place(connection, project, new, opening_id, new.account_id, actor_id, at)
+            payment_id, _ = await ordering.place(
+                connection, project, new, opening_id, new.account_id, actor_id, at
+            )
+            kept = [row["id"] for row in start.points if row["keeper"] == Keeper.METER]
+            if len(kept) == 1:
+                # What cannot set out now waits in the purse, and is sent from there.
+                with suppress(*recharge.STAYS):
+                    await recharge.begin(
+                        connection, project, kept[0], payment_id, new.amount_minor, actor_id, at
+                    )
         if terms.deposit_minor:
             deposit_id = await ledger.open_account(
                 connection, project_id, AccountKind.DEPOSIT, unit, agreement_id

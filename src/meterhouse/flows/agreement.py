@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meterhouse.errors import NotFound
 from meterhouse.store import agreements
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Database
@@ -14,23 +15,24 @@ from meterhouse.store.db import Database
 
 @dataclass(frozen=True, slots=True)
 class AgreementNow:
-    """An account as it is, or as it was when it ended.
-
-    `payments` and `transfers` are the latest, newest first.
-    """
+    """An account as it is, or as it was when it ended."""
 
     row: Any
     accounts: Sequence[Any]
     points: Sequence[Any]
     settlement: Settlement | None
-    payments: Sequence[Any] = ()
-    transfers: Sequence[Any] = ()
 
 
-async def look(
-    db: Database, project_id: int, agreement_id: int, *, with_money: bool = False
-) -> AgreementNow:
-    """One account, with its orders and transfers where they are wanted. Raises `NotFound`."""
+@dataclass(frozen=True, slots=True)
+class MoneyNow:
+    """The latest orders and transfers of an account, newest first."""
+
+    payments: Sequence[Any]
+    transfers: Sequence[Any]
+
+
+async def look(db: Database, project_id: int, agreement_id: int) -> AgreementNow:
+    """One account. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:
         key = (connection, project_id, agreement_id)
         return AgreementNow(
@@ -38,9 +40,18 @@ async def look(
             await agreements.accounts(*key),
             await agreements.points(*key),
             await agreements.settlement(*key),
-            await agreements.payments(*key) if with_money else (),
-            await agreements.transfers(*key) if with_money else (),
         )
+
+
+async def money(db: Database, project_id: int, agreement_id: int) -> MoneyNow | None:
+    """What moved in one account; None for one out of sight of whoever may see money."""
+    async with db.transaction([project_id]) as connection:
+        key = (connection, project_id, agreement_id)
+        try:
+            await agreements.get(*key)
+        except NotFound:
+            return None
+        return MoneyNow(await agreements.payments(*key), await agreements.transfers(*key))
 
 
 async def of_place(db: Database, project_id: int, place_id: int) -> Sequence[Any]:

@@ -83,7 +83,7 @@ class Sheet:
         """Queue a command that these items wait for."""
         row = self.row
         project = await catalog.get_project(self.connection, row["project_id"])
-        policy = policies.parse(json.loads(project["policy"]))
+        policy = policies.read(project["policy"])
         where = {name: row[name] for name in ("meter_id", "point_id", "gateway_id")}
         # Power that was cut for the trial would come back by itself; once is enough.
         await queue.withdraw(

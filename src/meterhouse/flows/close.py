@@ -14,10 +14,10 @@ import numpy as np
 
 from meterhouse.ledger.book import book_accruals
 from meterhouse.model import AccountKind
-from meterhouse.store import catalog, ledger, monitor, readings
+from meterhouse.store import bookings, catalog, ledger, monitor, readings
+from meterhouse.store.bookings import Bookings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.ledger import Bookings
 from meterhouse.store.points import Columns, Ints
 from meterhouse.units import nano_per_minor
 
@@ -35,7 +35,7 @@ async def book_day(db: Database, project_id: int, at: datetime) -> int:
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
         size_nano = nano_per_minor(project["currency_exponent"])
-        due = await ledger.accruals_to_book(connection, project_id, size_nano)
+        due = await bookings.accruals_to_book(connection, project_id, size_nano)
     chunks = _chunks(due)
     done = await asyncio.gather(
         *(_book_lane(db, project, lane, at) for lane in _lanes(chunks)), return_exceptions=True
@@ -74,10 +74,10 @@ async def _book_lane(db: Database, project: Any, lane: Sequence[Ints], at: datet
 async def _book_chunk(connection: Connection, project: Any, point_ids: Ints, at: datetime) -> int:
     """Book points while their meters' readings and all payments wait."""
     size_nano = nano_per_minor(project["currency_exponent"])
-    meter_ids = await ledger.meters_of(connection, project["id"], point_ids)
+    meter_ids = await bookings.meters_of(connection, project["id"], point_ids)
     await monitor.lock_meters(connection, project["id"], meter_ids)
-    due = await ledger.accruals_to_book(
-        connection, project["id"], size_nano, ledger.of_points(point_ids)
+    due = await bookings.accruals_to_book(
+        connection, project["id"], size_nano, bookings.of_points(point_ids)
     )
     # A range holds points that nobody asked for, and a meter may have been exchanged meanwhile.
     wanted = np.isin(due["point_id"], point_ids) & np.isin(due["meter_id"], meter_ids)
@@ -91,8 +91,8 @@ async def book(connection: Connection, project: Any, account_id: int, at: dateti
     The caller holds the project's lock. Answers how many transfers were written.
     """
     size_nano = nano_per_minor(project["currency_exponent"])
-    due = await ledger.accruals_to_book(
-        connection, project["id"], size_nano, ledger.of_account(account_id)
+    due = await bookings.accruals_to_book(
+        connection, project["id"], size_nano, bookings.of_account(account_id)
     )
     return await _book(connection, project, due, at)
 
@@ -104,7 +104,7 @@ async def _book(connection: Connection, project: Any, due: Columns, at: datetime
     revenue_id = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
     own_id, common_id = due["account_id"], due["common_account_id"]
     ids = distinct(np.concatenate([own_id, common_id]))
-    known = await ledger.balances(connection, project_id, ids[ids > 0])
+    known = await bookings.balances(connection, project_id, ids[ids > 0])
     own, _ = find(known["account_id"], own_id)
     common, has = find(known["account_id"], common_id)
     booked = book_accruals(
@@ -115,4 +115,4 @@ async def _book(connection: Connection, project: Any, due: Columns, at: datetime
         due["point_id"], due["booking"], own_id, booked.own_minor, common_id, booked.common_minor,
         due["accrued_nano"] - booked.rest_nano, booked.rest_nano,
     )  # fmt: skip
-    return await ledger.post_bookings(connection, project_id, revenue_id, rows, at)
+    return await bookings.post_bookings(connection, project_id, revenue_id, rows, at)

@@ -238,7 +238,7 @@ async def tend(
 async def load_policy(connection: Connection, project_id: int) -> policies.Policy:
     """A project's rules."""
     project = await catalog.get_project(connection, project_id)
-    return policies.parse(json.loads(project["policy"]))
+    return policies.read(project["policy"])
 
 
 async def _lay_override(
@@ -266,7 +266,7 @@ async def _forbidden(connection: Connection, project: Any, row: Any, at: datetim
         automatic = row["reason"] in AUTOMATIC
         # Somebody may be working on that line.
         return "forced_off" if closes and automatic and row["override"] == Override.OFF else None
-    policy = policies.parse(json.loads(project["policy"]))
+    policy = policies.read(project["policy"])
     moment = await moment_of(connection, project, policy, row, at)
     guard = blocked_by(Reason(row["reason"]), moment, policy)
     return None if guard is None else str(guard)

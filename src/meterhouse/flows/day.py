@@ -115,9 +115,8 @@ async def _close(
     db: Database, project_id: int, day: date, until_at: datetime, zone: ZoneInfo,
     actor_id: int | None, at: datetime,
 ) -> bool:  # fmt: skip
-    async with db.transaction([project_id]) as connection:
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         # Whoever writes a transfer holds this lock, so none with a lower number is on its way.
-        await monitor.lock_project(connection, project_id)
         mark = Mark(await days.last_transfer(connection, project_id), until_at)
     async with db.transaction([project_id]) as connection:
         await days.quick(connection)

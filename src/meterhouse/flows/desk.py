@@ -16,7 +16,7 @@ from meterhouse.flows.monitor import PointNow, points_now
 from meterhouse.flows.opening import DIGITS_OF_ADDRESS
 from meterhouse.flows.search import HitKind
 from meterhouse.model import CommandState, Commodity, Compartment, Keeper, RechargeState, Relay
-from meterhouse.store import desk, reports
+from meterhouse.store import desk, reports, sales
 from meterhouse.store.db import Database
 from meterhouse.units import nano_per_minor
 from meterhouse.words import N_
@@ -195,7 +195,7 @@ def days_left(
 async def price(db: Database, project_id: int, point_id: int, at: datetime) -> Priced:
     """What a point delivers and costs a unit. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:
-        facts = await desk.sale_facts(connection, project_id, point_id, None, "")
+        facts = await sales.facts(connection, project_id, point_id, None, "")
         if facts is None:
             raise NotFound(N_("Point"), point_id)
         found = await sale.flat_price_micro(connection, project_id, facts["tariff_id"], at)
@@ -225,6 +225,13 @@ async def names(db: Database, project_id: int, point_ids: Sequence[int]) -> list
         raise NotFound(N_("Point"), missing[0])
     found = [by_id[one] for one in point_ids]
     return [" ".join(filter(None, (r["building"], r["room"], r["address"]))) for r in found]
+
+
+async def payers(db: Database, project_id: int, point_ids: Sequence[int]) -> dict[int, int]:
+    """Point → the agreement that pays for it now, where a household does."""
+    async with db.transaction([project_id]) as connection:
+        rows = await desk.payers(connection, project_id, point_ids)
+    return {row["point_id"]: row["agreement_id"] for row in rows}
 
 
 async def points_named(

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from meterhouse import meter_models
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import lastread, opening, react, recharge, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.lastread import LastRead, Registers
-from meterhouse.flows.recharge import HoardingExceeded, MeterTakesNoMoney, PurseTooSmall
+from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.model import AlarmKind, PaymentKind
 from meterhouse.store import (
     catalog,
+    desk,
     devices,
     exchanges,
     ledger,
@@ -32,7 +34,7 @@ from meterhouse.store.db import Connection, Database
 from meterhouse.store.exchanges import NewExchange
 from meterhouse.store.ledger import NewPayment
 from meterhouse.store.recharges import RechargeLive
-from meterhouse.units import EPOCH, Minor
+from meterhouse.units import EPOCH, Minor, nano_per_minor, to_decimal
 
 
 class MeterNotHung(MeterhouseError):
@@ -46,6 +48,14 @@ class CreditUnsaid(MeterhouseError):
     """This meter keeps money; type how much it still held."""
 
     code = "credit_unsaid"
+    http_status = 409
+    field = "credit"
+
+
+class CreditNeedsSecond(MeterhouseError):
+    """That is far from the {estimate} the meter should still hold; a second person must agree."""
+
+    code = "credit_needs_second"
     http_status = 409
     field = "credit"
 
@@ -93,9 +103,17 @@ class Exchanged:
     moved_minor: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What an old meter still held: as said or heard, and as it should be by what was rated."""
+
+    net_minor: int
+    estimate_minor: int
+
+
 async def exchange(
     db: Database, project_id: int, meter_id: int, new: Exchange, actor_id: int | None,
-    at: datetime,
+    at: datetime, second_id: int | None = None,
 ) -> Exchanged:  # fmt: skip
     """Let a new meter serve an old one's point from now on.
 
@@ -105,11 +123,12 @@ async def exchange(
         RechargeLive: money is on its way into it.
         LastReadingMissing, LastReadingDoubtful: as `lastread.take`.
         CreditUnsaid, CreditBeyond: it keeps money, and nobody said how much, or too much.
+        CreditNeedsSecond: what is said differs from what was last heard less what was rated since,
+            by more than one person may pay out alone, and nobody else agreed.
         AddressUnusable: the new address is not what the model's protocol prints.
         AddressTaken: the line has a meter of this address that serves another point.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         old = await devices.get_meter(connection, project_id, meter_id)
         if new.gateway_id is None:
@@ -123,7 +142,9 @@ async def exchange(
         if await recharge.live_of_meter(connection, project_id, meter_id) is not None:
             raise RechargeLive(f"meter {meter_id}", "a recharge is on its way to it")
         (closing,) = await lastread.take(connection, project, [point], new.by_hand, at)
-        payment_id, moved_minor = await _take_back(connection, project, point, new, actor_id, at)
+        payment_id, moved_minor = await _take_back(
+            connection, project, point, new, actor_id, at, second_id
+        )
         await devices.remove_meter(connection, project_id, meter_id, at)
         made = await _hang(connection, project_id, point["id"], new, at)
         await lastread.begin(connection, project, made, new.opening_milli, at)
@@ -159,7 +180,7 @@ async def _hang(
 
 async def _take_back(
     connection: Connection, project: Any, point: Any, new: Exchange, actor_id: int | None,
-    at: datetime,
+    at: datetime, second_id: int | None,
 ) -> tuple[int | None, int]:  # fmt: skip
     """What an old meter that keeps money still held returns to the purse, by an order of its own.
 
@@ -171,20 +192,20 @@ async def _take_back(
     if not keepers:
         return None, 0
     (keeper,) = keepers
-    held = await recharges.lock_wallet(connection, project_id, meter_id, keeper["wallet_epoch"])
-    net = new.credit_minor
-    if net is None and held["read_at"] is not None and held["read_at"] >= at - lastread.FRESH:
-        net = held["net_minor"]
-    if net is None and held["net_minor"]:
-        raise CreditUnsaid
-    net = net or 0
-    if net > max(held["net_minor"], 0):
-        raise CreditBeyond
+    known = await recharges.lock_wallet(connection, project_id, meter_id, keeper["wallet_epoch"])
+    held = await _held(connection, project, point, known, new, at)
+    net, off_minor = held.net_minor, abs(held.net_minor - held.estimate_minor)
+    limit_minor = react.Setting.of(project).policy.refund_second_minor
+    is_far = new.credit_minor is not None and 0 < limit_minor < off_minor
+    if is_far and second_id in (None, actor_id):
+        text = to_decimal(held.estimate_minor, project["currency_exponent"])
+        raise CreditNeedsSecond(estimate=text)
     payment_id = None
     if net > 0:
         back = NewPayment(
             keeper["agreement_id"], keeper["account_id"], "exchange", Minor(net),
             f"exchange:{meter_id}", PaymentKind.MOVE, new.reason, point["id"],
+            second_id=second_id,
         )  # fmt: skip
         payment_id, _ = await ledger.insert_payment(connection, project_id, back, actor_id, at)
     return payment_id, await wallet.retire(
@@ -192,12 +213,41 @@ async def _take_back(
     )
 
 
+async def _held(
+    connection: Connection, project: Any, point: Any, known: Any, new: Exchange, at: datetime
+) -> _Held:
+    """What an old meter still held: what is said, or was heard just now.
+
+    Of a purse that nobody ever read nothing is known: what its display shows is taken over, up to
+    the most that such a meter holds. Raises `CreditUnsaid`, `CreditBeyond`.
+    """
+    read_at, net = known["read_at"], new.credit_minor
+    if (
+        net is None
+        and read_at is not None
+        and (read_at >= at - lastread.FRESH or not known["net_minor"])
+    ):
+        net = known["net_minor"]
+    if net is None:
+        raise CreditUnsaid
+    if read_at is None:
+        if net > (meter_models.load(point["model"]).hoarding_minor or PAYMENT_MINOR_MAX):
+            raise CreditBeyond
+        return _Held(net, 0)
+    if net > max(known["net_minor"], 0):
+        raise CreditBeyond
+    used = await desk.used_since(connection, project["id"], [point["id"]], read_at)
+    used_nano = sum(row["amount_nano"] for row in used)
+    used_minor = used_nano // nano_per_minor(project["currency_exponent"])
+    return _Held(net, max(known["net_minor"] - used_minor, min(known["net_minor"], 0)))
+
+
 async def _send_on(
     connection: Connection, project: Any, point_id: int, payment_id: int, amount_minor: int,
     actor_id: int | None, at: datetime,
 ) -> None:  # fmt: skip
     """Let the money follow into the new meter; where that takes none, it stays in the purse."""
-    with suppress(MeterTakesNoMoney, HoardingExceeded, PurseTooSmall):
+    with suppress(*recharge.STAYS):
         await recharge.begin(
             connection, project, point_id, payment_id, Minor(amount_minor), actor_id, at
         )

@@ -82,10 +82,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one compartment of the purse gave; negative where a correction went back."""
+    """What one compartment of the purse gave; negative where a correction went back.
+
+    No compartment: the household has left, and the house's own books hold it.
+    """
 
     transfer_id: int
-    compartment: Compartment
+    compartment: Compartment | None
     amount_minor: int
 
 
@@ -149,7 +152,8 @@ async def explain_transfer(
 async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: Any) -> Booking:
     key = (connection, project["id"], row["point_id"])
     parts = await explain.booking_parts(*key, row["booking"])
-    before = await explain.booking_parts(*key, row["booking"] - 1)
+    # A correction of the past is numbered below zero and carries nothing over.
+    before = await explain.booking_parts(*key, row["booking"] - 1) if row["booking"] > 0 else []
     charges = await explain.charges_of(*key, row["booking"])
     shown = charges[:INTERVALS_MAX]
     keys = {
@@ -171,9 +175,13 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
         interval_count=len(charges),
         intervals=intervals,
         parts=[
-            Part(one["id"], Compartment(one["compartment"]), one["signed_minor"]) for one in parts
+            Part(one["id"], _compartment(one["compartment"]), one["signed_minor"]) for one in parts
         ],
     )
+
+
+def _compartment(said: str | None) -> Compartment | None:
+    return None if said is None else Compartment(said)
 
 
 def _interval(

@@ -54,8 +54,7 @@ async def take(
     Raises:
         RowsRefused: with every fault of every row.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         points, ids = await _load(connection, project_id)
         waiting = await openings.prepared_places(connection, project_id) if is_prepared else set()
         faults: list[RowFault] = []

@@ -12,7 +12,7 @@ from typing import Any
 from meterhouse.flows import close
 from meterhouse.ledger.book import draw
 from meterhouse.model import AccountKind
-from meterhouse.store import ledger
+from meterhouse.store import bookings, ledger
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor, Nano, round_minor
@@ -20,7 +20,7 @@ from meterhouse.units import Minor, Nano, round_minor
 
 async def book_purse(connection: Connection, project: Any, purse_id: int, at: datetime) -> None:
     """Book what every point that may draw a purse has accrued."""
-    for account_id in await ledger.drawers_of(connection, project["id"], purse_id):
+    for account_id in await bookings.drawers_of(connection, project["id"], purse_id):
         await close.book(connection, project, account_id, at)
 
 
@@ -29,11 +29,11 @@ async def settle(
 ) -> None:
     """Book the accruals of points to the last coin: nothing of them is left to who pays next."""
     project_id, exponent = project["id"], project["currency_exponent"]
-    rows = await ledger.rests(connection, project_id, point_ids)
+    rows = await bookings.rests(connection, project_id, point_ids)
     for account_id in sorted({row["account_id"] for row in rows}):
         while await close.book(connection, project, account_id, at):
             pass
-    rows = await ledger.rests(connection, project_id, point_ids)
+    rows = await bookings.rests(connection, project_id, point_ids)
     if not rows:
         return
     rounding_id = await ledger.house_account(connection, project_id, AccountKind.ROUNDING)
@@ -50,7 +50,7 @@ async def settle(
             left_minor[one] -= part
             transfers += _rounding(one, rounding_id, part, row["point_id"])
     await ledger.post(connection, project_id, transfers, None, at)
-    await ledger.take_rests(
+    await bookings.take_rests(
         connection, project_id, {row["point_id"]: row["accrued_nano"] for row in rows}
     )
 

@@ -4,26 +4,19 @@ Owns what may be moved: what is available, never what is on its way into a meter
 used, and never from one payee's customers to another's. Must never know why it is moved.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import lastcoin, ordering, react
+from meterhouse.flows import lastcoin, ordering, parties, react
 from meterhouse.flows.account import AccountEnded
+from meterhouse.flows.parties import PayeesDiffer
 from meterhouse.ledger.book import available_minor
-from meterhouse.model import Compartment, PaymentKind
-from meterhouse.store import catalog, customers, ledger, monitor, projects, readings
+from meterhouse.model import PaymentKind
+from meterhouse.store import bookings, catalog, customers, ledger, monitor, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Minor, to_decimal
 from meterhouse.words import N_
-
-
-class PayeesDiffer(MeterhouseError):
-    """Another payee receives the money there; pay it out and in instead."""
-
-    code = "payees_differ"
-    http_status = 409
 
 
 class MoreThanAvailable(MeterhouseError):
@@ -39,24 +32,6 @@ class SamePurse(BadInput):
 
     code = "same_purse"
     field = "to"
-
-
-async def parties(connection: Connection, project_id: int) -> dict[str, str]:
-    """Charge class → who receives its money: the tax identity, or the name where there is none."""
-    rows = await projects.payees(connection, project_id)
-    return {row["charge_class"]: row["tax_id"] or row["name"] for row in rows}
-
-
-def is_pooled(parties: Mapping[str, str], one: str, other: str) -> bool:
-    """Whether moving between two compartments would pool the money of two payees.
-
-    The common compartment is the project's own hand: every commodity draws it.
-    """
-    return (
-        Compartment.COMMON not in (one, other)
-        and one != other
-        and parties.get(one) != parties.get(other)
-    )
 
 
 async def move(
@@ -75,20 +50,22 @@ async def move(
         MoreThanAvailable: there is not so much.
         Conflict: the key was used for another payment.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         from_id = await _purse(connection, project_id, agreement_id, part)
         to_id = await _purse(connection, project_id, to_agreement_id, to_part)
         if from_id == to_id:
             raise SamePurse
-        if is_pooled(await parties(connection, project_id), part, to_part):
+        drawn = await parties.drawn_by(connection, project_id, [agreement_id, to_agreement_id])
+        if parties.is_pooled(
+            await parties.of_project(connection, project_id), part, to_part, drawn
+        ):
             raise PayeesDiffer
         new = NewPayment(agreement_id, from_id, "move", amount_minor, key, PaymentKind.MOVE, reason)
         for one in (from_id, to_id):
             await lastcoin.book_purse(connection, project, one, at)
         row = (await ledger.lock_accounts(connection, project_id, [from_id]))[from_id]
-        accrued_nano = await ledger.accrued_of_purse(connection, project_id, from_id)
+        accrued_nano = await bookings.accrued_of_purse(connection, project_id, from_id)
         free_minor = available_minor(
             row["balance_minor"], row["pending_debit_minor"], max(accrued_nano, 0),
             project["currency_exponent"],
@@ -99,7 +76,7 @@ async def move(
         if is_new and amount_minor > free_minor:
             exponent = project["currency_exponent"]
             raise MoreThanAvailable(available=to_decimal(max(free_minor, 0), exponent))
-        meters = await ledger.meters_of_purses(connection, project_id, [from_id, to_id])
+        meters = await bookings.meters_of_purses(connection, project_id, [from_id, to_id])
         await react.look_again(connection, project, meters, at)
         await readings.bump(connection, project_id)
         return payment_id

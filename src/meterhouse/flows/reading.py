@@ -262,7 +262,7 @@ async def _put_late(
     doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
-        await late.rerate(connection, tariffs, project, columns, one, from_at_us)
+        await late.rerate(connection, tariffs, project, columns, one, from_at_us, at)
     doubts = columns["suspect_count"] > 0
     explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)

@@ -10,7 +10,7 @@ asks for it, and then the print and its audit entry say so. Whoever is erased is
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,9 +19,10 @@ from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper, PaymentKind
 from meterhouse.paper.sheet import Paper
-from meterhouse.store import catalog, ledger, personal, receipts
+from meterhouse.store import catalog, ledger, monitor, personal, receipts
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.receipts import HOUSE_PAYEE, Settings
+from meterhouse.store.ledger import NewPayment
+from meterhouse.store.receipts import SeriesTaken, Settings
 
 PAID_OUT: Final = frozenset(
     {
@@ -33,7 +34,6 @@ KINDS: Final = PAID_OUT | {PaymentKind.RECHARGE, PaymentKind.DEPOSIT, PaymentKin
 """What money changes hands for; the rest is moved in the books alone."""
 
 FILE_LIFE: Final = timedelta(minutes=15)
-NUMBER_DIGITS: Final = 8
 
 
 class ReceiptUnfit(MeterhouseError):
@@ -143,18 +143,30 @@ async def issue(
     found = await receipts.payment_facts(connection, project_id, payment_id)
     if found["kind"] not in KINDS:
         raise ReceiptUnfit
-    # The number is taken first: whoever wants one for the same payment waits here.
-    taken = await receipts.take_number(connection, project_id, found["payee_id"])
-    if await receipts.of_payment(connection, project_id, payment_id) is not None:
+    facts = _facts(project, found, await _balance_minor(connection, project, found))
+    made = await receipts.insert(
+        connection, project_id, found["payee_id"], payment_id, facts, actor_id, at
+    )
+    if made is None:
         raise ReceiptThere
-    facts = asdict(await _facts(connection, project, found))
-    # Two series without a prefix of their own still have numbers that differ.
-    own = taken.prefix or (f"{found['payee_id']}-" if found["payee_id"] != HOUSE_PAYEE else "")
-    label = f"{own}{taken.number:0{NUMBER_DIGITS}}"
-    return await receipts.insert(
-        connection, project_id, found["payee_id"], taken.number, label, payment_id, facts,
-        actor_id, at,
-    )  # fmt: skip
+    return made
+
+
+def of_sale(
+    project: Any, new: NewPayment, balance_minor: int | None, actor_id: int | None, at: datetime
+) -> Mapping[str, Any]:
+    """What the receipt of a sale says that is about to be written; its payment's id comes then.
+
+    `project` is the row of `sales.facts`.
+    """
+    names = "payee", "tax_id", "building", "room", "meter", "commodity", "customer_id"
+    found = {name: project[name] for name in names}
+    order = {
+        "id": None, "kind": new.kind, "channel": new.channel, "amount_minor": new.amount_minor,
+        "created_at": at, "tender_minor": new.tender_minor, "energy_milli": new.energy_milli,
+        "price_micro": new.price_micro, "of_label": None, "actor_id": actor_id,
+    }  # fmt: skip
+    return _facts(project, found | order, balance_minor)
 
 
 async def issue_later(
@@ -166,8 +178,8 @@ async def issue_later(
         return await issue(connection, project, payment_id, actor_id, at)
 
 
-async def _facts(connection: Connection, project: Any, found: Any) -> Facts:
-    return Facts(
+def _facts(project: Any, found: Any, balance_minor: int | None) -> Mapping[str, Any]:
+    facts = Facts(
         kind=found["kind"], channel=found["channel"], amount_minor=found["amount_minor"],
         currency=project["currency"], currency_exponent=project["currency_exponent"],
         timezone=project["timezone"], paid_at=found["created_at"].isoformat(),
@@ -176,10 +188,10 @@ async def _facts(connection: Connection, project: Any, found: Any) -> Facts:
         room=found["room"] or "", meter=found["meter"] or "",
         commodity=found["commodity"] or "", tender_minor=found["tender_minor"],
         energy_milli=found["energy_milli"], price_micro=found["price_micro"],
-        balance_minor=await _balance_minor(connection, project, found),
-        of_label=found["of_label"] or "", customer_id=found["customer_id"],
-        cashier_id=found["actor_id"],
+        balance_minor=balance_minor, of_label=found["of_label"] or "",
+        customer_id=found["customer_id"], cashier_id=found["actor_id"],
     )  # fmt: skip
+    return {name: getattr(facts, name) for name in Facts.__slots__}
 
 
 async def _balance_minor(connection: Connection, project: Any, found: Any) -> int | None:
@@ -281,9 +293,16 @@ async def change_settings(db: Database, project_id: int, new: Settings) -> Mappi
 
     Raises:
         ChangedMeanwhile: somebody chose otherwise since it was read.
+        SeriesTaken: numbers of a payee begin so.
     """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await receipts.settings(connection, project_id)
         if not await receipts.change_settings(connection, project_id, new):
             raise ChangedMeanwhile
+        try:
+            await receipts.check_series(connection, project_id, receipts.HOUSE_PAYEE)
+        except SeriesTaken as error:
+            error.field = "prefix"
+            raise
     return was._asdict()

@@ -9,6 +9,7 @@ from typing import Any
 
 from meterhouse.store import monitor, queue
 from meterhouse.store.db import Connection
+from meterhouse.store.queue import NewNotice
 from meterhouse.units import to_decimal
 from meterhouse.words import N_, words
 
@@ -22,17 +23,27 @@ async def tell(
 ) -> None:  # fmt: skip
     """Queue the notice of one payment on every channel of the household."""
     who = (await monitor.contacts(connection, project["id"], [point_id]))[point_id]
+    told = notices(project, who, point_id, payment_id, amount_minor)
+    await queue.insert_notices(connection, project["id"], told, at)
+
+
+def notices(
+    project: Any, who: Any, point_id: int, payment_id: int | str, amount_minor: int
+) -> list[NewNotice]:
+    """The notice of one payment, once for each channel of the household.
+
+    `who` has `room`, `language`, `customer_id` and `has_email`.
+    """
     say = words(who["language"])
     facts = {
         "room": who["room"],
         "amount": to_decimal(amount_minor, project["currency_exponent"]),
         "currency": project["currency"],
     }
-    notices = [
-        queue.NewNotice(
-            channel, who["customer_id"], say(SUBJECT, **facts), say(TEXT, **facts),
-            f"received:{payment_id}:{channel}", point_id,
+    subject, text = say(SUBJECT, **facts), say(TEXT, **facts)
+    return [
+        NewNotice(
+            channel, who["customer_id"], subject, text, f"received:{payment_id}:{channel}", point_id
         )
         for channel in (("console", "email") if who["has_email"] else ("console",))
-    ]  # fmt: skip
-    await queue.insert_notices(connection, project["id"], notices, at)
+    ]

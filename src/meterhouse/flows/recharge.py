@@ -7,7 +7,7 @@ exactly once per key.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class MeterTakesNoMoney(MeterhouseError):
 
 
 class NoSecurityModule(MeterhouseError):
-    """This meter takes only sealed orders, and its head end has no security module."""
+    """This meter takes only sealed orders, and no head end with a security module has its line."""
 
     code = "no_security_module"
     http_status = 409
@@ -91,6 +91,13 @@ class NumbersUsedUp(MeterhouseError):
     http_status = 409
 
 
+STAYS: Final = (
+    MeterTakesNoMoney, NoSecurityModule, MeterNotOpened, WalletFrozen, HoardingExceeded,
+    NumbersUsedUp, PurseTooSmall, recharges.RechargeLive, wallet.MeterMoneyUnfit,
+)  # fmt: skip
+"""Why money stays in the purse for now, where it comes to lie there in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recharged:
     """What a payment led to; `is_new` is False when its key had been used for the same before."""
@@ -130,8 +137,7 @@ async def add_credit(
         raise OutOfRange("amount_minor", amount_minor, 1, PAYMENT_MINOR_MAX)
     if not 1 <= len(key) <= KEY_MAX:
         raise OutOfRange("length of key", len(key), 1, KEY_MAX)
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         payer = await monitor.payer(connection, project_id, point_id)
         if payer is None or payer["account_id"] is None:
@@ -167,10 +173,12 @@ async def add_credit(
 
 
 async def begin(
-    connection: Connection, project: Any, point_id: int, payment_id: int, amount_minor: Minor,
-    actor_id: int | None, at: datetime,
+    connection: Connection, project: Any, point_id: int, payment_id: int | None,
+    amount_minor: Minor, actor_id: int | None, at: datetime,
 ) -> int:  # fmt: skip
     """Reserve money that is in the purse for the meter that keeps it, inside a sale.
+
+    `payment_id` is the order it came in by; None for money that lay in the purse.
 
     The money is in flight from here on; the gateway's sender wakes when this is committed. What can
     be checked beforehand is: that the meter takes money, its hoarding limit, that its purse is not
@@ -182,10 +190,12 @@ async def begin(
     Raises:
         NotFound: no such point, or nobody pays for it.
         MeterTakesNoMoney, NoSecurityModule, MeterNotOpened, RechargeLive, WalletFrozen,
-        HoardingExceeded, NumbersUsedUp, PurseTooSmall: why the money stays in the purse.
+        HoardingExceeded, NumbersUsedUp, PurseTooSmall, MeterMoneyUnfit: why
+            the money stays in the purse.
     """
     project_id = project["id"]
     where = await _keeper(connection, project_id, point_id)
+    wallet.check_unit(project)
     meter_id, epoch = where["meter_id"], where["wallet_epoch"]
     await monitor.lock_meters(connection, project_id, np.array([meter_id], dtype=np.int64))
     purse = await recharges.lock_wallet(connection, project_id, meter_id, epoch)
@@ -207,6 +217,32 @@ async def begin(
     await ledger.post(connection, project_id, [reserve], actor_id, at)
     await recharges.wake(connection, project_id, where["gateway_id"])
     return recharge_id
+
+
+async def send(
+    db: Database, project_id: int, point_id: int, amount_minor: Minor | None,
+    actor_id: int | None, at: datetime,
+) -> int:  # fmt: skip
+    """Let money that lies in the purse set out for the meter that keeps it; answers the recharge.
+
+    It came to lie there as opening credit, by a move, or back from a meter.
+
+    Args:
+        amount_minor: how much; None: all that may be spent.
+
+    Raises:
+        as `begin`; PurseTooSmall: there is nothing, or not so much.
+    """
+    async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
+        project = await catalog.get_project(connection, project_id)
+        spare_minor = await _spare_minor(connection, project, point_id)
+        asked_minor = spare_minor if amount_minor is None else amount_minor
+        if not 0 < asked_minor <= spare_minor:
+            raise PurseTooSmall(held_minor=spare_minor)
+        made = await begin(connection, project, point_id, None, Minor(asked_minor), actor_id, at)
+        await readings.bump(connection, project_id)
+        return made
 
 
 async def take_back(
@@ -285,10 +321,12 @@ async def purse_of(db: Database, project_id: int, meter_id: int) -> Any | None:
     """What is known of a meter's own purse; None where it keeps none, or there is no such meter."""
     async with db.transaction([project_id]) as connection:
         row = await recharges.purse_of_meter(connection, project_id, meter_id)
-    if row is None or row["keeper"] != Keeper.METER:
-        return None
+        if row is None or row["keeper"] != Keeper.METER:
+            return None
+        project = await catalog.get_project(connection, project_id)
+        spare_minor = await _spare_minor(connection, project, row["point_id"])
     family = meter_models.load(row["model"]).wallet
-    return None if family == "none" else dict(row) | {"family": family}
+    return None if family == "none" else dict(row) | {"family": family, "spare_minor": spare_minor}
 
 
 async def held_minor(db: Database, project_id: int, point_id: int) -> int:
@@ -304,6 +342,15 @@ async def live_of_meter(connection: Connection, project_id: int, meter_id: int) 
     return await recharges.live_of_meter(connection, project_id, meter_id)
 
 
+async def _spare_minor(connection: Connection, project: Any, point_id: int) -> int:
+    """What lies in a point's own purse and is spent by nothing else that draws it."""
+    purse = await ledger.read_purse(connection, project["id"], point_id)
+    return available_minor(
+        purse.balances_minor[0], purse.pending_debit_minor, purse.accrued_nano,
+        project["currency_exponent"],
+    )  # fmt: skip
+
+
 async def _keeper(connection: Connection, project_id: int, point_id: int) -> Any:
     """The point, its payer and the meter that keeps its money."""
     where = await recharges.payer_of(connection, project_id, point_id)
@@ -314,7 +361,7 @@ async def _keeper(connection: Connection, project_id: int, point_id: int) -> Any
     wallet_kind = meter_models.load(where["model"]).wallet
     if wallet_kind == "none":
         raise MeterTakesNoMoney
-    if wallet_kind == "esam" and where["seals"] is False:
+    if wallet_kind == "esam" and not where["seals"]:
         raise NoSecurityModule
     return where
 

@@ -5,7 +5,6 @@ never what may still arrive on a meter, and above the project's limit only with 
 Nothing is changed: each is a payment and a transfer of its own. Must never know how it is shown.
 """
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows import close, react, sale
+from meterhouse.flows import close, react, receipt, sale
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AccountKind, PaymentKind
-from meterhouse.store import desk, ledger, monitor, readings, receipts
+from meterhouse.store import desk, ledger, monitor, readings, receipts, sales
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
 from meterhouse.units import Minor, to_decimal
@@ -82,6 +81,7 @@ class Slip:
     """How something is paid in or out, by whom, with whose agreement.
 
     `channel` is the payment's own where a payment is undone; `key` is chosen once, as for a sale.
+    `agreement_id` is the household that is meant; None: whoever pays for the point.
     """
 
     channel: str
@@ -91,6 +91,7 @@ class Slip:
     at: datetime
     second_id: int | None = None
     tender_minor: Minor | None = None
+    agreement_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ async def refund(
 
     Raises:
         NotFound, NoLiveAgreement: there is no such point, or nobody pays for it.
+        HouseholdChanged: another household than the one meant pays for it.
         MoneyUnderWay: a recharge of one of the household's meters is not settled.
         MoneyUsed: less than that may be spent.
         BeyondPaid: less than that was paid in over this channel.
@@ -134,7 +136,7 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
 
     Raises:
         NotFound: there is no such payment.
-        NotReversible: it is no sale.
+        NotReversible: it is neither a sale nor opening credit.
         ReversedAlready, DayOver: it is too late.
         MoneyUnderWay, MoneyUsed, BeyondPaid, PayoutNeedsSecond, ShiftNeeded: as for a refund.
     """
@@ -144,6 +146,8 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
             raise NotFound(N_("Payment"), payment_id)
         slip = replace(slip, channel=old["channel"])
         facts, left_minor = await _begin(connection, project_id, old["point_id"], slip)
+        if old["kind"] == PaymentKind.OPENING:
+            return await _take_back_opening(connection, facts, old, slip)
         amount_minor = Minor(old["amount_minor"])
         if facts["paid_id"] is None:
             _check_sale(old, facts, await desk.is_undone(connection, project_id, payment_id), slip)
@@ -158,13 +162,43 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
         return await _out(connection, facts, new, slip)
 
 
+async def _take_back_opening(connection: Connection, facts: Any, old: Any, slip: Slip) -> Moved:
+    """Undo opening credit that was mistyped, on any day while it is unused; no cash moves."""
+    project_id, account_id = facts["id"], old["account_id"]
+    amount_minor = Minor(old["amount_minor"])
+    if facts["paid_id"] is None:
+        if old["of_payment_id"] is not None:
+            raise NotReversible
+        if await desk.is_undone(connection, project_id, old["id"]):
+            raise ReversedAlready
+        if old["agreement_id"] != facts["agreement_id"]:
+            raise sale.HouseholdChanged
+        if await desk.live_recharge(connection, project_id, facts["account_id"]):
+            raise MoneyUnderWay
+        purse = await ledger.read_purse(connection, project_id, old["point_id"])
+        held = dict(zip(purse.account_ids, purse.balances_minor, strict=True))
+        free_minor = available_minor(
+            sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
+            facts["currency_exponent"],
+        )  # fmt: skip
+        if amount_minor > min(free_minor, held.get(account_id, 0)):
+            raise MoneyUsed(left=_text(facts, min(free_minor, held.get(account_id, 0))))
+    new = replace(
+        _order(facts, slip, amount_minor, PaymentKind.OPENING), account_id=account_id,
+        of_payment_id=old["id"], payee_id=old["payee_id"], shift_id=None,
+    )  # fmt: skip
+    opening_id = await ledger.house_account(connection, project_id, AccountKind.OPENING)
+    return await _move(connection, facts, new, account_id, opening_id, slip)
+
+
 async def take_deposit(
     db: Database, project_id: int, point_id: int, amount_minor: Minor, slip: Slip
 ) -> Moved:
     """Take a deposit, which lies apart from what may be spent.
 
     Raises:
-        NotFound, NoLiveAgreement, ProjectFrozen, ShiftNeeded, TenderShort: it cannot be taken.
+        NotFound, NoLiveAgreement, HouseholdChanged, ProjectFrozen, ShiftNeeded, TenderShort: it
+            cannot be taken.
     """
     async with db.transaction([project_id]) as connection:
         facts, _ = await _begin(connection, project_id, point_id, slip)
@@ -219,7 +253,14 @@ async def needs_second(db: Database, project_id: int, amount_minor: int) -> bool
     """Whether one person alone may not pay so much out."""
     async with db.transaction([project_id]) as connection:
         row = await desk.policy_of(connection, project_id)
-    return policies.needs_second(policies.parse(json.loads(row)), amount_minor)
+    return policies.needs_second(policies.read(row), amount_minor)
+
+
+async def is_opening(db: Database, project_id: int, payment_id: int) -> bool:
+    """Whether a payment is opening credit, which no cash moved for."""
+    async with db.transaction([project_id]) as connection:
+        row = await desk.get_payment(connection, project_id, payment_id)
+    return row is not None and row["kind"] == PaymentKind.OPENING
 
 
 async def amount_of(db: Database, project_id: int, payment_id: int) -> Minor:
@@ -239,11 +280,13 @@ async def _begin(
     What has accrued is booked first, so that the balance says what is left.
     """
     await monitor.lock_project(connection, project_id)
-    facts = await desk.sale_facts(connection, project_id, point_id, slip.actor_id, slip.key)
+    facts = await sales.facts(connection, project_id, point_id, slip.actor_id, slip.key)
     if facts is None:
         raise NotFound(N_("Point"), point_id)
     if is_live and facts["agreement_kind"] != "tenant":
         raise sale.NoLiveAgreement
+    if facts["paid_id"] is None:
+        sale.check_household(facts, slip.agreement_id)
     if facts["account_id"] is not None:
         await close.book(connection, facts, facts["account_id"], slip.at)
     purse = await ledger.read_purse(connection, project_id, point_id)
@@ -275,13 +318,13 @@ async def _check_out(connection: Connection, facts: Any, amount_minor: int, slip
 
 
 def _check_second(facts: Any, amount_minor: int, slip: Slip) -> None:
-    policy = policies.parse(json.loads(facts["policy"]))
+    policy = policies.read(facts["policy"])
     if slip.second_id in (None, slip.actor_id) and policies.needs_second(policy, amount_minor):
         raise PayoutNeedsSecond
 
 
 def _check_shift(facts: Any, slip: Slip) -> None:
-    policy = policies.parse(json.loads(facts["policy"]))
+    policy = policies.read(facts["policy"])
     if slip.channel == sale.CASH and policy.desk_needs_shift and facts["shift_id"] is None:
         raise sale.ShiftNeeded
 
@@ -340,7 +383,10 @@ async def _move(
         await react.look_again(connection, facts, meters, slip.at)
         if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
             await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
-        await sale.with_receipt(connection, facts, payment_id, new.channel, slip.actor_id, slip.at)
+        if new.kind in receipt.KINDS:
+            await sale.with_receipt(
+                connection, facts, payment_id, new.channel, slip.actor_id, slip.at
+            )
     assert new.point_id is not None
     purse = await ledger.read_purse(connection, project_id, new.point_id)
     await readings.bump(connection, project_id)

@@ -4,7 +4,7 @@ Owns what is asked before money is taken, and the one transaction of a sale: ord
 booking, warnings and relay. Must never know how a sale is shown, or how money travels to a meter.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,9 +17,10 @@ from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.tariff import Scheme
-from meterhouse.store import catalog, desk, ledger, monitor, readings
+from meterhouse.store import catalog, desk, monitor, readings, sales
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
+from meterhouse.store.queue import NewNotice
 from meterhouse.units import Micro, Milli, Minor, nano_of, nano_per_minor, to_decimal
 
 CASH: Final = "cash"
@@ -30,6 +31,13 @@ class NoLiveAgreement(MeterhouseError):
     """Nobody has an account here; open one first."""
 
     code = "no_live_agreement"
+    http_status = 409
+
+
+class HouseholdChanged(MeterhouseError):
+    """Another household pays here now; look at what it has before you go on."""
+
+    code = "household_changed"
     http_status = 409
 
 
@@ -94,6 +102,7 @@ class Wish:
         tender_minor: the cash handed over; None: exactly the amount, or no cash.
         key: chosen by the caller once per sale; the same key sells once.
         reason: a note.
+        agreement_id: the household that is meant; None: whoever pays for the point.
     """
 
     amount_minor: Minor | None
@@ -102,6 +111,7 @@ class Wish:
     tender_minor: Minor | None
     key: str
     reason: str = ""
+    agreement_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,7 @@ async def sell(
     Raises:
         NotFound: there is no such point.
         NoLiveAgreement: nobody but the house pays for it.
+        HouseholdChanged: another household than the one meant does.
         NotSoldHere: its money is kept by others, or by nobody.
         ProjectFrozen: the project is frozen.
         HoardingLimit: the household would hold more than the project allows.
@@ -154,32 +165,33 @@ async def sell(
         MeterhouseError: as `recharge.begin`, where the meter keeps the money; nothing is sold then.
         Conflict: the key was used for another payment.
     """
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
-        facts = await desk.sale_facts(connection, project_id, point_id, actor_id, wish.key)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
+        facts = await sales.facts(connection, project_id, point_id, actor_id, wish.key)
         if facts is None:
             raise NotFound("Point", point_id)
         amount_minor, price_micro = await _due(connection, facts, wish, at)
         change_minor = _change(wish.tender_minor, amount_minor)
         if facts["paid_id"] is None:
             _check(facts, amount_minor, wish.channel)
+            check_household(facts, wish.agreement_id)
         new = _order(facts, wish, amount_minor, price_micro)
-        payment_id, is_new = await ledger.order(
-            connection, project_id, new, await cash_account(connection, facts),
-            facts["account_id"], actor_id, at,
-        )  # fmt: skip
-        spendable_minor, commands = _spendable(facts), 0
-        if is_new and facts["keeper"] == Keeper.METER:
-            await recharge.begin(
-                connection, facts, point_id, payment_id, amount_minor, actor_id, at
-            )
-        elif is_new:
+        spendable_minor, commands, is_here = _spendable(facts), 0, facts["keeper"] != Keeper.METER
+        if is_here and facts["paid_id"] is None:
             spendable_minor += amount_minor
-            commands = await _follow(connection, facts, spendable_minor, at)
-            await received.tell(connection, facts, point_id, payment_id, amount_minor, at)
-        if is_new:
-            await with_receipt(connection, facts, payment_id, wish.channel, actor_id, at)
-        await readings.bump(connection, project_id)
+        is_all = is_here and _is_calm(facts, spendable_minor)
+        payment_id, is_new = await sales.write(
+            connection, project_id, new, await cash_account(connection, facts),
+            *_papers(facts, new, spendable_minor if is_here else None, actor_id, at), actor_id, at,
+            is_all=is_all,
+        )  # fmt: skip
+        if is_new and not is_all:
+            if is_here:
+                commands = await _follow(connection, facts, spendable_minor, at)
+            else:
+                await recharge.begin(
+                    connection, facts, point_id, payment_id, amount_minor, actor_id, at
+                )
+            await readings.bump(connection, project_id)
     return Sold(
         payment_id, is_new, amount_minor, wish.energy_milli, change_minor, spendable_minor,
         commands,
@@ -189,7 +201,7 @@ async def sell(
 async def quote(db: Database, project_id: int, point_id: int, wish: Wish, at: datetime) -> Quote:
     """What a wish would buy and cost now. Raises what `sell` would for such a wish."""
     async with db.transaction([project_id]) as connection:
-        facts = await desk.sale_facts(connection, project_id, point_id, None, wish.key)
+        facts = await sales.facts(connection, project_id, point_id, None, wish.key)
         if facts is None:
             raise NotFound("Point", point_id)
         amount_minor, _ = await _due(connection, facts, wish, at)
@@ -282,7 +294,7 @@ def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
         raise NotSoldHere
     if facts["frozen"]:
         raise ProjectFrozen
-    policy = policies.parse(json.loads(facts["policy"]))
+    policy = policies.read(facts["policy"])
     have_minor = _spendable(facts)
     if have_minor + amount_minor > policy.hoarding_max_minor:
         exponent = facts["currency_exponent"]
@@ -292,6 +304,12 @@ def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
         )
     if channel == CASH and policy.desk_needs_shift and facts["shift_id"] is None:
         raise ShiftNeeded
+
+
+def check_household(facts: Any, meant_id: int | None) -> None:
+    """A point is who pays for it, until they move out. Raises `HouseholdChanged`."""
+    if meant_id not in (None, facts["agreement_id"]):
+        raise HouseholdChanged
 
 
 def _spendable(facts: Any) -> int:
@@ -311,15 +329,46 @@ def _order(facts: Any, wish: Wish, amount_minor: Minor, price_micro: Micro | Non
     )  # fmt: skip
 
 
-async def _follow(connection: Connection, facts: Any, spendable_minor: int, at: datetime) -> int:
-    """Book what has accrued, then warnings and relays; answers the commands queued.
+def _papers(
+    facts: Any, new: NewPayment, balance_minor: int | None, actor_id: int | None, at: datetime
+) -> tuple[Mapping[str, Any] | None, list[NewNotice]]:
+    """The receipt and the notices of a sale; money on its way to a meter has not arrived yet."""
+    paper = None
+    if receipt.is_wanted(facts["quiet_channels"], new.channel):
+        paper = receipt.of_sale(facts, new, balance_minor, actor_id, at)
+    if balance_minor is None:
+        return paper, []
+    return paper, received.notices(
+        facts, facts, facts["point_id"], sales.PAYMENT_ID, new.amount_minor
+    )
 
-    Money only lifts a balance, so whoever is neither warned nor switched off, and has more than
-    any warning level now, needs no second look.
+
+def _has_whole_coins(facts: Any) -> bool:
+    """Whether there are accruals to book."""
+    coins: bool = facts["largest_nano"] >= nano_per_minor(facts["currency_exponent"])
+    return coins
+
+
+def _is_at_ease(facts: Any, spendable_minor: int) -> bool:
+    """Whether nobody needs a second look.
+
+    Money only lifts a balance, so that is whoever is neither warned nor switched off, and has more
+    than any warning level now.
     """
-    if facts["largest_nano"] >= nano_per_minor(facts["currency_exponent"]):
+    ease: bool = not facts["is_uneasy"] and spendable_minor > facts["highest_minor"]
+    return ease
+
+
+def _is_calm(facts: Any, spendable_minor: int) -> bool:
+    """Whether nothing follows from money in the purse."""
+    return not _has_whole_coins(facts) and _is_at_ease(facts, spendable_minor)
+
+
+async def _follow(connection: Connection, facts: Any, spendable_minor: int, at: datetime) -> int:
+    """Book what has accrued, then warnings and relays; answers the commands queued."""
+    if _has_whole_coins(facts):
         await close.book(connection, facts, facts["account_id"], at)
-    if not facts["is_uneasy"] and spendable_minor > facts["highest_minor"]:
+    if _is_at_ease(facts, spendable_minor):
         return 0
     meters = await monitor.meters_of_account(connection, facts["id"], facts["account_id"])
     return await react.look_again(connection, facts, meters, at)

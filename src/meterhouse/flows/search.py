@@ -71,23 +71,15 @@ async def find(
     said = given.lower()
     found: list[Hit] = []
     for kind, verb, ask in _KINDS if said else ():
-        asked = {one.project_id: one.asked(verb) for one in reaches if verb in one.verbs}
-        if kind not in kinds or not asked:
+        sight = {one.project_id: one.limits.get(verb) for one in reaches if verb in one.verbs}
+        if kind not in kinds or not sight:
             continue
-        async with db.transaction(list(asked)) as connection:
+        async with db.transaction(list(sight)) as connection:
             # An order's number is another program's text, in which capitals count.
             what = given if kind is HitKind.PAYMENT else said
-            rows = await ask(connection, list(asked), what, HITS_MAX)
-        reached = [row for row in rows if _is_reached(asked[row["project_id"]], row)]
-        # Of somebody who pays for several places the first that may be seen says where they are.
-        best = {(row["project_id"], row["id"]): row for row in reversed(reached)}
-        keys = dict.fromkeys((row["project_id"], row["id"]) for row in reached)
-        found += [_hit(kind, best[key]) for key in keys]
+            rows = await ask(connection, sight, what, HITS_MAX)
+        found += [_hit(kind, row) for row in rows]
     return found
-
-
-def _is_reached(reach: Reach, row: Any) -> bool:
-    return reach.building_ids is None or row["building_id"] in reach.building_ids
 
 
 def _hit(kind: HitKind, row: Any) -> Hit:

@@ -6,16 +6,15 @@ account of the household ends at exactly zero. Must never know how a meter is re
 forgotten: readings, orders and transfers stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from meterhouse import meter_models
-from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, lastread, move, opening, ordering, react, refund
+from meterhouse.flows import account, lastread, opening, ordering, parties, react, refund
 from meterhouse.flows.account import AccountEnded, Start, Terms
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.flows.lastread import LastRead, Registers
@@ -256,12 +255,8 @@ async def _pay_out(
                 row["payee_id"], row["id"],
             )  # fmt: skip
             await desk.pay_out(new, "")
-    out_minor = sum(one.amount_minor for one in desk.paid if one.kind in _PAID_OUT)
-    is_alone = second_id in (None, actor_id)
-    if is_alone and policies.needs_second(react.Setting.of(project).policy, out_minor):
-        error = refund.PayoutNeedsSecond()
-        error.field = ""
-        raise error
+    # A deposit that comes back while the balance goes on is this household's own money, once paid.
+    await desk.check_second(_PAID_OUT if to_id is None else (PaymentKind.SETTLEMENT,))
     return desk.paid
 
 
@@ -281,13 +276,15 @@ class _Desk:
     second_id: int | None
     cash_id: int = 0
     parties: Mapping[str, str] = field(default_factory=dict)
+    drawn: Collection[str] = ()
     paid: list[Paid] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Look up what they go against."""
         project_id = self.project["id"]
         self.cash_id = await ledger.house_account(self.connection, project_id, AccountKind.CASH)
-        self.parties = await move.parties(self.connection, project_id)
+        self.parties = await parties.of_project(self.connection, project_id)
+        self.drawn = await parties.drawn_by(self.connection, project_id, [self.agreement_id])
 
     def order(
         self, kind: PaymentKind, account_id: int, amount_minor: int,
@@ -301,6 +298,24 @@ class _Desk:
             self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
             second_id=self.second_id,
         )  # fmt: skip
+
+    async def check_second(self, counted: Sequence[PaymentKind]) -> None:
+        """Much money, or money that this household never paid in, is paid out by two.
+
+        Raises:
+            PayoutNeedsSecond: and nobody else has agreed.
+        """
+        limit_minor = react.Setting.of(self.project).policy.refund_second_minor
+        out_minor = sum(one.amount_minor for one in self.paid if one.kind in counted)
+        if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
+            return
+        left_minor = await agreements.paid_in_minor(
+            self.connection, self.project["id"], self.agreement_id
+        )
+        if out_minor > limit_minor or left_minor < 0:
+            error = refund.PayoutNeedsSecond()
+            error.field = ""
+            raise error
 
     async def pay_out(self, new: NewPayment, part: str) -> None:
         """Out of the cash of who took the money."""
@@ -320,7 +335,7 @@ class _Desk:
             part = purses[owing]["compartment"]
             for having in [one for one in left_minor if left_minor[one] > 0]:
                 its = purses[having]["compartment"]
-                if left_minor[owing] == 0 or move.is_pooled(self.parties, its, part):
+                if left_minor[owing] == 0 or parties.is_pooled(self.parties, its, part, self.drawn):
                     continue
                 amount_minor = min(left_minor[having], -left_minor[owing])
                 new = self.order(PaymentKind.MOVE, having, amount_minor)

@@ -14,7 +14,7 @@ from meterhouse.flows import account, opening
 from meterhouse.flows.account import Start, Terms, WarningsUnordered
 from meterhouse.flows.opening import Opening
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import catalog, devices, places, queue, readings
+from meterhouse.store import catalog, devices, monitor, places, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.devices import NewMeter, NewPoint
 from meterhouse.store.personal import Facts
@@ -136,6 +136,8 @@ async def take(
         RowsRefused: with every fault of every row.
     """
     async with db.transaction([project_id]) as connection:
+        # Households of the rows bring money, and no money moves while a day is closed.
+        await monitor.lock_project(connection, project_id)
         await places.lock_tree(connection, project_id)
         known = await _load(connection, project_id)
         checking = _Checking(known)

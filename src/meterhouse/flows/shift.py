@@ -46,7 +46,7 @@ class ShiftClosed(MeterhouseError):
 
 
 class ShiftOfAnother(MeterhouseError):
-    """This is somebody else's shift; only they can close it or hand it over."""
+    """This is somebody else's shift; they close it or hand it over, or finance closes it."""
 
     code = "shift_of_another"
     http_status = 409
@@ -56,6 +56,13 @@ class ShiftMoved(MeterhouseError):
     """Money has moved in this shift since its cash was counted; count again."""
 
     code = "shift_moved"
+    http_status = 409
+
+
+class ShiftOwn(MeterhouseError):
+    """This is your own shift; count the drawer and close it as your own."""
+
+    code = "shift_own"
     http_status = 409
 
 
@@ -156,9 +163,8 @@ async def close(
     """
     _check("counted_minor", counted_minor)
     to_id = await _colleague(db, project_id, cashier_id, to_login) if to_login else None
-    async with db.transaction([project_id]) as connection:
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         # A sale holds the same lock, so none is added to the shift while it is counted.
-        await monitor.lock_project(connection, project_id)
         now = await _look(connection, project_id, shift_id)
         if now.row["cashier_id"] != cashier_id:
             raise ShiftOfAnother
@@ -176,6 +182,33 @@ async def close(
             if next_id is None:
                 raise ColleagueBusy
         return Closed(now.expected_minor, counted_minor - now.expected_minor, next_id)
+
+
+async def close_for(
+    db: Database,
+    project_id: int,
+    shift_id: int,
+    actor_id: int,
+    counted_minor: int,
+    note: str,
+    at: datetime,
+) -> Closed:
+    """Close the shift of somebody who does not come back, with what lies in the drawer.
+
+    Raises:
+        NotFound, ShiftClosed: it is no open shift.
+        ShiftOwn: it is one's own, which `close` closes.
+    """
+    _check("counted_minor", counted_minor)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
+        now = await _look(connection, project_id, shift_id)
+        if now.row["cashier_id"] == actor_id:
+            raise ShiftOwn
+        if not await shifts.close(
+            connection, project_id, shift_id, now.expected_minor, counted_minor, None, note, at
+        ):
+            raise ShiftClosed
+        return Closed(now.expected_minor, counted_minor - now.expected_minor)
 
 
 async def _check_alone(connection: Connection, project_id: int, counted_minor: int) -> None:

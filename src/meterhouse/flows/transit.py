@@ -353,7 +353,9 @@ async def _facts(
                 Purse(row["before_minor"], row["before_purchased_minor"]),
                 Purse(net, said.purchased_minor), landing.signed(row),
                 control.most_used_minor(
-                    row["max_power_w"] * row["multiplier"], seconds, project["currency_exponent"]
+                    row["max_power_w"] * row["multiplier"], seconds,
+                    await _dearest_micro(connection, project_id, row["tariff_id"]),
+                    project["currency_exponent"],
                 ),
             )  # fmt: skip
     is_dead = row["dead_at"] is not None and row["dead_at"] <= at
@@ -380,6 +382,21 @@ async def _facts(
     )
 
 
+async def _dearest_micro(connection: Connection, project_id: int, tariff_id: int | None) -> int:
+    """The dearest price that a tariff ever had or will have; 0 without one."""
+    if tariff_id is None:
+        return 0
+    bodies = await catalog.tariff_bodies(connection, project_id, [tariff_id])
+    prices = [
+        price
+        for body in bodies.get(tariff_id, [])
+        for version in body["versions"]
+        for band in version["prices_micro"].values()
+        for price in band
+    ]
+    return max(prices, default=0)
+
+
 async def _first_look(
     connection: Connection, row: dict[str, Any], said: Values, at: datetime
 ) -> None:
@@ -402,7 +419,7 @@ async def _first_look(
     if purse["read_at"] is None:
         project = await catalog.get_project(connection, project_id)
         for keeper in await recharges.keepers(connection, project_id, [meter_id]):
-            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at)
+            await wallet.adopt(connection, project, keeper, purse, said.purchase_count, net, at, at)
     elif purse["number"] != said.purchase_count:
         return
     row["number"] = said.purchase_count + 1

@@ -9,11 +9,12 @@ the whole difference.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.errors import MeterhouseError
 from meterhouse.model import AccountKind, AlarmKind, Compartment, RechargeState
 from meterhouse.ports import Values
 from meterhouse.store import ledger, queue, recharges
@@ -22,6 +23,24 @@ from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor, from_us
 
 Ints = NDArray[np.int64]
+
+
+METER_EXPONENT: Final = 2
+"""Meters speak of money in hundredths, whatever the currency."""
+
+
+class MeterMoneyUnfit(MeterhouseError):
+    """Meters keep money in hundredths, and this project's currency has other parts."""
+
+    code = "meter_money_unfit"
+    http_status = 409
+    field = "keeper"
+
+
+def check_unit(project: Any) -> None:
+    """See that a meter's hundredth is a project's coin. Raises `MeterMoneyUnfit`."""
+    if project["currency_exponent"] != METER_EXPONENT:
+        raise MeterMoneyUnfit
 
 
 def net_minor(said: Values) -> int | None:
@@ -57,7 +76,7 @@ async def hear(
     at: datetime,
 ) -> None:  # fmt: skip
     """Account what meters reported of their purses in a round; `said` as `reading.Batch.purse`."""
-    if said is None:
+    if said is None or project["currency_exponent"] != METER_EXPONENT:
         return
     told = np.flatnonzero(said[:, 0] >= 0)
     ids = [int(meter_ids[i]) for i in told]
@@ -91,7 +110,7 @@ async def report(
     if wallet["frozen_at"] is not None or known_at > read_at:
         return
     if wallet["read_at"] is None:
-        await adopt(connection, project, keeper, wallet, count, net, read_at)
+        await adopt(connection, project, keeper, wallet, count, net, read_at, at)
         return
     subject = f"meter:{meter_id}"
     if count != wallet["number"] or net > wallet["net_minor"]:
@@ -113,7 +132,7 @@ async def report(
 
 async def adopt(
     connection: Connection, project: Any, keeper: Any, wallet: Any, count: int, net: int,
-    read_at: datetime,
+    read_at: datetime, at: datetime,
 ) -> None:  # fmt: skip
     """Take over a purse as it is found: its counter, and what it holds beyond what is known.
 
@@ -134,7 +153,8 @@ async def adopt(
         for debit, credit, kind in moved
         if found_minor
     ]
-    await ledger.post(connection, project_id, transfers, None, read_at)
+    # Written when it is known: a day or a balance of before that is printed stays as it is.
+    await ledger.post(connection, project_id, transfers, None, at)
     changes: dict[str, Any] = {
         **split(net), "number": count, "read_at": read_at,
         "opened_at": wallet["opened_at"] or read_at,

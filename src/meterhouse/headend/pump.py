@@ -45,6 +45,8 @@ log = Log(__name__)
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
 LOOK_S = 60
+# When the database was away for a moment, the next look is so near.
+RETRY_S = 5
 SKIPPED_ROUNDS_MAX = 8
 ACTIONS: dict[CommandKind, Action] = {
     CommandKind.DISCONNECT: Action.DISCONNECT,
@@ -77,7 +79,8 @@ class Pump:
         self._wake = asyncio.Event()
         self._has_commands = True
         self._has_tasks = True
-        self._is_new = True
+        # Somebody may have left recharges half done: a sender before us, or we ourselves.
+        self._resumes = True
         # When a command that has to wait may be sent.
         self._due_at: datetime | None = None
         self._scan: Scan | None = None
@@ -224,21 +227,20 @@ class Pump:
         return await self.line.talk(self._driver.converse(MeterRef(address, model), intent))
 
     async def _recharges(self) -> None:
-        """Bring money to meters; what was sent and could not be noted is looked at again.
-
-        The first time on this line what the sender before us left half done is looked at too.
-        """
+        """Bring money to meters; what was left half done is looked at again, by whomever."""
         bench, project_id = self._bench, self.gateway.project_id
         try:
-            if self._is_new:
+            if self._resumes:
                 await transit.resume(bench.db, project_id, self.gateway.id, bench.clock())
-                self._is_new = False
+                self._resumes = False
             while self._goes_on:
                 due = await transit.claim(bench.db, project_id, self.gateway.id, bench.clock())
                 if due is None:
                     return
                 await self._bring(due)
         except (MeterhouseError, OSError) as error:
+            # Nobody else looks at what we had claimed before our claim is over.
+            self._resumes = True
             log.warning(
                 "recharges_wait", error=error, project_id=project_id, gateway_id=self.gateway.id
             )
@@ -277,10 +279,15 @@ class Pump:
                 await commands.finish(bench.db, claimed, outcome, bench.clock())
         except (MeterhouseError, OSError) as error:
             # What was sent and could not be noted stays *sent*, and is looked at again.
+            self._look_again()
             log.warning(
                 "commands_wait", error=error, project_id=self.gateway.project_id,
                 gateway_id=self.gateway.id,
             )  # fmt: skip
+
+    def _look_again(self) -> None:
+        """Try again soon what the database could not do just now."""
+        self._due_at = self._bench.clock() + timedelta(seconds=RETRY_S * self._bench.speed)
 
     async def _next_due(self) -> datetime | None:
         """When the next command may be sent, or a recharge is to be looked at."""

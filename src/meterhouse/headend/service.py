@@ -340,16 +340,19 @@ class HeadEnd:
                     await gateways.see(self._db, online, said, self._clock())
 
     async def _listen(self) -> None:
-        """Hear of new commands the moment they are committed; look anyway if that line breaks."""
+        """Hear of new commands the moment they are committed.
+
+        Whoever begins to listen has missed what came before, so every pump looks then.
+        """
         while True:
             try:
                 async with self._db.listener(WAKE_CHANNEL, self._heard) as lost:
+                    for pump in self._pumps.values():
+                        pump.wake()
                     await lost.wait()
             except Exception as error:
                 log.warning("commands_unheard", error=error)
-            for pump in self._pumps.values():
-                pump.wake()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RETRY_S)
 
     def _heard(self, payload: str) -> None:
         if payload == ROSTER_CHANGED:

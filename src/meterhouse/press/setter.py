@@ -45,7 +45,8 @@ class _Compiler:
                 format=form,
                 ppi=PICTURE_DPI,
                 sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-                timestamp=None if at is None else at.astimezone(UTC),
+                # typst refuses a time finer than a second, and a clock's is.
+                timestamp=None if at is None else at.astimezone(UTC).replace(microsecond=0),
             )
         assert made is not None
         return made if isinstance(made, list) else [made]

@@ -1,6 +1,7 @@
 """Agreements as rows: their accounts, their points over time, and how they ended.
 
-Owns what is left of one after it is closed: everything. Must never decide an amount.
+Owns what is left of one after it is closed: everything. One of rooms in two buildings lies where
+its first point does. Must never decide an amount.
 """
 
 import json
@@ -18,6 +19,10 @@ from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.words import N_
 
 ROWS_SHOWN: Final = 200
+
+_PAID_IN: Final = """coalesce(sum(case when y.kind in ('recharge', 'deposit') then y.amount_minor
+    when y.kind in ('refund', 'reversal', 'deposit_refund', 'settlement')
+        then -y.amount_minor end), 0)::int8"""
 
 LIST: Final = ListQuery(
     """select g.id, g.customer_id, g.valid_from, g.valid_to, h.name as customer,
@@ -68,14 +73,16 @@ class Settlement:
 
 
 async def get(connection: Connection, project_id: int, agreement_id: int) -> asyncpg.Record:
-    """An agreement of a customer with who it is, masked. Raises `NotFound`."""
+    """An agreement of a customer in sight with who it is, masked. Raises `NotFound`."""
     row = await connection.fetchrow(
         """select g.id, g.customer_id, g.valid_from, g.valid_to, h.name as customer,
                h.erased_at is not null as is_erased
            from agreement g
            join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
            join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-           where g.project_id = $1 and g.id = $2 and g.kind = 'tenant'""",
+           where g.project_id = $1 and g.id = $2 and g.kind = 'tenant'
+               and seen_point($1, (select min(ap.point_id) from agreement_point ap
+                   where ap.project_id = $1 and ap.agreement_id = $2))""",
         project_id, agreement_id,
     )  # fmt: skip
     if row is None:
@@ -119,15 +126,30 @@ async def points(
 async def richer_than(
     connection: Connection, project_id: int, agreement_ids: Sequence[int], limit_minor: int
 ) -> list[int]:
-    """Those of these agreements whose purses and deposit hold more than a limit."""
+    """Those of these agreements that hold more than a limit, or more than they paid in."""
     rows = await connection.fetch(
-        """select agreement_id from account
-           where project_id = $1 and agreement_id = any($2::int8[])
-           and kind in ('purse', 'deposit') and credit_minor > debit_minor
-           group by agreement_id having sum(credit_minor - debit_minor) > $3 order by 1""",
+        f"""select agreement_id from account a
+            where project_id = $1 and agreement_id = any($2::int8[])
+            and kind in ('purse', 'deposit') and credit_minor > debit_minor
+            group by agreement_id
+            having sum(credit_minor - debit_minor) > least($3, (
+                select {_PAID_IN} from payment y
+                where y.project_id = $1 and y.agreement_id = a.agreement_id)) order by 1""",
         project_id, list(agreement_ids), limit_minor,
     )  # fmt: skip
     return [row["agreement_id"] for row in rows]
+
+
+async def paid_in_minor(connection: Connection, project_id: int, agreement_id: int) -> int:
+    """What a household paid in over any channel, less what was paid back to it.
+
+    Opening credit, and what came from another household's purse, is not paid in.
+    """
+    found: int = await connection.fetchval(
+        f"select {_PAID_IN} from payment y where y.project_id = $1 and y.agreement_id = $2",
+        project_id, agreement_id,
+    )  # fmt: skip
+    return found
 
 
 async def deposits(
@@ -243,7 +265,7 @@ async def of_place(connection: Connection, project_id: int, place_id: int) -> li
 async def names(
     connection: Connection, project_id: int, agreement_ids: Sequence[int]
 ) -> list[asyncpg.Record]:
-    """id, rooms of these agreements in force."""
+    """id, rooms of those of these agreements in force that are in sight."""
     return await connection.fetch(
         """select g.id, string_agg(distinct concat_ws(' ', b.name, r.name), ', ') as rooms
            from agreement g
@@ -253,6 +275,6 @@ async def names(
            join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
            where g.project_id = $1 and g.id = any($2::int8[]) and g.kind = 'tenant'
                and g.valid_to is null
-           group by g.id order by g.id""",
+           group by g.id having seen_point($1, min(ap.point_id)) order by g.id""",
         project_id, list(agreement_ids),
     )  # fmt: skip

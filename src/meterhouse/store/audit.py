@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from meterhouse.store.db import PLATFORM, Connection, RawConnection
+from meterhouse.store.db import PLATFORM, Connection, RawConnection, savepoint
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.units import to_us
@@ -130,7 +130,7 @@ async def settled(connection: Connection, project_id: int) -> int | None:
         return None
     await connection.execute("select set_config('lock_timeout', $1, true)", str(SETTLE_TIMEOUT_MS))
     try:
-        async with connection.transaction():
+        async with savepoint(connection):
             await connection.execute(
                 "select pg_advisory_xact_lock($1, $2::int8::int4)", _LOCK, project_id
             )

@@ -121,6 +121,46 @@ async def superuser(address: Address) -> AsyncIterator[RawConnection]:
         await connection.close()
 
 
+async def raise_floors(
+    address: Address, project_id: int, count: int, floors_a_building: int
+) -> list[int]:
+    """So many floors, in buildings of so many each; answers their ids from the ground up."""
+    async with superuser(address) as connection:
+        rows = await connection.fetch(
+            """with building as (
+                   insert into place (project_id, kind, name)
+                   select $1, 'building', 'Building ' || n
+                   from generate_series(1, ($2::int4 + $3::int4 - 1) / $3) as n returning id)
+               select id from building order by id""",
+            project_id, count, floors_a_building,
+        )  # fmt: skip
+        floors = await connection.fetch(
+            """insert into place (project_id, parent_id, kind, name, sort)
+               select $1, ($4::int8[])[1 + n / $3::int4], 'floor', 1 + n % $3 || 'F', n % $3
+               from generate_series(0, $2::int4 - 1) as n returning id""",
+            project_id, count, floors_a_building, [row["id"] for row in rows],
+        )  # fmt: skip
+    return sorted(row["id"] for row in floors)
+
+
+async def hang_gateways(
+    address: Address, project_id: int, registrations: Sequence[str]
+) -> list[int]:
+    """A gateway that dials in for each registration, in their order; answers their ids."""
+    async with superuser(address) as connection:
+        rows = await connection.fetch(
+            """with made as (
+                   insert into gateway (project_id, name, registration, direction, protocol)
+                   select $1, r, r, 'dial_in', 'dlt645-2007'
+                   from unnest($2::text[]) with ordinality as u (r, place) order by place
+                   returning id),
+               known as (insert into gateway_state (project_id, gateway_id) select $1, id from made)
+               select id from made""",
+            project_id, list(registrations),
+        )  # fmt: skip
+    return sorted(row["id"] for row in rows)
+
+
 async def fill(address: Address, site: BulkSite, at: datetime) -> list[int]:
     """Make the rooms of a site and gather the planner's statistics; answers the meters' ids."""
     count = len(site.meters)

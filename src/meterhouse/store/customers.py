@@ -179,6 +179,19 @@ async def get_agreement(
     return row
 
 
+async def commodities_of(
+    connection: Connection, project_id: int, agreement_ids: Sequence[int]
+) -> list[str]:
+    """What is delivered to these agreements, or was while they paid for it."""
+    rows = await connection.fetch(
+        """select distinct p.commodity from agreement_point ap
+           join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+           where ap.project_id = $1 and ap.agreement_id = any($2::int8[]) order by 1""",
+        project_id, list(agreement_ids),
+    )  # fmt: skip
+    return [row["commodity"] for row in rows]
+
+
 async def purses_of(
     connection: Connection, project_id: int, agreement_ids: Sequence[int]
 ) -> list[asyncpg.Record]:

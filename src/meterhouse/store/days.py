@@ -205,12 +205,28 @@ PROOFS: Final[Mapping[str, str]] = {
             and q.keeper = 'platform'
         join project j on j.id = s.project_id
         where s.project_id = $1 and s.point_id % {SHARES} = $2
-        and s.rated_nano <> s.accrued_nano + s.rounded_nano
+        and s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + (10 ^ (9 - j.currency_exponent))::int8 * (
-            select coalesce(sum(t.amount_minor * case d.kind when 'purse' then 1 else -1 end), 0)
+            select coalesce(sum(t.amount_minor * case d.kind when 'revenue' then -1 else 1 end), 0)
             from transfer t
             join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
             where t.project_id = $1 and t.point_id = s.point_id and t.kind = 'booking')""",
+    "in_flight_equals_recharges": f"""select count(*) from account a where a.project_id = $1
+        and a.kind = 'in_flight' and a.id % {SHARES} = $2 and a.credit_minor - a.debit_minor <> (
+            select coalesce(sum(r.amount_minor), 0) from recharge r
+            join account q on (q.project_id, q.id) = (r.project_id, r.account_id)
+            where r.project_id = $1 and r.agreement_id = a.agreement_id and r.kind = 'recharge'
+            and q.compartment = a.compartment
+            and r.state in ('reserved', 'sent', 'unknown', 'halted'))""",
+    "on_meter_equals_purses": f"""select count(*) from account a where a.project_id = $1
+        and a.kind = 'on_meter' and a.id % {SHARES} = $2 and a.credit_minor - a.debit_minor <> (
+            select coalesce(sum(w.credit_minor - w.overdraft_minor), 0) from point p
+            join account q on (q.project_id, q.id) = (p.project_id, p.account_id)
+            join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
+                and m.removed_at is null
+            join wallet w on (w.project_id, w.meter_id) = (m.project_id, m.id)
+            where p.project_id = $1 and q.agreement_id = a.agreement_id
+            and q.compartment = a.compartment)""",
     "orders_equal_transfers": f"""select count(*) from payment o where o.project_id = $1
         and o.id % {SHARES} = $2 and (select count(*) from transfer t where t.project_id = $1
             and t.payment_id = o.id and t.state = 'posted'

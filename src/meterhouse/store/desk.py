@@ -43,58 +43,6 @@ SUPPLIES: Final = ListQuery(
 )
 
 
-async def sale_facts(
-    connection: Connection, project_id: int, point_id: int, person_id: int | None, key: str
-) -> asyncpg.Record | None:
-    """Everything that a sale asks before it takes money, in one row; None out of sight.
-
-    The project's row under its own names, `point_id`, `account_id`, `keeper`, `commodity`,
-    `tariff_id`, `agreement_id`, `agreement_kind`, the purse's `balance_minor` and
-    `pending_debit_minor` (both compartments), of all that draws on it `accrued_nano`, its largest
-    part `largest_nano`, whether any is warned or switched off (`is_uneasy`) and the `highest_minor`
-    warning; `payee_id` with its `payee_cash_id`, the `house_cash_id`, the open `shift_id` of a
-    person, the `quiet_channels` that bring no receipt, and of a payment under this key `paid_id`
-    and `paid_at`.
-    """
-    return await connection.fetchrow(
-        """select j.id, j.name, j.currency, j.currency_exponent, j.timezone, j.frozen, j.policy,
-               j.reading_interval_s, p.id as point_id, p.account_id, p.keeper, p.commodity,
-               p.tariff_id, a.agreement_id, g.kind as agreement_kind,
-               coalesce(a.credit_minor - a.debit_minor, 0)
-                   + coalesce(x.credit_minor - x.debit_minor, 0) as balance_minor,
-               coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0)
-                   as pending_debit_minor,
-               u.accrued_nano, u.largest_nano, u.is_uneasy, u.highest_minor,
-               y.id as payee_id,
-               (select id from account where project_id = $1 and kind = 'cash'
-                    and agreement_id is null and payee_id = y.id) as payee_cash_id,
-               (select id from account where project_id = $1 and kind = 'cash'
-                    and agreement_id is null and payee_id is null) as house_cash_id,
-               (select id from shift where project_id = $1 and cashier_id = $3
-                    and closed_at is null) as shift_id,
-               coalesce((select quiet_channels from receipt_series
-                    where project_id = $1 and payee_id = 0), '{}') as quiet_channels,
-               o.id as paid_id, o.created_at as paid_at
-           from point p join project j on j.id = p.project_id
-           cross join lateral (
-               select coalesce(sum(s.accrued_nano), 0)::int8 as accrued_nano,
-                   coalesce(max(abs(s.accrued_nano)), 0) as largest_nano,
-                   coalesce(bool_or(s.warning_level > 0 or s.relay = 2), false) as is_uneasy,
-                   coalesce(max(n.warning_1_minor), 0) as highest_minor
-               from point n
-               join point_state s on (s.project_id, s.point_id) = (n.project_id, n.id)
-               where n.project_id = $1 and n.account_id = p.account_id) u
-           left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
-           left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
-           left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
-               and g.valid_to is null
-           left join payee y on (y.project_id, y.charge_class) = (p.project_id, p.commodity)
-           left join payment o on (o.project_id, o.key) = (p.project_id, $4)
-           where p.project_id = $1 and p.id = $2 and seen_point(p.project_id, p.id)""",
-        project_id, point_id, person_id, key,
-    )  # fmt: skip
-
-
 async def open_payee_cash(connection: Connection, project_id: int, payee_id: int, unit: str) -> int:
     """The cash account of a payee, made when it is first needed."""
     await connection.execute(
@@ -197,9 +145,9 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         n.name as payee, p.commodity, r.id as room_id, r.name as room,
         b.name as building,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind = 'reversal') as is_reversed,
+            and v.kind in ('reversal', 'opening')) as is_reversed,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind in ('reversal', 'deposit_refund')) as is_undone,
+            and v.kind in ('reversal', 'deposit_refund', 'opening')) as is_undone,
         (select id from receipt t where t.project_id = $1 and t.payment_id = y.id
             and t.voided_at is null) as receipt_id,
         (select state from recharge t where t.project_id = $1 and t.payment_id = y.id
@@ -255,7 +203,7 @@ async def is_undone(connection: Connection, project_id: int, payment_id: int) ->
     """Whether a payment was reversed, or a deposit given back."""
     found: bool = await connection.fetchval(
         """select exists (select from payment where project_id = $1 and of_payment_id = $2
-               and kind in ('reversal', 'deposit_refund'))""",
+               and kind in ('reversal', 'deposit_refund', 'opening'))""",
         project_id, payment_id,
     )  # fmt: skip
     return found
@@ -306,6 +254,21 @@ async def points_named(
             where p.project_id = $1 and (r.name = any($2::text[]) or m.address = any($3::text[]))
             and seen_point(p.project_id, p.id) order by p.id""",
         project_id, list(rooms), list(addresses),
+    )  # fmt: skip
+
+
+async def payers(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """point_id, agreement_id of those of these points in sight that a household pays for."""
+    return await connection.fetch(
+        """select p.id as point_id, g.id as agreement_id from point p
+           join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+               and g.kind = 'tenant' and g.valid_to is null
+           where p.project_id = $1 and p.id = any($2::int8[])
+           and seen_point(p.project_id, p.id)""",
+        project_id, list(point_ids),
     )  # fmt: skip
 
 

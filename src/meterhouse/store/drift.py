@@ -38,9 +38,7 @@ DRIFT = ListQuery(
 )
 
 
-async def write_day(
-    connection: Connection, project_id: int, day: date, until_at: datetime
-) -> None:
+async def write_day(connection: Connection, project_id: int, day: date, until_at: datetime) -> None:
     """Note where both totals of every point stand whose meter keeps its money, once a day.
 
     The first row of a point is where the comparison begins; it has no span.

@@ -74,7 +74,8 @@ async def standing(connection: Connection, project_id: int, meter_id: int) -> as
     """The point that a meter in service serves, and where its chain stands; None for any other."""
     return await connection.fetchrow(
         """select p.id, p.commodity, p.keeper, p.account_id, a.agreement_id, a.compartment,
-               m.id as meter_id, m.address, m.gateway_id, s.read_at, s.good_at, s.good_0_milli,
+               m.id as meter_id, m.address, m.model, m.gateway_id, s.read_at, s.good_at,
+               s.good_0_milli,
                s.good_1_milli, s.good_2_milli, s.good_3_milli, s.good_4_milli
            from meter m
            join point p on (p.project_id, p.id) = (m.project_id, m.point_id)

@@ -44,9 +44,9 @@ async def booking_parts(
 ) -> list[asyncpg.Record]:
     """id, compartment, signed_minor (what left the purse), rest_nano of one booking's transfers."""
     return await connection.fetch(
-        """select t.id, t.rest_nano, case d.kind when 'purse' then t.amount_minor
-                   else -t.amount_minor end as signed_minor,
-               case d.kind when 'purse' then d.compartment else c.compartment end as compartment
+        """select t.id, t.rest_nano, case d.kind when 'revenue' then -t.amount_minor
+                   else t.amount_minor end as signed_minor,
+               case d.kind when 'revenue' then c.compartment else d.compartment end as compartment
            from transfer t
            join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
            join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)

@@ -31,11 +31,11 @@ _SOURCE: Final = f"""
         c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
         (select x.state from recharge x where x.project_id = $1 and x.payment_id = o.id)
             as recharge_state,
-        (select n.label from receipt n where n.project_id = $1 and n.payment_id = o.id
-            and n.voided_at is null) as receipt
+        n.id as receipt_id, n.label as receipt
     from (select y.*, coalesce(y.point_id, (select min(ap.point_id) from agreement_point ap
             where ap.project_id = $1 and ap.agreement_id = y.agreement_id)) as shown_point_id
         from payment y where y.project_id = $1) o
+    left join receipt n on n.project_id = $1 and n.payment_id = o.id and n.voided_at is null
     left join point p on (p.project_id, p.id) = (o.project_id, o.shown_point_id) {PLACE}
     left join agreement g on (g.project_id, g.id) = (o.project_id, o.agreement_id)
     left join customer c on (c.project_id, c.id) = (o.project_id, g.customer_id)

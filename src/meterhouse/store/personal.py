@@ -119,9 +119,9 @@ async def erase(connection: Connection, project_id: int, customer_id: int, at: d
 
 
 async def of_staff(connection: Connection, person_id: int) -> asyncpg.Record | None:
-    """login, language, name and e-mail of somebody of staff, unmasked, and the e-mail masked."""
+    """login, language, name, email, erased_at of somebody of staff, and the e-mail `masked`."""
     return await connection.fetchrow(
-        """select p.login, p.language, h.name, h.email, m.email as masked
+        """select p.login, p.language, h.name, h.email, h.erased_at, m.email as masked
            from person p join personal h on (h.project_id, h.id) = ($2, p.personal_id)
            join personal_masked m on (m.project_id, m.id) = (h.project_id, h.id)
            where p.id = $1 and p.kind = 'staff'""",
@@ -136,3 +136,28 @@ async def set_staff_email(connection: Connection, person_id: int, email: str | N
            where p.id = $1 and p.kind = 'staff' and (h.project_id, h.id) = ($2, p.personal_id)""",
         person_id, PLATFORM, email,
     )  # fmt: skip
+
+
+async def change_staff(
+    connection: Connection, person_id: int, name: str | None, email: str | None
+) -> None:
+    """What is said anew of somebody of staff; None stays as it is. Who was erased stays so."""
+    await connection.execute(
+        """update personal h set name = coalesce($3, h.name), email = coalesce($4, h.email),
+               version = h.version + 1
+           from person p where p.id = $1 and p.kind = 'staff' and h.erased_at is null
+           and (h.project_id, h.id) = ($2, p.personal_id)""",
+        person_id, PLATFORM, name, email,
+    )  # fmt: skip
+
+
+async def erase_staff(connection: Connection, person_id: int, at: datetime) -> bool:
+    """Overwrite all that is known of somebody of staff; False when it was done before."""
+    done = await connection.fetchval(
+        """update personal h set name = null, phone = null, email = null, id_number = null,
+               erased_at = $3, version = h.version + 1
+           from person p where p.id = $1 and p.kind = 'staff' and h.erased_at is null
+           and (h.project_id, h.id) = ($2, p.personal_id) returning h.id""",
+        person_id, PLATFORM, at,
+    )  # fmt: skip
+    return done is not None

@@ -40,6 +40,14 @@ QUESTIONS: dict[str, str] = {
                 (p.account_id, p.amount_minor, p.channel)
             or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
                 and o.kind = 'reversal' and o.of_payment_id = r.of_payment_id))""",
+    "opening credit is taken back once, whole, out of the purse it went into": """
+        select count(*) from payment r left join payment p
+            on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
+        where r.kind = 'opening' and r.of_payment_id is not null
+            and (p.kind is distinct from 'opening' or p.of_payment_id is not null
+            or (r.account_id, r.amount_minor) is distinct from (p.account_id, p.amount_minor)
+            or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
+                and o.kind = 'opening' and o.of_payment_id = r.of_payment_id))""",
     "no more is paid back out of a purse than was paid into it, channel by channel": """
         select count(*) from (select project_id from payment
             where kind in ('recharge', 'refund', 'reversal')
@@ -63,13 +71,17 @@ QUESTIONS: dict[str, str] = {
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
             and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
-                sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
+                sum(t.amount_minor * case a.kind when 'revenue' then -1 else 1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano + s.rounded_nano
+        where s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
+    "nothing accrues where the platform does not keep the money": """
+        select count(*) from point_state s join point q
+            on (q.project_id, q.id) = (s.project_id, s.point_id)
+        where q.keeper <> 'platform' and s.accrued_nano <> 0""",
     "charged intervals of a chain neither overlap nor leave a gap": f"""
         select count(*) from (
             select started_at, lag(ended_at) over (
@@ -119,12 +131,17 @@ QUESTIONS: dict[str, str] = {
             where kind = 'recharge' and state in ('reserved', 'sent', 'unknown', 'halted')
             group by 1, 2) r using (project_id, agreement_id)
         where coalesce(held, 0) <> coalesce(carried, 0)""",
-    "money on meters is what their purses were last known to hold": """
+    "money on meters is what their purses were last known to hold, household by household": """
         select count(*) from (
-            select project_id, sum(credit_minor - debit_minor) as held
-            from account where kind = 'on_meter' group by 1) a
-        full join (select project_id, sum(credit_minor - overdraft_minor) as known from wallet
-            group by 1) w using (project_id)
+            select project_id, agreement_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'on_meter' group by 1, 2) a
+        full join (select w.project_id, a.agreement_id,
+                sum(w.credit_minor - w.overdraft_minor) as known
+            from wallet w join meter m on (m.project_id, m.id) = (w.project_id, w.meter_id)
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+            where w.credit_minor <> w.overdraft_minor group by 1, 2) w
+            on (w.project_id, w.agreement_id) = (a.project_id, a.agreement_id)
         where coalesce(held, 0) <> coalesce(known, 0)""",
     "a recharge left the purse once, and reached the meter or came back once, or is live": """
         select count(*) from recharge r, lateral (

@@ -328,6 +328,21 @@ async def add_accrual(
     )  # fmt: skip
 
 
+async def set_aside(
+    connection: Connection, project_id: int, point_id: int, *, begins: bool
+) -> None:
+    """Begin or end the time in which what is rated at a point is owed to nobody here.
+
+    In between, what was set aside stands lower by all that was rated before. A booking's number
+    ends with it, so that no booking is explained by what was used in that time.
+    """
+    await connection.execute(
+        f"""update point_state set aside_nano = aside_nano {"-" if begins else "+"} rated_nano,
+               booking = booking + 1 where project_id = $1 and point_id = $2""",
+        project_id, point_id,
+    )  # fmt: skip
+
+
 async def bump(connection: Connection, project_id: int) -> None:
     """Say that something a screen shows has changed; the last statement of a transaction."""
     await connection.execute(

@@ -11,27 +11,24 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from meterhouse.errors import NotFound
+from meterhouse.errors import BadInput, NotFound
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
+from meterhouse.store.reports import PLACE
 
 HOUSE_PAYEE: Final = 0
 """The series of a project itself, for payments that name no payee."""
+NUMBER_DIGITS: Final = 8
 
-_PLACE: Final = """
-    left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-    left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_BUILDING: Final = "coalesce(b.name, f.name, r.name)"
 _ROWS: Final = f"""select q.id, q.label, q.number, q.payee_id, q.payment_id, q.facts, q.issued_at,
         q.issued_by, q.print_count, q.voided_at, q.voided_by, q.void_reason,
         q.voided_at is not null as is_void, y.kind, y.channel, y.amount_minor, y.point_id,
-        p.place_id as room_id, r.name as room, {_BUILDING} as building,
+        p.place_id as room_id, r.name as room, b.name as building,
         c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
         {STAFF_NAME} as cashier
     from receipt q join payment y on (y.project_id, y.id) = (q.project_id, q.payment_id)
-    left join point p on (p.project_id, p.id) = (y.project_id, y.point_id) {_PLACE}
+    left join point p on (p.project_id, p.id) = (y.project_id, y.point_id) {PLACE}
     left join agreement g on (g.project_id, g.id) = (y.project_id, y.agreement_id)
     left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
     left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
@@ -58,11 +55,10 @@ LIST: Final = ListQuery(
 )  # fmt: skip
 
 
-class Number(NamedTuple):
-    """A number of a series, and what is written before it."""
+class SeriesTaken(BadInput):
+    """Numbers of another series begin so, or did; two receipts would bear the same one."""
 
-    prefix: str
-    number: int
+    code = "series_taken"
 
 
 class Settings(NamedTuple):
@@ -73,19 +69,6 @@ class Settings(NamedTuple):
     footer: str
     quiet_channels: Sequence[str]
     version: int
-
-
-async def take_number(connection: Connection, project_id: int, payee_id: int) -> Number:
-    """The next number of a series; nobody else gets one until this transaction is over."""
-    row = await connection.fetchrow(
-        """insert into receipt_series as s (project_id, payee_id, next_number) values ($1, $2, 2)
-           on conflict (project_id, payee_id) do update set next_number = s.next_number + 1
-           returning s.next_number - 1 as number, coalesce((select y.series from payee y
-               where y.project_id = $1 and y.id = $2), s.prefix) as prefix""",
-        project_id, payee_id,
-    )  # fmt: skip
-    assert row is not None
-    return Number(row["prefix"], row["number"])
 
 
 async def settings(connection: Connection, project_id: int) -> Settings:
@@ -121,14 +104,14 @@ async def payment_facts(connection: Connection, project_id: int, payment_id: int
         f"""select y.id, y.kind, y.channel, y.amount_minor, y.tender_minor, y.energy_milli,
                y.price_micro, y.created_at, y.actor_id, y.point_id, y.account_id, g.customer_id,
                coalesce(y.payee_id, $3) as payee_id, e.name as payee, e.tax_id,
-               p.commodity, p.keeper, r.name as room, {_BUILDING} as building, m.address as meter,
+               p.commodity, p.keeper, r.name as room, b.name as building, m.address as meter,
                (select max(o.label) from receipt o where o.project_id = y.project_id
                    and o.payment_id = y.of_payment_id and o.voided_at is null) as of_label
            from payment y
            join agreement g on (g.project_id, g.id) = (y.project_id, y.agreement_id)
            left join point p on p.project_id = y.project_id and p.id = coalesce(y.point_id,
                (select min(point_id) from agreement_point ap where ap.project_id = y.project_id
-                and ap.agreement_id = y.agreement_id)) {_PLACE}
+                and ap.agreement_id = y.agreement_id)) {PLACE}
            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
                and m.removed_at is null
            left join payee e on (e.project_id, e.id) = (y.project_id, y.payee_id)
@@ -151,16 +134,67 @@ async def of_payment(connection: Connection, project_id: int, payment_id: int) -
     return found
 
 
+# A number is taken first: whoever wants one of the same series waits there. Two series without a
+# prefix of their own still have labels that differ.
+ISSUED: Final = f"""numbered as (
+        insert into receipt_series as s (project_id, payee_id, next_number)
+        select $1, {{payee}}, 2 from made where {{facts}} is not null
+        on conflict (project_id, payee_id) do update set next_number = s.next_number + 1
+        returning s.next_number - 1 as number, coalesce((select y.series from payee y
+            where y.project_id = $1 and y.id = {{payee}}), s.prefix) as prefix),
+    issued as (
+        insert into receipt (project_id, payee_id, number, label, payment_id, facts, issued_at,
+            issued_by)
+        select $1, {{payee}}, n.number,
+            coalesce(nullif(n.prefix, ''),
+                case {{payee}} when {HOUSE_PAYEE} then '' else {{payee}} || '-' end)
+            || lpad(n.number::text, greatest({NUMBER_DIGITS}, length(n.number::text)), '0'),
+            made.id, {{facts}} || jsonb_build_object('payment_id', made.id), {{at}}, {{actor}}
+        from made, numbered n
+        on conflict (project_id, payment_id) where voided_at is null do nothing returning id)"""
+"""Parts of a statement: the receipt (`issued`) of the payment in `made`, with its number.
+
+Without `facts` there is none, and none where one counts already; the number is taken all the same.
+"""
+
+
+async def check_series(connection: Connection, project_id: int, payee_id: int) -> None:
+    """Whether a series' numbers begin as no other's do or did, inside the project's lock.
+
+    Raises:
+        SeriesTaken: another one begins so.
+    """
+    taken: bool = await connection.fetchval(
+        f"""with series as (
+                select id as payee_id, coalesce(nullif(series, ''), id || '-') as prefix
+                from payee where project_id = $1
+                union all select {HOUSE_PAYEE}, coalesce((select prefix from receipt_series
+                    where project_id = $1 and payee_id = {HOUSE_PAYEE}), '')),
+            mine as (select prefix from series where payee_id = $2)
+            select exists (select from series s join mine m using (prefix) where s.payee_id <> $2)
+            or exists (select from receipt r, mine m where r.project_id = $1 and r.payee_id <> $2
+                and starts_with(r.label, m.prefix)
+                and substr(r.label, length(m.prefix) + 1) ~ '^[0-9]{{{NUMBER_DIGITS},}}$')""",
+        project_id, payee_id,
+    )  # fmt: skip
+    if taken:
+        raise SeriesTaken
+
+
 async def insert(
-    connection: Connection, project_id: int, payee_id: int, number: int, label: str,
-    payment_id: int, facts: Mapping[str, Any], actor_id: int | None, at: datetime,
-) -> int:  # fmt: skip
-    """Write a receipt; answers its id."""
-    made: int = await connection.fetchval(
-        """insert into receipt (project_id, payee_id, number, label, payment_id, facts, issued_at,
-               issued_by)
-           values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8) returning id""",
-        project_id, payee_id, number, label, payment_id, json.dumps(dict(facts)), at, actor_id,
+    connection: Connection, project_id: int, payee_id: int, payment_id: int,
+    facts: Mapping[str, Any], actor_id: int | None, at: datetime,
+) -> int | None:  # fmt: skip
+    """Write a receipt under the next number; its id, or None where one counts already.
+
+    Whoever is told None gives the whole transaction up, and the number is given back with it.
+    """
+    parts = ISSUED.format(
+        payee="$2::int8", facts="$4::jsonb", at="$5::timestamptz", actor="$6::int8"
+    )
+    made: int | None = await connection.fetchval(
+        f"with made as (select $3::int8 as id), {parts} select id from issued",
+        project_id, payee_id, payment_id, json.dumps(dict(facts)), at, actor_id,
     )  # fmt: skip
     return made
 

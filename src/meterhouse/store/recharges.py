@@ -18,7 +18,8 @@ from meterhouse.store.queue import WAKE_CHANNEL
 
 # What a flow must know to judge one: the order, its meter as it hangs now, and its purse's model.
 _FACTS = """select r.*, m.address, m.model, m.removed_at, m.gateway_id, m.max_power_w, m.multiplier,
-        m.wallet_epoch as epoch_now
+        m.wallet_epoch as epoch_now, (select p.tariff_id from point p
+            where (p.project_id, p.id) = (r.project_id, r.point_id)) as tariff_id
     from recharge r join meter m on (m.project_id, m.id) = (r.project_id, r.meter_id)"""
 _ON_THE_WAY = "state in ('reserved', 'sent', 'unknown')"
 _LIVE = "state in ('reserved', 'sent', 'unknown', 'halted')"
@@ -34,7 +35,8 @@ class RechargeLive(Conflict):
 class NewRecharge:
     """An order for a meter's purse, not yet numbered by the database.
 
-    `account_id` is the purse on the platform that the money comes from, and returns to; `is_whole`
+    `account_id` is the purse on the platform that the money comes from, and returns to;
+    `payment_id` is the order it came in by, None where it lay in the purse; `is_whole`
     takes back what is found in the meter, whatever it is then.
     """
 

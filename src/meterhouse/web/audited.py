@@ -14,10 +14,11 @@ from typing import Any, Final
 from meterhouse.flows.access import ScopeKind
 from meterhouse.model import CommandKind
 from meterhouse.units import to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, lifewords, moneywords, paperwords, rechargewords
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import Ask
 from meterhouse.web.formats import ABSENT, Formats
+from meterhouse.web.listview import KNOWN
 from meterhouse.web.rolewords import ROLE, SCOPE, VERB
 from meterhouse.words import N_
 
@@ -30,6 +31,9 @@ ACT_TITLES: Final = {name: act.title for name, act in _DECLARED.items()} | {
     "session.end": N_("Sign out"),
     "sessions.end": N_("Sign out everywhere else"),
     "password.change": N_("Change password"),
+    "password.set": N_("Choose a password by a link"),
+    "password.forget": N_("Ask for a new password"),
+    "email.change": N_("Change e-mail"),
     "authenticator.confirm": N_("Set up an authenticator"),
     "authenticator.off": N_("Take the authenticator off"),
     "recovery.renew": N_("New recovery codes"),
@@ -57,72 +61,131 @@ _OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "role": (N_("Role"), "/roles"),
     "filter": (N_("Saved filter"), ""),
     "command": (N_("Command"), "commands"),
+    "agreement": (N_("Account"), "agreements/{id}"),
+    "opening": (N_("Prepared account"), "openings"),
+    "payment": (N_("Order"), "orders/{id}"),
+    "receipt": (N_("Receipt"), "receipts/{id}"),
+    "recharge": (N_("Meter recharge"), "recharges/{id}"),
+    "shift": (N_("Shift"), "shifts/{id}"),
 }
-_NAMELESS: Final = {"task", "alarm", "command", "role", "customer"}
+_NAMELESS: Final = {
+    "task", "alarm", "command", "role", "customer", "agreement", "opening", "payment", "receipt",
+    "recharge", "shift",
+}  # fmt: skip
 _NUMBERED: Final = re.compile(r"(\w+):(\d{1,18})")
 
-_FACTS: Final[Mapping[str, str]] = {
-    "agreement_id": N_("Agreement"),
+_FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
+    "address": N_("Address"),
+    "agreement_id": N_("Account"),
+    "amount_minor": N_("Amount"),
     "area_dm2": N_("Area"),
     "changed": N_("Changed"),
     "clock_skew_max_s": N_("Meter clock wrong by at most (seconds)"),
     "close_direct": N_("Connecting closes the relay itself, without a button pressed"),
+    "closing_milli": N_("Closing register"),
     "codes": N_("Authenticator"),
     "command_id": N_("Command"),
     "command_life_s": N_("Commands live for (seconds)"),
     "commissioning_id": N_("Checklist"),
+    "copy": N_("Copy number"),
     "count": N_("How many"),
+    "counted_minor": N_("Counted"),
+    "credit_minor": N_("Opening credit"),
     "customer_id": N_("Customer"),
     "day": N_("Day"),
     "days": N_("Days"),
     "deed": N_("Step"),
+    "deposit_minor": N_("Deposit"),
     "disabled": N_("Shut out"),
+    "energy_milli": N_("Energy"),
     "erased": N_("Erased"),
+    "expected_milli": N_("Expected register"),
+    "expected_minor": N_("Expected in the drawer"),
+    "float_minor": N_("Float"),
     "floor_minor": N_("Lowest balance"),
     "floors": N_("Floors"),
     "frozen": N_("Frozen"),
     "group": N_("Group"),
+    "hoarding_max_minor": N_("Most a household may hold"),
     "households": N_("Households"),
+    "item": N_("Item"),
     "key": N_("Key"),
     "kind": N_("Kind"),
+    "label": N_("No."),
+    "language": N_("Language"),
     "list": N_("List"),
     "meters": N_("Meters"),
+    "moved_minor": N_("Money moved"),
+    "multiplier": N_("Multiplier"),
     "name": N_("Name"),
-    "amount_minor": N_("Amount"),
+    "new_meter_id": N_("New meter"),
+    "next_id": N_("Next account"),
+    "next_shift_id": N_("Next shift"),
     "notice_age_s": N_("Warned before (seconds)"),
     "open": N_("Still open"),
+    "opening_id": N_("Prepared account"),
+    "opening_milli": N_("Opening register"),
+    "opening_minor": N_("Opening credit"),
+    "out_of": N_("Out of"),
+    "paid": N_("Final settlement"),
+    "paper": N_("Paper"),
     "parent_id": N_("Lies in"),
     "payment_id": N_("Payment"),
     "place_id": N_("Place"),
     "point_id": N_("Point"),
     "points": N_("Points"),
     "project": N_("Project"),
+    "purse": N_("Kind of purse"),
     "quiet_debt_minor": N_("Debt that ends the quiet"),
     "quiet_end_minute": N_("Quiet until"),
     "quiet_start_minute": N_("Quiet from"),
     "reading_age_max_s": N_("Reading not older than (seconds)"),
+    "recharge_id": N_("Meter recharge"),
+    "refund_second_minor": N_("Above this a second person"),
+    "role": N_("Role"),
+    "roles": N_("Roles"),
     "rooms": N_("Rooms"),
+    "scope": N_("Where"),
     "sessions": N_("Sessions"),
     "shown": N_("Shown"),
+    "state": N_("State"),
     "sweep_count_max": N_("Disconnects always allowed at once"),
     "sweep_percent_max": N_("And this share of the project (%)"),
-    "state": N_("State"),
+    "switch_at": N_("In force from"),
+    "tariff_id": N_("Tariff"),
     "task_id": N_("Task"),
+    "to": N_("Into"),
+    "to_agreement_id": N_("Into account"),
+    "total_minor": N_("Together"),
     "version": N_("Version"),
+    "void": N_("Void"),
     "waits": N_("Waits for a second person"),
     "warnings_minor": N_("Warned at"),
 }
 _COMMANDS: Final = {one.value: labels.COMMAND_KIND[one] for one in CommandKind}
 _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "kind": {str(one): word for one, word in labels.PLACE_KIND.items()} | _COMMANDS,
-    "state": {one.value: word for one, word in labels.TASK_STATE.items()},
+    "state": {
+        one.value: word
+        for table in (
+            labels.TASK_STATE,
+            rechargewords.RECHARGE_STATE,
+            lifewords.OPENING_STATE,
+        )
+        for one, word in table.items()
+    },
+    "purse": {one.value: word for one, word in lifewords.PURSE.items()},
+    "paper": {one.value: word for one, word in paperwords.PAPER.items()},
+    "out_of": {one.value: word for one, word in lifewords.COMPARTMENT.items()},
+    "to": {one.value: word for one, word in lifewords.COMPARTMENT.items()},
     "role": ROLE,
     "verbs": {str(one): word for one, word in VERB.items()},
     "shown": {one.value: word for one, word in labels.FACT.items()},
     "changed": {one.value: word for one, word in labels.FACT.items()},
 }
-# Prices are read on the tariff's own page, and numbers of many rows tell nobody anything.
-_LEFT_OUT: Final = re.compile(r"body|\w+_ids")
+# Prices, what was paid out and last registers are read on the pages they belong to, and numbers of
+# many rows tell nobody anything.
+_LEFT_OUT: Final = re.compile(r"body|paid|registers|\w+_ids")
 _SIDE_BY_SIDE: Final = " · "
 
 
@@ -176,19 +239,25 @@ def _change(row: Any, fmt: Formats) -> str:
         if _LEFT_OUT.fullmatch(name) or (name in before and before[name] == after.get(name)):
             continue
         ask = asks.get(name)
-        was, now = (_fact(name, side.get(name), ask, fmt) for side in (before, after))
+        was, now = (fact_told(name, side.get(name), ask, fmt) for side in (before, after))
         title = (ask.title if ask else "") or _FACTS.get(name) or name.replace("_", " ")
         line = N_("{fact}: {was} → {now}") if name in before else N_("{fact}: {now}")
         told.append(fmt.words(line, fact=fmt.words(title), was=was, now=now))
     return _SIDE_BY_SIDE.join(told)
 
 
-def _fact(name: str, fact: Any, ask: Ask | None, fmt: Formats) -> str:
-    """One fact as its reader writes it."""
+def fact_told(name: str, fact: Any, ask: Ask | None, fmt: Formats) -> str:
+    """One fact of an act as its reader writes it; `ask` is the form's field, where it has one."""
     if fact is None or fact in ("", []):
         return ABSENT
+    if name.endswith("_milli") and isinstance(fact, list):
+        return ", ".join(fmt.energy(milli) for milli in fact if milli >= 0)
+    if name == "paid" and isinstance(fact, dict):
+        return f"{fmt.words(lifewords.PAID[fact['kind']])} {fact['amount']} {fmt.currency}"
+    if name == "list" and fact in KNOWN:
+        return fmt.words(KNOWN[fact].heading)
     if isinstance(fact, list):
-        return ", ".join(_fact(name, one, ask, fmt) for one in fact)
+        return ", ".join(fact_told(name, one, ask, fmt) for one in fact)
     if isinstance(fact, bool):
         return fmt.words(N_("Yes")) if fact else fmt.words(N_("No"))
     words = (ask.words if ask else None) or _WORDS.get(name, {})

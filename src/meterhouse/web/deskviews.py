@@ -24,10 +24,10 @@ SHIFTS: Final = ListView(
     Table(
         "shifts",
         (
-            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True,
+            Column("opened_at", N_("Opened at"), cell("opened_at"), Kind.INSTANT, sortable=True,
                    link=lambda row: f"shifts/{row['id']}"),
             Column("cashier", N_("Cashier"), cell("cashier")),
-            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("closed_at", N_("Closed at"), cell("closed_at"), Kind.INSTANT, sortable=True),
             Column("float", N_("Float"), cell("float_minor"), Kind.MONEY),
             Column("expected", N_("Expected"), cell("expected_minor"), Kind.MONEY),
             Column("counted", N_("Counted"), cell("counted_minor"), Kind.MONEY),
@@ -36,7 +36,7 @@ SHIFTS: Final = ListView(
             Column("note", N_("Note"), cell("note")),
         ),
         (
-            Filter("state", N_("State"), {"open": N_("Open"), "closed": N_("Closed")}),
+            Filter("state", N_("State"), {"open": N_("Shift open"), "closed": N_("Shift closed")}),
             FROM,
             TO,
         ),

@@ -193,10 +193,10 @@ COMMAND_CLASS: Final = {
 }
 REASON: Final = {
     Reason.ARREARS: N_("Arrears"),
-    Reason.CREDIT: N_("Credit"),
+    Reason.CREDIT: N_("Credit came back"),
     Reason.TIMETABLE: N_("Timetable"),
     Reason.LOAD_RULE: N_("Load rule"),
-    Reason.PERSON: N_("Person"),
+    Reason.PERSON: N_("A person"),
     Reason.SAFETY: N_("Safety"),
 }
 ALARM_KIND: Final = {
@@ -217,6 +217,7 @@ ALARM_KIND: Final = {
     AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
     AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
     AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
+    AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
     AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
 }
 PLACE_KIND: Final = {
@@ -281,7 +282,7 @@ MENU_GROUP: Final = {
     MenuGroup.OPERATE: N_("Operate"),
     MenuGroup.DEVICES: N_("Devices"),
     MenuGroup.CUSTOMERS: N_("Customers"),
-    MenuGroup.MONEY: N_("Money"),
+    MenuGroup.MONEY: N_("Finance"),
     MenuGroup.SET_UP: N_("Administration"),
     MenuGroup.PLATFORM: N_("Platform"),
 }

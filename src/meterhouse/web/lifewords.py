@@ -39,7 +39,7 @@ PURSE: Final = {
 }
 OPENING_STATE: Final = {
     OpeningState.PREPARED: N_("Prepared"),
-    OpeningState.OPENED: N_("Opened"),
+    OpeningState.OPENED: N_("Account opened"),
     OpeningState.WITHDRAWN: N_("Withdrawn"),
 }
 OPENING_CLASS: Final = {

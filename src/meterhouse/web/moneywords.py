@@ -24,7 +24,7 @@ PAYMENT_KIND: Final = {
     PaymentKind.REFUND: N_("Refund"),
     PaymentKind.REVERSAL: N_("Reversal"),
     PaymentKind.MOVE: N_("Move between accounts"),
-    PaymentKind.DEPOSIT: N_("Deposit"),
+    PaymentKind.DEPOSIT: N_("Deposit taken"),
     PaymentKind.DEPOSIT_REFUND: N_("Deposit paid back"),
     PaymentKind.FEE: N_("Fee"),
     PaymentKind.OPENING: N_("Opening credit"),
@@ -92,6 +92,8 @@ PROOF: Final = {
     "debits_equal_credits": N_("Debits equal credits"),
     "accounts_equal_transfers": N_("Each account equals its transfers (another share each day)"),
     "booked_and_accrued_equal_rated": N_("Booked and accrued equal rated (another share each day)"),
+    "in_flight_equals_recharges": N_("Money in flight is what recharges carry (another share)"),
+    "on_meter_equals_purses": N_("Money on meters is what their purses hold (another share)"),
     "orders_equal_transfers": N_("Each order has one transfer of its amount (another share)"),
     "shifts_closed": N_("All shifts begun before the end of the day are closed"),
 }

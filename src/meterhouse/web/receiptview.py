@@ -45,8 +45,8 @@ RECEIPTS: Final = ListView(
             Column("prints", N_("Printed"), lambda row: row["print_count"], Kind.COUNT,
                    sortable=True),
             Column("cashier", N_("Cashier"), lambda row: row["cashier"]),
-            Column("payment", N_("Order no."), lambda row: row["payment_id"], Kind.COUNT,
-                   optional=True),
+            Column("payment", N_("Order no."), lambda row: row["payment_id"], optional=True,
+                   link=lambda row: f"orders/{row['payment_id']}"),
             Column("reason", N_("Why void"), lambda row: row["void_reason"], optional=True),
         ),
         (

@@ -13,7 +13,7 @@ RECHARGE_STATE: Final = {
     RechargeState.RESERVED: N_("Reserved"),
     RechargeState.SENT: N_("On its way"),
     RechargeState.UNKNOWN: N_("In doubt, read back"),
-    RechargeState.APPLIED: N_("In the meter"),
+    RechargeState.APPLIED: N_("Arrived in the meter"),
     RechargeState.VERIFIED: N_("In the meter, verified"),
     RechargeState.HALTED: N_("Halted, waits for a decision"),
     RechargeState.RETURNED: N_("Back in the purse"),

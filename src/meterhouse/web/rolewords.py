@@ -67,6 +67,7 @@ VERB: Final = {
     Verb.DAY_CLOSE: N_("Close the day"),
     Verb.ACCOUNT_OPEN: N_("Open accounts"),
     Verb.ACCOUNT_CLOSE: N_("Close accounts"),
+    Verb.OPENING_CREDIT: N_("Enter opening balances"),
     Verb.METER_EXCHANGE: N_("Exchange meters"),
     Verb.RECHARGE_DECIDE: N_("Decide about halted recharges"),
     Verb.PARAMETER_SEND: N_("Send settings to meters"),

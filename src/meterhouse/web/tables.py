@@ -31,13 +31,14 @@ class Kind(StrEnum):
     MONEY = "money"
     ENERGY = "energy"
     POWER = "power"
+    FIGURE = "figure"
     INSTANT = "instant"
     STATE = "state"
     WORD = "word"
     TOLD = "told"
 
 
-_RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER}
+_RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER, Kind.FIGURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Column:
     """One column: where its cell comes from, how it looks, whether it sorts or hides.
 
     `title` is a message id. `read` gives the raw cell of a row: an integer in the unit of the
-    kind, an aware instant, an enum, or text; for what is told from several facts, what tells it
-    to a reader's `Formats`.
+    kind, an aware instant, an enum, or text (a `FIGURE` is written already); for what is told from
+    several facts, what tells it to a reader's `Formats`.
     """
 
     key: str

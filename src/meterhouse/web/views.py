@@ -88,8 +88,8 @@ ALARMS: Final = ListView(
             Column("gateway", N_("Gateway"), cell("gateway")),
             Column("level", N_("Level"), lambda row: row["level"] or None, Kind.COUNT),
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
-            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
-            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("opened_at", N_("Raised"), cell("opened_at"), Kind.INSTANT, sortable=True),
+            Column("closed_at", N_("Cleared"), cell("closed_at"), Kind.INSTANT, sortable=True),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),

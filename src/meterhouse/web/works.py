@@ -84,6 +84,7 @@ async def _doing(services: Services, db: Database, claimed: Claimed) -> Doing:
         words=spoken,
         services=services,
         second_id=claimed.second_id,
+        is_row=claimed.kind == BULK_KIND,
     )  # fmt: skip
 
 
@@ -132,8 +133,9 @@ async def _import(services: Services, db: Database, claimed: Claimed, tell: Tell
     asked = claimed.input
     act = BY_NAME[asked["act"]]
     doing = await _doing(services, db, claimed)
-    form = act.form.model_validate({"rows": asked["rows"]})
-    count = len(asked["rows"])
+    rows = await task.rows_of(db, claimed)
+    form = act.form.model_validate({"rows": rows})
+    count = len(rows)
     await tell(Progress(0, count))
     doer = replace(doing.doer, key=asked["key"])
     ids = {**doing.ids, **asked["ids"]}

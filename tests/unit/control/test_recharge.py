@@ -179,10 +179,14 @@ def test_taking_back_is_the_same_comparison_downwards():
 
 
 def test_the_bound_on_what_a_meter_deducts_rounds_up():
-    assert most_used_minor(8_800, 3600, 2) == 8_800
-    assert most_used_minor(8_800, 0, 2) == 0
-    assert most_used_minor(1, 1, 2) == 1
-    assert most_used_minor(1, -5, 2) == 0
+    assert most_used_minor(8_800, 3600, 600_000, 2) == 8_800
+    assert most_used_minor(8_800, 0, 0, 2) == 0
+    assert most_used_minor(1, 1, 0, 2) == 1
+    assert most_used_minor(1, -5, 0, 2) == 0
+
+
+def test_the_bound_follows_a_currency_of_large_numbers():
+    assert most_used_minor(1_000, 3600, 60_000_000, 2) == 4 * 6_000
 
 
 def test_looks_come_often_first_and_then_every_round():

@@ -269,6 +269,34 @@ async def test_a_database_that_is_away_does_not_end_the_pump(rig):
     assert await rig.run(3) == ["m1", "m2", "m3"]
 
 
+async def test_what_the_database_could_not_do_is_tried_again_within_seconds(rig):
+    # At the start and as the round begins.
+    rig.desk.failing = [DatabaseUnreachable(why="gone") for _ in range(2)]
+    rig.desk.queued = [claimed(1)]
+    assert await rig.run(4) == ["m1", "m2", "m3", "m2"]
+    assert rig.desk.finished == [(1, Effect.DONE)]
+    assert rig.clock.at < NOON + timedelta(minutes=1)
+
+
+async def test_a_recharge_that_was_claimed_when_the_database_went_is_taken_up_again(
+    rig, monkeypatch
+):
+    """Its claim lasts ten minutes, in which nobody else would look at it."""
+    resumed, going = [], [DatabaseUnreachable(why="gone")]
+
+    async def resume(db, project_id, gateway_id, at):
+        resumed.append(at)
+
+    async def claim(db, project_id, gateway_id, at):
+        if going:
+            raise going.pop()
+
+    monkeypatch.setattr(pump_module.transit, "resume", resume)
+    monkeypatch.setattr(pump_module.transit, "claim", claim)
+    assert await rig.run(6) == ["m1", "m2", "m3", "m1", "m2", "m3"]
+    assert len(resumed) == 2
+
+
 async def test_a_wake_up_is_never_lost_however_late_it_comes(monkeypatch):
     """Woken at the very instant at which its rest is over, it still looks for commands."""
     rig = Rig(1, monkeypatch)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import process_time
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_receipt_is_one_page_of_pdf(paper):
     made = setter.receipt(SHEET, paper)
     assert made.startswith(b"%PDF-")
     assert pages_of(made) == 1
+
+
+def test_paper_is_set_at_an_instant_as_fine_as_a_clock_tells_it():
+    at = datetime(2026, 11, 21, 4, 0, 0, 123_456, tzinfo=UTC)
+    for made in (setter.receipt(SHEET, Paper.A5, at=at), *setter.report([TABLE], at=at)):
+        assert b"D:20261121040000" in made
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from meterhouse.errors import NotFound
+from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import account, customer, device, place
 from meterhouse.flows.access import Verb
 from meterhouse.flows.account import Terms
 from meterhouse.flows.act import Done
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.opening import Purse
+from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.customer import NewCustomer, about, facts_of
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields
@@ -105,7 +106,12 @@ class KnownAccount(TermsForm, WhichRoom):
 
 
 def terms_of(doing: Doing, form: TermsForm) -> Terms:
-    """The terms as exact values. Raises `MoneyUnusable` beside its field."""
+    """The terms as exact values.
+
+    Raises:
+        MoneyUnusable: beside its field.
+        NotAllowed: the doer may open accounts, but not with this.
+    """
     scope, _ = doing.here
     exponent = scope.currency_exponent
 
@@ -119,10 +125,30 @@ def terms_of(doing: Doing, form: TermsForm) -> Terms:
         typed.money_minor(getattr(form, f"warning_{level}"), exponent, f"warning_{level}")
         for level in (1, 2, 3)
     ]
-    return Terms(
+    terms = Terms(
         -money_minor("overdraft"), (levels[0], levels[1], levels[2]), form.purse,
         money_minor("opening_credit"), money_minor("deposit"), form.deposit_channel,
     )  # fmt: skip
+    for field, error in beyond(doing, terms):
+        raise typed.beside(error, field)
+    return terms
+
+
+def beyond(doing: Doing, terms: Terms) -> list[tuple[str, MeterhouseError]]:
+    """What of these terms the doer may not give, by field.
+
+    Opening credit is money that nobody counts when it is entered, so whoever opens accounts and
+    pays money out does not enter it; a deposit is money taken.
+    """
+    scope, _ = doing.here
+    given = (
+        ("opening_credit", terms.credit_minor, Verb.OPENING_CREDIT),
+        ("deposit", terms.deposit_minor, Verb.CREDIT_ADD),
+    )
+    return [
+        (field, NotAllowed(verb)) for field, amount_minor, verb in given
+        if amount_minor and not scope.covers(verb, None)
+    ]  # fmt: skip
 
 
 def told_of(terms: Terms) -> dict[str, Any]:

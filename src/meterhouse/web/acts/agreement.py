@@ -13,6 +13,7 @@ from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import agreement, customer, move, settle
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done, rehearse
+from meterhouse.flows.refund import PayoutNeedsSecond
 from meterhouse.flows.settle import Balance, Closed, Debt, Leaving
 from meterhouse.model import Compartment
 from meterhouse.store.db import Database
@@ -20,6 +21,7 @@ from meterhouse.units import to_decimal
 from meterhouse.web import lifewords
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.account import TermsForm, terms_of, told_of
+from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.customer import NewCustomer, facts_of
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
 from meterhouse.web.acts.money import CHANNELS, read_amount_minor
@@ -76,6 +78,8 @@ class MovingForm(LeavingForm, NextTenant):
             words={one.value: word for one, word in lifewords.BALANCE.items()}),
     ] = Field(default=Balance.PAY_OUT, examples=["pay_out"])  # fmt: skip
     """pay_out: to who leaves; move: to the purse of who comes."""
+    customer_id: Annotated[Number | None, EXAMPLE, Ask(N_("Customer"), kind="hidden")] = None
+    """Id of the customer who comes, where they are known; then name and contacts are not used."""
 
 
 class MoveForm(Form):
@@ -113,7 +117,7 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
     ]  # fmt: skip
     answer = {
         "id": closed.agreement_id, "next_id": closed.next_id, "paid": shown,
-        "registers": [one.plain() for one in closed.registers],
+        "registers": [one.plain() for one in closed.registers], "task_id": None,
     }  # fmt: skip
     return shapes.Closed.model_validate(answer).model_dump(mode="json")
 
@@ -121,10 +125,13 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
 async def _close(doing: Doing, form: LeavingForm) -> Done:
     """Close an account: booked to the last coin and paid out; then the house pays."""
     agreement_id, doer = doing.ids["agreement_id"], doing.doer
-    closed = await settle.close(
-        doing.db, doing.project_id, agreement_id, _leaving(form), doer.actor_id, doer.at,
-        doing.second_id,
-    )  # fmt: skip
+    try:
+        closed = await settle.close(
+            doing.db, doing.project_id, agreement_id, _leaving(form), doer.actor_id, doer.at,
+            doing.second_id,
+        )  # fmt: skip
+    except PayoutNeedsSecond:
+        return await _wait(doing, CLOSE, form)
     answer = _told(doing, closed)
     return Done(f"agreement:{agreement_id}", answer, after=answer, reason=form.reason)
 
@@ -132,14 +139,37 @@ async def _close(doing: Doing, form: LeavingForm) -> Done:
 async def _move_tenants(doing: Doing, form: MovingForm) -> Done:
     """Hand a place to the next household: one account closes, one opens, at one instant."""
     agreement_id, doer = doing.ids["agreement_id"], doing.doer
-    terms = terms_of(doing, form)
-    customer_id = await customer.add(doing.db, doing.project_id, facts_of(form), form.language)
-    closed = await settle.move_tenants(
-        doing.db, doing.project_id, agreement_id, customer_id, terms, form.balance,
-        _leaving(form), doer.actor_id, doer.at, doing.second_id,
-    )  # fmt: skip
+    terms, customer_id = terms_of(doing, form), form.customer_id
+    if customer_id is None:
+        customer_id = await customer.add(doing.db, doing.project_id, facts_of(form), form.language)
+    try:
+        closed = await settle.move_tenants(
+            doing.db, doing.project_id, agreement_id, customer_id, terms, form.balance,
+            _leaving(form), doer.actor_id, doer.at, doing.second_id,
+        )  # fmt: skip
+    except PayoutNeedsSecond:
+        # Who comes is a customer by now, so that no name lies in the task until somebody agrees.
+        nameless = {"customer_id": customer_id, "name": "-", "phone": "", "email": ""}
+        return await _wait(doing, MOVE_TENANTS, form.model_copy(update=nameless))
     answer = _told(doing, closed)
     after = answer | {"customer_id": customer_id} | told_of(terms)
+    return Done(f"agreement:{agreement_id}", answer, after=after, reason=form.reason)
+
+
+async def _wait(doing: Doing, act: Act[Any], form: LeavingForm) -> Done:
+    """Nothing is closed yet: a task waits until a second person agrees to what is paid out.
+
+    Raises:
+        PayoutNeedsSecond: it is a row of a task that nobody else has agreed to.
+    """
+    if doing.is_row:
+        raise PayoutNeedsSecond
+    agreement_id = doing.ids["agreement_id"]
+    task_id = await wait_for_second(act, doing, form, form.reason)
+    answer: dict[str, Any] = {
+        "id": agreement_id, "next_id": None, "paid": [], "registers": [], "task_id": task_id,
+    }  # fmt: skip
+    after = {"task_id": task_id, "waits": True}
     return Done(f"agreement:{agreement_id}", answer, after=after, reason=form.reason)
 
 
@@ -172,6 +202,11 @@ async def _preview(doing: Doing, form: LeavingForm) -> Choices:
         if error.http_status >= 500:
             raise
         return ((N_("Not possible yet"), doing.words.error(error)),)
+    if done.answer["task_id"]:
+        waits = doing.words(
+            N_("Needed: it waits until somebody else with the same right approves it.")
+        )
+        return ((N_("Second person"), waits),)
     return _lines(doing, done.answer)
 
 
@@ -218,7 +253,10 @@ async def _second(doing: Doing, ids: Sequence[int]) -> bool:
 
 
 def _page(doing: Doing, answer: Any) -> str:
-    return f"/projects/{doing.project_id}/agreements/{answer['next_id'] or answer['id']}"
+    project = f"/projects/{doing.project_id}"
+    if answer["task_id"]:
+        return f"{project}/tasks/{answer['task_id']}"
+    return f"{project}/agreements/{answer['next_id'] or answer['id']}"
 
 
 CLOSE: Final = Act(

@@ -102,6 +102,13 @@ class Form(BaseModel):
         return schema
 
 
+class Made(Form):
+    """A form that the program makes of another; each field brings its description."""
+
+    # No source holds it, and to look for docstrings in vain takes a tenth of a second.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 class NoFields(Form):
     """An act that asks nothing."""
 
@@ -126,7 +133,7 @@ class Doing:
         doer: who acts, when, with which key.
         ids: the numbers in the address, by name.
         scope: the project of the address, None where it names none.
-        granted: the verbs granted there.
+        granted: the verbs granted somewhere there; see `may`.
         fmt: how values look there to this reader; None without a project.
         words: the reader's language.
         services: the application's.
@@ -137,6 +144,7 @@ class Doing:
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
         chosen: ids of the rows it is to be done to, where they are many.
+        is_row: whether it is done as one row of a task.
     """
 
     db: Database
@@ -152,12 +160,19 @@ class Doing:
     afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
+    is_row: bool = False
 
     @property
     def doer_id(self) -> int:
         """Who acts; at the console and the API there is always somebody."""
         assert self.doer.actor_id is not None
         return self.doer.actor_id
+
+    def may(self, verb: Verb) -> bool:
+        """Whether a further verb is granted as well, wherever the act's own may be used."""
+        if self.scope is None:
+            return verb in self.granted
+        return self.scope.covers(verb, self.scope.building_ids)
 
     def within(self, db: Database) -> "Doing":
         """The same, inside a transaction already begun."""
@@ -202,6 +217,7 @@ class Act(Generic[Input]):
         preview: what it would do, as (message id, text), shown while its fields are filled in.
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
+        each: what is kept of each row when many are asked for, as further fields of the form.
         second: whether doing it to so many at once needs a second person.
         many: the fields where it is done to many, where they are fewer.
         look: the template of its form, where it is not the common one.
@@ -227,6 +243,7 @@ class Act(Generic[Input]):
     watch: bool = False
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
+    each: Callable[[Doing, Sequence[int]], Awaitable[Mapping[int, Mapping[str, Any]]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
     many: type[Form] | None = None
     look: str = "act.html"

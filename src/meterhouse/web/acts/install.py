@@ -182,8 +182,9 @@ async def _edit_point(doing: Doing, form: PointChange) -> Done:
     """Give a point another tariff or keeper, from the next reading on."""
     point_id = doing.ids["point_id"]
     was = await device.edit_point(
-        doing.db, doing.project_id, point_id, form.version, form.tariff_id, form.keeper
-    )
+        doing.db, doing.project_id, point_id, form.version, form.tariff_id, form.keeper,
+        doing.doer.at,
+    )  # fmt: skip
     after = form.model_dump(mode="json", exclude={"version"})
     return Done(f"point:{point_id}", {"id": point_id}, {key: was[key] for key in after}, after)
 

@@ -14,7 +14,7 @@ from meterhouse.model import Commodity
 from meterhouse.units import Minor, from_decimal, to_decimal
 from meterhouse.web import labels, paperwords
 from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
-from meterhouse.web.acts.typed import energy_milli
+from meterhouse.web.acts.typed import EXAMPLE, Number, energy_milli
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.words import N_
@@ -30,7 +30,30 @@ class AmountUnusable(BadInput):
     code = "amount_unusable"
 
 
-class NewCredit(Form):
+class OfHousehold(Form):
+    """What is done to whoever pays for a point: the household that it was shown for, and no other.
+
+    Between a form that is open, or a task that waits, and its doing somebody else may have moved
+    in. A program that leaves it out means whoever pays by then.
+    """
+
+    agreement_id: Annotated[Number | None, EXAMPLE, Ask(N_("Household"), kind="hidden")] = None
+    """Id of the agreement it is meant for; refused once another household pays for the point."""
+
+
+async def household_of(doing: Doing) -> Mapping[str, Any]:
+    """Who pays for the point of the address, as its form keeps it."""
+    point_id = doing.ids["point_id"]
+    found = await desk.payers(doing.db, doing.project_id, [point_id])
+    return {"agreement_id": found[point_id]} if point_id in found else {}
+
+
+async def _households_of(doing: Doing, point_ids: Sequence[int]) -> Mapping[int, Mapping[str, Any]]:
+    found = await desk.payers(doing.db, doing.project_id, point_ids)
+    return {point_id: {"agreement_id": agreement_id} for point_id, agreement_id in found.items()}
+
+
+class NewCredit(OfHousehold):
     """Money taken at the desk or by the caller's own system."""
 
     amount: Annotated[AmountText | None, Ask(N_("Amount"), kind="money")] = Field(
@@ -104,6 +127,7 @@ def _wish(doing: Doing, form: NewCredit) -> Wish:
         else None,
         f"{doer.via}:{doer.actor_id}:{doer.key}",
         form.reason,
+        form.agreement_id,
     )
 
 
@@ -186,6 +210,8 @@ ADD: Final = Act(
     needs_key=True,
     tag="money",
     about=_about,
+    typed=household_of,
+    each=_households_of,
     preview=_preview,
     look="sale.html",
     facts=_facts,

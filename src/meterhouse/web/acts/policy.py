@@ -121,10 +121,10 @@ class PolicyChange(Form):
     """No household holds more than this; decimal, above zero."""
     refund_second: Annotated[
         str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
-                        hint=N_("Also for money out of a meter or a drawer; 0: never")),
-    ] = Field(default="0", examples=["500.00"])  # fmt: skip
-    """Refunds, reversals, money taken out of a meter and drawers handed over of more than this need
-    a second person; decimal, 0: never."""
+                        hint=N_("Also out of a meter or a drawer, or never paid in; 0: never")),
+    ] = Field(default="500", examples=["500.00"])  # fmt: skip
+    """Refunds, reversals, money taken out of a meter, drawers handed over of more than this, and
+    payouts of what was never paid in need a second person; decimal, 0: never."""
     drift_max: Annotated[
         str, Short, Ask(N_("Meter may deduct otherwise by"), kind="money", half=True,
                         hint=N_("Over 30 days, against what the platform rates; 0: no alarm")),

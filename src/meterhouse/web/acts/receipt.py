@@ -92,7 +92,7 @@ async def _issue(doing: Doing, _: NoFields) -> Done:
 
 async def _print(doing: Doing, form: Printing) -> Done:
     """Count a print and answer where its file is, for a quarter of an hour; 1 is the original."""
-    if form.is_named and Verb.PERSONAL_SHOW not in doing.granted:
+    if form.is_named and not doing.may(Verb.PERSONAL_SHOW):
         raise NotAllowed(Verb.PERSONAL_SHOW)
     receipt_id, doer = doing.ids["receipt_id"], doing.doer
     chosen = (await receipt.settings(doing.db, doing.project_id)).paper

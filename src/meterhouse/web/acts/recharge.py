@@ -143,6 +143,18 @@ class TakenBack(Form):
     """Why; kept in the audit."""
 
 
+class SentOn(Form):
+    """Money that lies in a household's purse, to be sent into its meter."""
+
+    amount: Annotated[
+        str, StringConstraints(max_length=15),
+        Ask(N_("Amount"), kind="money", hint=N_("Empty: all that is in the purse")),
+    ] = Described(default="", examples=["12.50"])  # fmt: skip
+    """Decimal string in the project's currency, above zero; empty: all that may be spent."""
+    reason: ReasonText
+    """Why; kept in the audit."""
+
+
 class Opened(Form):
     """Why an account is opened in a meter."""
 
@@ -183,6 +195,17 @@ async def _take_back(doing: Doing, form: TakenBack) -> Done:
     return await _ordered(doing, made, form.reason)
 
 
+async def _send(doing: Doing, form: SentOn) -> Done:
+    """Send money that lies in a household's purse into the meter that keeps its money."""
+    _, fmt = doing.here
+    amount_minor = read_amount_minor(form.amount, fmt) if form.amount.strip() else None
+    made = await recharge.send(
+        doing.db, doing.project_id, doing.ids["point_id"], amount_minor, doing.doer.actor_id,
+        doing.doer.at,
+    )  # fmt: skip
+    return await _ordered(doing, made, form.reason)
+
+
 async def _open(doing: Doing, form: Opened) -> Done:
     """Open an account in a meter that takes no money before; what is in it stays in it."""
     made = await recharge.open_wallet(
@@ -201,6 +224,7 @@ async def _about_purse(doing: Doing) -> Choices:
     ]
     purse = now.meter_id and await recharge.purse_of(doing.db, doing.project_id, now.meter_id)
     if purse:
+        told.append((N_("In the purse"), fmt.money(purse["spare_minor"])))
         told.append((N_("Held in the meter"), fmt.money(purse["net_minor"] or 0)))
         told.append((N_("Last heard"), fmt.instant(purse["read_at"])))
     return told
@@ -232,6 +256,23 @@ TAKE_BACK: Final[Act[Any]] = Act(
     about=_about_purse,
     then=_ordered_page,
 )
+SEND: Final[Act[Any]] = Act(
+    "purse.send",
+    Verb.CREDIT_ADD,
+    "/projects/{project_id}/points/{point_id}/send-credit",
+    N_("Send to the meter"),
+    SentOn,
+    shapes.Ordered,
+    _send,
+    consequence=N_(
+        "Money that lies in the household's purse, as opening credit or what came back, sets out "
+        "for the meter. No cash changes hands."
+    ),
+    needs_key=True,
+    tag="money",
+    about=_about_purse,
+    then=_ordered_page,
+)
 OPEN: Final[Act[Any]] = Act(
     "purse.open",
     Verb.ACCOUNT_OPEN,
@@ -250,4 +291,4 @@ OPEN: Final[Act[Any]] = Act(
     then=_ordered_page,
 )
 
-ACTS: Final = (DECIDE, CANCEL, TAKE_BACK, OPEN)
+ACTS: Final = (DECIDE, CANCEL, SEND, TAKE_BACK, OPEN)

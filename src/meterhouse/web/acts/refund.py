@@ -5,6 +5,7 @@ else with the same verb approves it, and is then done once.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -16,9 +17,10 @@ from meterhouse.flows.refund import Moved, Slip
 from meterhouse.model import PaymentKind
 from meterhouse.units import Minor
 from meterhouse.web import labels
+from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
-from meterhouse.web.acts.money import CHANNELS, read_amount_minor
+from meterhouse.web.acts.money import CHANNELS, OfHousehold, household_of, read_amount_minor
 from meterhouse.web.api import desk as shapes
 from meterhouse.web.api.shapes import money
 from meterhouse.words import N_
@@ -34,7 +36,7 @@ Channel = Annotated[
 ]  # fmt: skip
 
 
-class NewRefund(Form):
+class NewRefund(OfHousehold):
     """Unused credit to be paid back."""
 
     amount: Annotated[AmountText, Ask(N_("Amount"), kind="money")] = Field(
@@ -58,7 +60,7 @@ class Why(Form):
     """Why; kept with the payment and in the audit."""
 
 
-class NewDeposit(Form):
+class NewDeposit(OfHousehold):
     """A deposit to be taken."""
 
     amount: Annotated[AmountText, Ask(N_("Amount"), kind="money")] = Field(
@@ -73,11 +75,13 @@ class NewDeposit(Form):
     """A note."""
 
 
-def _slip(doing: Doing, reason: str, channel: str = "cash") -> Slip:
+def _slip(
+    doing: Doing, reason: str, channel: str = "cash", agreement_id: int | None = None
+) -> Slip:
     doer = doing.doer
     return Slip(
         channel, f"{doer.via}:{doer.actor_id}:{doer.key}", reason, doer.actor_id, doer.at,
-        doing.second_id,
+        doing.second_id, agreement_id=agreement_id,
     )  # fmt: skip
 
 
@@ -116,24 +120,32 @@ async def _refund(doing: Doing, form: NewRefund) -> Done:
     """Pay unused credit back, over the channel it came in by."""
     _, fmt = doing.here
     amount_minor = read_amount_minor(form.amount, fmt)
+    if form.agreement_id is None:
+        # Whoever agrees to it later agrees to this household's money being paid out.
+        form = form.model_copy(update=dict(await household_of(doing)))
 
     async def alone() -> Moved:
         return await refund.refund(
             doing.db, doing.project_id, doing.ids["point_id"], amount_minor,
-            _slip(doing, form.reason, form.channel),
+            _slip(doing, form.reason, form.channel, form.agreement_id),
         )  # fmt: skip
 
     return await _by_two(doing, REFUND, form, amount_minor, alone)
 
 
 async def _reverse(doing: Doing, form: Why) -> Done:
-    """Undo a wrong sale on the day it was made, by a further payment."""
+    """Undo a wrong sale on its day, or unused opening credit, by a further payment."""
     payment_id = doing.ids["payment_id"]
 
     async def alone() -> Moved:
         slip = _slip(doing, form.reason)
         return await refund.reverse(doing.db, doing.project_id, payment_id, slip)
 
+    if await refund.is_opening(doing.db, doing.project_id, payment_id):
+        scope, _ = doing.here
+        if not scope.covers(Verb.OPENING_CREDIT, None):
+            raise NotAllowed(Verb.OPENING_CREDIT)
+        return _done(doing, await alone(), form.reason)
     amount_minor = await refund.amount_of(doing.db, doing.project_id, payment_id)
     return await _by_two(doing, REVERSE, form, amount_minor, alone)
 
@@ -141,7 +153,7 @@ async def _reverse(doing: Doing, form: Why) -> Done:
 async def _take(doing: Doing, form: NewDeposit) -> Done:
     """Take a deposit, which lies apart from what may be spent."""
     _, fmt = doing.here
-    slip = _slip(doing, form.reason, form.channel)
+    slip = _slip(doing, form.reason, form.channel, form.agreement_id)
     done = await refund.take_deposit(
         doing.db, doing.project_id, doing.ids["point_id"], read_amount_minor(form.amount, fmt),
         slip,
@@ -196,6 +208,7 @@ def _then(doing: Doing, answer: Any) -> str:
 REFUND: Final[Act[Any]] = Act(
     "payment.refund", Verb.MONEY_REFUND, f"{_POINT}/refunds", N_("Refund"), NewRefund,
     shapes.Payout, _refund, tag=_TAG, needs_key=True, about=_about_point, watch=True, then=_then,
+    typed=household_of,
     danger=True,
     consequence=N_("Money is paid out. What is left may be too little to keep the power on."),
 )  # fmt: skip
@@ -208,11 +221,21 @@ REVERSE: Final[Act[Any]] = Act(
 DEPOSIT: Final[Act[Any]] = Act(
     "deposit.take", Verb.CREDIT_ADD, f"{_POINT}/deposits", N_("Take deposit"), NewDeposit,
     shapes.Payout, _take, tag=_TAG, needs_key=True, about=_about_point, watch=True, then=_then,
+    typed=household_of,
 )  # fmt: skip
 GIVE_BACK: Final[Act[Any]] = Act(
     "deposit.give_back", Verb.MONEY_REFUND, f"{_PAYMENT}/give-back", N_("Return deposit"), Why,
     shapes.Payout, _give_back, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
     then=_then, danger=True, consequence=N_("The whole deposit is paid out."),
 )  # fmt: skip
+
+
+def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
+    """The act that undoes a payment, as far as its kind and its day allow one."""
+    if row["kind"] == PaymentKind.RECHARGE:
+        day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
+        return REVERSE if day == today else None
+    return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
+
 
 ACTS: Final = (REFUND, REVERSE, DEPOSIT, GIVE_BACK)

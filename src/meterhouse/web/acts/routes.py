@@ -28,6 +28,7 @@ from meterhouse.web.acts.frame import (
     Choices,
     Doing,
     Form,
+    Made,
     NoFields,
 )
 from meterhouse.web.api.etags import seen_version
@@ -186,7 +187,7 @@ def _without_version(form: type[Form]) -> type[Form]:
         for name, info in form.model_fields.items()
         if name != _VERSION_FIELD
     }
-    made: type[Form] = create_model(form.__name__, __base__=Form, __doc__=form.__doc__, **fields)
+    made: type[Form] = create_model(form.__name__, __base__=Made, __doc__=form.__doc__, **fields)
     return made
 
 

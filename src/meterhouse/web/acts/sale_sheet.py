@@ -69,7 +69,8 @@ async def _run(doing: Doing, rows: Sequence[RechargeLine]) -> Done:
     _, fmt = doing.here
     wanted = [Named(one.building, one.room, one.commodity, one.address) for one in rows]
     found = await desk.points_named(doing.db, doing.project_id, wanted)
-    faults, ids, forms, total_minor = [], [], [], 0
+    forms: list[dict[str, Any]] = []
+    faults, ids, total_minor = [], [], 0
     for place, (row, point) in enumerate(zip(rows, found, strict=True)):
         if isinstance(point, MeterhouseError):
             field = "address" if row.address else "room"
@@ -83,6 +84,9 @@ async def _run(doing: Doing, rows: Sequence[RechargeLine]) -> Done:
             faults.append(RowFault(place, "amount", error))
     if faults:
         raise RowsRefused(faults)
+    payers = await desk.payers(doing.db, doing.project_id, ids)
+    for point_id, form in zip(ids, forms, strict=True):
+        form["agreement_id"] = payers.get(point_id)
     asked = {
         "act": ADD.name, "verb": ADD.verb, "ids": ids, "forms": forms, "reason": "",
         "via": doing.doer.via, "language": doing.words.language,
@@ -103,7 +107,7 @@ def _told(doing: Doing, done: Done) -> Choices:
     after = done.after or {}
     return (
         (N_("How many"), fmt.number(after["count"])),
-        (N_("Total"), fmt.money(after["total_minor"])),
+        (N_("Together"), fmt.money(after["total_minor"])),
     )
 
 

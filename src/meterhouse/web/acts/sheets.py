@@ -41,7 +41,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from meterhouse.errors import BadInput, MeterhouseError, RowsRefused
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done, rehearse
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Made
 from meterhouse.web.problems import field_text
 from meterhouse.web.spreadsheets import (
     LINES_MAX,
@@ -121,7 +121,7 @@ class Sheet(Generic[Row]):
             ),
             Ask(N_("Rows")),
         ]
-        form = create_model(f"{self.row.__name__}s", __base__=Form, rows=(rows, ...))
+        form = create_model(f"{self.row.__name__}s", __base__=Made, rows=(rows, ...))
 
         async def run(doing: Doing, typed: Any) -> Done:
             return await self.run(doing, typed.rows)

@@ -44,6 +44,19 @@ class ShiftEnd(Form):
     """Why it differs, where it does."""
 
 
+class ShiftLeft(Form):
+    """The drawer of somebody who does not come back, counted."""
+
+    counted: Annotated[
+        MoneyText, Ask(N_("Cash counted"), kind="money", hint=N_("Everything in the drawer"))
+    ] = Field(examples=["1350.00"])
+    """The cash that lies in the drawer, decimal, zero or above."""
+    note: Annotated[
+        str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX), Ask(N_("Reason"))
+    ] = Field(examples=["left without closing"])  # fmt: skip
+    """Why its cashier does not close it."""
+
+
 class ShiftGiven(ShiftEnd):
     """The drawer, counted, and who goes on with it."""
 
@@ -78,6 +91,18 @@ async def _open(doing: Doing, form: NewShift) -> Done:
 async def _close(doing: Doing, form: ShiftEnd) -> Done:
     """Close one's shift with the cash counted; what it differs by is kept."""
     return await _ended(doing, form, "")
+
+
+async def _close_for(doing: Doing, form: ShiftLeft) -> Done:
+    """Close the shift of a cashier who does not, with the cash counted and the reason."""
+    shift_id = doing.ids["shift_id"]
+    counted_minor = _amount_minor(doing, form.counted, "counted")
+    done = await shift.close_for(
+        doing.db, doing.project_id, shift_id, doing.doer_id, counted_minor, form.note, doing.doer.at
+    )
+    answer = _shape(doing, done.expected_minor, counted_minor, None)
+    after = {"expected_minor": done.expected_minor, "counted_minor": counted_minor}
+    return Done(f"shift:{shift_id}", answer.model_dump(mode="json"), after=after, reason=form.note)
 
 
 async def _hand_over(doing: Doing, form: ShiftGiven) -> Done:
@@ -160,6 +185,13 @@ CLOSE: Final = Act(
     shapes.ShiftEnded, _close, tag=_TAG, needs_key=True, about=_about, then=_page,
     consequence=N_("The shift ends; what was counted and what it differs by are kept."),
 )  # fmt: skip
+CLOSE_FOR: Final = Act(
+    "shift.close_for", Verb.DAY_CLOSE, f"{_ONE}/close-for", N_("Close for the cashier"), ShiftLeft,
+    shapes.ShiftEnded, _close_for, tag=_TAG, needs_key=True, about=_about, then=_page, danger=True,
+    consequence=N_(
+        "Somebody else's shift ends; what was counted, what it differs by and the reason are kept."
+    ),
+)  # fmt: skip
 HAND_OVER: Final[Act[Any]] = Act(
     "shift.hand_over", Verb.SHIFT_OWN, f"{_ONE}/hand-over", N_("Hand over"), ShiftGiven,
     shapes.ShiftEnded, _hand_over, tag=_TAG, needs_key=True, about=_about, then=_page,
@@ -169,4 +201,4 @@ HAND_OVER: Final[Act[Any]] = Act(
     ),
 )  # fmt: skip
 
-ACTS: Final = (OPEN, CLOSE, HAND_OVER)
+ACTS: Final = (OPEN, CLOSE, CLOSE_FOR, HAND_OVER)

@@ -19,8 +19,9 @@ from meterhouse.flows.opening import Purse
 from meterhouse.flows.sheet import SiteRow
 from meterhouse.model import Commodity
 from meterhouse.web import labels
+from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
-from meterhouse.web.acts.account import PurseChoice
+from meterhouse.web.acts.account import PurseChoice, beyond
 from meterhouse.web.acts.customer import Language
 from meterhouse.web.acts.frame import Ask, Doing, Form, Name
 from meterhouse.web.acts.install import MODELS
@@ -156,7 +157,7 @@ class DayLine(Form):
 
 
 def _terms(doing: Doing, row: TermsLine) -> tuple[Terms, list[tuple[str, MeterhouseError]]]:
-    """A row's terms as exact values, and what of them cannot be read, by column."""
+    """A row's terms as exact values, and what of them cannot be read or given, by column."""
     scope, _ = doing.here
     faults: list[tuple[str, MeterhouseError]] = []
     money: dict[str, int] = {}
@@ -171,17 +172,21 @@ def _terms(doing: Doing, row: TermsLine) -> tuple[Terms, list[tuple[str, Meterho
             money[name] = 0
     levels = (money["warning_1"], money["warning_2"], money["warning_3"])
     terms = Terms(-money["overdraft"], levels, row.purse, money["opening_credit"], money["deposit"])
-    return terms, faults
+    return terms, faults + beyond(doing, terms)
 
 
 async def _take_site(doing: Doing, rows: Sequence[SiteLine]) -> Done:
     """Take rooms, meters, tariffs and households over from a sheet; all rows or none."""
     faults: list[RowFault] = []
     site: list[SiteRow] = []
+    scope, _ = doing.here
+    may_open = scope.covers(Verb.ACCOUNT_OPEN, None)
     for number, row in enumerate(rows):
         facts = row.model_dump(exclude={"area", "purse", *_MONEY})
         terms, wrong = _terms(doing, row)
         faults += [RowFault(number, *one) for one in wrong]
+        if row.customer and not may_open:
+            faults.append(RowFault(number, "customer", NotAllowed(Verb.ACCOUNT_OPEN)))
         try:
             site.append(SiteRow(**facts, terms=terms, area_dm2=typed.area_dm2(row.area)))
         except MeterhouseError as error:
@@ -238,7 +243,8 @@ SITE: Final[Sheet[Any]] = Sheet(
     N_("Import rooms and meters"), SiteLine, _take_site, tag="devices",
     hint=N_(
         "One row a meter: its room, price and household. Buildings, floors and rooms that are "
-        "not there yet are made; gateways and tariffs must be there."
+        "not there yet are made; gateways and tariffs must be there. A row that names a customer "
+        "opens an account, so it takes the right to do that."
     ),
 )  # fmt: skip
 DAYS: Final[Sheet[Any]] = Sheet(

@@ -12,6 +12,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.flows.exchange import Exchange
 from meterhouse.web.acts import typed
+from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
 from meterhouse.web.acts.install import Address, GatewayChoice, Model, Multiplier, about_meter
 from meterhouse.web.acts.typed import Short
@@ -51,7 +52,11 @@ class ExchangeForm(Form):
 
 
 async def _exchange(doing: Doing, form: ExchangeForm) -> Done:
-    """Give a meter for another: readings, blocks and money of its point go on without a break."""
+    """Give a meter for another: readings, blocks and money of its point go on without a break.
+
+    It waits for a second person where what is typed of the old meter's money is far, by more than
+    one person may pay out alone, from what it should hold.
+    """
     meter_id, doer = doing.ids["meter_id"], doing.doer
     scope, _ = doing.here
     old = await device.meter(doing.db, doing.project_id, meter_id)
@@ -66,20 +71,33 @@ async def _exchange(doing: Doing, form: ExchangeForm) -> Done:
         typed.figures(form.opening, "opening"), form.reason,
         {} if closing is None else {old["address"]: closing}, credit_minor,
     )  # fmt: skip
-    done = await exchange.exchange(
-        doing.db, doing.project_id, meter_id, new, doer.actor_id, doer.at
-    )
+    try:
+        done = await exchange.exchange(
+            doing.db, doing.project_id, meter_id, new, doer.actor_id, doer.at, doing.second_id
+        )
+    except exchange.CreditNeedsSecond:
+        if doing.second_id is not None:
+            raise
+        return await _wait(doing, form, credit_minor)
     answer = shapes.Exchanged(
         id=done.exchange_id, meter_id=done.meter_id,
-        closing=shapes.LastRegister.model_validate(done.closing.plain()),
+        closing=shapes.LastRegister.model_validate(done.closing.plain()), task_id=None,
     )  # fmt: skip
     after = {
         "new_meter_id": done.meter_id, "address": form.address, "multiplier": form.multiplier,
         "closing_milli": list(done.closing.milli), "opening_milli": list(new.opening_milli),
-        "moved_minor": done.moved_minor,
+        "moved_minor": done.moved_minor, "credit_minor": credit_minor,
     }  # fmt: skip
     before = {"address": old["address"], "multiplier": old["multiplier"]}
     return Done(f"meter:{meter_id}", answer.model_dump(mode="json"), before, after, form.reason)
+
+
+async def _wait(doing: Doing, form: ExchangeForm, credit_minor: int | None) -> Done:
+    """What is said of the old meter's money is far from what is known: somebody else agrees."""
+    task_id = await wait_for_second(EXCHANGE, doing, form, form.reason)
+    answer = shapes.Exchanged(id=None, meter_id=None, closing=None, task_id=task_id)
+    after = {"task_id": task_id, "credit_minor": credit_minor, "waits": True}
+    return Done(f"task:{task_id}", answer.model_dump(mode="json"), after=after, reason=form.reason)
 
 
 async def _typed(doing: Doing) -> dict[str, Any]:
@@ -101,10 +119,13 @@ async def _about(doing: Doing) -> Choices:
 
 
 def _page(doing: Doing, answer: Any) -> str:
-    return f"/projects/{doing.project_id}/meters/{answer['meter_id']}"
+    project = f"/projects/{doing.project_id}"
+    if answer["task_id"]:
+        return f"{project}/tasks/{answer['task_id']}"
+    return f"{project}/meters/{answer['meter_id']}"
 
 
-EXCHANGE: Final = Act(
+EXCHANGE: Final[Act[Any]] = Act(
     "meter.exchange", Verb.METER_EXCHANGE, "/projects/{project_id}/meters/{meter_id}/exchange",
     N_("Exchange meter"), ExchangeForm, shapes.Exchanged, _exchange, tag="devices", about=_about,
     typed=_typed, then=_page, danger=True, needs_key=True,

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from meterhouse.errors import BadInput, Unreadable
+from meterhouse.errors import BadInput, MeterhouseError, Unreadable
 from meterhouse.units import (
     INTERVAL_MILLI_MAX,
     PRICE_MICRO_MAX,
@@ -98,7 +98,7 @@ class MoneyUnusable(BadInput):
     code = "money_unusable"
 
 
-def beside(error: BadInput, field: str) -> BadInput:
+def beside(error: MeterhouseError, field: str) -> MeterhouseError:
     """The same error, at home beside a field."""
     error.field = field
     return error

@@ -62,17 +62,21 @@ class Closed(Shape):
     """The last registers, a row a point with a meter."""
     paid: list[PaidPart] = Field(max_length=100)
     """What was done with its money."""
+    task_id: Id | None = None
+    """The task that waits for a second person, where so much is paid out; nothing is done yet."""
 
 
 class Exchanged(Shape):
-    """A meter that was given for another."""
+    """A meter that was given for another, or the task that waits for a second person."""
 
-    id: Id
-    """Id of the exchange."""
-    meter_id: Id
-    """Id of the new meter."""
-    closing: LastRegister
-    """The old meter's last registers."""
+    id: Id | None
+    """Id of the exchange; null while it waits."""
+    meter_id: Id | None
+    """Id of the new meter; null while it waits."""
+    closing: LastRegister | None
+    """The old meter's last registers; null while it waits."""
+    task_id: Id | None
+    """The task that waits for a second person; null where none is needed."""
 
 
 class ExchangeItem(Shape):

@@ -114,8 +114,9 @@ def _whole(part: Any) -> Any:
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    """The problems an operation may answer with."""
+    """The problems an operation may answer with: those of its kind, and what it says itself."""
     found = [401, 422, 429, 503]
+    found += [status for status in _PROBLEMS if str(status) in operation["responses"]]
     if "{" in path:
         found += [403, 404]
     if "/platform/" in path:

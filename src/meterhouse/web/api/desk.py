@@ -270,7 +270,8 @@ async def find_households(
     q: Annotated[
         str,
         Query(min_length=1, max_length=TEXT_CHARS_MAX, pattern=r"^[^\x00]*$",
-              description="A piece of a room, name, phone or meter number.", examples=["A10"]),
+              description="A piece of a room or meter number, a name, a phone or its last 4 "
+              "digits.", examples=["A10"]),
     ],
 ) -> list[HouseholdFound]:  # fmt: skip
     """Rooms that are called so, or whose household or meter is; the best first."""

@@ -76,8 +76,8 @@ class BookingParts(Shape):
 
     transfer_id: Id
     """The transfer."""
-    compartment: Compartment
-    """The compartment."""
+    compartment: Compartment | None
+    """The compartment; null where the household has left and the house's own books hold it."""
     amount: Money
     """What it gave; negative where a correction went back."""
 

@@ -39,8 +39,14 @@ class StaffMember(Shape):
     """The user name."""
     name: str = text("Li Na")
     """The name."""
+    email: str = text("w***@example.org", "", most=120)
+    """Where links to choose a password are sent, masked; empty for nowhere."""
+    language: str = text("zh-Hans", "", most=10)
+    """The language they read; empty while they have not chosen."""
     is_disabled: bool = Field(examples=[False])
     """Whether they are shut out."""
+    is_erased: bool = Field(examples=[False])
+    """Whether nobody knows any more who they were."""
     is_invited: bool = Field(examples=[False])
     """Whether they have yet to choose a password."""
     has_authenticator: bool = Field(examples=[True])
@@ -173,7 +179,9 @@ def staff_member(one: Member) -> StaffMember:
     row = one.row
     return StaffMember(
         id=row["id"], login=row["login"], name=row["name"] or "",
-        is_disabled=row["disabled_at"] is not None, is_invited=not row["has_password"],
+        email=row["email"] or "", language=row["language"],
+        is_disabled=row["disabled_at"] is not None, is_erased=row["erased_at"] is not None,
+        is_invited=not row["has_password"],
         has_authenticator=row["totp_from"] is not None, seen_at=row["seen_at"],
         grants=[grant(held) for held in one.grants],
     )  # fmt: skip

@@ -90,7 +90,7 @@ async def get_receipt(
     dependencies=may(Verb.RECEIPT_PRINT),
     tags=["receipts"],
     response_class=Response,
-    responses=FILE_ANSWER,
+    responses=FILE_ANSWER | {409: {"description": "The print is over."}},
 )
 async def get_receipt_file(
     request: Request, project_id: ProjectId, receipt_id: ReceiptId, copy_number: CopyNumber

@@ -144,9 +144,7 @@ def _step(row: Any, scope: Reach) -> RechargeStep:
     dependencies=may(Verb.MONEY_READ),
     tags=["money"],
 )
-async def get_meter_purse(
-    request: Request, project_id: ProjectId, meter_id: MeterId
-) -> MeterPurse:
+async def get_meter_purse(request: Request, project_id: ProjectId, meter_id: MeterId) -> MeterPurse:
     """What is known of a meter's own purse; 404 where it keeps none."""
     row = await flow.purse_of(database_of(request), project_id, meter_id)
     if row is None or row["wallet_epoch"] is None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import books, day, orders
+from meterhouse.flows import books, day, orders, receipt
 from meterhouse.flows.access import Verb
 from meterhouse.flows.books import Movement, Part, Statement, Trial
 from meterhouse.flows.explain import Explained, Interval, explain_transfer
@@ -21,6 +21,8 @@ from meterhouse.web import labels, moneywords, papers, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
 from meterhouse.web.acts.money import CHANNELS
+from meterhouse.web.acts.receipt import ISSUE
+from meterhouse.web.acts.refund import undo_of
 from meterhouse.web.cells import masked_name
 from meterhouse.web.formats import ABSENT, Formats, grouped
 from meterhouse.web.labels import Source
@@ -33,6 +35,7 @@ from meterhouse.words import N_
 router = APIRouter()
 
 _PROJECT: Final = "/projects/{project_id}"
+_UNDOING: Final = {PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFUND}
 
 
 def _may(verb: Verb) -> list[Any]:
@@ -45,6 +48,9 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
     now = await orders.order(database_of(request), project_id, payment_id)
     row = now.row
     state = row["recharge_state"]
+    zone, at = formats_of(request).timezone, request.app.state.services.clock()
+    is_undone = any(one["kind"] in _UNDOING for one in now.related)
+    has_none = row["receipt_id"] is None and row["kind"] in receipt.KINDS
     facts = {
         "order": row,
         "kind": PaymentKind(row["kind"]),
@@ -55,6 +61,9 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
         "unit": labels.UNIT.get(row["commodity"], ""),
         "transfers": [_transfer(one) for one in now.transfers],
         "related": [(one, PaymentKind(one["kind"])) for one in now.related],
+        "undo": None if is_undone else undo_of(row, zone, at),
+        "issue": ISSUE if has_none else None,
+        "ids": {"project_id": project_id, "payment_id": payment_id},
     }
     return render(request, "order.html", facts)
 
@@ -71,7 +80,7 @@ def _transfer(row: Any) -> dict[str, Any]:
 _STATEMENT: Final = f"{_PROJECT}/agreements/{{agreement_id:int}}/statement"
 _MOVED: Final = (
     Column("at", N_("When"), lambda one: one.at, Kind.INSTANT),
-    Column("why", N_("For"), lambda one: why_moved(one.kind, one.commodity, one.payment_kind),
+    Column("why", N_("What for"), lambda one: why_moved(one.kind, one.commodity, one.payment_kind),
            Kind.WORD),
     Column("room", N_("Room"), lambda one: one.room),
     Column("amount", N_("Amount"), lambda one: one.amount_minor, Kind.MONEY),
@@ -80,13 +89,25 @@ _MOVED: Final = (
     Column("id", N_("Transfer"), lambda one: one.transfer_id,
            link=lambda one: f"../../transfers/{one.transfer_id}/explain"),
 )  # fmt: skip
+
+
+def side_of(one: Any) -> str:
+    """The side the balance stands on; level where both are the same."""
+    if one.credit_minor == one.debit_minor:
+        return N_("Even")
+    return N_("Credit") if one.credit_minor > one.debit_minor else N_("Debit")
+
+
 _STANDINGS: Final = (
     Column("kind", N_("Account"), lambda one: one.kind, Kind.WORD),
-    Column("unit", N_("Unit"), lambda one: one.unit),
     Column("debit", N_("Debits"), lambda one: one.debit_minor, Kind.MONEY),
     Column("credit", N_("Credits"), lambda one: one.credit_minor, Kind.MONEY),
-    Column("balance", N_("Balance"), lambda one: one.balance_minor, Kind.MONEY),
+    Column("side", N_("Side"), side_of, Kind.WORD),
+    Column(
+        "balance", N_("Balance"), lambda one: abs(one.credit_minor - one.debit_minor), Kind.MONEY
+    ),
 )
+_UNIT: Final = Column("unit", N_("Unit"), lambda one: one.unit)
 
 
 @router.get(_STATEMENT, dependencies=_may(Verb.MONEY_READ))
@@ -126,8 +147,8 @@ async def statement_paper(request: Request, project_id: int, agreement_id: int) 
             (N_("Span"), spoken(N_("{first} to {last}"), first=days[0], last=days[1])),
             (N_("Opening balance"), fmt.money(part.opening_minor)),
             (N_("Closing balance"), fmt.money(part.closing_minor)),
-            (N_("Added"), fmt.money(part.moved(1))),
-            (N_("Taken"), fmt.money(part.moved(-1))),
+            (N_("Money added"), fmt.money(part.moved(1))),
+            (N_("Money deducted"), fmt.money(part.moved(-1))),
         )
         rows = [Row(spoken(title), text) for title, text in facts]
         title = spoken(N_("Account statement"))
@@ -194,7 +215,8 @@ def _standings(now: Trial) -> Report:
     rows: list[Any] = list(now.standings)
     for unit in now.units:
         rows.append(_Sum(N_("All accounts"), unit, *now.sums(unit)))
-    return Report("trial", N_("Trial balance"), _STANDINGS, rows)
+    columns = [_STANDINGS[0], *([_UNIT] if len(now.units) > 1 else []), *_STANDINGS[1:]]
+    return Report("trial", N_("Trial balance"), columns, rows)
 
 
 class _Sum:
@@ -203,7 +225,6 @@ class _Sum:
     def __init__(self, kind: str, unit: str, debit_minor: int, credit_minor: int) -> None:
         self.kind, self.unit = kind, unit
         self.debit_minor, self.credit_minor = debit_minor, credit_minor
-        self.balance_minor = credit_minor - debit_minor
 
 
 @router.get(f"{_PROJECT}/transfers/{{transfer_id:int}}/explain", dependencies=_may(Verb.MONEY_READ))

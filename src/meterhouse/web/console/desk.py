@@ -18,10 +18,10 @@ from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import ADD, CHANNELS
 from meterhouse.web.acts.receipt import PRINT
-from meterhouse.web.acts.refund import DEPOSIT, GIVE_BACK, REFUND, REVERSE
-from meterhouse.web.acts.shift import CLOSE, HAND_OVER
+from meterhouse.web.acts.refund import DEPOSIT, REFUND, undo_of
+from meterhouse.web.acts.shift import CLOSE, CLOSE_FOR, HAND_OVER
 from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
-from meterhouse.web.pages import is_fragment, render
+from meterhouse.web.pages import formats_of, is_fragment, render
 from meterhouse.web.rechargewords import RECHARGE_CLASS, RECHARGE_STATE
 from meterhouse.words import N_
 
@@ -102,7 +102,7 @@ async def shift_page(request: Request, project_id: int, shift_id: int) -> Respon
         "now_": now,
         "row": now.row,
         "channel_word": channel_word,
-        "acts": (HAND_OVER, CLOSE) if is_mine and now.row["closed_at"] is None else (),
+        "acts": () if now.row["closed_at"] else (HAND_OVER, CLOSE) if is_mine else (CLOSE_FOR,),
         "ids": {"project_id": project_id, "shift_id": shift_id},
     }
     return render(request, "shift.html", facts)
@@ -147,6 +147,7 @@ async def _mine(request: Request) -> dict[str, Any]:
 
 async def _household(request: Request, project_id: int, room_id: int) -> dict[str, Any]:
     scope, at = request.state.scope, request.app.state.services.clock()
+    zone = formats_of(request).timezone
     home: Household = await desk.household(
         database_of(request), project_id, room_id, scope.currency_exponent, at
     )
@@ -164,12 +165,5 @@ async def _household(request: Request, project_id: int, room_id: int) -> dict[st
         "kind_of": PaymentKind,
         "channel_word": channel_word,
         "deeds": (REFUND, DEPOSIT),
-        "undo": undo_of,
+        "undo": lambda row: None if row["is_undone"] else undo_of(row, zone, at),
     }
-
-
-def undo_of(row: Any) -> Any:
-    """The act that undoes a payment, None where there is none or it was done."""
-    if row["is_undone"]:
-        return None
-    return {PaymentKind.RECHARGE: REVERSE, PaymentKind.DEPOSIT: GIVE_BACK}.get(row["kind"])

@@ -109,9 +109,11 @@ async def _import(request: Request, sheet: Sheet[Any], sent: FormData) -> Respon
         return RedirectResponse(sheet.page_after(doing, answered.answer), status_code=303)
     asked = {
         "act": sheet.act.name, "verb": sheet.verb, "ids": dict(doing.ids), "key": doing.doer.key,
-        "language": doing.words.language, "rows": form.model_dump(mode="json")["rows"],
+        "language": doing.words.language,
     }  # fmt: skip
-    new = NewTask(IMPORT_KIND, sheet.title, asked, total_count=len(form.rows))
+    # Rows may name people: they go with the task's end, not into what it is known by for ever.
+    rows = form.model_dump(mode="json")["rows"]
+    new = NewTask(IMPORT_KIND, sheet.title, asked, total_count=len(rows), rows=rows)
     task_id = await task.start(doing.db, doing.project_id, new, doing.doer.actor_id, doing.doer.at)
     return RedirectResponse(f"/projects/{doing.project_id}/tasks/{task_id}", status_code=303)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from meterhouse.flows import agreement
-from meterhouse.flows.access import Verb
+from meterhouse.flows.access import Reach, Verb
 from meterhouse.model import AccountKind, Compartment, PaymentKind
 from meterhouse.web import lifewords, moneywords
 from meterhouse.web.access import Permission, database_of
@@ -28,12 +28,16 @@ router = APIRouter()
 )
 async def agreement_page(request: Request, project_id: int, agreement_id: int) -> Response:
     """One account, open or closed."""
-    granted = request.state.caller.granted(request.path_params)
-    now = await agreement.look(
-        database_of(request), project_id, agreement_id, with_money=Verb.MONEY_READ in granted
-    )
+    scope: Reach = request.state.scope
+    database, money = database_of(request), None
+    now = await agreement.look(database, project_id, agreement_id)
+    if Verb.MONEY_READ in scope.verbs:
+        # Somebody may look after one building's households, and after another's money alone.
+        there = database.within(scope.asked(Verb.MONEY_READ).building_ids)
+        money = await agreement.money(there, project_id, agreement_id)
     facts: dict[str, Any] = {
         "now": now,
+        "money": money,
         "agreement": now.row,
         "account_word": lambda row: moneywords.ACCOUNT_KIND[AccountKind(row["kind"])],
         "part_word": lambda part: lifewords.COMPARTMENT[Compartment(part)] if part else "",

@@ -119,17 +119,19 @@ def _chart(now: Revenue, by: By, fmt: Formats) -> Chart:
     )  # fmt: skip
 
 
-_PARTS: Final[Mapping[str, str]] = {
-    "periods": N_("By period"),
-    "commodities": N_("By commodity"),
-    "channels": N_("By way of payment"),
-    "cashiers": N_("By cashier"),
+# What each table is headed, and what its first column holds.
+_PARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "periods": (N_("By period"), ""),
+    "commodities": (N_("By commodity"), N_("Commodity")),
+    "channels": (N_("By way of payment"), N_("Paid by")),
+    "cashiers": (N_("By cashier"), N_("Cashier")),
 }
 
 
 def _report(part: str, now: Revenue, by: By) -> Report:
     """One table of the page."""
-    name = Column("name", _PARTS[part], lambda row: row[0], Kind.WORD)
+    heading, title = _PARTS[part]
+    name = Column("name", title, lambda row: row[0], Kind.WORD)
     rows: Sequence[tuple[str, Sums]]
     match part:
         case "periods":
@@ -145,7 +147,7 @@ def _report(part: str, now: Revenue, by: By) -> Report:
         case _:
             rows = [(key or N_("By no person"), sums) for key, sums in now.cashiers.items()]
             columns = [name, *_TAKEN]
-    return Report(f"revenue-{part}", _PARTS[part], columns, rows)
+    return Report(f"revenue-{part}", heading, columns, rows)
 
 
 def _project_columns(of_one_currency: bool) -> list[Column]:
@@ -154,7 +156,9 @@ def _project_columns(of_one_currency: bool) -> list[Column]:
     def amount(key: str, title: str, read: Callable[[Sums], int]) -> Column:
         if of_one_currency:
             return Column(key, title, lambda row: read(row[1]), Kind.MONEY)
-        return Column(key, title, lambda row: to_decimal(read(row[1]), row[0].currency_exponent))
+        return Column(
+            key, title, lambda row: to_decimal(read(row[1]), row[0].currency_exponent), Kind.FIGURE
+        )
 
     return [
         Column("name", N_("Project"), lambda row: row[0].name,
@@ -166,7 +170,7 @@ def _project_columns(of_one_currency: bool) -> list[Column]:
         amount("booked", N_("Sales booked"), lambda sums: sums.booked_minor),
         Column("orders", N_("Orders"), lambda row: row[1].order_count, Kind.COUNT),
         Column("change", N_("Taken, against before"),
-               lambda row: change_text(row[1].taken_minor, row[2].taken_minor)),
+               lambda row: change_text(row[1].taken_minor, row[2].taken_minor), Kind.FIGURE),
     ]  # fmt: skip
 
 

@@ -117,7 +117,8 @@ async def set_password(request: Request) -> Response:
     if new != str(form.get("again", "")):
         return await _password_form(request, token, words(N_("The two are not the same.")))
     try:
-        await signin.set_password(services.database, token, new, services.clock())
+        request_id = request.state.request_id
+        await signin.set_password(services.database, token, new, services.clock(), request_id)
     except BadInput as error:
         return await _password_form(request, token, words.error(error))
     except NotFound:

@@ -37,7 +37,7 @@ from meterhouse.web.acts import receipt as receipt_acts
 from meterhouse.web.acts import recharge as recharge_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
-from meterhouse.web.acts.typed import area_text
+from meterhouse.web.acts.typed import area_text, money_minor
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.words import N_
@@ -118,9 +118,11 @@ def _rules(request: Request, typed: dict[str, Any], act: Act[Any]) -> list[tuple
             said = ", ".join(named) or words(N_("None"))
         elif ask.kind == "choice":
             said = words((ask.words or {})[given])
+        elif ask.kind == "money":
+            fmt = formats_of(request)
+            said = fmt.money(money_minor(given, fmt.currency_exponent, name))
         else:
-            unit = formats_of(request).currency if ask.kind == "money" else words(ask.unit)
-            said = f"{given} {unit}".strip() or ABSENT
+            said = f"{given} {words(ask.unit)}".strip() or ABSENT
         rules.append((ask.title, said))
     return rules
 

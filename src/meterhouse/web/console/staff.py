@@ -13,6 +13,7 @@ from meterhouse.flows import client, project, role, staff
 from meterhouse.flows.access import ROLES, ScopeKind, Verb
 from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.api.paging import Paging, framed, opened
 from meterhouse.web.pages import render, words_of
 from meterhouse.web.realms import REALMS, base_of, where
 from meterhouse.web.rolewords import ROLE, SCOPE, VERB, role_word
@@ -55,17 +56,27 @@ async def _heading(request: Request, of: Mapping[ScopeKind, str]) -> str:
     return words_of(request)(of[kind], group=group["name"])
 
 
+async def _page(request: Request, person_kind: str) -> dict[str, Any]:
+    """A page of a list: its members, how many there are in all, and where the next page begins."""
+    kind, place_id = where(request.path_params)
+    asked = Paging(staff.PAGE_ROWS_MAX, request.query_params.get("after", ""), True)
+    after, seal = opened(asked, PLATFORM, f"{person_kind}:{kind}:{place_id}", "", {})
+    found = await staff.members(
+        database_of(request), request.state.caller.person_id, kind, place_id, person_kind,
+        after=after, limit=asked.limit, counted=True,
+    )  # fmt: skip
+    told = framed(found, seal, lambda one: one)
+    return {"members": told["items"], "count": found.row_count, "next": told["next_cursor"]}
+
+
 async def staff_page(request: Request) -> Response:
     """Everybody of staff who reaches this place."""
-    found = await staff.members(
-        database_of(request), request.state.caller.person_id, *where(request.path_params)
-    )
+    facts = await _page(request, "staff")
     kind, place_id = where(request.path_params)
     need_codes = None
     if kind is not ScopeKind.PROJECT:
         need_codes = await role.code_roles(database_of(request), place_id)
-    facts = {
-        "members": found,
+    facts |= {
         "need_codes": need_codes,
         "ready_role": ROLE,
         "heading": await _heading(request, STAFF_OF),
@@ -83,10 +94,7 @@ async def member_page(request: Request, person_id: int) -> Response:
 
 async def clients_page(request: Request) -> Response:
     """The API clients that reach this place."""
-    found = await staff.members(
-        database_of(request), request.state.caller.person_id, *where(request.path_params), "client"
-    )
-    facts = {"members": found, "heading": await _heading(request, CLIENTS_OF)}
+    facts = await _page(request, "client") | {"heading": await _heading(request, CLIENTS_OF)}
     return render(request, "clients.html", _facts(request) | facts)
 
 

@@ -34,8 +34,8 @@ export function keep() {
       event.preventDefault();
       again();
     }
-    if (event.key === "Enter" && event.target.id === "field-amount") {
-      const tender = document.getElementById("field-tender");
+    if (event.key === "Enter" && event.target.id === "sale-amount") {
+      const tender = document.getElementById("sale-tender");
       if (tender?.offsetParent && event.target.value) {
         event.preventDefault();
         tender.focus();

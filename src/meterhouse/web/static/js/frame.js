@@ -23,6 +23,8 @@ document.body.addEventListener("htmx:before:request", (event) => {
 });
 document.body.addEventListener("htmx:after:swap", () => {
   if (!dialog.childElementCount) return;
+  // Named by its heading: an id would be ambiguous where a page has the same form in it.
+  dialog.setAttribute("aria-label", dialog.querySelector("h2")?.textContent.trim() ?? "");
   if (!dialog.open) dialog.showModal();
   const first = dialog.querySelector(".is-invalid") || dialog.querySelector("[autofocus]");
   if (first && !dialog.contains(document.activeElement)) first.focus();
