@@ -18,9 +18,9 @@ from meterhouse.store.reports import FOUND, PLACE, PLACE_COLUMNS
 _RATED = "round(d.rated_nano / (10 ^ (9 - j.currency_exponent))::numeric)::int8"
 
 DRIFT = ListQuery(
-    f"""select d.point_id, d.day, d.since_at, d.until_at, d.meter_id, m.address, d.deducted_minor,
-            d.rated_nano, {_RATED} as rated_minor, d.deducted_minor - {_RATED} as difference_minor,
-            {PLACE_COLUMNS}
+    f"""select d.point_id as id, d.point_id, d.day, d.since_at, d.until_at, d.meter_id, m.address,
+            d.deducted_minor, d.rated_nano, {_RATED} as rated_minor,
+            d.deducted_minor - {_RATED} as difference_minor, {PLACE_COLUMNS}
         from drift d join project j on j.id = d.project_id
         join meter m on (m.project_id, m.id) = (d.project_id, d.meter_id)
         join point p on (p.project_id, p.id) = (d.project_id, d.point_id) {PLACE}

@@ -29,12 +29,19 @@ async def place(connection: Connection, project_id: int, meter_id: int) -> async
 async def latest(
     connection: Connection, project_id: int, meter_id: int
 ) -> dict[str, asyncpg.Record]:
-    """The last command of each kind that carried settings to a meter in sight, by kind."""
+    """The last command of each kind that carried settings to a meter in sight, by kind.
+
+    A further try of the same says what the try before it read, until it has read something itself.
+    """
     rows = await connection.fetch(
-        f"""select distinct on (kind) id, kind, state, why, note, asked, said, created_at,
-            not_before, expires_at, ended_at
-        from command where project_id = $1 and meter_id = $2 and {_KINDS}
-        and seen_point(project_id, point_id) order by kind, id desc""",
+        f"""select c.id, c.kind, c.state, coalesce(nullif(c.why, ''), b.why, '') as why, c.asked,
+            coalesce(c.said, b.said) as said, c.created_at, c.ended_at
+        from (select distinct on (kind) * from command where project_id = $1 and meter_id = $2
+            and {_KINDS} and seen_point(project_id, point_id) order by kind, id desc) c
+        left join lateral (select p.why, p.said from command p where p.project_id = $1
+            and p.meter_id = $2 and p.kind = c.kind and p.id < c.id
+            and c.state in ('queued', 'sent') and p.asked - 'tries' = c.asked - 'tries'
+            order by p.id desc limit 1) b on true""",
         project_id, meter_id,
     )  # fmt: skip
     return {row["kind"]: row for row in rows}

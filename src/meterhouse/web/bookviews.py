@@ -190,7 +190,7 @@ DRIFT: Final = ListView(
         empty_hint=N_("Where the meter keeps the money, each closed day compares what it deducted "
                       "with what the platform rated."),
     ),
-    N_("Meter against platform"),
+    N_("Meter drift"),
     Verb.BOOKS_READ,
     totals=drift_totals,
 )  # fmt: skip

@@ -49,7 +49,7 @@ MENU: Final = (
     MenuEntry(N_("Journal"), "journal", "audit", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Trial balance"), "trial", "scale", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Closed days"), "days", "calendar", "books.read", MenuGroup.MONEY),
-    MenuEntry(N_("Meter against platform"), "drift", "overview", "books.read", MenuGroup.MONEY),
+    MenuEntry(N_("Meter drift"), "drift", "overview", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),
     MenuEntry(N_("Places"), "places", "places", "room.read", MenuGroup.SET_UP),

@@ -6,6 +6,7 @@ Owns the table alone. A standby set's settings have the words of the set in forc
 from collections.abc import Mapping
 from typing import Final
 
+from meterhouse.model import CommandKind
 from meterhouse.words import N_
 
 SETTING: Final[Mapping[str, str]] = {
@@ -38,6 +39,20 @@ SETTING: Final[Mapping[str, str]] = {
     "alarm_amount_2": N_("Alarm amount 2"),
     "overdraft_limit": N_("Overdraft"),
 }
+
+
+SENT: Final[Mapping[CommandKind, str]] = {
+    CommandKind.TARIFF: N_("Prices sent"),
+    CommandKind.SETTING: N_("Warnings sent"),
+    CommandKind.CHECK: N_("Prices read back"),
+}
+# What a meter holds where a price has no blocks; nobody need read it while it is so.
+_IDLE: Final = {"limit": "999999.99", "block": "0.0000"}
+
+
+def is_idle(name: str, wanted: str) -> bool:
+    """Whether a setting is there only because the meter has a place for it."""
+    return _IDLE.get(name.removeprefix("standby_").partition("_")[0]) == wanted
 
 
 def setting(name: str) -> str:

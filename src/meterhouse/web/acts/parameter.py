@@ -18,7 +18,7 @@ from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT
-from meterhouse.web.parameterwords import setting
+from meterhouse.web.parameterwords import is_idle, setting
 from meterhouse.words import N_
 
 _METER: Final = "/projects/{project_id}/meters/{meter_id}"
@@ -101,7 +101,11 @@ async def _preview(doing: Doing, form: NewPrices) -> Choices:
     return [
         (N_("Tariff"), f"{planned.tariff} · {version}"),
         (N_("In force from"), fmt.instant(planned.switch_at)),
-        *((setting(name), text) for name, text in planned.compiled.in_force),
+        *(
+            (setting(name), text)
+            for name, text in planned.compiled.in_force
+            if not is_idle(name, text)
+        ),
     ]
 
 

@@ -225,7 +225,7 @@ async def _about_purse(doing: Doing) -> Choices:
     purse = now.meter_id and await recharge.purse_of(doing.db, doing.project_id, now.meter_id)
     if purse:
         told.append((N_("In the purse"), fmt.money(purse["spare_minor"])))
-        told.append((N_("In the meter"), fmt.money(purse["net_minor"] or 0)))
+        told.append((N_("Held in the meter"), fmt.money(purse["net_minor"] or 0)))
         told.append((N_("Last heard"), fmt.instant(purse["read_at"])))
     return told
 

@@ -194,7 +194,7 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
         "held": await parameter.held(database_of(request), project_id, meter_id),
         "purse": await recharge.purse_of(database_of(request), project_id, meter_id),
         "purse_acts": recharge_acts,
-        "setting": parameterwords.setting,
+        "words_of": parameterwords,
         "parameters": parameter_acts,
         "install": install,
         "exchange": swap.EXCHANGE,
