@@ -15,7 +15,7 @@ from meterhouse.control import recharge as control
 from meterhouse.control.recharge import Balance, Deed, Facts, Reply, Row
 from meterhouse.flows import keeping, landing, transit
 from meterhouse.model import RechargeState
-from meterhouse.store import ledger, recharges
+from meterhouse.store import recharges, sales
 from meterhouse.store.db import Address
 from street import ORDER, Mishap
 
@@ -65,7 +65,7 @@ def told(**lies: Any) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         honest = control.decide
-        patch.setattr(control, "decide", lambda facts: honest(replace(facts, **lies)))
+        patch.setattr(control, "decide", lambda facts, *rest: honest(replace(facts, **lies), *rest))
 
     return make
 
@@ -114,13 +114,13 @@ def not_written_ahead(patch: Patch) -> None:
 
 def every_key_is_new(patch: Patch) -> None:
     """A payment that comes twice is taken twice."""
-    honest, count = ledger.order, iter(range(10**6))
+    honest, count = sales.write, iter(range(10**6))
 
-    async def order(connection: Any, project_id: int, new: Any, *more: Any) -> Any:
+    async def write(connection: Any, project_id: int, new: Any, *more: Any, **rest: Any) -> Any:
         fresh = replace(new, key=f"{new.key} {next(count)}")
-        return await honest(connection, project_id, fresh, *more)
+        return await honest(connection, project_id, fresh, *more, **rest)
 
-    patch.setattr(ledger, "order", order)
+    patch.setattr(sales, "write", write)
 
 
 def no_epoch(patch: Patch) -> None:
