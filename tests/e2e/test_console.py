@@ -163,9 +163,9 @@ async def test_credit_is_refused_beside_the_field_then_added(open_page, site):
 async def test_list_filters_without_losing_what_is_typed(open_page, site):
     page = await open_page()
     await page.goto(f"/projects/{site.project_id}/meters")
-    await page.get_by_label("Search").press_sequentially("B10")
+    await page.get_by_role("searchbox", name="Search").press_sequentially("B10")
     await expect(page.locator("#list tbody tr")).to_have_count(2)
-    await expect(page.get_by_label("Search")).to_be_focused()
+    await expect(page.get_by_role("searchbox", name="Search")).to_be_focused()
     await expect(page).to_have_url(re.compile("text=B10"))
     async with page.expect_download() as download:
         await page.get_by_role("link", name="XLSX").click()
