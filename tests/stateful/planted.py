@@ -15,15 +15,16 @@ from meterhouse.control import recharge as control
 from meterhouse.control.recharge import Balance, Deed, Facts, Reply, Row
 from meterhouse.flows import keeping, landing, transit
 from meterhouse.model import RechargeState
-from meterhouse.store import ledger, recharges
+from meterhouse.store import recharges, sales
 from meterhouse.store.db import Address
-from street import ORDER, Mishap
+from street import ESAM, ORDER, Mishap
 
 Patch = pytest.MonkeyPatch
 Step = tuple[Any, ...]
 SOON: Step = ("wait", 1)
 LONG: Step = ("wait", 45)
 PAY: Step = ("pay", 0, 500)
+OPEN: tuple[Step, ...] = (("disown", 0), ("open_meter", 0))
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def rows(*first: Row) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         patch.setattr(control, "TABLE", (*first, *control.TABLE))
+        patch.setattr(control, "OPENING", (*first, *control.OPENING))
 
     return make
 
@@ -65,7 +67,9 @@ def told(**lies: Any) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         honest = control.decide
-        patch.setattr(control, "decide", lambda facts: honest(replace(facts, **lies)))
+        patch.setattr(
+            control, "decide", lambda facts, *table: honest(replace(facts, **lies), *table)
+        )
 
     return make
 
@@ -114,13 +118,13 @@ def not_written_ahead(patch: Patch) -> None:
 
 def every_key_is_new(patch: Patch) -> None:
     """A payment that comes twice is taken twice."""
-    honest, count = ledger.order, iter(range(10**6))
+    honest, count = sales.write, iter(range(10**6))
 
-    async def order(connection: Any, project_id: int, new: Any, *more: Any) -> Any:
+    async def write(connection: Any, project_id: int, new: Any, *more: Any, **kinds: Any) -> Any:
         fresh = replace(new, key=f"{new.key} {next(count)}")
-        return await honest(connection, project_id, fresh, *more)
+        return await honest(connection, project_id, fresh, *more, **kinds)
 
-    patch.setattr(ledger, "order", order)
+    patch.setattr(sales, "write", write)
 
 
 def no_epoch(patch: Patch) -> None:
@@ -221,6 +225,15 @@ FAULTS = (
     Fault("refusal means refund", rows(REFUSED_RETURNS),
           (PAY, serve(Mishap.LYING_REFUSAL), SOON)),
     Fault("posted on silence", rows(SILENCE_POSTS), (PAY, serve(Mishap.LOST), SOON)),
+    Fault("taken back on silence", rows(SILENCE_POSTS),
+          (("take_back", 0, 500), serve(Mishap.LOST), SOON)),
+    Fault("all taken back on silence", rows(SILENCE_POSTS),
+          (("take_back", 0, None), serve(Mishap.LOST), SOON)),
+    Fault("opened on silence", rows(SILENCE_POSTS), (*OPEN, serve(Mishap.LOST), SOON), ESAM),
+    Fault("opened on any reply", rows(REPLY_POSTS),
+          (PAY, serve(Mishap.REPLY_LATE), SOON, *OPEN, serve(Mishap.LOST), SOON), ESAM),
+    Fault("opened again before the lifetime is over", no_lifetime,
+          (*OPEN, serve(Mishap.LOST), SOON, LONG), ESAM),
     Fault("a late reply of another order is believed", rows(REPLY_POSTS),
           (PAY, serve(Mishap.REPLY_LATE), SOON, PAY, serve(Mishap.LOST), SOON)),
     Fault("two live recharges", two_live,

@@ -91,9 +91,17 @@ class Money(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         self.do(self.town.cancel(pick))
 
-    @rule(room=rooms, amount_minor=st.sampled_from([50, 900]))
-    def take_back(self, room: int, amount_minor: int) -> None:
+    @rule(room=rooms, amount_minor=st.sampled_from([50, 900, None]))
+    def take_back(self, room: int, amount_minor: int | None) -> None:
         self.do(self.town.take_back(room, amount_minor))
+
+    @rule(room=rooms)
+    def open_meter(self, room: int) -> None:
+        self.do(self.town.open_meter(room))
+
+    @rule(room=rooms)
+    def disown(self, room: int) -> None:
+        self.town.disown(room)
 
     @rule(room=rooms)
     def refund(self, room: int) -> None:
