@@ -67,9 +67,7 @@ def told(**lies: Any) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         honest = control.decide
-        patch.setattr(
-            control, "decide", lambda facts, *table: honest(replace(facts, **lies), *table)
-        )
+        patch.setattr(control, "decide", lambda facts, *rest: honest(replace(facts, **lies), *rest))
 
     return make
 
@@ -120,9 +118,9 @@ def every_key_is_new(patch: Patch) -> None:
     """A payment that comes twice is taken twice."""
     honest, count = sales.write, iter(range(10**6))
 
-    async def write(connection: Any, project_id: int, new: Any, *more: Any, **kinds: Any) -> Any:
+    async def write(connection: Any, project_id: int, new: Any, *more: Any, **rest: Any) -> Any:
         fresh = replace(new, key=f"{new.key} {next(count)}")
-        return await honest(connection, project_id, fresh, *more, **kinds)
+        return await honest(connection, project_id, fresh, *more, **rest)
 
     patch.setattr(sales, "write", write)
 

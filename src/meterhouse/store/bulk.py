@@ -168,6 +168,15 @@ async def fill(address: Address, site: BulkSite, at: datetime) -> list[int]:
     async with superuser(address) as connection, connection.transaction():
         # Foreign keys hold by construction; checking twenty of them a room would take minutes.
         await connection.execute("set local session_replication_role = replica")
+        # An index of the pieces of every name is built in a tenth of the time it grows in.
+        await connection.execute("set local maintenance_work_mem = '512MB'")
+        pieces = await connection.fetch(
+            "select indexname, indexdef from pg_indexes where schemaname = $1"
+            " and indexdef like '%USING gin%'",
+            SCHEMA,
+        )
+        for row in pieces:
+            await connection.execute(f"drop index {row['indexname']}")
         await connection.execute(_PLACES, *common, list(site.floor_ids), site.rooms_a_floor)
         await connection.execute(_PERSONAL, *common)
         await connection.execute(_CUSTOMERS, *common)
@@ -184,6 +193,8 @@ async def fill(address: Address, site: BulkSite, at: datetime) -> list[int]:
             [one.max_power_w for one in site.meters],
         )  # fmt: skip
         await connection.execute(_STATES, *common)
+        for row in pieces:
+            await connection.execute(row["indexdef"])
     await settle(address)
     return list(range(FIRST_ID, FIRST_ID + count))
 

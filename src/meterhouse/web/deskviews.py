@@ -68,7 +68,7 @@ SUPPLIES: Final = ListView(
             Filter("text", N_("Search"), hint=N_("Room or meter")),
             Filter("level", N_("State"), {"1": N_("Warned"), "4": N_("Owing")}),
         ),
-        sort="room",
+        sort="building",
         empty=N_("Nobody has an account yet."),
         empty_hint=N_("Open an account for a room; then it is here."),
     ),

@@ -146,11 +146,12 @@ async def statement_paper(request: Request, project_id: int, agreement_id: int) 
             (N_("Rooms"), now.row["rooms"] or ABSENT),
             (N_("Span"), spoken(N_("{first} to {last}"), first=days[0], last=days[1])),
             (N_("Opening balance"), fmt.money(part.opening_minor)),
-            (N_("Closing balance"), fmt.money(part.closing_minor)),
             (N_("Money added"), fmt.money(part.moved(1))),
             (N_("Money deducted"), fmt.money(part.moved(-1))),
+            (N_("Closing balance"), fmt.money(part.closing_minor)),
         )
-        rows = [Row(spoken(title), text) for title, text in facts]
+        rows = [Row(spoken(N_("Project")), request.state.scope.name, is_wide=True)]
+        rows += [Row(spoken(title), text) for title, text in facts]
         title = spoken(N_("Account statement"))
         tables.append(papers.of_columns(title, rows, _MOVED[:-1], part.movements, fmt))
     at = request.app.state.services.clock()

@@ -81,7 +81,7 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
     has_file = made and await task.has_file(database, project_id, task_id)
     return {
         "task": row,
-        "asked": await _asked(request, act, row),
+        "asked": await _asked(request, act, row, is_ahead=not found),
         "state": state,
         "is_live": is_live,
         "counts": _counts(found, commands),
@@ -95,11 +95,16 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
     }
 
 
-async def _asked(request: Request, act: Act[Any] | None, row: Any) -> list[tuple[str, str]]:
-    """(message id, text) of who asked for what and to whom: by it a second person decides."""
+async def _asked(
+    request: Request, act: Act[Any] | None, row: Any, is_ahead: bool
+) -> list[tuple[str, str]]:
+    """(message id, text) of who asked for what and to whom: by it a second person decides.
+
+    Once something has been done (not `is_ahead`), each row says whom it was done to.
+    """
     given, who = row["input"], row["actor"] or words_of(request)(N_("Automatic"))
     told = [(N_("Asked by"), who)]
-    if act is None or not given.get("ids"):
+    if act is None or not given.get("ids") or not is_ahead:
         return told
     # What it was asked for may have gone since.
     with suppress(MeterhouseError):
