@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from meterhouse.control.recharge import FENCE, LIFETIME
+from meterhouse.control.recharge import FENCE
 from meterhouse.errors import Conflict, MeterhouseError
 from meterhouse.flows import device, recharge, refund, transit, wallet
 from meterhouse.flows.keeping import MeterHoldsMoney
@@ -23,66 +23,14 @@ from meterhouse.store import catalog, ledger, monitor, proofs, recharges
 from meterhouse.store.db import Address, Database
 from meterhouse.units import Minor
 from premises import Clock
-from street import ESAM, ORDER, Mishap, Street, build_street
+from stateful.watched import WatchedStreet, must
+from street import ORDER, Mishap, build_street
 
 ROOMS = 2
 BORN_MINOR = 1_000
 HOARDING = 0x04001004
 STRANGER = "000000000999"
 BEFORE, AFTER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-LIVE = ("reserved", "sent", "unknown", "halted")
-
-
-class Broken(AssertionError):
-    """Something that must always be true is not."""
-
-
-def must(truth: object, what: str) -> None:
-    """Stop here unless it is so."""
-    if not truth:
-        raise Broken(what)
-
-
-@dataclass
-class Sent:
-    """The bytes of one order on their way."""
-
-    at: datetime
-    meter_id: int
-    epoch: int
-    number: int
-    recharge_id: int
-    amount_minor: int
-    frame: bytes
-
-
-class WatchedStreet(Street):
-    """A street that looks at every order in the moment before it leaves."""
-
-    sends: list[Sent]
-
-    async def before_send(self, due: transit.Due, frame: bytes) -> None:
-        row = await self.recharge(due.id)
-        must(row["frame"] == frame and row["state"] == "sent", "sent before it was written down")
-        must(row["dead_at"] == self.site.clock() + LIFETIME, "a lifetime that is none")
-        new = Sent(
-            self.site.clock(), row["meter_id"], row["wallet_epoch"], row["number"], row["id"],
-            row["amount_minor"], frame,
-        )  # fmt: skip
-        for old in self.sends:
-            if (old.meter_id, old.epoch) != (new.meter_id, new.epoch):
-                continue
-            if old.recharge_id == new.recharge_id:
-                must(new.at - old.at >= LIFETIME, "sent again while a copy may still arrive")
-                must(old.number == new.number, "sent again under another number")
-                same = self.model == ESAM or old.frame == frame
-                must(same, "sent again with other bytes")
-            else:
-                other = await self.recharge(old.recharge_id)
-                must(other["state"] not in LIVE, "two live recharges of one purse")
-                if old.number == new.number:
-                    must(other["state"] == "returned", "one number for two orders")
-        self.sends.append(new)
 
 
 @dataclass

@@ -27,8 +27,9 @@ from hypothesis.stateful import (
 
 from databases import copy_database, drop_copy
 from meterhouse.store.db import Address
-from stateful.money import ROOMS, Broken, Town
+from stateful.money import ROOMS, Town
 from stateful.planted import FAULTS, Fault
+from stateful.watched import Broken
 from street import ESAM, ORDER, Mishap
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
