@@ -89,7 +89,7 @@ async def add_desk(connection, site, dice, where):
         """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
                deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
            values ($1, $2, $3::date, $3, $3, $4, 0, 0, $5, 10000000)""",
-        project_id, dice.choice(site.points), MORNING + timedelta(days=number), meter_id,
+        project_id, dice.choice(site.points), MORNING + timedelta(days=number - 45), meter_id,
         dice.choice([1, 2]),
     )  # fmt: skip
     voided_at = dice.choice([None, at])

@@ -28,6 +28,8 @@ PLANTED = {
         f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
     "no more is paid back out of a purse than was paid into it, channel by channel":
         f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
+    "opening credit is taken back once, whole, out of the purse it went into":
+        f"{_ORDER} 'opening', id, amount_minor, 'o-' || id from payment",
     "a deposit is given back at most once, and whole":
         f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "what was rated equals the charges in force":

@@ -227,12 +227,6 @@ PLACE_KIND: Final = {
     "area": N_("Public area"),
 }
 PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
-BAND: Final = {
-    "sharp": N_("Sharp band"),
-    "peak": N_("Peak band"),
-    "flat": N_("Flat band"),
-    "valley": N_("Valley band"),
-}
 CHARGE_CLASS: Final = {
     "electricity": N_("Electricity"),
     "water": N_("Water"),

@@ -1,6 +1,6 @@
-"""The words for what a meter is told to hold: its prices, days, blocks, warnings and times.
+"""The words for what a meter is told to hold: its prices, bands, days, blocks, warnings and times.
 
-Owns the table alone. A standby set's settings have the words of the set in force.
+Owns the tables alone. A standby set's settings have the words of the set in force.
 """
 
 from collections.abc import Mapping
@@ -65,3 +65,11 @@ def setting(name: str) -> str:
     """The message id of a setting's name; of one without a word, the name itself."""
     plain = name.removeprefix("standby_")
     return SETTING.get(plain, plain)
+
+
+BAND: Final = {
+    "sharp": N_("Sharp band"),
+    "peak": N_("Peak band"),
+    "flat": N_("Flat band"),
+    "valley": N_("Valley band"),
+}

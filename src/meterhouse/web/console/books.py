@@ -17,7 +17,7 @@ from meterhouse.flows.explain import Explained, Interval, explain_transfer
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality, RechargeState
 from meterhouse.paper.sheet import Row
 from meterhouse.rating.kernel import Line
-from meterhouse.web import labels, moneywords, papers, rechargewords
+from meterhouse.web import labels, moneywords, papers, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
 from meterhouse.web.acts.money import CHANNELS
@@ -272,7 +272,7 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
 
     def text(interval: Interval, line: Line) -> str:
         said = {
-            "band": fmt.words(labels.BAND.get(line.band, line.band)),
+            "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,
             "energy": f"{grouped(line.energy_milli, 3)} {unit}",
             "price": fine_amount(line.price_micro * 1_000),

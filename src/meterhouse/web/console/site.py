@@ -236,7 +236,7 @@ def _version(version: Version) -> dict[str, Any]:
         "is_whole": table is not None,
         "bands": [
             {
-                "name": labels.BAND.get(band, band),
+                "name": parameterwords.BAND.get(band, band),
                 "times": ", ".join(times.get(band, ())),
                 "prices": [_plain(price, 6) for price in prices],
             }
