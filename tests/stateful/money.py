@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from meterhouse.control.recharge import FENCE, LIFETIME
+from meterhouse.control.recharge import FENCE
 from meterhouse.errors import Conflict, MeterhouseError
 from meterhouse.flows import device, recharge, refund, transit, wallet
 from meterhouse.flows.keeping import MeterHoldsMoney
@@ -23,65 +23,14 @@ from meterhouse.store import catalog, ledger, monitor, proofs, recharges
 from meterhouse.store.db import Address, Database
 from meterhouse.units import Minor
 from premises import Clock
-from street import ESAM, ORDER, Mishap, Street, build_street
+from stateful.watched import WatchedStreet, must
+from street import ORDER, Mishap, build_street
 
 ROOMS = 2
 BORN_MINOR = 1_000
 HOARDING = 0x04001004
+STRANGER = "000000000999"
 BEFORE, AFTER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-LIVE = ("reserved", "sent", "unknown", "halted")
-
-
-class Broken(AssertionError):
-    """Something that must always be true is not."""
-
-
-def must(truth: object, what: str) -> None:
-    """Stop here unless it is so."""
-    if not truth:
-        raise Broken(what)
-
-
-@dataclass
-class Sent:
-    """The bytes of one order on their way."""
-
-    at: datetime
-    meter_id: int
-    epoch: int
-    number: int
-    recharge_id: int
-    amount_minor: int
-    frame: bytes
-
-
-class WatchedStreet(Street):
-    """A street that looks at every order in the moment before it leaves."""
-
-    sends: list[Sent]
-
-    async def before_send(self, due: transit.Due, frame: bytes) -> None:
-        row = await self.recharge(due.id)
-        must(row["frame"] == frame and row["state"] == "sent", "sent before it was written down")
-        must(row["dead_at"] == self.site.clock() + LIFETIME, "a lifetime that is none")
-        new = Sent(
-            self.site.clock(), row["meter_id"], row["wallet_epoch"], row["number"], row["id"],
-            row["amount_minor"], frame,
-        )  # fmt: skip
-        for old in self.sends:
-            if (old.meter_id, old.epoch) != (new.meter_id, new.epoch):
-                continue
-            if old.recharge_id == new.recharge_id:
-                must(new.at - old.at >= LIFETIME, "sent again while a copy may still arrive")
-                must(old.number == new.number, "sent again under another number")
-                same = self.model == ESAM or old.frame == frame
-                must(same, "sent again with other bytes")
-            else:
-                other = await self.recharge(old.recharge_id)
-                must(other["state"] not in LIVE, "two live recharges of one purse")
-                if old.number == new.number:
-                    must(other["state"] == "returned", "one number for two orders")
-        self.sends.append(new)
 
 
 @dataclass
@@ -102,6 +51,8 @@ class Town:
     # When meters were hung that came later, and taken down.
     hung: dict[int, datetime] = field(default_factory=dict)
     died: dict[int, datetime] = field(default_factory=dict)
+    # When other systems opened a room's meter.
+    disowned: dict[int, datetime] = field(default_factory=dict)
 
     async def open(self, model: str = ORDER, price_micro: int = 500_000) -> None:
         """Found the street: meters with some money in them, read once."""
@@ -161,13 +112,22 @@ class Town:
                 self.db, self.site.project_id, row["id"], "mistake", None, self.clock()
             )
 
-    async def take_back(self, room: int, amount_minor: int) -> None:
-        """Money is asked back from a meter."""
+    async def take_back(self, room: int, amount_minor: int | None) -> None:
+        """Money is asked back from a meter, so much or all that is in it."""
+        asked = None if amount_minor is None else Minor(amount_minor)
         try:
             await recharge.take_back(
-                self.db, self.site.project_id, self.site.points[room], Minor(amount_minor), None,
-                self.clock(),
-            )  # fmt: skip
+                self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
+            )
+        except MeterhouseError:
+            return
+
+    async def open_meter(self, room: int) -> None:
+        """An account is opened in a meter."""
+        try:
+            await recharge.open_wallet(
+                self.db, self.site.project_id, self.site.points[room], None, self.clock()
+            )
         except MeterhouseError:
             return
 
@@ -210,6 +170,8 @@ class Town:
         coming = [each for each in self.way.under_way if each[1].address == self.address_of(row)]
         face = self.taken_down.get(row["id"]) or self.face_of(row)
         is_in = row["send_count"] > 0 and await self.surplus(row, face) == signed(row)
+        if row["kind"] == "open":
+            is_in = is_in and self.is_ours(face, self.site.meters.index(row["meter_id"]))
         if is_in and row["dead_at"] > self.clock():
             return
         verdict = Verdict.APPLIED if is_in else Verdict.RETURNED
@@ -280,7 +242,21 @@ class Town:
     def limit(self, room: int, limit_minor: int) -> None:
         """Somebody changes a meter's hoarding limit, and tells nobody."""
         digits = bytes.fromhex(f"{limit_minor:08d}")[::-1]
-        self.street.faces[room].meter.parameters = {HOARDING: digits}
+        meter = self.street.faces[room].meter
+        meter.parameters = {**meter.parameters, HOARDING: digits}
+
+    def disown(self, room: int) -> None:
+        """Another system opens the meter for a customer of its own."""
+        face = self.street.faces[room]
+        assert face.purse is not None
+        face.purse.customer = STRANGER
+        self.disowned[room] = self.clock.step(seconds=1)
+        self.clock.step(seconds=1)
+
+    def is_ours(self, face: MeterFace, room: int) -> bool:
+        """Whether a meter is open for its point."""
+        assert face.purse is not None
+        return face.purse.customer == f"{self.site.points[room]:012d}"
 
     def foreign(self, room: int) -> None:
         """Somebody else puts money in."""
@@ -420,6 +396,17 @@ class Town:
             extra = await self.surplus({"meter_id": meter_id}, face)
             allowed = {0} | {signed(row) for row in mine}
             must(extra in allowed, f"a meter took {extra} beyond what is posted to it")
+            await self.check_opened(room, face)
+
+    async def check_opened(self, room: int, face: MeterFace) -> None:
+        """What counts as opened is, unless somebody else has opened it since."""
+        (row,) = await self.site.rows(
+            """select max(applied_at) as at from recharge where meter_id = $1 and kind = 'open'
+               and state in ('applied', 'verified') and applied_at > $2""",
+            self.site.meters[room], max(self.disowned.get(room, BEFORE),
+                                        self.hung.get(id(face), BEFORE)),
+        )  # fmt: skip
+        must(row["at"] is None or self.is_ours(face, room), "an opening that never came is posted")
 
     async def check_returns(self) -> None:
         """Money came back only when the meter was seen, twice, not to have it, and never will."""
@@ -428,12 +415,14 @@ class Town:
                 continue
             self.ended.add(row["id"])
             address = self.address_of(row)
+            must(row["ended_at"] >= row["dead_at"], "returned while a copy may still arrive")
+            if row["kind"] == "open":
+                continue  # its fence is made of customers, and no count tells of them
             seen = [
                 at for at, heard, count in self.way.heard
                 if heard == address and count == row["number"] - 1
                 and row["dead_at"] <= at <= row["ended_at"]
             ]  # fmt: skip
-            must(row["ended_at"] >= row["dead_at"], "returned while a copy may still arrive")
             must(seen and seen[-1] - seen[0] >= FENCE, "returned without a fence")
 
     async def finish(self) -> None:

@@ -17,13 +17,14 @@ from meterhouse.flows import keeping, landing, transit
 from meterhouse.model import RechargeState
 from meterhouse.store import recharges, sales
 from meterhouse.store.db import Address
-from street import ORDER, Mishap
+from street import ESAM, ORDER, Mishap
 
 Patch = pytest.MonkeyPatch
 Step = tuple[Any, ...]
 SOON: Step = ("wait", 1)
 LONG: Step = ("wait", 45)
 PAY: Step = ("pay", 0, 500)
+OPEN: tuple[Step, ...] = (("disown", 0), ("open_meter", 0))
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def rows(*first: Row) -> Callable[[Patch], None]:
 
     def make(patch: Patch) -> None:
         patch.setattr(control, "TABLE", (*first, *control.TABLE))
+        patch.setattr(control, "OPENING", (*first, *control.OPENING))
 
     return make
 
@@ -221,6 +223,15 @@ FAULTS = (
     Fault("refusal means refund", rows(REFUSED_RETURNS),
           (PAY, serve(Mishap.LYING_REFUSAL), SOON)),
     Fault("posted on silence", rows(SILENCE_POSTS), (PAY, serve(Mishap.LOST), SOON)),
+    Fault("taken back on silence", rows(SILENCE_POSTS),
+          (("take_back", 0, 500), serve(Mishap.LOST), SOON)),
+    Fault("all taken back on silence", rows(SILENCE_POSTS),
+          (("take_back", 0, None), serve(Mishap.LOST), SOON)),
+    Fault("opened on silence", rows(SILENCE_POSTS), (*OPEN, serve(Mishap.LOST), SOON), ESAM),
+    Fault("opened on any reply", rows(REPLY_POSTS),
+          (PAY, serve(Mishap.REPLY_LATE), SOON, *OPEN, serve(Mishap.LOST), SOON), ESAM),
+    Fault("opened again before the lifetime is over", no_lifetime,
+          (*OPEN, serve(Mishap.LOST), SOON, LONG), ESAM),
     Fault("a late reply of another order is believed", rows(REPLY_POSTS),
           (PAY, serve(Mishap.REPLY_LATE), SOON, PAY, serve(Mishap.LOST), SOON)),
     Fault("two live recharges", two_live,

@@ -27,8 +27,9 @@ from hypothesis.stateful import (
 
 from databases import copy_database, drop_copy
 from meterhouse.store.db import Address
-from stateful.money import ROOMS, Broken, Town
+from stateful.money import ROOMS, Town
 from stateful.planted import FAULTS, Fault
+from stateful.watched import Broken
 from street import ESAM, ORDER, Mishap
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
@@ -91,9 +92,17 @@ class Money(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         self.do(self.town.cancel(pick))
 
-    @rule(room=rooms, amount_minor=st.sampled_from([50, 900]))
-    def take_back(self, room: int, amount_minor: int) -> None:
+    @rule(room=rooms, amount_minor=st.sampled_from([50, 900, None]))
+    def take_back(self, room: int, amount_minor: int | None) -> None:
         self.do(self.town.take_back(room, amount_minor))
+
+    @rule(room=rooms)
+    def open_meter(self, room: int) -> None:
+        self.do(self.town.open_meter(room))
+
+    @rule(room=rooms)
+    def disown(self, room: int) -> None:
+        self.town.disown(room)
 
     @rule(room=rooms)
     def refund(self, room: int) -> None:

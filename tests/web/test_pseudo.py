@@ -164,7 +164,7 @@ def can_be_wrong(act):
     return any(ask.kind != "flag" for _, ask in act.asks.values())
 
 
-@pytest.mark.parametrize("act", filter(can_be_wrong, FORMS), ids=lambda act: act.name)
+@pytest.mark.parametrize("act", [*filter(can_be_wrong, FORMS)], ids=lambda act: act.name)
 async def test_what_is_wrong_with_a_field_is_said_in_the_readers_language(site, walk, reader, act):
     known, address = await known_texts(site), walk.addresses[act.page]
     form = await reader.get(address)

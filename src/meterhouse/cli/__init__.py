@@ -18,6 +18,7 @@ import typer
 from meterhouse import logs
 from meterhouse.config import EMBEDDED, Settings, load
 from meterhouse.errors import MeterhouseError
+from meterhouse.plugins import SIMULATED
 
 if TYPE_CHECKING:
     from meterhouse.app import House
@@ -91,7 +92,10 @@ def demo(
     Starts everything on this machine, fills a database of its own, and prints where to sign in.
     Every start begins the same town anew.
     """
-    settings = settle(host=host, port=port, data=data, headend_port=0, transport="rs485")
+    settings = settle(
+        host=host, port=port, data=data, headend_port=0, transport="rs485",
+        security_module=SIMULATED,
+    )  # fmt: skip
     from meterhouse.cli.demo import live
 
     run(lambda stop: live(settings, speed, seed, stop))

@@ -26,7 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords, moneywords, paperwords, rechargewords
+from meterhouse.web import lifewords, moneywords, paperwords, parameterwords, rechargewords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -307,6 +307,7 @@ CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 WHY: Final = {
     **moneywords.PROOF,
     **rechargewords.REPLY,
+    **parameterwords.WHY,
     **rechargewords.DRIFTS,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
@@ -357,10 +358,6 @@ WHY: Final = {
     "no_relay": N_("This model has no relay"),
     "left_out": N_("Left out by a person"),
     "defect": N_("A defect of the program; see the log"),
-    "clock_wrong": N_("The meter's clock is wrong"),
-    "differs": N_("The meter charges something else"),
-    "not_as_expected": N_("The meter's settlement day is not the first"),
-    "value_unchanged": N_("The meter did not keep what was written"),
 }
 
 COMMISSIONED: Final = {

@@ -46,6 +46,12 @@ SENT: Final[Mapping[CommandKind, str]] = {
     CommandKind.SETTING: N_("Warnings sent"),
     CommandKind.CHECK: N_("Prices read back"),
 }
+WHY: Final[Mapping[str, str]] = {
+    "clock_wrong": N_("The meter's clock is wrong"),
+    "differs": N_("The meter charges something else"),
+    "not_as_expected": N_("The meter's settlement day is not the first"),
+    "value_unchanged": N_("The meter did not keep what was written"),
+}
 # What a meter holds where a price has no blocks; nobody need read it while it is so.
 _IDLE: Final = {"limit": "999999.99", "block": "0.0000"}
 
