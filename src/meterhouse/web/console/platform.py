@@ -36,9 +36,7 @@ async def audit_page(request: Request) -> Response:
         "act_pages": (),
         "fmt": fmt,
     }
-    return render(
-        request, "list.html", facts | list_facts(page, fmt, "audit", request.state.caller.platform)
-    )
+    return render(request, "list.html", facts | list_facts(page, fmt, "audit"))
 
 
 @router.get("/platform/audit/export", dependencies=_MAY)
