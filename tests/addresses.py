@@ -15,8 +15,16 @@ ROWS = {
     "gateway_id": "select id from gateway where project_id = $1 order by id",
     "customer_id": "select id from customer where project_id = $1 order by id",
     "tariff_id": "select id from tariff where project_id = $1 order by id",
-    "agreement_id": "select id from agreement where project_id = $1 order by id",
+    "agreement_id": """select id from agreement
+        where project_id = $1 and kind = 'tenant' order by id""",
+    "shift_id": "select id from shift where project_id = $1 order by id",
     "payee_id": "select id from payee where project_id = $1 order by id",
+    "recharge_id": "select id from recharge where project_id = $1 order by id",
+    "receipt_id": "select id from receipt where project_id = $1 order by id",
+    "transfer_id": "select id from transfer where project_id = $1 order by id",
+    "day_id": "select to_char(day, 'YYYYMMDD')::int8 from day_close where project_id = $1",
+    "payment_id": "select id from payment where project_id = $1 order by id",
+    "copy_number": "select max(copy) from receipt_print where project_id = $1",
     "task_id": "select id from task where project_id = $1 order by id",
     "commissioning_id": "select id from commissioning where project_id = $1 order by id",
     "group_id": "select group_id from project where id = $1",
@@ -28,16 +36,17 @@ ROWS = {
     "key_id": """select k.id from client_key k join person p on p.id = k.person_id
         where p.login = 'erp' and $1 > 0 order by k.id""",
     "session_id": "select max(id) from session where $1 > 0",
+    "opening_id": "select id from opening where project_id = $1 order by id",
     "role_id": "select max(id) from role where $1 > 0",
 }
 
 
-async def ids_of(site: Site) -> dict[str, int]:
+async def ids_of(site: Site) -> dict[str, int | str]:
     """A real number of the first project for every name; 1 where there is no row yet."""
     room = site.rooms["A101"]
     found = {
         "project_id": site.project_id, "room_id": room.place_id, "point_id": room.point_id,
-        "token": 1,
+        "token": 1, "code": "internal",
         "meter_id": room.meter_id,
     }  # fmt: skip
     async with maintenance(site.db.address) as connection:

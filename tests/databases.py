@@ -1,5 +1,7 @@
 """Databases to throw away: copies of a migrated template on a server that need not be safe."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
@@ -26,6 +28,21 @@ async def hasten(server: EmbeddedServer) -> None:
         await connection.execute(f"alter system set {setting} = off")
     await connection.execute("select pg_reload_conf()")
     await connection.close()
+
+
+@asynccontextmanager
+async def tended(address: Address) -> AsyncIterator[None]:
+    """The server keeps its statistics meanwhile, as in life: a site that grows fast needs them."""
+    where = address.arguments(None) | {"database": "postgres"}
+    connection = await asyncpg.connect(**where)
+    try:
+        await connection.execute("alter system set autovacuum = on")
+        await connection.execute("select pg_reload_conf()")
+        yield
+    finally:
+        await connection.execute("alter system set autovacuum = off")
+        await connection.execute("select pg_reload_conf()")
+        await connection.close()
 
 
 async def copy_database(template: Address) -> Address:

@@ -13,12 +13,26 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.flows import access, command, commission, onboard, project, role, scan, staff, task
+from meterhouse.flows import (
+    access,
+    account,
+    command,
+    commission,
+    onboard,
+    project,
+    refund,
+    role,
+    scan,
+    shift,
+    staff,
+    task,
+)
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
+from meterhouse.units import Minor
 from meterhouse.web.access import Caller
 from small_site import NOW, Site
 
@@ -122,26 +136,8 @@ class Doors:
 
 async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     """Rows for every address, and one caller for every role in every scope."""
-    room, (first, second) = site.rooms["A101"], await _buildings(site)
-    async with site.db.transaction([site.project_id]) as connection:
-        group_id = await connection.fetchval("select group_id from project")
-        new = queue.NewAlarm(
-            AlarmKind.COMMAND_FAILED, f"meter:{room.meter_id}", point_id=room.point_id,
-            meter_id=room.meter_id,
-        )  # fmt: skip
-        await queue.open_alarms(connection, site.project_id, [new], NOW)
-        ids["alarm_id"] = await connection.fetchval("select max(id) from alarm")
-    (ids["command_id"],) = await command.request(
-        site.db, site.project_id, [room.meter_id], CommandKind.READ, "", None, NOW
-    )
-    ids["task_id"] = await scan.start(
-        site.db, site.project_id, ids["gateway_id"], scan.Wish(), None, NOW
-    )
-    ids["commissioning_id"] = await commission.start(
-        site.db, site.project_id, room.meter_id, None, None, NOW
-    )
-    payee = Payee("water", "Waterworks", "", "", "")
-    ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
+    first, second = await _buildings(site)
+    group_id = await plant(site, ids)
     foreign_group_id = await onboard.open_group(site.db, "foreign")
     await onboard.open_project(site.db, onboard.NewProject("far", foreign_group_id), NOW)
     scopes = {
@@ -171,12 +167,72 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     verbs = ["session.own", "room.read"]
     here = (PROJECT, site.project_id, CLIENT)
     clients = await staff.members(site.db, admin.person_id, *here)
-    (erp,) = [one for one in clients if one.row["login"] == "erp"]
+    (erp,) = [one for one in clients.rows if one.row["login"] == "erp"]
     estate.client_grant_id = erp.grants[0].id
     estate.file_task_id = await _task_with_file(site)
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)
     ids |= {"role_id": made, "group_id": group_id, "building_id": first}
     return estate
+
+
+async def plant(site: Site, ids: dict[str, int]) -> int:
+    """A row for every number in an address that a small site has none for; answers the group."""
+    room = site.rooms["A101"]
+    async with site.db.transaction([site.project_id]) as connection:
+        group_id: int = await connection.fetchval("select group_id from project")
+        new = queue.NewAlarm(
+            AlarmKind.COMMAND_FAILED, f"meter:{room.meter_id}", point_id=room.point_id,
+            meter_id=room.meter_id,
+        )  # fmt: skip
+        await queue.open_alarms(connection, site.project_id, [new], NOW)
+        ids["alarm_id"] = await connection.fetchval("select max(id) from alarm")
+    (ids["command_id"],) = await command.request(
+        site.db, site.project_id, [room.meter_id], CommandKind.READ, "", None, NOW
+    )
+    ids["task_id"] = await scan.start(
+        site.db, site.project_id, ids["gateway_id"], scan.Wish(), None, NOW
+    )
+    ids["commissioning_id"] = await commission.start(
+        site.db, site.project_id, room.meter_id, None, None, NOW
+    )
+    ids["opening_id"] = await account.prepare(
+        site.db, site.project_id, site.rooms["A104"].place_id, ids["customer_id"], account.Terms(),
+        None, NOW,
+    )  # fmt: skip
+    ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
+    ids["recharge_id"] = await _recharge(site)
+    ids["to_agreement_id"] = await _agreement_of(site, "A102")
+    ids["of_project_id"] = site.project_id
+    slip = refund.Slip("cash", "matrix-deposit", "", None, NOW)
+    taken = await refund.take_deposit(site.db, site.project_id, room.point_id, Minor(5_000), slip)
+    ids["deposit_id"] = taken.payment_id
+    payee = Payee("water", "Waterworks", "", "", "")
+    ids["payee_id"] = await project.add_payee(site.db, site.project_id, payee)
+    return group_id
+
+
+async def _recharge(site: Site) -> int:
+    """The number of a recharge under way, of a meter no other row here is about."""
+    room = site.rooms["A103"]
+    async with site.db.transaction([site.project_id]) as connection:
+        made: int = await connection.fetchval(
+            """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,
+                   meter_id, wallet_epoch, number, order_number, amount_minor, state, created_at)
+               select project_id, id, agreement_id, account_id, $2, $3, 1, 1, 'matrix', 100,
+                   'halted', $4
+               from payment where project_id = $1 and key = 'first-A103' returning id""",
+            site.project_id, room.point_id, room.meter_id, NOW,
+        )  # fmt: skip
+    return made
+
+
+async def _agreement_of(site: Site, room: str) -> int:
+    """The account of a room's household."""
+    async with site.db.transaction([site.project_id]) as connection:
+        made: int = await connection.fetchval(
+            "select agreement_id from payment where key = $1", f"first-{room}"
+        )
+    return made
 
 
 async def _task_with_file(site: Site) -> int:

@@ -46,8 +46,11 @@ HOMES: dict[str, Any] = {
         }
     ],
 }
-# Nobody waits: notices need not age, and a household without e-mail may be cut off.
-HASTY: dict[str, Any] = {"notice_age_s": 0, "disconnect_without_channel": True}
+# Nobody waits: notices need not age, a household without e-mail may be cut off, and one person
+# alone pays money out.
+HASTY: dict[str, Any] = {
+    "notice_age_s": 0, "disconnect_without_channel": True, "refund_second_minor": 0,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -181,6 +184,7 @@ async def build_site(
     policy: Mapping[str, Any] = HASTY, keeper: Keeper = Keeper.PLATFORM, multiplier: int = 1,
     floor_minor: int | None = 0, email: str | None = None, is_let: bool = True,
     timezone: str = "Asia/Shanghai", group_id: int | None = None, name: str = "site",
+    model: str = MODEL,
 ) -> Site:  # fmt: skip
     """A project with one building, one floor and so many rooms, open since a day ago."""
     opened_at = clock() - timedelta(days=1)
@@ -196,7 +200,7 @@ async def build_site(
     new = [
         onboard.NewRoom(
             floor_id=floor_id, name=f"1{n:02}", sort=n, area_dm2=5000, tariff_id=tariff_id,
-            model=MODEL, address=f"{n:012}", gateway_id=gateway_id, opened_at=opened_at,
+            model=model, address=f"{n:012}", gateway_id=gateway_id, opened_at=opened_at,
             customer_name=f"Household {n}" if is_let else None, email=email, keeper=keeper,
             multiplier=multiplier, floor_minor=floor_minor,
         )

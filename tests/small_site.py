@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from databases import copy_database, drop_copy
-from meterhouse.flows import access, onboard, reading, recharge
+from meterhouse.flows import access, day, onboard, reading, receipt, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
 from meterhouse.flows.rate import Tariffs
 from meterhouse.model import AlarmKind
+from meterhouse.paper.sheet import Paper
 from meterhouse.store import queue, readings
 from meterhouse.store.db import Address, Database
 from meterhouse.units import to_us
@@ -77,6 +78,7 @@ async def _make(db: Database) -> Site:
     rooms = await _rooms(db, project_id, begun)
     await _readings(db, project_id, rooms)
     await _alarms(db, project_id, rooms)
+    await day.close_days(db, project_id, None, None, NOW - timedelta(hours=11))
     await access.add_person(
         db, "li", "李娜", PASSWORD, "project_manager", "project", project_id, begun
     )
@@ -104,23 +106,26 @@ async def _rooms(db: Database, project_id: int, begun: datetime) -> dict[str, Ro
         for index, (name, customer, *_) in enumerate(ROOMS)
     ]  # fmt: skip
     made = await onboard.add_rooms(db, project_id, new)
-    for (name, customer, credit_minor, *_), room in zip(ROOMS, made, strict=True):
-        if customer:
-            await recharge.add_credit(
-                db, project_id, room.point_id, credit_minor, "cash", f"first-{name}", "", None,
-                begun,
-            )  # fmt: skip
+    payments = [
+        await recharge.add_credit(
+            db, project_id, room.point_id, credit_minor, "cash", f"first-{name}", "", None, begun
+        )
+        for (name, customer, credit_minor, *_), room in zip(ROOMS, made, strict=True)
+        if customer
+    ]
+    receipt_id = await receipt.issue_later(db, project_id, payments[0].payment_id, None, begun)
+    await receipt.count_print(db, project_id, receipt_id, Paper.A5, "zh-Hans", False, None, begun)
     return {name: room for (name, *_), room in zip(ROOMS, made, strict=True)}
 
 
 async def _readings(db: Database, project_id: int, rooms: dict[str, Room]) -> None:
     tariffs = Tariffs()
     read = [row for row in ROOMS if row[0] != "B102"]
-    for day in range(4):
-        read_at = NOW - timedelta(days=3 - day, minutes=5)
+    for n in range(4):
+        read_at = NOW - timedelta(days=3 - n, minutes=5)
         count = len(read)
         milli = np.full((count, 5), -1, dtype=np.int64)
-        milli[:, 0] = [100_000 + day * used_milli for *_, used_milli, _ in read]
+        milli[:, 0] = [100_000 + n * used_milli for *_, used_milli, _ in read]
         batch = reading.Batch(
             meter_id=np.array([rooms[name].meter_id for name, *_ in read]),
             read_at_us=np.full(count, to_us(read_at)),

@@ -17,7 +17,7 @@ from typing import Any
 from meterhouse import meter_models
 from meterhouse.flows import command, onboard
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
-from meterhouse.model import CommandKind, Relay
+from meterhouse.model import CommandKind, Keeper, Relay
 from meterhouse.sim.faults import Faults
 from meterhouse.sim.gateway import LinkHabits
 from meterhouse.sim.meter import SimMeter
@@ -149,7 +149,7 @@ async def found(
     tariff_id = await onboard.publish_tariff(db, project_id, tariff, None, opened_at)
     building_id = await onboard.add_place(db, project_id, None, "building", "A")
     floor_id = await onboard.add_place(db, project_id, building_id, "floor", "1")
-    models = {one.address: one.model for one in spec.meters}
+    meters = {one.address: one for one in spec.meters}
     gateways: dict[str, int] = {}
     rooms: list[onboard.NewRoom] = []
     for gateway in spec.gateways[:known]:
@@ -157,9 +157,10 @@ async def found(
         rooms += [
             onboard.NewRoom(
                 floor_id=floor_id, name=f"room {address}", sort=0, area_dm2=None,
-                tariff_id=tariff_id, model=models[address], address=address,
+                tariff_id=tariff_id, model=meters[address].model, address=address,
                 gateway_id=gateways[gateway.registration], opened_at=opened_at,
                 customer_name="Somebody", email=email,
+                keeper=Keeper.METER if meters[address].keeps_purse else Keeper.PLATFORM,
             )
             for address in gateway.meters
         ]  # fmt: skip

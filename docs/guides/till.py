@@ -15,7 +15,7 @@ from meterhouse_sdk.shapes import Credit, Room
 
 def find(client: Client, project_id: int, name: str) -> Room:
     """The room of this name."""
-    rooms = client.rooms.list(project_id).items
+    rooms = client.rooms.list(project_id)
     return next(room for room in rooms if room.name == name)
 
 

@@ -23,7 +23,10 @@ from meterhouse.flows.upkeep import ready_partitions
 from meterhouse.headend.service import HeadEnd, HeadEndSettings
 from meterhouse.logs import Log
 from meterhouse.notifiers import ConsoleNotifier, EmailNotifier
+from meterhouse.plugins import open_security
 from meterhouse.ports import Clock, Notifier
+from meterhouse.press import setter
+from meterhouse.press.fonts import ChineseFontMissing
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import drop_database, head_revision, migrate, revision
@@ -195,7 +198,7 @@ async def run_house(
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         # Kernels compile on the other core while the database starts.
-        warming = asyncio.create_task(asyncio.to_thread(warm))
+        warming = asyncio.create_task(asyncio.to_thread(_warm, plan))
         address = await stack.enter_async_context(open_address(settings, plan))
         db = await _database(stack, address, CONNECTIONS["web"])
         readiness = Readiness(db, head_revision())
@@ -212,6 +215,14 @@ async def run_house(
         await _start_vitals(stack, house)
         await start_parts(stack, house)
         yield house
+
+
+def _warm(plan: Plan) -> None:
+    """Compile the kernels; and where people are served, set a receipt before the first of them."""
+    warm()
+    if "web" in plan.parts:
+        with contextlib.suppress(ChineseFontMissing):
+            setter.warm()
 
 
 async def start_parts(stack: AsyncExitStack, house: House) -> None:
@@ -235,7 +246,10 @@ async def start_parts(stack: AsyncExitStack, house: House) -> None:
         chosen = HeadEndSettings(
             settings.headend_host, settings.headend_port, plan.speed, settings.transport
         )
-        headend = house.headend = HeadEnd(pools["headend"], plan.clock, chosen)
+        security = open_security(
+            settings.security_module, settings.security_address, settings.security_secret
+        )
+        headend = house.headend = HeadEnd(pools["headend"], plan.clock, chosen, security=security)
         house.signs.headend = lambda: (headend.online, headend.collector.waiting)
         try:
             await headend.start()
@@ -313,6 +327,6 @@ def _start_web(house: House) -> None:
             stranger_requests_a_minute=settings.stranger_requests_a_minute,
             sign_ins_a_minute=settings.sign_ins_a_minute,
         ),
-        secret_key_of(settings), lambda: readiness.unfit,
+        secret_key_of(settings), lambda: readiness.unfit, notifiers(settings).get("email"),
     )  # fmt: skip
     house.web = Listening(create_app(services), "console", settings.host, settings.port)

@@ -33,7 +33,7 @@ KEY_BYTES: Final = 32
 FILE_BYTES_MAX: Final = 8_192
 MAKE_KEY: Final = "head -c 32 /dev/urandom | base64"
 
-SECRETS: Final = ("database_url", "smtp_url", "secret_key")
+SECRETS: Final = ("database_url", "smtp_url", "secret_key", "security_secret")
 _WORDS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _CHOICES: Final = {
     "transport": ("rs485", "tcp", "lora"),
@@ -68,7 +68,12 @@ class Settings:
         headend_host: where gateways dial in.
         headend_port: their port.
         transport: how patient drivers are: `rs485`, `tcp` or `lora`.
-        smtp_url: `smtp://host:port` or `smtps://user:password@host:port`; empty sends no e-mail.
+        security_module: what seals orders for meters with a security chip (ESAM): an entry point,
+            or `package.module:function`; empty: such meters take no orders.
+        security_address: where that module is, as its maker writes it.
+        security_secret: what it asks for before it answers.
+        security_secret_file: a file that holds it.
+        smtp_url: `smtp://user:password@host:port` or `smtps://…`; empty sends no e-mail.
         smtp_url_file: a file that holds it.
         mail_from: the sender of e-mail.
         secret_key: 32 random bytes in base64, with which secrets in the database are sealed.
@@ -94,6 +99,10 @@ class Settings:
     headend_host: str = "127.0.0.1"
     headend_port: int = 7645
     transport: str = "tcp"
+    security_module: str = ""
+    security_address: str = ""
+    security_secret: str = field(default="", repr=False)
+    security_secret_file: str = ""
     smtp_url: str = field(default="", repr=False)
     smtp_url_file: str = ""
     mail_from: str = "meterhouse@localhost"

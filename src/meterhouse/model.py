@@ -123,7 +123,7 @@ class TransferState(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What a command asks of one meter."""
+    """What a command asks of one meter; a check reads back what a tariff has brought into force."""
 
     READ = "read"
     DISCONNECT = "disconnect"
@@ -131,6 +131,9 @@ class CommandKind(StrEnum):
     ALLOW_CONNECT = "allow_connect"
     KEEP_POWER_ON = "keep_power_on"
     KEEP_POWER_OFF = "keep_power_off"
+    TARIFF = "tariff"
+    SETTING = "setting"
+    CHECK = "check"
 
 
 class CommandState(StrEnum):
@@ -172,6 +175,12 @@ class AlarmKind(StrEnum):
     SWEEP_STOPPED = "sweep_stopped"
     CLOCK_SKEW = "clock_skew"
     PROOF_FAILED = "proof_failed"
+    RECHARGE_LATE = "recharge_late"
+    RECHARGE_HALTED = "recharge_halted"
+    WALLET_CONTRADICTS = "wallet_contradicts"
+    PARAMETERS_DIFFER = "parameters_differ"
+    PAYER_LEFT = "payer_left"
+    METER_DRIFT = "meter_drift"
 
 
 class RoomState(StrEnum):

@@ -76,6 +76,32 @@ class WriteParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadParameters:
+    """Read several parameters by the model's names for them; one that is refused ends it."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """Write several parameters, prove them by reading, and only then when they come into force.
+
+    Attributes:
+        items: (name, text) of what is written: a standby set (备用套), or what holds at once.
+        switches: names of the parameters that say when the standby set comes into force.
+        switch_at_local: that instant, on the meter's wall clock.
+        local_time: what the meter's clock ought to show now; a switch is trusted to no other.
+        expects: (name, text) of what must read so before anything is written.
+    """
+
+    items: tuple[tuple[str, str], ...]
+    switches: tuple[str, ...] = ()
+    switch_at_local: datetime | None = None
+    local_time: datetime | None = None
+    expects: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SetClock:
     """Set the meter's clock to this local wall time (naive: a meter knows no time zone)."""
 
@@ -93,6 +119,58 @@ class Control:
     valid_until_local: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ReadWallet:
+    """Read a meter's own purse: its counter, credit and overdraft, the sum of all purchases."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWallet:
+    """Make the frame that begins a meter's purse for a customer, with a first amount or none.
+
+    Like the other two orders of money it sends nothing that changes the meter: the outcome's
+    `values.frame` is stored first and then goes out by `SendOrder`, so that what may have left is
+    always known. `number` is the purchase the order is to be (充值次数), `order_number` up to 16
+    digits that no other order of this meter has.
+    """
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Recharge:
+    """Make the frame that puts money into a meter's purse; fields as in `OpenWallet`."""
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Make the frame that takes money out of a meter's purse; fields as in `OpenWallet`."""
+
+    amount_minor: int
+    number: int
+    order_number: str
+    customer_number: str = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """Send these very bytes of an order once; what it brought is read back unless all is silent.
+
+    DONE says that the meter acknowledged an order, UNKNOWN that nothing is proven: whether *this*
+    order was taken, its counter and balance tell, and who judges them is not the driver.
+    """
+
+    frame: bytes
+
+
 Intent: TypeAlias = (
     ReadRound
     | ReadLive
@@ -100,9 +178,16 @@ Intent: TypeAlias = (
     | FindMeters
     | Identify
     | ReadParameter
+    | ReadParameters
     | WriteParameter
+    | WriteSet
     | SetClock
     | Control
+    | ReadWallet
+    | OpenWallet
+    | Recharge
+    | TakeBack
+    | SendOrder
 )
 
 
@@ -132,7 +217,12 @@ class Values:
     voltage_dv: tuple[int, ...] | None = None
     current_ma: tuple[int, ...] | None = None
     credit_minor: int | None = None
+    overdraft_minor: int | None = None
     purchase_count: int | None = None
+    purchased_minor: int | None = None
+    hoarding_minor: int | None = None
+    customer_number: str | None = None
+    frame: bytes | None = None
     clock_local: datetime | None = None
     address: str | None = None
     addresses: tuple[str, ...] | None = None
@@ -193,6 +283,21 @@ class Decoder(Protocol):
 
     def flush(self) -> list[Any]:
         """What was still waiting for more bytes, now that the line has gone quiet."""
+
+
+class SecurityModule(Protocol):
+    """What holds the keys of meters with a security chip (ESAM), and never gives them away.
+
+    An owner has such a module from the meters' maker; an adapter to it answers within
+    milliseconds, because a conversation waits for it, or raises a `MeterhouseError`. Public text
+    does not settle how its answers come about, only their sizes.
+    """
+
+    def authentication(self, address: str) -> bytes:
+        """Cipher, random number and diversification of a new session: 24 bytes."""
+
+    def seal(self, address: str, challenge: bytes, data: bytes) -> bytes:
+        """Four bytes that only this meter, in the session of this challenge, takes for `data`."""
 
 
 class Driver(Protocol):

@@ -12,7 +12,10 @@ travel in arrays are whole microseconds since 1970 UTC (`read_at_us`).
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NewType
+from typing import NewType, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meterhouse.errors import OutOfRange, Unreadable
 
@@ -20,6 +23,8 @@ Milli = NewType("Milli", int)
 Micro = NewType("Micro", int)
 Nano = NewType("Nano", int)
 Minor = NewType("Minor", int)
+
+Whole = TypeVar("Whole", int, NDArray[np.int64])
 
 MILLI_PER_UNIT = 1_000
 MICRO_PER_UNIT = 1_000_000
@@ -52,17 +57,26 @@ def nano_of(energy_milli: Milli, price_micro: Micro) -> Nano:
     return Nano(energy_milli * price_micro)
 
 
-def take_minor(accrued_nano: Nano, currency_exponent: int) -> tuple[Minor, Nano]:
+def take_minor(accrued_nano: Whole, currency_exponent: int) -> tuple[Whole, Whole]:
     """Whole coins out of an accrual, and what stays in it; the one place where money is rounded.
 
     Rounds toward zero, so an accrual never books a coin it has not fully earned, and
-    `booked + rest == accrued` holds exactly for either sign.
+    `booked + rest == accrued` holds exactly for either sign; on one accrual or a column of them.
     """
     size = nano_per_minor(currency_exponent)
-    whole = abs(accrued_nano) // size
-    if accrued_nano < 0:
-        whole = -whole
-    return Minor(whole), Nano(accrued_nano - whole * size)
+    sign = 1 - 2 * (accrued_nano < 0)
+    whole = sign * (abs(accrued_nano) // size)
+    return whole, accrued_nano - whole * size
+
+
+def round_minor(rest_nano: Nano, currency_exponent: int) -> Minor:
+    """What is left below a coin as whole coins, half up: how an account is settled to the last one.
+
+    Only where a bill is issued or an account changes hands; what it adds or leaves out goes to the
+    rounding account.
+    """
+    size = nano_per_minor(currency_exponent)
+    return Minor((2 * rest_nano + size) // (2 * size))
 
 
 def split_exact(total: int, weights: Sequence[int]) -> list[int]:

@@ -1,9 +1,9 @@
 """The worker: what happens by the clock.
 
-Owns six loops: commands that expired or were orphaned, silence, the outbox, the daily booking, the
-long tasks that need no gateway, and the seals of the audit. Each loop goes over all projects, one
-transaction each; a failure of one project is logged and does not stop the others. Several workers
-may run: rows are claimed, days are booked by whoever comes first.
+Owns six loops: commands and recharges that nobody looks after, silence, the outbox, the daily
+close, the long tasks that need no gateway, and the seals of the audit. Each loop goes over all
+projects, one transaction each; a failure of one project is logged and does not stop the others.
+Several workers may run: rows are claimed, days are closed by whoever comes first.
 """
 
 import asyncio
@@ -14,7 +14,17 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import audit, checklist, close, command, gateway, outbox, task, upkeep
+from meterhouse.flows import (
+    audit,
+    checklist,
+    command,
+    day,
+    gateway,
+    outbox,
+    task,
+    transit,
+    upkeep,
+)
 from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import PLATFORM, Database
@@ -131,6 +141,7 @@ class Worker:
     async def _tend(self, project_id: int, at: datetime) -> None:
         await command.tend(self._db, project_id, at, command.SENT_LIFE * self._speed)
         await checklist.tend(self._db, project_id, at)
+        await transit.tend(self._db, project_id, at)
 
     async def _silence(self, project_id: int, at: datetime) -> None:
         await gateway.watch_silence(self._db, project_id, at)
@@ -144,12 +155,13 @@ class Worker:
             pass
 
     async def _day(self, project_id: int, at: datetime) -> None:
-        """Book once a local day, and keep next week's partitions ready."""
+        """Once a local day: drop old files, close yesterday, keep next week's partitions ready."""
         timezone = await upkeep.timezone_of(self._db, project_id)
         today = at.astimezone(ZoneInfo(timezone)).date()
         if self._booked.get(project_id) == today:
             return
-        await close.book_day(self._db, project_id, at)
+        await task.forget_files(self._db, project_id, at)
+        await day.close_days(self._db, project_id, None, None, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
 

@@ -461,7 +461,9 @@ async def test_a_household_runs_out_is_cut_off_pays_and_is_back(hall):
         assert (await town.ended(row["id"]))["state"] == "confirmed"
         assert await town.relay(room) is Relay.OPEN
         told = await site.rows("select * from notice where point_id = $1", site.points[room])
-        assert [one["key"].split(":")[2] for one in told] == ["3", "4"]
+        received, *warned = told
+        assert received["key"].startswith("received:")
+        assert [one["key"].split(":")[2] for one in warned] == ["3", "4"]
         assert all(one["text"] for one in told)
         assert ("credit_out", f"point:{site.points[room]}") in await site.alarms()
         shown = town.shown(room)

@@ -49,7 +49,7 @@ async def test_a_disconnect_is_followed_until_the_meter_itself_reports_it(hall, 
 
 async def test_what_is_paid_and_read_is_what_the_room_shows(hall, client):
     project_id = hall.site.project_id
-    board = await client.rooms.list(project_id)
+    board = await client.room_changes.list(project_id, since=0)
     room = await client.rooms.get(project_id, board.items[0].id)
     (point,) = room.points
     paid = await client.credits.add(project_id, point.id, amount=Decimal("10.00"))

@@ -122,7 +122,7 @@ async def test_a_point_of_nobody_or_of_another_keeper_takes_no_money(site, new_s
         await recharge.add_credit(
             site.db, site.project_id, 10**9, Minor(1), "cash", "k", "", None, MORNING
         )
-    other = await new_site(keeper=Keeper.METER, name="other")
+    other = await new_site(keeper=Keeper.EXTERNAL, name="other")
     with pytest.raises(Conflict):
         await other.pay(100)
     with pytest.raises(NotFound):

@@ -6,15 +6,14 @@ from datetime import timedelta
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import customer, device, onboard, place, project, tariff
+from meterhouse.flows import device, onboard, place, project, tariff
 from meterhouse.flows.choice import ChoiceGone
-from meterhouse.flows.customer import Terms
 from meterhouse.flows.device import GatewayFacts
 from meterhouse.flows.naming import Pattern, unfold
 from meterhouse.flows.project import Identity
+from meterhouse.flows.reading import OpeningUnfit
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store.devices import AddressTaken, PointMetered, RegistrationTaken
-from meterhouse.store.personal import Facts
 from meterhouse.store.places import PlaceNotEmpty
 from meterhouse.store.projects import Payee, PayeeThere
 from premises import MODEL
@@ -63,6 +62,36 @@ async def test_a_place_knows_its_building_wherever_it_is_moved(site):
     assert [tuple(row) for row in rows] == [
         ("building", one), ("building", other), *[("floor", other)] * 2, *[("room", other)] * 4,
     ]  # fmt: skip
+
+
+async def test_an_opening_register_is_where_billing_begins(site):
+    db, number, at = site.db, site.project_id, site.clock()
+    shed = await place.add(db, number, site.floor_id, "area", "Workshop", None)
+    keeper, gateway_id = Keeper.PLATFORM, site.gateway_id
+
+    async def point_of(commodity=Commodity.ELECTRICITY):
+        return await device.add_point(db, number, shed, commodity, site.tariff_id, keeper, at)
+
+    async def used_milli(point_id):
+        async with db.transaction([number]) as connection:
+            return await connection.fetchval(
+                "select sum(energy_milli) from charge where point_id = $1", point_id
+            )
+
+    first = await point_of()
+    added = await device.add_meter(db, number, gateway_id, first, MODEL, "901", 1, at, 5_000_000)
+    hung = await device.add_meter(db, number, gateway_id, None, MODEL, "902", 1, at)
+    second = await point_of()
+    await device.hang_meter(db, number, hung, second, at, 0)
+    later = site.clock.step(minutes=30)
+    await site.read((added, later, 5_010_000), (hung, later, 2_000))
+    assert (await used_milli(first), await used_milli(second)) == (10_000, 2_000)
+    third = await point_of()
+    for point_id, opening_milli in ((None, 1), (third, 10**12), (third, -1)):
+        with pytest.raises(OpeningUnfit):
+            await device.add_meter(
+                db, number, gateway_id, point_id, MODEL, "903", 1, later, opening_milli
+            )
 
 
 async def test_a_place_is_moved_and_the_second_of_two_editors_is_told(site):
@@ -179,43 +208,6 @@ async def test_a_tariff_is_given_to_a_building_at_once(new_site):
     assert await tariff.assign(site.db, site.project_id, made, None) == 3
     rows = await site.rows("select distinct tariff_id from point")
     assert [row["tariff_id"] for row in rows] == [made]
-
-
-async def test_a_household_moves_out_and_another_in_and_each_pays_its_own(new_site):
-    site = await new_site(rooms=1)
-    db, number, place_id = site.db, site.project_id, site.rooms[0].place_id
-    await site.pay(10_000)
-    await site.say(0)
-    site.clock.step(minutes=30)
-    await site.say(10_000)
-    guest = await customer.add(db, number, Facts("Guest"), "en")
-    with pytest.raises(customer.LetAlready):
-        await customer.open_account(db, number, place_id, guest, Terms(), site.clock())
-    ended = await customer.move_out(db, number, place_id, site.clock.step(minutes=1))
-    assert ended == site.rooms[0].agreement_id
-    with pytest.raises(customer.VacantAlready):
-        await customer.move_out(db, number, place_id, site.clock())
-    with pytest.raises(customer.WarningsUnordered):
-        await customer.open_account(db, number, place_id, guest, Terms(0, (1, 2, 3)), site.clock())
-    made = await customer.open_account(
-        db, number, place_id, guest, Terms(-500, (900, 600, 300)), site.clock.step(minutes=1)
-    )
-    site.clock.step(minutes=30)
-    await site.say(20_000)
-    balance = (
-        "select sum(credit_minor - debit_minor)::int8 as sum from account where agreement_id = $1"
-    )
-    # 10 kWh at 0.60, booked when the first household left.
-    assert (await site.row(balance, ended))["sum"] == 10_000 - 600
-    purse = await site.row(
-        "select * from account where agreement_id = $1 and compartment = 'electricity'", made
-    )
-    assert purse["floor_minor"] == -500
-    state = await site.state()
-    assert state["accrued_nano"] == 10_000 * 600_000
-    point = await site.row("select * from point where id = $1", site.points[0])
-    assert point["account_id"] == purse["id"]
-    assert (point["warning_1_minor"], point["warning_3_minor"]) == (900, 300)
 
 
 async def test_a_currency_is_fixed_once_money_has_moved(new_site):

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from meterhouse.errors import RowsRefused
 from meterhouse.flows import monitor, onboard
+from meterhouse.flows.account import Terms
 from meterhouse.flows.sheet import SiteRow
 from meterhouse.model import Commodity
+from meterhouse.store import monitor as monitor_rows
 from premises import MODEL
 
+LOCKS = """select exists (select from pg_locks where locktype = 'advisory'
+    and database = (select oid from pg_database where datname = current_database())"""
 COUNTED = ("place", "point", "meter", "customer", "agreement", "agreement_point", "account")
 
 
@@ -26,7 +30,7 @@ def row(number, **changes):
 
 
 async def take(site, rows):
-    return await onboard.import_rows(site.db, site.project_id, rows, site.clock())
+    return await onboard.import_rows(site.db, site.project_id, rows, None, site.clock())
 
 
 async def faults(site, rows):
@@ -53,6 +57,21 @@ async def test_a_sheet_makes_a_site_that_counts_money(site):
     await site.read((room.meter_id, site.clock.step(minutes=30), 2_000))
     now = await monitor.point(site.db, site.project_id, point_id=room.point_id)
     assert now.available_minor == -60
+
+
+async def test_money_of_a_sheet_waits_for_whoever_counts_the_books(site):
+    """As when a day closes, which compares sums with transfers of one instant."""
+    rows = [row(1, terms=Terms(credit_minor=500), address="", gateway="", model="")]
+    async with site.db.transaction([site.project_id]) as connection:
+        await monitor_rows.lock_project(connection, site.project_id)
+        taking = asyncio.create_task(take(site, rows))
+        is_waiting = False
+        while not (is_waiting or taking.done()):
+            is_waiting = await connection.fetchval(f"{LOCKS} and not granted)")
+        is_early = await connection.fetchval(f"{LOCKS} and granted and classid <> 7301)")
+    await taking
+    assert is_waiting
+    assert not is_early
 
 
 async def test_rows_of_one_room_share_an_agreement_and_a_room_that_stands_is_used(site):

@@ -6,10 +6,23 @@ from types import SimpleNamespace
 import asyncpg
 import pytest
 
+from canary import columns_that_name
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.flows import access, client, monitor, onboard, role, signin, staff
+from meterhouse.flows import (
+    access,
+    client,
+    links,
+    monitor,
+    onboard,
+    project,
+    role,
+    signin,
+    staff,
+    staff_facts,
+)
 from meterhouse.flows.access import IN_BUILDINGS, ROLES, STEP_UP, Scope, ScopeKind, Verb
 from meterhouse.flows.monitor import Wanted
+from meterhouse.store.lists import PositionUnfit
 from premises import MORNING
 
 PLATFORM, GROUP = ScopeKind.PLATFORM, ScopeKind.GROUP
@@ -63,6 +76,11 @@ async def test_a_manager_invites_a_cashier_who_chooses_a_password_once(house):
     await signin.set_password(house.db, token, PASSWORD, late - timedelta(seconds=1))
     with pytest.raises(NotFound):
         await signin.set_password(house.db, token, PASSWORD, MORNING)
+    async with house.db.transaction([0]) as connection:
+        entries = await connection.fetch(
+            "select actor_id, object from audit_entry where act = $1", "password.set"
+        )
+    assert [tuple(row) for row in entries] == [(person_id, f"person:{person_id}")]
     assert await signin.sign_in(house.db, "wang@example.org", PASSWORD, "", MORNING) is not None
 
 
@@ -98,7 +116,8 @@ async def test_a_person_outside_the_realm_is_not_there(house):
             )  # fmt: skip
         answers.add(str(caught.value).replace(str(person_id), "?"))
     assert len(answers) == 1
-    names = [one.row["name"] for one in await staff.members(house.db, house.manager, PROJECT, a)]
+    found = await staff.members(house.db, house.manager, PROJECT, a)
+    names = [one.row["name"] for one in found.rows]
     assert names == ["Admin", "Head", "Manager"]
 
 
@@ -309,3 +328,81 @@ async def test_the_database_itself_keeps_tenants_and_clients_apart(house, addres
                 )  # fmt: skip
     finally:
         await connection.close()
+
+
+async def invited(house, login="wang.fang@example.org"):
+    a = house.projects[0]
+    return await staff.invite(
+        house.db, house.manager, PROJECT, a, login, "Wang Fang Li", "cashier",
+        Scope(PROJECT, a), MORNING, "wrong.fang@example.org",
+    )  # fmt: skip
+
+
+async def test_a_wrong_name_and_e_mail_are_put_right_and_the_link_that_was_sent_dies(house):
+    person_id, token = await invited(house)
+    here = (house.db, house.manager, PROJECT, house.projects[0], person_id)
+    await staff_facts.edit(*here, staff_facts.Facts(name="Wang Fang", language="en"), MORNING)
+    assert await signin.person_of_link(house.db, token, MORNING) is not None
+    await staff_facts.edit(*here, staff_facts.Facts(email="wang.fang@example.org"), MORNING)
+    assert await signin.person_of_link(house.db, token, MORNING) is None
+    to = await links.reader(house.db, person_id)
+    assert (to.name, to.email, to.language) == ("Wang Fang", "wang.fang@example.org", "en")
+    with pytest.raises(staff.BeyondYours):
+        await staff_facts.edit(*here[:4], house.head, staff_facts.Facts(name="X"), MORNING)
+    await staff_facts.edit(*here[:4], house.manager, staff_facts.Facts(name="My Own"), MORNING)
+
+
+async def test_who_works_here_no_more_is_erased_everywhere(house):
+    person_id, token = await invited(house)
+    await signin.set_password(house.db, token, PASSWORD, MORNING)
+    texts = ("Wang Fang", "wang.fang@", "wrong.fang@")
+    here = (house.db, house.manager, PROJECT, house.projects[0], person_id)
+    with pytest.raises(staff_facts.StillLetIn):
+        await staff_facts.erase(*here, MORNING)
+    await staff.set_disabled(*here, True, MORNING)
+    _, expires_at = await staff.new_link(*here, MORNING)
+    assert expires_at > MORNING
+    assert await columns_that_name(house.db, texts) == [("person", "login")]
+    with pytest.raises(staff.BeyondYours):
+        await staff_facts.erase(*here[:4], house.head, MORNING)
+    await staff_facts.erase(*here, MORNING)
+    assert await columns_that_name(house.db, texts) == []
+    one = await staff.member(house.db, house.admin, PLATFORM, 0, person_id)
+    assert (one.row["name"], one.row["email"], one.grants) == (None, None, [])
+    above = (house.db, house.admin, PLATFORM, 0, person_id)
+    for bring_back in (
+        staff_facts.erase(*above, MORNING),
+        staff_facts.edit(*above, staff_facts.Facts(name="Wang"), MORNING),
+        staff.new_link(*above, MORNING),
+        staff.set_disabled(*above, False, MORNING),
+    ):
+        with pytest.raises(staff.StaffErased):
+            await bring_back
+
+
+async def test_a_group_is_renamed(house):
+    assert await project.rename_group(house.db, house.groups[0], "Riverside") == "first"
+    assert (await project.group(house.db, house.groups[0]))["name"] == "Riverside"
+    with pytest.raises(NotFound):
+        await project.rename_group(house.db, 10**9, "Nobody's")
+
+
+async def test_a_long_list_is_read_page_by_page_and_one_person_by_their_number(house):
+    a = house.projects[0]
+    out = await house.add("abe", "cashier", "project", a)
+    for name in ("bo", "cy"):
+        await house.add(name, "cashier", "project", a)
+    await staff.set_disabled(house.db, house.manager, PROJECT, a, out, True, MORNING)
+    names, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        found = await staff.members(
+            house.db, house.manager, PROJECT, a, after=after, limit=2, counted=True
+        )
+        assert (found.row_count, len(found.rows) <= 2) == (6, True)
+        names += [one.row["name"] for one in found.rows]
+        after, pages = found.end, pages + 1
+    assert (names, pages) == (["Admin", "Bo", "Cy", "Head", "Manager", "Abe"], 3)
+    assert (await staff.member(house.db, house.manager, PROJECT, a, out)).row["name"] == "Abe"
+    for unfit in ([], [1, "A", 1], [False, "A", 2**63], [False, "\0", 1]):
+        with pytest.raises(PositionUnfit):
+            await staff.members(house.db, house.manager, PROJECT, a, after=unfit)

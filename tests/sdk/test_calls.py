@@ -19,6 +19,7 @@ CREDIT = {
     "payment_id": 7,
     "amount": {"amount": "100.00", "currency": "CNY"},
     "available": {"amount": "133.50", "currency": "CNY"},
+    "change": {"amount": "0.00", "currency": "CNY"},
 }
 COMMAND = {
     "id": 8, "meter_id": 10, "kind": "disconnect", "state": "queued", "why": "", "cause": "person",
@@ -32,42 +33,42 @@ def keys(platform):
 
 def test_a_request_says_who_asks_and_in_which_language():
     desk = Platform(NO_PROJECT)
-    assert desk.client(language="zh-Hans").projects.list() == ()
+    assert desk.client(language="zh-Hans").roles.list() == ()
     (asked,) = desk.asked
     assert asked.headers["Authorization"] == f"Bearer {KEY}"
     assert asked.headers["Accept-Language"] == "zh-Hans"
     assert asked.headers["User-Agent"].startswith("meterhouse-sdk/")
-    assert str(asked.url) == "http://desk/api/v1/projects"
+    assert str(asked.url) == "http://desk/api/v1/roles"
 
 
 def test_reading_is_repeated_after_growing_pauses():
     busy = httpx.Response(503)
     desk = Platform(LOST, busy, httpx.ConnectTimeout("slow"), NO_PROJECT)
-    desk.client().projects.list()
+    desk.client().roles.list()
     assert desk.waited_s == [0.5, 1.0, 2.0]
     assert len({one.headers["X-Request-ID"] for one in desk.asked}) == 1
 
 
 def test_pauses_are_drawn_between_nothing_and_their_bound():
     desk = Platform(*[httpx.Response(502)] * 9, NO_PROJECT)
-    desk.client(dice=lambda: 0.5, retries=9).projects.list()
+    desk.client(dice=lambda: 0.5, retries=9).roles.list()
     assert desk.waited_s == [0.25, 0.5, 1, 2, 4, 8, 10, 10, 10]
 
 
 def test_it_gives_up_in_the_end():
     desk = Platform(*[LOST] * 5)
     with pytest.raises(errors.Unreachable, match="tried 5 times") as caught:
-        desk.client().projects.list()
+        desk.client().roles.list()
     assert (caught.value.status, len(desk.waited_s)) == (0, 4)
     with pytest.raises(errors.ServerFailed):
-        Platform(problem(503, "database_unreachable")).client(retries=0).projects.list()
+        Platform(problem(503, "database_unreachable")).client(retries=0).roles.list()
 
 
 def test_what_is_no_passing_trouble_is_not_repeated():
     for answer in (problem(500, "internal"), problem(404, "not_found"), problem(409, "conflict")):
         desk = Platform(answer)
         with pytest.raises(errors.MeterhouseError):
-            desk.client().projects.list()
+            desk.client().roles.list()
         assert desk.waited_s == []
 
 
@@ -109,14 +110,14 @@ def test_a_change_without_a_key_is_never_sent_twice():
 def test_a_limit_is_waited_out_as_the_platform_says():
     limit = problem(429, "rate_limited", headers={"Retry-After": "3"})
     desk = Platform(limit, NO_PROJECT)
-    desk.client(dice=lambda: 0.5).projects.list()
+    desk.client(dice=lambda: 0.5).roles.list()
     assert desk.waited_s == [3.25]
 
 
 def test_a_limit_too_long_to_wait_for_is_told():
     desk = Platform(problem(429, "rate_limited", headers={"Retry-After": "3600"}))
     with pytest.raises(errors.RateLimited) as caught:
-        desk.client().projects.list()
+        desk.client().roles.list()
     assert caught.value.retry_after_s == 3600
     assert desk.waited_s == []
 
@@ -140,7 +141,7 @@ def test_a_limit_too_long_to_wait_for_is_told():
 def test_errors_have_the_class_of_their_code_or_status(status, code, kind):
     answer = problem(status, code, headers={"X-Request-ID": "1176f77fd3d6eb3d"})
     with pytest.raises(errors.MeterhouseError) as caught:
-        Platform(answer).client().projects.list()
+        Platform(answer).client().roles.list()
     error = caught.value
     assert type(error) is kind
     assert (error.code, error.status, error.request_id) == (code, status, "1176f77fd3d6eb3d")
@@ -150,7 +151,7 @@ def test_errors_have_the_class_of_their_code_or_status(status, code, kind):
 def test_fields_that_cannot_be_used_are_named():
     wrong = {"where": "body", "pointer": "/amount", "code": "missing", "message": "It is missing."}
     with pytest.raises(errors.FieldsInvalid) as caught:
-        Platform(problem(422, "fields_invalid", errors=[wrong])).client().projects.list()
+        Platform(problem(422, "fields_invalid", errors=[wrong])).client().roles.list()
     assert caught.value.errors == (errors.FieldError(**wrong),)
     assert "body/amount: It is missing." in str(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).errors == caught.value.errors
@@ -167,12 +168,12 @@ def test_fields_that_cannot_be_used_are_named():
 )
 def test_an_answer_beside_the_contract_is_an_error_of_ours(answer):
     with pytest.raises(errors.AnswerUnreadable):
-        Platform(answer).client().projects.list()
+        Platform(answer).client().roles.list()
 
 
 def test_an_error_that_is_no_problem_document_still_has_its_class():
     with pytest.raises(errors.NotFound, match="http_404"):
-        Platform(httpx.Response(404, text="nginx")).client().projects.list()
+        Platform(httpx.Response(404, text="nginx")).client().roles.list()
 
 
 def test_words_and_fields_of_a_later_platform_do_no_harm():
@@ -209,7 +210,7 @@ def test_the_key_shows_nowhere():
     assert repr(client) == "<Client http://desk>"
     for _ in range(2):
         with pytest.raises(errors.MeterhouseError) as caught:
-            client.projects.list()
+            client.roles.list()
         seen = [caught.value, caught.value.__cause__, vars(caught.value)]
         assert KEY not in repr(seen) + str(caught.value)
     for key in ("", "mh_with blank", "mh_line\n", "mh_钥"):
@@ -251,9 +252,9 @@ def test_values_that_do_not_say_what_they_mean_are_not_sent(given):
 
 def test_a_closed_client_sends_nothing_more():
     with Platform(NO_PROJECT).client() as client:
-        client.projects.list()
+        client.roles.list()
     with pytest.raises(RuntimeError):
-        client.projects.list()
+        client.roles.list()
 
 
 async def test_awaited_calls_are_repeated_alike():

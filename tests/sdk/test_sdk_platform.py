@@ -82,10 +82,9 @@ def available(room):
 
 
 async def test_rooms_are_read_exactly(client, site):
-    (project,) = await client.projects.list()
+    (project,) = [one async for one in client.projects.list()]
     assert (project.id, project.currency) == (site.project_id, "CNY")
-    rooms = await client.rooms.list(project.id)
-    by_name = {room.name: room for room in rooms.items}
+    by_name = {room.name: room async for room in client.rooms.list(project.id)}
     assert by_name["A101"].available == shapes.Money(amount=Decimal("194.00"), currency="CNY")
     assert by_name["B102"].state is shapes.RoomState.OFFLINE
     room = await client.rooms.get(project.id, by_name["A101"].id)
@@ -162,7 +161,7 @@ async def test_refusals_have_their_classes(app, client, site):
         await client.credits.add(site.project_id, room.point_id, amount=Decimal("0.001"))
     assert caught.value.code == "amount_unusable"
     with pytest.raises(errors.NotFound):
-        await client.rooms.list(site.other_id)
+        await client.rooms.list(site.other_id).page()
     transport = httpx.ASGITransport(app=app)
     async with AsyncClient("http://desk", site.other_key, transport=transport) as reader:
         with pytest.raises(errors.NotAllowed) as caught:
@@ -170,4 +169,4 @@ async def test_refusals_have_their_classes(app, client, site):
         assert len(caught.value.request_id) == 16
     async with AsyncClient("http://desk", "mh_guess", transport=transport) as stranger:
         with pytest.raises(errors.NotSignedIn):
-            await stranger.projects.list()
+            await stranger.projects.list().page()

@@ -48,6 +48,15 @@ async def test_not_even_the_superuser_does_so_by_mistake(written, address, table
     await connection.close()
 
 
+async def test_an_account_stays_where_transfers_look_for_it(written, address):
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in ("delete from account", "truncate account cascade",
+                      "update account set project_id = project_id + 1"):  # fmt: skip
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await connection.execute(statement)
+    await connection.close()
+
+
 async def test_no_row_of_money_can_be_removed_by_the_application(written):
     for table in ("account", "point_state", "command", "alarm", "notice", "project"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

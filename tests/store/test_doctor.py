@@ -12,7 +12,10 @@ import pytest
 from meterhouse.app import utc_now
 from meterhouse.cli.doctor import examine
 from meterhouse.config import Settings
+from meterhouse.flows import gateway
+from meterhouse.plugins import SIMULATED
 from meterhouse.store.db import APP
+from street import ESAM, build_street
 
 # The package has a command of the same name.
 doctor = import_module("meterhouse.cli.doctor")
@@ -76,6 +79,8 @@ async def test_files_of_secrets_are_for_their_owner_alone(settings, tmp_path):
     [
         ({"secret_key": ""}, "secret_key_file"),
         ({"public_url": ""}, "set it to how people reach the console"),
+        ({"public_url": "", "secure_cookies": False, "smtp_url": "smtp://127.0.0.1:25"},
+         "links in e-mails begin so"),
         ({"public_url": "http://power.example", "secure_cookies": False}, "proxy with TLS"),
         ({"secure_cookies": False}, "set secure_cookies = true"),
         ({"public_url": "http://localhost"}, "browsers will not keep anybody signed in"),
@@ -106,3 +111,36 @@ async def test_an_old_schema_is_a_fault(address, settings):
     await connection.execute("update meterhouse.alembic_version set version_num = '0000'")
     await connection.close()
     assert "[schema_old]" in await fault(settings)
+
+
+async def test_a_security_module_is_opened_and_asked_once(settings):
+    assert await fault(settings, security_module="not.there:open") == (
+        "The security module not.there:open cannot be used: not.there is not installed. "
+        "[security_module_unusable]; see docs/guides/driver-author.md"
+    )
+    assert "for simulated meters alone" in await fault(settings, security_module=SIMULATED)
+    assert "bytes are not the" in await fault(
+        settings, security_module=f"{__name__}:Odd", security_secret=KEY
+    )
+
+
+async def test_meters_that_take_only_sealed_orders_are_missed_where_nobody_seals(
+    db, clock, settings
+):
+    street = await build_street(db, clock, model=ESAM, rooms=2)
+    assert await faults(settings) == []
+    await gateway.come(db, street.site.project_id, street.site.gateway_id, "here", clock())
+    assert "2 meters with a security chip are sold nothing" in await fault(settings)
+
+
+class Odd:
+    """Answers, but not what a meter takes."""
+
+    def __init__(self, address, secret):
+        pass
+
+    def authentication(self, address):
+        return b"1"
+
+    def seal(self, address, challenge, data):
+        return b"1"

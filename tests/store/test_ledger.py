@@ -94,6 +94,33 @@ async def test_a_transfer_between_projects_cannot_be_written(site, new_site):
             await ledger.post(connection, site.project_id, [new], None, MORNING)
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [{"debit_account_id": 10**9}, {"credit_account_id": 10**9}, {"payment_id": 10**9},
+     {"recharge_id": 10**9}],
+)  # fmt: skip
+async def test_a_transfer_refers_to_nothing_that_is_not_there(site, unknown):
+    debit, credit, *_ = await accounts_of(site)
+    new = NewTransfer(debit, credit, Minor(1), "test")
+    many = [new, replace(new, **unknown), new]
+    async with site.db.transaction([site.project_id]) as connection:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await ledger.post(connection, site.project_id, many, None, MORNING)
+
+
+async def test_a_pending_transfer_that_is_ended_is_one_that_is_there(site):
+    debit, credit, *_ = await accounts_of(site)
+    ended = """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
+               state, pending_id, kind, created_at)
+           values ($1, $2, $3, 1, $4, $5, 'test', $6) returning id"""
+    async with site.db.transaction([site.project_id]) as connection:
+        given = (site.project_id, debit, credit)
+        first = await connection.fetchval(ended, *given, "pending", None, MORNING)
+        await connection.fetchval(ended, *given, "voided", first, MORNING)
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await connection.fetchval(ended, *given, "voided", 10**9, MORNING)
+
+
 async def test_an_account_of_a_key_is_opened_once(site):
     async with site.db.transaction([site.project_id]) as connection:
         key = (connection, site.project_id, AccountKind.PURSE, "CNY", site.rooms[0].agreement_id)

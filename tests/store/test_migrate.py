@@ -1,7 +1,11 @@
 """A database is brought to today's schema, twice without a difference, and nobody owns it."""
 
+import hashlib
+from pathlib import Path
+
 import asyncpg
 
+import meterhouse.store.migrations.versions as versions
 from databases import address_of
 from meterhouse.store import migrate as migrating
 from meterhouse.store.db import maintenance
@@ -14,6 +18,57 @@ TREE = (
         (1, 1, 'floor', '1F'), (1, 2, 'room', '101'), (1, null, 'building', 'B'),
         (1, 4, 'room', 'S')""",
 )
+
+
+# A step that has been published is never edited: a database that took it would not know. What comes
+# after is a step of its own, and its line is added here.
+PUBLISHED = {
+    "0001_first.py": "04365ed8ebb1dcc58aa05222dbdd83122b2a64b611823ecc5a624929c9d02f5d",
+    "0002_people.py": "20e4f70f5b5412702a9530a324d1c21854176bbf778f1143e446cbbcee362e6e",
+    "0004_scope.py": "f44f97d7848b6d6dc381578aed617709ea0f9dce7f09856947a3d1cc90cb0c8d",
+    "0006_money.py": "3d468af00445b22657a63f15c3ccf8ca9041498a8e0660c1dc8b433663d08062",
+}
+# A house as the second step left it: a building's warden, somebody signed in, a program's key.
+OLD_HOUSE = (
+    "insert into project_group (name) values ('g')",
+    "insert into project (id, group_id, name, created_at) values (1, 1, 'p', now())",
+    "insert into place (project_id, kind, name) values (1, 'building', 'A')",
+    "insert into personal (project_id, name) values (0, 'Ann'), (0, 'ERP')",
+    """insert into person (kind, login, personal_id, key_hash, created_at)
+        values ('staff', 'ann', 1, null, now()), ('client', 'erp', 2, 'key', now())""",
+    """insert into role_grant (person_id, role, scope_kind, scope_id)
+        values (1, 'warden', 'building', 1), (2, 'read_only', 'project', 1)""",
+    """insert into session (token_hash, person_id, created_at, seen_at, expires_at, proved_at)
+        values ('token', 1, now(), now(), now(), now())""",
+)
+
+
+def test_a_published_step_is_never_edited():
+    folder = Path(versions.__file__).parent
+    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in PUBLISHED}
+    assert found == PUBLISHED
+
+
+async def test_grants_and_keys_from_before_are_kept(postgres, monkeypatch):
+    address, upgrade = address_of(postgres, "old_house"), migrating.command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating.command, "upgrade", lambda config, _: upgrade(config, "0002"))
+        assert await migrate(address) == "0002"
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in OLD_HOUSE:
+        await connection.execute(statement)
+    await connection.close()
+    await migrate(address)
+    async with maintenance(address) as connection:
+        grants = await connection.fetch(
+            "select person_kind, within_project_id from role_grant order by person_id"
+        )
+        keys = await connection.fetch("select person_id, key_hash from client_key")
+        sessions = await connection.fetch("select person_kind from session")
+    await migrating.drop_database(address)
+    assert [tuple(row) for row in grants] == [("staff", 1), ("client", None)]
+    assert [tuple(row) for row in keys] == [(2, b"key")]
+    assert [tuple(row) for row in sessions] == [("staff",)]
 
 
 async def test_a_fresh_database_is_at_the_head_and_migrating_again_changes_nothing(address):

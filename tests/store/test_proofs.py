@@ -5,14 +5,18 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from meterhouse.flows import close, command
+from meterhouse.flows import close, command, receipt
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs
 from premises import HOMES
+from street import build_street
 
 _AGAIN = """insert into charge select project_id, point_id, ended_at, version + 1, {started},
     meter_id, register_epoch, account_id, tariff_id, {energy}, block_milli, block_period_at,
     amount_nano, verdict, quality from charge where ended_at = (select max(ended_at) from charge)"""
+_ORDER = """insert into payment (project_id, agreement_id, account_id, channel, created_at, kind,
+    of_payment_id, amount_minor, key) select project_id, agreement_id, account_id, channel,
+    created_at,"""
 PLANTED = {
     "every account's sums equal its transfers":
         "update transfer set amount_minor = amount_minor + 1 where kind = 'recharge'",
@@ -20,10 +24,20 @@ PLANTED = {
         "update account set credit_minor = credit_minor + 1 where kind = 'revenue'",
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
+    "a reversal undoes one sale: once, whole, out of the purse it went into":
+        f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
+    "no more is paid back out of a purse than was paid into it, channel by channel":
+        f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
+    "opening credit is taken back once, whole, out of the purse it went into":
+        f"{_ORDER} 'opening', id, amount_minor, 'o-' || id from payment",
+    "a deposit is given back at most once, and whole":
+        f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "nothing accrues where the platform does not keep the money":
+        "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),
     "energy is conserved: charged equals last good minus first, rollovers included":
@@ -34,6 +48,24 @@ PLANTED = {
         "update command set sent_at = expires_at",
     "every customer and person leads to one who is known, or was erased":
         "update customer set personal_id = personal_id + 1000",
+    "every account of a closed agreement is at zero":
+        """insert into settlement (project_id, agreement_id, settled_at, registers,
+               refunded_minor, reason, created_at)
+           select project_id, agreement_id, now(), '[]', 0, 'nothing was paid out', now()
+           from payment limit 1""",
+    "money in flight is what live recharges carry, household by household":
+        "delete from recharge where state = 'reserved'",
+    "money on meters is what their purses were last known to hold, household by household":
+        "update wallet set credit_minor = credit_minor + 1",
+    "a recharge left the purse once, and reached the meter or came back once, or is live":
+        "update recharge set state = 'returned', ended_at = applied_at where state = 'applied'",
+    "a meter takes one amount under one number of one purse":
+        """drop index recharge_number;
+           update recharge set number = 1 where state in ('applied', 'verified')""",
+    "what was sent was written down before":
+        "update recharge set frame = null",
+    "the receipts of every series are numbered from 1 without a gap":
+        "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":
         """insert into agreement_point (project_id, point_id, agreement_id, valid_from)
            select project_id, point_id, agreement_id, valid_from + interval '1 hour'
@@ -45,7 +77,8 @@ PLANTED = {
 async def books(new_site, clock):
     """A site with a little of everything that is proven."""
     site = await new_site(tariff=HOMES)
-    await site.pay(2_000)
+    paid = await site.pay(2_000)
+    await receipt.issue_later(site.db, site.project_id, paid.payment_id, None, clock())
     for total_milli in (0, 4_000, 9_000):
         clock.step(minutes=30)
         await site.say(total_milli)
@@ -55,6 +88,11 @@ async def books(new_site, clock):
         site.db, site.project_id, site.meters[:1], CommandKind.READ, "look", None, clock()
     )
     await command.claim(site.db, site.project_id, site.gateway_id, clock())
+    street = await build_street(site.db, clock, rooms=2, credit_minor=100)
+    for room in (0, 0, 1):
+        await street.pay(500, room, f"{room} {clock.step(minutes=1)}")
+        if room == 0:
+            await street.run()
     return site
 
 

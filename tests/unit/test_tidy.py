@@ -13,7 +13,8 @@ TESTS = python_files(ROOT / "tests")
 MADE = ("src/meterhouse_sdk/operations.py", "src/meterhouse_sdk/shapes.py")
 SDK = [source for source in python_files(ROOT / "sdk") if source.path not in MADE]
 # Translations, and the sample town's names, are data that happens to stand in Python.
-CATALOGUES = ("words/", "sim/plan.py")
+# Capitals are what that room is about; its characters are its figures.
+CATALOGUES = ("words/", "sim/plan.py", "paper/capitals.py")
 
 BAD_SAMPLES: dict[Law, list[tuple[str, str]]] = {
     tidy.short_functions: [("web/a.py", "def long():\n" + "    pass\n" * 70)],

@@ -9,7 +9,7 @@ from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, small_site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def site(template):
     async with small_site(template) as made:
         yield made

@@ -9,10 +9,14 @@ import pytest
 from desk import key_in, signed_in, token_in
 from meterhouse.flows import access, staff
 from meterhouse.flows.access import ScopeKind
+from meterhouse.store import audit
+from meterhouse.store.db import DatabaseBusy
 from meterhouse.web.access import LANGUAGE_COOKIE, SESSION_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app
 from premises import Clock
 from small_site import NOW, PASSWORD
+
+ANOTHER = "quite-another-long-one"
 
 
 @pytest.fixture
@@ -180,3 +184,64 @@ async def test_a_disabled_person_and_an_unknown_link_learn_nothing(desk, site, c
         texts.add(re.sub(r"[0-9a-f]{16,}", "#", answer.text).replace(login, "?"))
     assert len(texts) == 1
     assert (await desk().get("/set-password?token=none")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("password", {"old": PASSWORD, "new": ANOTHER, "again": ANOTHER}),
+        ("email", {"email": "chief@example.org"}),
+        ("sessions/end-others", {}),
+        ("authenticator/off", {}),
+        ("recovery", {}),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_written_down_is_not_done(
+    app, desk, chief, site, clock, monkeypatch, path, fields
+):
+    await signed_in(desk(), chief)
+    here = await signed_in(desk(), chief)
+    await enrolled(here, clock)
+    page = await here.get("/account")
+
+    async def full(*_):
+        raise DatabaseBusy(why="no room")
+
+    before = await all_of(site, chief)
+    with monkeypatch.context() as broken:
+        broken.setattr(audit, "write", full)
+        refused = await post(here, page, f"/account/{path}", **fields)
+        assert refused.status_code == 503
+    assert await all_of(site, chief) == before
+    done = await post(here, page, f"/account/{path}", **fields)
+    assert done.status_code in (200, 303)
+    after = await all_of(site, chief)
+    assert after.pop("entries") == before.pop("entries") + 1
+    assert after != before
+
+
+async def enrolled(client, clock):
+    """An authenticator in use, as it is set up at the console."""
+    shown = await post(client, await client.get("/account"), "/account/authenticator")
+    secret = re.search(r"<details>.*?<code>([A-Z2-7 ]+)</code>", shown.text, re.S)[1]
+    code = pyotp.TOTP(secret.replace(" ", "")).at(clock())
+    assert (
+        await post(client, shown, "/account/authenticator/confirm", code=code)
+    ).status_code == 200
+
+
+async def all_of(site, login):
+    """Whatever an act under /account may change, and how many entries tell of the person."""
+    async with site.db.transaction([0]) as connection:
+        row = await connection.fetchrow(
+            """select p.password_hash, p.totp_from, h.email,
+                   (select count(*) from session s where s.person_id = p.id) as sessions,
+                   (select array_agg(c.code_hash order by c.code_hash) from recovery_code c
+                    where c.person_id = p.id) as codes,
+                   (select count(*) from audit_entry e where e.project_id = 0
+                    and e.object = 'person:' || p.id) as entries
+               from person p join personal h on (h.project_id, h.id) = (0, p.personal_id)
+               where p.login = $1""",
+            login,
+        )  # fmt: skip
+    return dict(row)

@@ -16,7 +16,7 @@ OF_THE_BROWSER = {
     "/sign-in", "/sign-in/code", "/sign-out", "/set-password", "/language", "/account/language",
     "/account/password", "/account/authenticator", "/account/authenticator/confirm",
     "/account/authenticator/off", "/account/recovery", "/account/sessions/end-others",
-    "/account/sessions/{session_id}/end",
+    "/account/sessions/{session_id}/end", "/account/email", "/sign-in/forgotten",
 }  # fmt: skip
 
 

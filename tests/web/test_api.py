@@ -6,12 +6,13 @@ import json
 import httpx
 import pytest
 
+from meterhouse.flows import access
 from meterhouse.flows.monitor import LISTS
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW
 
 API = "/api/v1"
-NAMES = ["meters", "gateways", "alarms", "notices", "commands"]
+NAMES = ["rooms", "meters", "gateways", "alarms", "notices", "commands"]
 
 
 @pytest.fixture
@@ -184,3 +185,39 @@ async def test_another_client_has_a_bucket_of_its_own(erp, site):
     first = (await erp.get("/projects")).headers["RateLimit-Remaining"]
     other = {"Authorization": f"Bearer {site.other_key}"}
     assert (await erp.get("/projects", headers=other)).headers["RateLimit-Remaining"] == first
+
+
+async def test_projects_page_by_cursor(site, settings):
+    chief = await access.add_client(site.db, "pager", "Pager", "read_only", "platform", 0, NOW)
+    app = create_app(Services(site.db, lambda: NOW, settings))
+    headers = {"Authorization": f"Bearer {chief[1]}"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url=f"http://desk{API}", headers=headers
+    ) as one:
+        whole = await walked(one, "/projects")
+        assert {item["id"] for item in whole} >= {site.project_id, site.other_id}
+        for sort in ("id", "-id", "name", "-name"):
+            key = sort.removeprefix("-")
+            found = await walked(one, "/projects", sort=sort, limit=1)
+            in_order = sorted((item[key] for item in whole), reverse=sort[0] == "-")
+            assert [item[key] for item in found] == in_order
+        cursor = (await one.get("/projects", params={"limit": 1})).json()["next_cursor"]
+        wrong = forged(cursor, lambda told: told.__setitem__(2, ["x"]))
+        assert (await one.get("/projects", params={"cursor": wrong})).status_code == 422
+
+
+async def test_rooms_in_one_state_page_by_cursor(erp, site):
+    address = f"/projects/{site.project_id}/rooms"
+    whole = await walked(erp, address)
+    states = {room["state"] for room in whole}
+    assert len(states) >= 4
+    for state in states:
+        wanted = [room for room in whole if room["state"] == state]
+        for limit in (1, 2, 200):
+            assert await walked(erp, address, state=state, limit=limit) == wanted
+        counted = await erp.get(address, params={"state": state, "limit": 1, "count": True})
+        assert counted.json()["total"] == len(wanted)
+    first = (await erp.get(address, params={"limit": 1})).json()
+    changes = await erp.get(f"{address}/changes", params={"since": first["version"]})
+    assert changes.json()["items"] == []

@@ -59,14 +59,15 @@ async def test_what_is_done_at_the_desk_stands_in_the_audit(manager, site):
     assert cells(page, "Who")[0] == "李娜"
     assert cells(page, "Act")[0] == "Read now"
     assert cells(page, "Through")[0] == "Web console"
-    assert "kind: read" in cells(page, "Before → after")[0]
-    assert f'href="rooms/{room.place_id}"' in page.text
+    assert "Kind: Read" in cells(page, "Before → after")[0]
+    assert cells(page, "Object")[0] == "Meter 000000000006"
+    assert f'href="meters/{room.meter_id}"' in page.text
 
 
 async def test_before_and_after_read_as_one_difference(manager, site):
     await note(site, subject="alarm:77", before={"open": True, "gone": 1}, after={"open": False})
     page = await manager.get(f"/projects/{site.project_id}/audit?object=alarm:77")
-    assert cells(page, "Before → after") == ["gone: 1 → —; open: true → false"]
+    assert cells(page, "Before → after") == ["gone: 1 → — · Still open: Yes → No"]
 
 
 async def test_an_entry_says_whether_it_is_under_a_seal(manager, site):
@@ -97,7 +98,7 @@ async def test_the_file_holds_what_the_page_shows(manager, site, kind):
         assert "'=1+1" in file.text
         return
     heading, row = openpyxl.load_workbook(io.BytesIO(file.content)).active.values
-    assert dict(zip(heading, row, strict=True))["Object"] == "alarm:84"
+    assert dict(zip(heading, row, strict=True))["Object"] == "Alarm 84"
 
 
 async def test_a_program_reads_the_same_list(erp, site):

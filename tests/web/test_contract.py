@@ -72,6 +72,7 @@ def test_every_operation_says_what_it_does(document):
     for where, operation in operations(document):
         for word in ("summary", "description", "tags", "security", "operationId"):
             assert operation.get(word), (where, word)
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"]), where
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description"), (where, parameter["name"])
 
@@ -141,6 +142,15 @@ def test_every_list_pages_by_cursor_and_names_its_sorts(document):
         taken = {parameter["name"]: parameter for parameter in one["parameters"]}
         assert {"limit", "cursor", "count", "sort"} <= taken.keys()
         assert taken["sort"]["schema"]["default"] in taken["sort"]["schema"]["enum"]
+
+
+def test_a_parameter_left_out_is_not_null_and_a_version_is_wanted(document):
+    for where, operation in operations(document):
+        for one in operation.get("parameters", ()):
+            assert "null" not in str(one["schema"]), (where, one["name"])
+            if one["name"] == "if-match":
+                assert one["required"], where
+                assert re.fullmatch(one["schema"]["pattern"], one["schema"]["examples"][0]), where
 
 
 def test_the_page_of_errors_names_every_word_for_a_field():

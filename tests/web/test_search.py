@@ -1,14 +1,17 @@
 """Search and what surrounds every page: nobody finds what they may not see."""
 
 import re
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from desk import signed_in
-from meterhouse.flows import access, search
+from meterhouse.flows import access, onboard, recharge, search
 from meterhouse.flows.access import ROLES, Reach, Verb
+from meterhouse.flows.onboard import NewRoom
 from meterhouse.flows.search import HitKind
-from small_site import NOW, PASSWORD
+from small_site import FLAT, NOW, PASSWORD
 
 API = "/api/v1"
 
@@ -61,6 +64,100 @@ async def test_a_kind_is_found_only_with_its_verb_and_in_its_building(site):
     assert [hit.said for hit in await search.find(site.db, narrow, "B101")] == ["B101"]
 
 
+@pytest.fixture(scope="module")
+async def street(site):
+    """Nine buildings that each have a room 101 with a meter and a household; answers their ids."""
+    ids, new = [], []
+    tariff_id = await onboard.publish_tariff(
+        site.db, site.other_id, FLAT, None, NOW - timedelta(days=9)
+    )
+    gateway_id = await onboard.add_gateway(site.db, site.other_id, "GW-9", "A100F9")
+    for sort in range(9):
+        place = partial(onboard.add_place, site.db, site.other_id)
+        ids.append(await place(None, "building", f"Tower {sort + 1}", sort))
+        floor_id = await place(ids[-1], "floor", "1F", 0)
+        new.append(
+            NewRoom(
+                floor_id=floor_id, name="101", sort=sort, area_dm2=None, tariff_id=tariff_id,
+                model="DDSY1352-NK", address=f"{770_000_000_000 + sort}", gateway_id=gateway_id,
+                opened_at=NOW - timedelta(days=9), customer_name="吴雅丽",
+                phone=f"1390000778{sort}",
+            )
+        )  # fmt: skip
+    rooms = await onboard.add_rooms(site.db, site.other_id, new)
+    for sort, room in enumerate(rooms):
+        await recharge.add_credit(
+            site.db, site.other_id, room.point_id, 100, "cash", f"tower-{sort}", "", None, NOW
+        )
+    return ids
+
+
+@pytest.mark.parametrize("place", [0, 8])
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("1", HitKind.ROOM),
+        ("101", HitKind.ROOM),
+        ("7700", HitKind.METER),
+        ("吴雅丽", HitKind.PERSON),
+        ("tower-{place}", HitKind.PAYMENT),
+    ],
+)
+async def test_what_lies_elsewhere_takes_no_place_among_the_few_shown(
+    site, street, text, kind, place
+):
+    mine = reach(site, site.other_id, limits=dict.fromkeys(Verb, frozenset({street[place]})))
+    hits = await search.find(site.db, [mine], text.format(place=place))
+    rooms = [
+        hit.room or hit.said for hit in hits if hit.kind is kind and not hit.said.startswith("T")
+    ]
+    assert rooms == ["101"]
+    assert {hit.building_id for hit in hits} == {street[place]}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("13900007784", True),
+        ("7784", True),
+        ("1390000", True),
+        ("139000", False),
+        ("0000778", False),
+        ("784", False),
+        ("吴雅丽", True),
+        ("吴", True),
+        ("雅丽", False),
+    ],
+)
+async def test_a_piece_of_a_phone_or_name_does_not_tell_what_the_mask_hides(
+    site, street, text, is_found
+):
+    mine = reach(site, site.other_id, limits=dict.fromkeys(Verb, frozenset({street[4]})))
+    hits = await search.find(site.db, [mine], text)
+    assert [hit.said for hit in hits if hit.kind is HitKind.PERSON] == ["吴**"] * is_found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("Anna", True),
+        ("anna maria", True),
+        ("SMITH", True),
+        ("Anna Maria Smith", True),
+        ("Ann", False),
+        ("mit", False),
+        ("Maria S", False),
+    ],
+)
+async def test_a_name_in_latin_letters_is_known_by_whole_words(site, text, is_found):
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute(
+            "update personal set name = 'Anna Maria Smith' where name = '赵磊'"
+        )
+    hits = await search.find(site.db, [reach(site)], text)
+    assert [hit.said for hit in hits if hit.kind is HitKind.PERSON] == ["A*** M*** S***"] * is_found
+
+
 async def test_another_project_is_not_searched(client, site):
     assert await search.find(site.db, [reach(site, site.other_id)], "A101") == []
     await signed_in(client, site.reader)
@@ -87,7 +184,8 @@ async def test_head_office_sees_all_projects_and_switches_on_the_same_page(clien
     page = await client.get("/overview")
     assert "安瑞公寓" in page.text
     assert "滨江广场" in page.text
-    assert f'href="/projects/{site.project_id}/rooms?state=offline">1<' in page.text
+    offline = f'<a href="/projects/{site.project_id}/rooms?state=offline">'
+    assert f'{offline}<span class="state off">1</span></a>' in page.text
     menu = await client.get(f"/projects/{site.project_id}/switch?page=meters")
     assert f'href="/projects/{site.other_id}/meters"' in menu.text
     menu = await client.get(f"/projects/{site.project_id}/switch?page=nowhere")

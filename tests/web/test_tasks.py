@@ -2,22 +2,22 @@
 
 import io
 import re
-from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
-import httpx
 import openpyxl
 import pytest
 
-from desk import key_in, signed_in, token_in
-from meterhouse.flows import access, monitor, task
+from canary import columns_that_name
+from desk import another, latest, send, token_in, work
+from meterhouse.flows import monitor, task
 from meterhouse.flows.monitor import Wanted
 from meterhouse.store import people
 from meterhouse.store.db import PLATFORM
-from meterhouse.web.access import LANGUAGE_COOKIE
 from meterhouse.web.app import Services, WebSettings
+from meterhouse.web.console import imports
 from meterhouse.web.works import works
-from small_site import NOW, PASSWORD, small_site
+from small_site import NOW, small_site
 
 API = "/api/v1"
 
@@ -34,50 +34,12 @@ def services(site):
     return Services(site.db, lambda: NOW, WebSettings(secure_cookies=False))
 
 
-async def work(services, site):
-    """What the worker does until nothing is left to do."""
-    while await task.run_next(site.db, site.project_id, works(services), lambda: NOW):
-        pass
-
-
-async def send(client, address, **fields):
-    """Fill in a form and send it as a browser would."""
-    form = await client.get(address)
-    assert form.status_code == 200, form.text
-    chosen = re.search(r'name="ids" value="([\d,]*)"', form.text)
-    sent = {"csrf": token_in(form), "key": key_in(form)} | fields
-    if chosen:
-        sent["ids"] = chosen[1]
-    return await client.post(address.partition("?")[0], data=sent)
-
-
 def meters_of(site, *rooms):
     return [site.rooms[room].meter_id for room in rooms]
 
 
 def chosen(ids):
     return "&".join(f"id={one}" for one in ids)
-
-
-@asynccontextmanager
-async def another(app, site, login, role_name="project_manager", building_id=None, **more):
-    """Somebody signed in with a role in the project or one building; `more` are roles in others."""
-    number = site.project_id
-    where = ("building", building_id) if building_id else ("project", number)
-    person_id = await access.add_person(
-        site.db, login, login, PASSWORD, role_name, *where, NOW, number if building_id else 0
-    )
-    async with site.db.transaction([PLATFORM]) as connection:
-        for name, place_id in more.items():
-            await people.grant(connection, person_id, name, "building", place_id, number, None, NOW)
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
-        client.cookies.set(LANGUAGE_COOKIE, "en")
-        yield await signed_in(client, login)
-
-
-async def latest(site):
-    return (await task.latest(site.db, site.project_id, count=1))[0]
 
 
 async def test_the_form_says_how_many_and_who(manager, site):
@@ -298,6 +260,42 @@ async def test_a_long_list_is_written_by_a_task(manager, site, services):
     rows = list(openpyxl.load_workbook(io.BytesIO(file.content)).active.values)
     assert len(rows) == 5
     assert "Fetch the file" in (await manager.get(f"{project}/tasks/{row['id']}")).text
+
+
+async def test_after_a_week_the_page_says_that_the_file_is_gone(manager, site, services, app):
+    project = f"/projects/{site.project_id}"
+    await send(manager, f"{project}/files/write", list="meters", query="", kind="csv")
+    await work(services, site)
+    row, later = await latest(site), NOW + task.FILE_LIFE + timedelta(minutes=1)
+    await task.forget_files(site.db, site.project_id, later)
+    page = await manager.get(f"{project}/tasks/{row['id']}")
+    assert "The file is gone: files are kept for 7 days." in page.text
+    assert "Fetch the file" not in page.text
+    erp = {"Authorization": f"Bearer {site.key}"}
+    app.state.services = replace(services, clock=lambda: later)
+    gone = await manager.get(f"{API}{project}/tasks/{row['id']}/file", headers=erp)
+    assert (gone.status_code, gone.json()["code"]) == (410, "file_gone")
+
+
+async def test_a_large_import_names_nobody_once_it_has_ended(manager, site, services, monkeypatch):
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE_MAX", 0)
+    address = f"/projects/{site.project_id}/customers/import"
+    brought = (
+        "building,floor,room,customer,phone,email\nA栋,1F,A104,周永康康,13911112222,zhou@b.cn\n"
+    )
+    files = {"file": ("households.csv", brought.encode(), "text/csv")}
+    token = token_in(await manager.get(address))
+    good = await manager.post(address, data={"csrf": token}, files=files)
+    fields = {name: re.search(rf'name="{name}" value="([^"]*)"', good.text)[1]
+              for name in ("csrf", "key", "rows")}  # fmt: skip
+    begun = await manager.post(address, data=fields)
+    assert re.search(r"/tasks/\d+$", begun.headers["location"]), begun.text
+    texts = ("周永康康", "13911112222", "zhou@b.cn")
+    assert await columns_that_name(site.db, texts) == [("task_file", "content")]
+    await work(services, site)
+    row = await latest(site)
+    assert (row["state"], row["why"], row["done_count"]) == ("done", "", 1)
+    assert await columns_that_name(site.db, texts) == []
 
 
 async def test_filters_are_ones_own(app, manager, site):

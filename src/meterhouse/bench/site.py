@@ -99,21 +99,15 @@ async def _found(
     new = onboard.NewProject("Bench", group_id, reading_interval_s=interval_s, policy=POLICY)
     project_id = await onboard.open_project(db, new, at)
     tariff_id = await onboard.publish_tariff(db, project_id, SCHEME, None, at)
-    meters = []
-    for link in links:
-        gateway_id = await onboard.add_gateway(db, project_id, link.registration, link.registration)
-        meters += [_meter(gateway_id, *one) for one in link.meters]
+    gateway_ids = await bulk.hang_gateways(
+        address, project_id, [link.registration for link in links]
+    )
+    meters = [
+        _meter(gateway_id, *one)
+        for gateway_id, link in zip(gateway_ids, links, strict=True) for one in link.meters
+    ]  # fmt: skip
     floors = -(-len(meters) // ROOMS_A_FLOOR)
-    floor_ids = []
-    for number in range(floors):
-        level = number % FLOORS_A_BUILDING
-        if level == 0:
-            building_id = await onboard.add_place(
-                db, project_id, None, "building", f"Building {number // FLOORS_A_BUILDING + 1}"
-            )
-        floor_ids.append(
-            await onboard.add_place(db, project_id, building_id, "floor", f"{level + 1}F", level)
-        )
+    floor_ids = await bulk.raise_floors(address, project_id, floors, FLOORS_A_BUILDING)
     site = bulk.BulkSite(project_id, tariff_id, floor_ids, ROOMS_A_FLOOR, meters, credits_minor)
     return project_id, await bulk.fill(address, site, at)
 

@@ -18,6 +18,7 @@ import typer
 from meterhouse import logs
 from meterhouse.config import EMBEDDED, Settings, load
 from meterhouse.errors import MeterhouseError
+from meterhouse.plugins import SIMULATED
 
 if TYPE_CHECKING:
     from meterhouse.app import House
@@ -91,7 +92,10 @@ def demo(
     Starts everything on this machine, fills a database of its own, and prints where to sign in.
     Every start begins the same town anew.
     """
-    settings = settle(host=host, port=port, data=data, headend_port=0, transport="rs485")
+    settings = settle(
+        host=host, port=port, data=data, headend_port=0, transport="rs485",
+        security_module=SIMULATED,
+    )  # fmt: skip
     from meterhouse.cli.demo import live
 
     run(lambda stop: live(settings, speed, seed, stop))
@@ -141,7 +145,8 @@ def announce(house: "House") -> None:
     if house.headend is not None:
         typer.echo(f"Gateways dial in  {house.settings.headend_host}:{house.headend.port}")
     if house.welcome is not None:
-        typer.echo(f"Set it up at      {address}/welcome/{house.welcome}   (once, within an hour)")
+        outside = house.settings.public_url or address
+        typer.echo(f"Set it up at      {outside}/welcome/{house.welcome}   (once, within an hour)")
     if house.first_password is not None:
         typer.echo("Sign in           admin")
         typer.echo(f"Password          {house.first_password}   (shown this once)")

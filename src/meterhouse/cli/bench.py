@@ -30,10 +30,14 @@ ROOMS = {
     "disconnect": "reading arrived to disconnect on the wire",
     "board": "the room monitor of 2,000 rooms",
     "search": "one box over 100,000 points",
+    "desk": "the desk's search over 1,000,000 accounts",
+    "sell": "recharges one by one against bare commits",
     "export": "a list of 100,000 rows as a file",
     "permission": "one permission check, in memory",
     "signin": "signing in, and how much of it is argon2",
     "lists": "lists of 100,000 points under fifty readers",
+    "receipt": "a receipt from its values to a file",
+    "close": "a million accruals booked in the daily close",
     "audit": "an act with its entry; entries sealed and proven",
 }
 

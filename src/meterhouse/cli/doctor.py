@@ -27,16 +27,21 @@ from meterhouse.config import (
     masked,
 )
 from meterhouse.errors import MeterhouseError
-from meterhouse.meter_models import names
+from meterhouse.meter_models import load, names
+from meterhouse.plugins import SIMULATED, open_security
+from meterhouse.press.fonts import HOW_TO_INSTALL, ChineseFontMissing, chinese_family
+from meterhouse.store import vitals
 from meterhouse.store.db import Address, Database
 from meterhouse.store.migrate import head_revision, revision
-from meterhouse.store.vitals import server_facts
+from meterhouse.wire.dlt645.security import PROOF_SIZE, SEAL_SIZE
 
 DISK_BYTES_MIN: Final = 1_000_000_000
 ASSETS: Final = Path(__file__).parent.parent / "web" / "static" / "vendor"
 CLOCK_SKEW_MAX: Final = timedelta(seconds=5)
 # No clock that is right shows an earlier year: the program is younger than that.
 CLOCK_MIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_ASKED: Final = "000000000000"
+_SEALED: Final = [name for name in names() if load(name).wallet == "esam"]
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -57,7 +62,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding(True, f"meterhouse {__version__}, Python {version}, {os.cpu_count()} cores")
     for name, text in masked(settings).items():
         yield Finding(True, f"setting {name} = {text}")
-    for check in (_disk, _files, _modes, _key, _addresses, _ports):
+    for check in (_disk, _files, _fonts, _modes, _key, _security, _addresses, _ports):
         for finding in check(settings):
             yield finding
     async for finding in _database(settings):
@@ -80,6 +85,14 @@ def _files(_: Settings) -> Iterator[Finding]:
         there, f"front-end files are {'in place' if there else 'missing'}",
         "reinstall with `sh run demo`, or `pip install -e .`",
     )  # fmt: skip
+
+
+def _fonts(_: Settings) -> Iterator[Finding]:
+    """What receipts are printed in."""
+    try:
+        yield Finding(True, f"receipts are set in {chinese_family()}")
+    except ChineseFontMissing:
+        yield Finding(False, f"no font with Chinese characters; {HOW_TO_INSTALL}")
 
 
 def _modes(settings: Settings) -> Iterator[Finding]:
@@ -110,14 +123,38 @@ def _key(settings: Settings) -> Iterator[Finding]:
         yield Finding(True, f"secret_key {when}")
 
 
+def _security(settings: Settings) -> Iterator[Finding]:
+    """Whether the module that seals orders is there and answers in the sizes that meters take."""
+    name = settings.security_module
+    if not name:
+        yield Finding(True, "no security module: meters with a security chip take no orders")
+        return
+    try:
+        module = open_security(name, settings.security_address, settings.security_secret)
+        assert module is not None
+        sizes = len(module.authentication(_ASKED)), len(module.seal(_ASKED, bytes(12), b"doctor"))
+    except MeterhouseError as error:
+        yield Finding(False, f"{error} [{error.code}]; see docs/guides/driver-author.md")
+    except Exception as error:
+        yield Finding(False, f"{name} fails ({type(error).__name__}); ask its maker")
+    else:
+        yield _finding(
+            sizes == (PROOF_SIZE, SEAL_SIZE), f"security module {name} answers",
+            f"{sizes} bytes are not the {(PROOF_SIZE, SEAL_SIZE)} that meters take",
+        )  # fmt: skip
+        if name == SIMULATED:
+            yield Finding(False, f"{name} seals for simulated meters alone; no real one takes it")
+
+
 def _addresses(settings: Settings) -> Iterator[Finding]:
     """Whether how people come here and what is set for it go together."""
     url = settings.public_url
     if not url:
         yield _finding(
-            not settings.secure_cookies and settings.host in LOOPBACK,
+            not settings.secure_cookies and settings.host in LOOPBACK and not settings.smtp_url,
             "public_url is not set",
-            "set it to how people reach the console, as in https://power.example.org",
+            "set it to how people reach the console, as in https://power.example.org;"
+            " links in e-mails begin so, and none is sent without it",
         )
         return
     is_tls = urlsplit(url).scheme == "https"
@@ -184,10 +221,18 @@ async def _server(address: Address) -> AsyncIterator[Finding]:
     await db.open()
     try:
         async with db.transaction(()) as connection:
-            facts = await server_facts(connection)
+            facts = await vitals.server_facts(connection)
+        scope = await db.project_ids()
+        async with db.transaction(scope) as connection:
+            unsealed = await vitals.unsealed(connection, scope, _SEALED)
     finally:
         await db.close()
     yield Finding(True, f"PostgreSQL {facts.version}")
+    if unsealed:
+        yield Finding(
+            False, f"{unsealed} meters with a security chip are sold nothing: no head end with a "
+            "security module has their line; set security_module where the head end runs",
+        )  # fmt: skip
     yield _finding(
         facts.owned_tables == 0,
         f"the application works as {facts.role} and owns {facts.owned_tables} tables",

@@ -1,12 +1,14 @@
 """What a project has chosen: quiet hours, warning ages, limits of a sweep.
 
 Owns the defaults and their meaning. Must never know a screen or a row: a policy is a value that
-`parse` makes from the project's JSON, and every field has a range.
+`read` makes from the project's JSON, and every field has a range.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,6 +34,13 @@ class Policy:
         sweep_count_max: this many arrears disconnects in one sweep are always allowed.
         sweep_percent_max: and this share of the project's points; beyond both a sweep stops.
         close_direct: connect closes the contact itself; else someone presses the button.
+        desk_needs_shift: whether cash is taken only in an open shift.
+        hoarding_max_minor: a household holds no more than this in advance.
+        refund_second_minor: more money than this is paid out, taken out of a meter or handed to a
+            colleague by two people alone, as is what a household never paid in; 0: one may always.
+        drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
+            thirty days; 0: nobody is told.
+        vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -46,6 +55,11 @@ class Policy:
     sweep_count_max: int = 20
     sweep_percent_max: int = 5
     close_direct: bool = True
+    desk_needs_shift: bool = False
+    hoarding_max_minor: int = 10**9
+    refund_second_minor: int = 50_000
+    drift_max_minor: int = 500
+    vacancy_off: bool = False
 
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -58,6 +72,9 @@ RANGES: dict[str, tuple[int, int]] = {
     "command_life_s": (30, 300),
     "sweep_count_max": (1, 100_000),
     "sweep_percent_max": (0, 100),
+    "hoarding_max_minor": (1, 10**12),
+    "refund_second_minor": (0, 10**12),
+    "drift_max_minor": (0, 10**12),
 }
 
 
@@ -87,6 +104,17 @@ def parse(chosen: Mapping[str, Any]) -> Policy:
         else:
             raise Unreadable(what=f"policy {name}", text=str(given), wanted="true or false")
     return Policy(**values)
+
+
+@lru_cache(maxsize=1024)
+def read(text: str) -> Policy:
+    """A policy from the JSON text a project keeps. Raises as `parse`."""
+    return parse(json.loads(text))
+
+
+def needs_second(policy: Policy, amount_minor: int) -> bool:
+    """Whether so much money is moved away from where it is by two people alone."""
+    return 0 < policy.refund_second_minor < amount_minor
 
 
 def is_quiet(policy: Policy, timezone: str, at: datetime) -> bool:

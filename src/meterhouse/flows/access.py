@@ -65,6 +65,7 @@ class Verb(StrEnum):
     DAY_CLOSE = "day.close"
     ACCOUNT_OPEN = "account.open"
     ACCOUNT_CLOSE = "account.close"
+    OPENING_CREDIT = "opening.credit"
     METER_EXCHANGE = "meter.exchange"
     RECHARGE_DECIDE = "recharge.decide"
     PARAMETER_SEND = "parameter.send"
@@ -92,7 +93,7 @@ _MANAGE = _LOOK | {
     Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
     Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
     Verb.ACCOUNT_OPEN, Verb.ACCOUNT_CLOSE, Verb.METER_EXCHANGE, Verb.RECHARGE_DECIDE,
-    Verb.PARAMETER_SEND,
+    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT,
 }  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
@@ -108,10 +109,10 @@ ROLES: Mapping[str, frozenset[Verb]] = {
     | {
         Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
         Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
-        Verb.RECHARGE_DECIDE,
+        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT,
     },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
-    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.PERSONAL_SHOW},
+    | {Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PERSONAL_SHOW},
     "field_engineer": _LOOK - {Verb.CUSTOMER_READ}
     | {
         Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PLACE_EDIT,
@@ -125,7 +126,8 @@ IN_BUILDINGS: frozenset[Verb] = frozenset(
     {
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
         Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
-        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE,
+        Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE, Verb.CUSTOMER_READ,
+        Verb.PERSONAL_SHOW,
     }
 )  # fmt: skip
 """Verbs that a grant in one building gives: what they are about lies in a building."""
@@ -198,6 +200,7 @@ class Known:
 
     `groups`: verbs granted for a whole group, by its id; `platform`: those granted everywhere.
     `session_id` and `proved_at` (when they last gave password or code) are a session's.
+    `needs_code`: a role of theirs needs an authenticator, and they have none.
     """
 
     person_id: int
@@ -208,6 +211,7 @@ class Known:
     platform: frozenset[str] = frozenset()
     session_id: int | None = None
     proved_at: datetime | None = None
+    needs_code: bool = False
 
     def holds(self, scope: Scope) -> frozenset[str]:
         """The verbs granted in the whole of a scope; none where they do not reach."""
@@ -326,7 +330,8 @@ async def known_of(connection: Connection, person: Any) -> Known:
     """What a person (a row of theirs) reaches by their grants now."""
     held: dict[tuple[str, int], frozenset[str]] = {}
     buildings: dict[int, dict[int, frozenset[str]]] = {}
-    for row in await people.grants(connection, person["id"]):
+    given = await people.grants(connection, person["id"])
+    for row in given:
         verbs = granted_verbs(row["role"], row["verbs"], row["scope_kind"], person["kind"])
         if row["scope_kind"] == ScopeKind.BUILDING:
             inside = buildings.setdefault(row["project_id"], {})
@@ -337,7 +342,8 @@ async def known_of(connection: Connection, person: Any) -> Known:
     platform = held.get(("platform", 0), frozenset())
     groups = {place: platform | verbs for (kind, place), verbs in held.items() if kind == "group"}
     reaches = []
-    for project in await people.reached(connection, person["id"]):
+    projects = await people.reached(connection, person["id"])
+    for project in projects:
         whole = groups.get(project["group_id"], platform)
         whole |= held.get(("project", project["id"]), frozenset())
         limits = _limits(buildings.get(project["id"], {}), whole)
@@ -349,7 +355,20 @@ async def known_of(connection: Connection, person: Any) -> Known:
                     limits=limits, is_frozen=project["frozen"],
                 )
             )  # fmt: skip
-    return Known(person["id"], person["name"], person["language"], tuple(reaches), groups, platform)
+    is_bare = person["kind"] == "staff" and person["totp_from"] is None
+    group_of = {project["id"]: project["group_id"] for project in projects}
+    return Known(
+        person["id"], person["name"], person["language"], tuple(reaches), groups, platform,
+        needs_code=is_bare and any(_asks_codes(row, group_of) for row in given),
+    )  # fmt: skip
+
+
+def _asks_codes(grant: Any, group_of: Mapping[int, int]) -> bool:
+    """Whether holders of this grant need an authenticator: by their role, or by a rule there."""
+    group_id = grant["scope_id"]
+    if grant["scope_kind"] in (ScopeKind.PROJECT, ScopeKind.BUILDING):
+        group_id = group_of.get(grant["project_id"] or grant["scope_id"], 0)
+    return grant["needs_code"] or 0 in grant["code_groups"] or group_id in grant["code_groups"]
 
 
 def _limits(

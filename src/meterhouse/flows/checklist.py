@@ -44,6 +44,7 @@ def said_facts(values: Values) -> dict[str, Any]:
         "keep_power": values.keep_power,
         "power_w": values.power_w,
         "clock_local": None if values.clock_local is None else values.clock_local.isoformat(),
+        "parameters": dict(values.parameters) or None,
     }
     return {name: fact for name, fact in said.items() if fact is not None}
 
@@ -82,7 +83,7 @@ class Sheet:
         """Queue a command that these items wait for."""
         row = self.row
         project = await catalog.get_project(self.connection, row["project_id"])
-        policy = policies.parse(json.loads(project["policy"]))
+        policy = policies.read(project["policy"])
         where = {name: row[name] for name in ("meter_id", "point_id", "gateway_id")}
         # Power that was cut for the trial would come back by itself; once is enough.
         await queue.withdraw(

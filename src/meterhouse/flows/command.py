@@ -6,7 +6,7 @@ its effect was read back, and whatever is in doubt stays `unknown` and is looked
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from meterhouse.control import policy as policies
 from meterhouse.control.decide import NO_FLOOR_MINOR, Moment, blocked_by, sweep_stops
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows import checklist, react
+from meterhouse.flows import checklist, parameter, react
 from meterhouse.flows.enqueue import AUTOMATIC, enqueue
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import (
@@ -67,6 +67,7 @@ class Claimed:
     model: str
     expires_at: datetime
     timezone: str
+    asked: Mapping[str, Any] | None = None
 
 
 async def request(
@@ -158,6 +159,7 @@ async def claim(
                 project_id, row["id"], row["meter_id"], row["point_id"],
                 CommandKind(row["kind"]), Reason(row["reason"]), row["address"], row["model"],
                 row["expires_at"], project["timezone"],
+                None if row["asked"] is None else json.loads(row["asked"]),
             )  # fmt: skip
 
 
@@ -173,6 +175,7 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
     A payment may have arrived while a disconnect was on the wire, so the relay table is asked
     again; and what is still unknown is read again a little later.
     """
+    outcome = parameter.judged(claimed.kind, claimed.asked, outcome)
     state, project_id = ENDS[outcome.effect], claimed.project_id
     async with db.transaction([project_id]) as connection:
         await monitor.lock_meters(
@@ -193,7 +196,8 @@ async def finish(db: Database, claimed: Claimed, outcome: Outcome, at: datetime)
             )
         if row is not None:
             await _alarm(connection, project_id, row, state, outcome.why, at)
-            if state is CommandState.UNKNOWN and claimed.kind is not CommandKind.READ:
+            is_looked_at = claimed.kind is CommandKind.READ or claimed.kind in parameter.KINDS
+            if state is CommandState.UNKNOWN and not is_looked_at:
                 await enqueue(
                     connection, project_id, row, CommandKind.READ, Reason.SAFETY,
                     "", None, at, LOOK_LIFE_S, LOOK_AGAIN_S,
@@ -220,6 +224,8 @@ async def tend(
                 connection, project_id, row["id"], CommandState.UNKNOWN, "interrupted", at
             )
             await _alarm(connection, project_id, row, CommandState.UNKNOWN, "interrupted", at)
+            if row["kind"] in parameter.KINDS:
+                continue
             await enqueue(
                 connection, project_id, row, CommandKind.READ, Reason.SAFETY, "", None, at,
                 LOOK_LIFE_S,
@@ -232,7 +238,7 @@ async def tend(
 async def load_policy(connection: Connection, project_id: int) -> policies.Policy:
     """A project's rules."""
     project = await catalog.get_project(connection, project_id)
-    return policies.parse(json.loads(project["policy"]))
+    return policies.read(project["policy"])
 
 
 async def _lay_override(
@@ -260,7 +266,7 @@ async def _forbidden(connection: Connection, project: Any, row: Any, at: datetim
         automatic = row["reason"] in AUTOMATIC
         # Somebody may be working on that line.
         return "forced_off" if closes and automatic and row["override"] == Override.OFF else None
-    policy = policies.parse(json.loads(project["policy"]))
+    policy = policies.read(project["policy"])
     moment = await moment_of(connection, project, policy, row, at)
     guard = blocked_by(Reason(row["reason"]), moment, policy)
     return None if guard is None else str(guard)
@@ -287,6 +293,7 @@ async def moment_of(
         keep_power=row["override"] == Override.ON or row["keep_power_reported"] == 1,
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),
+        live_recharge=row["live_recharge"],
         noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
         has_channel=has_channel,
         frozen=project["frozen"],
@@ -298,8 +305,12 @@ async def moment_of(
 async def _alarm(
     connection: Connection, project_id: int, row: Any, state: CommandState, why: str, at: datetime
 ) -> None:
+    """Tell of what went wrong, or that it is well again; settings have alarms of their own."""
     subject = f"meter:{row['meter_id']}"
     if row["kind"] == CommandKind.READ:
+        return
+    if row["kind"] in parameter.KINDS:
+        await parameter.ended(connection, project_id, row, state, why, at)
         return
     if state is CommandState.CONFIRMED:
         await queue.close_alarms(connection, project_id, AlarmKind.COMMAND_FAILED, [subject], at)

@@ -1,7 +1,7 @@
 """Gateways, points and meters of a site: added, changed, hung, removed.
 
-Owns what may be done to them in which state. Must never know a frame or a sum of money. Whatever
-changes what the head end reads wakes it.
+Owns what may be done to them in which state. Must never know a frame or a sum of money; `keeping`
+says whether money stands in the way. Whatever changes what the head end reads wakes it.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import opening
+from meterhouse.flows import keeping, opening, reading, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import catalog, devices, places, queue, readings
+from meterhouse.store import catalog, devices, monitor, places, queue, readings
 from meterhouse.store.db import Database
 
 PROTOCOLS = ("dlt645-2007", "dlt645-1997")
@@ -144,6 +144,7 @@ async def add_point(
     Raises:
         NotFound: there is no such place or tariff.
         PlaceUnfit: it is neither a room nor a public area.
+        MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
         OtherCommodity: the tariff is of another commodity.
     """
     async with db.transaction([project_id]) as connection:
@@ -152,6 +153,8 @@ async def add_point(
             raise PlaceUnfit
         await _check_tariff(connection, project_id, tariff_id, commodity)
         project = await catalog.get_project(connection, project_id)
+        if keeper == Keeper.METER:
+            wallet.check_unit(project)
         house_id = await catalog.house_agreement(connection, project_id)
         new = devices.NewPoint(place_id, commodity, tariff_id, keeper)
         (point_id,) = await devices.insert_points(connection, project_id, [new])
@@ -163,17 +166,25 @@ async def add_point(
 
 async def edit_point(
     db: Database, project_id: int, point_id: int, version: int, tariff_id: int | None,
-    keeper: Keeper,
+    keeper: Keeper, at: datetime,
 ) -> Any:  # fmt: skip
     """Give a point another tariff or keeper; answers it as it was.
+
+    What has accrued with the platform is booked to the last coin before another keeps the money.
 
     Raises:
         ChangedMeanwhile: it is not at this version any more.
         NotFound: there is no such tariff.
         OtherCommodity: the tariff is of another commodity.
+        MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
+        RechargeLive, MeterHoldsMoney: another keeper, while its meter has money or is about to.
     """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await devices.get_point(connection, project_id, point_id)
+        if keeper != was["keeper"]:
+            project = await catalog.get_project(connection, project_id)
+            await keeping.change(connection, project, point_id, Keeper(was["keeper"]), keeper, at)
         await _check_tariff(connection, project_id, tariff_id, was["commodity"])
         if not await devices.change_point(
             connection, project_id, point_id, version, tariff_id, keeper
@@ -209,11 +220,14 @@ async def furnished(db: Database, project_id: int, place_id: int) -> Furnished:
 
 async def add_meter(
     db: Database, project_id: int, gateway_id: int | None, point_id: int | None, model: str,
-    address: str, multiplier: int, at: datetime,
+    address: str, multiplier: int, at: datetime, opening_milli: int | None = None,
 ) -> int:  # fmt: skip
     """A meter on a line, at a point or waiting for one.
 
+    `opening_milli` is what its total register shows as it is put in: from there on it is billed.
+
     Raises:
+        OpeningUnfit: an opening without a point to bill, or beyond what the register can show.
         NotFound: there is no such gateway, point or model.
         AddressUnusable: the address is not what the model's protocol prints.
         AddressTaken: the point has a meter, or the line one of this address.
@@ -226,10 +240,16 @@ async def add_meter(
             with chosen("point_id"):
                 await devices.get_point(connection, project_id, point_id)
         new = opening.meter_of(model, address, gateway_id, multiplier, point_id)
+        if opening_milli is not None and (
+            point_id is None or not 0 <= opening_milli < new.modulus_milli
+        ):
+            raise reading.OpeningUnfit
         (made,) = await devices.insert_meters(connection, project_id, [new], [at])
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
-        return made
+    if opening_milli is not None:
+        await reading.note_opening(db, project_id, made, opening_milli, at)
+    return made
 
 
 async def edit_meter(
@@ -242,13 +262,20 @@ async def edit_meter(
         ChangedMeanwhile: it is not at this version any more, or out of service.
         AddressUnusable: the address is not what its model's protocol prints.
         AddressTaken: the line has a meter of this address.
+        RechargeLive: money is on its way to it.
+        MeterHoldsMoney: another address, which is another meter, while this one has money.
     """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await devices.get_meter(connection, project_id, meter_id)
         if gateway_id is not None:
             with chosen("gateway_id"):
                 await devices.get_gateway(connection, project_id, gateway_id)
         new = opening.meter_of(was["model"], address, gateway_id, was["multiplier"])
+        if new.address != was["address"]:
+            await keeping.must_be_empty(connection, project_id, meter_id)
+        else:
+            await keeping.nothing_on_its_way(connection, project_id, meter_id)
         if not await devices.change_meter(
             connection, project_id, meter_id, version, gateway_id, new.address
         ):
@@ -259,28 +286,41 @@ async def edit_meter(
 
 
 async def hang_meter(
-    db: Database, project_id: int, meter_id: int, point_id: int, at: datetime
-) -> None:
+    db: Database, project_id: int, meter_id: int, point_id: int, at: datetime,
+    opening_milli: int | None = None,
+) -> None:  # fmt: skip
     """Let a meter that hangs nowhere serve a point from now on.
 
     Raises:
+        OpeningUnfit: an opening beyond what the register can show.
         MeterPlaced: it hangs at a point, or is out of service.
         PointMetered: the point has a meter.
     """
     async with db.transaction([project_id]) as connection:
-        await devices.get_meter(connection, project_id, meter_id)
+        row = await devices.get_meter(connection, project_id, meter_id)
+        if opening_milli is not None and not 0 <= opening_milli < row["modulus_milli"]:
+            raise reading.OpeningUnfit
         with chosen("point_id"):
             await devices.get_point(connection, project_id, point_id)
         if not await devices.hang_meter(connection, project_id, meter_id, point_id, at):
             raise MeterPlaced
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
+    if opening_milli is not None:
+        await reading.note_opening(db, project_id, meter_id, opening_milli, at)
 
 
 async def remove_meter(db: Database, project_id: int, meter_id: int, at: datetime) -> Any:
-    """Take a meter out of service; answers it as it was. Raises `MeterPlaced`."""
+    """Take a meter out of service; answers it as it was.
+
+    Raises:
+        MeterPlaced: it is out of service.
+        RechargeLive, MeterHoldsMoney: it has money, or is about to.
+    """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await devices.get_meter(connection, project_id, meter_id)
+        await keeping.must_be_empty(connection, project_id, meter_id)
         if not await devices.remove_meter(connection, project_id, meter_id, at):
             raise MeterPlaced
         await queue.wake_roster(connection)

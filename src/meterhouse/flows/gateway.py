@@ -61,10 +61,13 @@ async def load_roster(db: Database) -> list[RosterGateway]:
     ]  # fmt: skip
 
 
-async def come(db: Database, project_id: int, gateway_id: int, peer: str, at: datetime) -> None:
-    """A gateway is on the line."""
+async def come(
+    db: Database, project_id: int, gateway_id: int, peer: str, at: datetime, *, seals: bool = False
+) -> None:
+    """A gateway is on the line; `seals`: its head end can seal orders for meters."""
     async with db.transaction([project_id]) as connection:
         await catalog.set_gateway_online(connection, project_id, gateway_id, True, peer, at)
+        await catalog.set_gateway_seals(connection, project_id, gateway_id, seals)
         await queue.close_alarms(
             connection, project_id, AlarmKind.GATEWAY_OFFLINE, [f"gateway:{gateway_id}"], at
         )

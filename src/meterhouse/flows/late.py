@@ -3,16 +3,22 @@
 Owns the law that any order of arrival leads to the same balance. Nothing is edited: a charge that
 changes gets a further version, a charge that is no more gets a version of zero, and the sum of the
 differences goes into the accrual. Nor does it matter why a chain is looked at again: a late
-reading, a reading in conflict, or a person's decision.
+reading, a reading in conflict, or a person's decision. What somebody else paid for at the time is
+never the present payer's: it goes the way of `past`.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
+from meterhouse.flows import past
+from meterhouse.flows.past import Share
 from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
 from meterhouse.rating.delta import ChainState
 from meterhouse.store import points, readings
@@ -28,9 +34,22 @@ COMPARED = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a new judgement adds: for who pays now, and for those who paid before."""
+
+    present_nano: int
+    shares: tuple[Share, ...]
+
+    @property
+    def whole_nano(self) -> int:
+        """What it adds to all that was ever rated."""
+        return self.present_nano + sum(one.nano for one in self.shares)
+
+
 async def rerate(
     connection: Connection, tariffs: Tariffs, project: Any, columns: dict[str, Ints], row: int,
-    from_at_us: int,
+    from_at_us: int, at: datetime,
 ) -> int:  # fmt: skip
     """Judge and rate one chain again from an instant on, and post the difference.
 
@@ -42,9 +61,10 @@ async def rerate(
         row: which point.
         from_at_us: the earliest instant, not after the last one judged, at which something is new
             or no more.
+        at: the present instant.
 
     Returns:
-        The difference in Nano that was added to the accrual.
+        The difference in Nano, for whomever.
     """
     one = {name: values[row : row + 1] for name, values in columns.items()}
     key = (
@@ -65,11 +85,15 @@ async def rerate(
         connection, tariffs, project, one, state, blocks, (zero, read_at_us, milli)
     )
     stood = await readings.load_charges(*key, since_us)
-    difference_nano = await _post(connection, project["id"], one, rated, stood, until_us)
-    accrued_nano = difference_nano if one["keeper"][0] == KeeperCode.PLATFORM else 0
-    await readings.add_accrual(connection, project["id"], key[2], accrued_nano, difference_nano)
+    difference = await _post(connection, project["id"], one, rated, stood, until_us)
+    is_kept = one["keeper"][0] == KeeperCode.PLATFORM
+    accrued_nano = difference.present_nano if is_kept else 0
+    await readings.add_accrual(
+        connection, project["id"], key[2], accrued_nano, difference.whole_nano
+    )
     await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
-    return difference_nano
+    await past.book(connection, project, key[2], difference.shares, at)
+    return difference.whole_nano
 
 
 def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tuple[Ints, Ints]]:
@@ -89,8 +113,8 @@ def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tupl
 async def _post(
     connection: Connection, project_id: int, one: Mapping[str, Ints], chain: Chain,
     stood: list[Any], until_us: int,
-) -> int:  # fmt: skip
-    """Store the charges that differ from those that stood; answers the difference in Nano."""
+) -> Difference:  # fmt: skip
+    """Store the charges that differ from those that stood; answers what they add."""
     old = {to_us(row["ended_at"]): row for row in stood if to_us(row["ended_at"]) <= until_us}
     bills = chain.judged.billable
     row_of = np.zeros(len(bills), dtype=np.int64)
@@ -106,17 +130,44 @@ async def _post(
     changed = {name: values[~same] for name, values in rows.items()}
     gone = set(old) - set(rows["ended_at"].tolist())
     gone = {at for at in gone if old[at]["started_at"] < old[at]["ended_at"]}
-    difference_nano = int(changed["amount_nano"].sum())
-    difference_nano -= sum(
-        int(old[at]["amount_nano"]) for at in gone | set(changed["ended_at"].tolist()) if at in old
-    )
-    if len(changed["ended_at"]):
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
-    if gone:
-        await readings.insert_fresh(
-            connection, "charge", readings.CHARGE, _taken_back([old[at] for at in sorted(gone)])
-        )
-    return difference_nano
+    changed["account_id"] = _payers(old, changed["ended_at"], changed["account_id"])
+    taken_back = _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0]))
+    added = _added(old, changed, gone)
+    shares: tuple[Share, ...] = ()
+    if one["keeper"][0] == KeeperCode.PLATFORM:
+        key = connection, project_id, int(one["point_id"][0]), int(one["account_id"][0])
+        shares = await past.shares(*key, added)
+    for share in shares:
+        for charges in (changed, taken_back):
+            charges["booking"][charges["account_id"] == share.account_id] = share.booking
+    for charges in (changed, taken_back):
+        if len(charges["ended_at"]):
+            await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    whole_nano = sum(added.values())
+    return Difference(whole_nano - sum(share.nano for share in shares), shares)
+
+
+def _payers(old: Mapping[int, Any], ended_at: Ints, account_id: Ints) -> Ints:
+    """Who pays for charges: whoever did for the time they lie in, else who pays now."""
+    known = sorted(at for at in old if old[at]["started_at"] < old[at]["ended_at"])
+    found = account_id.copy()
+    for i, place in enumerate(np.searchsorted(known, ended_at).tolist()):
+        if place < len(known):
+            found[i] = old[known[place]]["account_id"]
+    return found
+
+
+def _added(old: Mapping[int, Any], changed: Mapping[str, Ints], gone: set[int]) -> dict[int, int]:
+    """What is added to whom, in Nano."""
+    added: dict[int, int] = defaultdict(int)
+    for account_id, amount_nano in zip(
+        changed["account_id"].tolist(), changed["amount_nano"].tolist(), strict=True
+    ):
+        added[account_id] += amount_nano
+    for at in gone | set(changed["ended_at"].tolist()):
+        if at in old:
+            added[old[at]["account_id"]] -= int(old[at]["amount_nano"])
+    return added
 
 
 def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
@@ -128,7 +179,7 @@ def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
     )
 
 
-def _taken_back(old: list[Any]) -> dict[str, Ints]:
+def _taken_back(old: list[Any], booking: int) -> dict[str, Ints]:
     """A further version of charges that says: nothing, from its end to its end."""
     rows = {
         name: np.array(
@@ -138,6 +189,7 @@ def _taken_back(old: list[Any]) -> dict[str, Ints]:
         for name, kind in readings.CHARGE
     }
     rows["version"] += 1
+    rows["booking"][:] = booking
     rows["started_at"] = rows["ended_at"].copy()
     for name in ("energy_milli", "amount_nano"):
         rows[name][:] = 0

@@ -22,7 +22,24 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.store import commissionings, lists, reports
+from meterhouse.store import (
+    agreements,
+    audit,
+    books,
+    commissionings,
+    customers,
+    days,
+    desk,
+    drift,
+    exchanges,
+    journeys,
+    lists,
+    openings,
+    orders,
+    receipts,
+    reports,
+    shifts,
+)
 from meterhouse.store.db import Database
 from meterhouse.store.lists import COUNT_MAX_ROWS, Listing, ListQuery, Position, Wanted, contains
 from meterhouse.units import EPOCH
@@ -35,17 +52,29 @@ EXPORT_NOW_MAX_ROWS: Final = 20_000
 """A longer file is made by a task, so that nobody waits before an empty page."""
 
 LISTS: Final[Mapping[str, ListQuery]] = {
+    "rooms": reports.ROOMS,
     "alarms": reports.ALARMS,
     "meters": reports.METERS,
     "gateways": reports.GATEWAYS,
     "notices": reports.NOTICES,
     "commands": reports.COMMANDS,
+    "recharges": journeys.LIST,
     "readings": reports.READINGS,
     "tasks": reports.TASKS,
     "tariffs": reports.TARIFFS,
-    "customers": reports.CUSTOMERS,
+    "customers": customers.CUSTOMERS,
     "commissioning": commissionings.LIST,
-    "audit": reports.AUDIT,
+    "receipts": receipts.LIST,
+    "agreements": agreements.LIST,
+    "openings": openings.LIST,
+    "exchanges": exchanges.LIST,
+    "audit": audit.ENTRIES,
+    "orders": orders.ORDERS,
+    "journal": books.JOURNAL,
+    "days": days.DAYS,
+    "shifts": shifts.LIST,
+    "supplies": desk.SUPPLIES,
+    "drift": drift.DRIFT,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -206,6 +235,15 @@ async def command(db: Database, project_id: int, command_id: int) -> Any:
     return row
 
 
+async def recharge(db: Database, project_id: int, recharge_id: int) -> tuple[Any, list[Any]]:
+    """One recharge's row with its room, and its steps, oldest first. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await journeys.journey(connection, project_id, recharge_id)
+        if row is None:
+            raise NotFound(N_("Recharge"), recharge_id)
+        return row, await journeys.steps(connection, project_id, recharge_id)
+
+
 async def command_states(
     db: Database, project_id: int, command_ids: Sequence[int]
 ) -> dict[int, tuple[str, str]]:
@@ -246,7 +284,9 @@ async def alarm_names(
 async def listing(db: Database, project_id: int, name: str, wanted: Wanted) -> Listing:
     """One page of one of `LISTS`."""
     async with db.transaction([project_id]) as connection:
-        return await lists.fetch_list(connection, LISTS[name], project_id, wanted)
+        return await lists.fetch_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted
+        )
 
 
 async def following(
@@ -258,7 +298,7 @@ async def following(
     Raises:
         PositionUnfit: the position is none of this list in this order.
     """
-    query = LISTS[name]
+    query = LISTS[name].within(db.building_ids)
     one_more = replace(wanted, limit=wanted.limit + 1)
     async with db.transaction([project_id]) as connection:
         rows = await lists.fetch_after(connection, query, project_id, one_more, after)
@@ -276,7 +316,9 @@ async def stream(
 ) -> AsyncIterator[list[Any]]:
     """The whole of one of `LISTS` in chunks, for a file; one snapshot, at most `row_max` rows."""
     async with db.transaction([project_id]) as connection:
-        chunks = lists.stream_list(connection, LISTS[name], project_id, wanted, row_max)
+        chunks = lists.stream_list(
+            connection, LISTS[name].within(db.building_ids), project_id, wanted, row_max
+        )
         async for rows in chunks:
             yield rows
 

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import Unreadable
-from meterhouse.flows import opening, sheet
+from meterhouse.flows import opening, sheet, wallet
 from meterhouse.flows.sheet import SiteRow, Taken
 from meterhouse.ledger.chart import HOUSE_ACCOUNTS
 from meterhouse.model import Commodity, Keeper
@@ -143,6 +143,8 @@ async def add_rooms(db: Database, project_id: int, rooms: Sequence[NewRoom]) -> 
     """
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
+        if any(one.keeper == Keeper.METER for one in rooms):
+            wallet.check_unit(project)
         house_id = await catalog.house_agreement(connection, project_id)
         place_ids = await places.insert_places(
             connection, project_id,
@@ -191,14 +193,14 @@ def _household(new: NewRoom) -> opening.Household:
 
 
 async def import_rows(
-    db: Database, project_id: int, rows: Sequence[SiteRow], at: datetime
+    db: Database, project_id: int, rows: Sequence[SiteRow], actor_id: int | None, at: datetime
 ) -> Taken:
     """A site from a sheet: rooms, meters, tariffs, households; all rows or none.
 
     Raises:
         RowsRefused: with every fault of every row.
     """
-    return await sheet.take(db, project_id, rows, at)
+    return await sheet.take(db, project_id, rows, actor_id, at)
 
 
 async def add_meters(

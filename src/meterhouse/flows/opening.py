@@ -7,13 +7,16 @@ came from: a form, a sheet, a program. Works inside its caller's transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from meterhouse import meter_models
 from meterhouse.errors import BadInput
+from meterhouse.flows import lastcoin
 from meterhouse.ledger.chart import DRAW_ORDER
 from meterhouse.model import Commodity, Compartment
-from meterhouse.store import customers, devices, personal
-from meterhouse.store.customers import Attached, Purse
+from meterhouse.store import customers, devices, personal, readings
+from meterhouse.store.customers import Attached
 from meterhouse.store.db import Connection
 from meterhouse.store.personal import Facts
 
@@ -25,6 +28,13 @@ class AddressUnusable(BadInput):
 
     code = "address_unusable"
     field = "address"
+
+
+class Purse(StrEnum):
+    """How a household that buys several commodities keeps its money (水电一体, or apart)."""
+
+    APART = "apart"
+    TOGETHER = "together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +49,14 @@ class Household:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A point that an agreement pays for from an instant on."""
+    """A point that an agreement pays for from an instant on, out of which kind of purse."""
 
     point_id: int
     commodity: Commodity
     agreement_id: int
     opened_at: datetime
     floor_minor: int | None
+    purse: Purse = Purse.APART
 
 
 def meter_of(
@@ -68,14 +79,22 @@ def meter_of(
     )  # fmt: skip
 
 
+async def enrol(
+    connection: Connection, project_id: int, facts: Sequence[Facts], languages: Sequence[str]
+) -> list[int]:
+    """Customers without an agreement; answers them in the order given."""
+    people = await personal.insert_many(connection, project_id, facts)
+    return await customers.insert_customers(connection, project_id, people, languages)
+
+
 async def admit(
     connection: Connection, project_id: int, households: Sequence[Household]
 ) -> list[int]:
     """Customers with an agreement each; answers the agreements in the order given."""
-    people = await personal.insert_many(connection, project_id, [one.facts for one in households])
-    ids = await customers.insert_customers(
-        connection, project_id, people, [one.language for one in households]
-    )
+    ids = await enrol(
+        connection, project_id, [one.facts for one in households],
+        [one.language for one in households],
+    )  # fmt: skip
     return await customers.insert_agreements(
         connection, project_id, ids, [one.opened_at for one in households]
     )
@@ -86,19 +105,35 @@ async def attach(
 ) -> None:
     """Purses for the agreements, and the points handed over to them.
 
-    A commodity draws its own compartment, then the common one, which may not fall below zero.
+    Apart, a commodity draws its own compartment, then the common one, which may not fall below
+    zero. Together, all of them draw the common one, and it is this that may fall to the floor.
     """
     purses = [
-        Purse(one.agreement_id, part, one.floor_minor if part is not Compartment.COMMON else 0)
+        customers.Purse(one.agreement_id, part, one.floor_minor if first else 0)
         for one in openings
-        for part in DRAW_ORDER[one.commodity]
+        for part, first in _drawn(one)
     ]
     accounts = await customers.open_purses(connection, project_id, currency, purses)
     attached = []
     for one in openings:
-        own, common = DRAW_ORDER[one.commodity]
-        account_id, common_id = (accounts[one.agreement_id, part] for part in (own, common))
-        attached.append(
-            Attached(one.point_id, one.agreement_id, account_id, common_id, one.opened_at)
-        )
+        ids = [accounts[one.agreement_id, part] for part, _ in _drawn(one)]
+        common_id = ids[1] if len(ids) > 1 else None
+        attached.append(Attached(one.point_id, one.agreement_id, ids[0], common_id, one.opened_at))
     await customers.attach_points(connection, project_id, attached)
+
+
+async def hand_over(
+    connection: Connection, project: Any, openings: Sequence[Opening], at: datetime
+) -> None:
+    """Settle what has accrued with whoever paid until now, then let these agreements pay."""
+    await lastcoin.settle(connection, project, [one.point_id for one in openings], at)
+    await attach(connection, project["id"], project["currency"], openings)
+    await readings.bump(connection, project["id"])
+
+
+def _drawn(one: Opening) -> list[tuple[Compartment, bool]]:
+    """The compartments a point draws, in order; the first may fall to the floor."""
+    if one.purse is Purse.TOGETHER:
+        return [(Compartment.COMMON, True)]
+    own, common = DRAW_ORDER[one.commodity]
+    return [(own, True), (common, False)]

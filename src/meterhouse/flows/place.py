@@ -39,7 +39,7 @@ class ChangedMeanwhile(MeterhouseError):
     """Somebody else changed this meanwhile; load it again and repeat what is still right."""
 
     code = "changed_meanwhile"
-    http_status = 409
+    http_status = 412
 
 
 class PlaceUnfit(MeterhouseError):

@@ -15,9 +15,10 @@ from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile
-from meterhouse.store import catalog, monitor, projects, queue, readings
+from meterhouse.store import catalog, monitor, projects, queue, readings, receipts
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.projects import Payee
+from meterhouse.store.receipts import SeriesTaken
 
 CHARGE_CLASSES: Final = ("electricity", "water", "heat", "cooling", "fee")
 YEAR_MIN, YEAR_MAX = 2000, 2100
@@ -132,7 +133,7 @@ async def look(db: Database, project_id: int) -> ProjectNow:
     async with db.transaction([project_id]) as connection:
         row = await catalog.get_project(connection, project_id)
         moved = await projects.has_moved_money(connection, project_id)
-    return ProjectNow(row, policies.parse(json.loads(row["policy"])), moved)
+    return ProjectNow(row, policies.read(row["policy"]), moved)
 
 
 async def edit(db: Database, project_id: int, version: int, new: Identity) -> Any:
@@ -144,8 +145,7 @@ async def edit(db: Database, project_id: int, version: int, new: Identity) -> An
         CurrencyFixed: another currency, and money has moved.
     """
     check_timezone(new.timezone)
-    async with db.transaction([project_id]) as connection:
-        await monitor.lock_project(connection, project_id)
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         was = await catalog.get_project(connection, project_id)
         unit = (new.currency, new.currency_exponent)
         if unit != (was["currency"], was["currency_exponent"]):
@@ -189,6 +189,14 @@ async def groups(db: Database) -> Sequence[Any]:
     """Every group; for those who look after the platform."""
     async with db.transaction(()) as connection:
         return await projects.groups(connection)
+
+
+async def rename_group(db: Database, group_id: int, name: str) -> str:
+    """What a group is called from now on; answers what it was called. Raises `NotFound`."""
+    async with db.transaction(()) as connection:
+        was = await projects.get_group(connection, group_id)
+        await projects.rename_group(connection, group_id, name)
+    return str(was["name"])
 
 
 async def group(db: Database, group_id: int) -> Any:
@@ -241,20 +249,39 @@ async def add_payee(db: Database, project_id: int, new: Payee) -> int:
     Raises:
         ClassUnknown: there is no such class.
         PayeeThere: the class has a payee.
+        SeriesTaken: receipts of another begin as its would.
     """
     if new.charge_class not in CHARGE_CLASSES:
         raise ClassUnknown
     async with db.transaction([project_id]) as connection:
-        return await projects.insert_payee(connection, project_id, new)
+        await monitor.lock_project(connection, project_id)
+        made = await projects.insert_payee(connection, project_id, new)
+        await _check_series(connection, project_id, made)
+        return made
 
 
 async def edit_payee(db: Database, project_id: int, payee_id: int, version: int, new: Payee) -> Any:
-    """Change a payee, whose class stays; answers it as it was. Raises `ChangedMeanwhile`."""
+    """Change a payee, whose class stays; answers it as it was.
+
+    Raises:
+        ChangedMeanwhile: somebody changed it since it was read.
+        SeriesTaken: receipts of another begin as its would.
+    """
     async with db.transaction([project_id]) as connection:
+        await monitor.lock_project(connection, project_id)
         was = await projects.get_payee(connection, project_id, payee_id)
         if not await projects.change_payee(connection, project_id, payee_id, version, new):
             raise ChangedMeanwhile
+        await _check_series(connection, project_id, payee_id)
         return was
+
+
+async def _check_series(connection: Connection, project_id: int, payee_id: int) -> None:
+    try:
+        await receipts.check_series(connection, project_id, payee_id)
+    except SeriesTaken as error:
+        error.field = "series"
+        raise
 
 
 async def standing(db: Database, project_id: int) -> Standing:

@@ -206,4 +206,5 @@ def charge_rows(
         "amount_nano": rated.amount_nano[which],
         "verdict": judged.verdict[which],
         "quality": judged.quality[which],
+        "booking": columns["booking"][mine],
     }

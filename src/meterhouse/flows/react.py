@@ -4,7 +4,6 @@ Owns the step from decisions to rows. Called inside the transaction of whatever 
 balance (a reading, a payment), so that the change and its consequences are committed together.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +26,7 @@ from meterhouse.control.decide import (
     sweep_stops,
     warning_level,
 )
-from meterhouse.control.policy import Policy, is_quiet, parse
+from meterhouse.control.policy import Policy, is_quiet, read
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.ledger import book
 from meterhouse.model import AlarmKind, CommandKind, Reason
@@ -72,7 +71,7 @@ class Setting:
         return cls(
             project["id"], project["timezone"], project["currency"],
             project["currency_exponent"], project["reading_interval_s"], project["frozen"],
-            parse(json.loads(project["policy"])), besides,
+            read(project["policy"]), besides,
         )  # fmt: skip
 
 

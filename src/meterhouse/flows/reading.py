@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
-from meterhouse.errors import OutOfRange
-from meterhouse.flows import late, react
+from meterhouse.errors import BadInput, OutOfRange
+from meterhouse.flows import late, react, wallet
 from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
@@ -33,6 +33,14 @@ CHUNK_MAX = 100_000
 ALONE_MAX = 20_000
 FUTURE_MAX = timedelta(minutes=5)
 OLDEST = "2000-01-01T00:00:00+00:00"
+SOURCE_BY_HAND = 3
+
+
+class OpeningUnfit(BadInput):
+    """An opening register needs a room to bill, and must be one that the meter can show."""
+
+    code = "opening_unfit"
+    field = "opening"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,9 @@ class Batch:
 
     `milli` is total, then 尖峰平谷, as the meter shows them (−1: not reported); `relay` a
     `model.Relay`; `keep_power`, `power_w`, `credit_minor` are −1 where the meter did not say;
-    `source` is 0 live, 1 the gateway's store, 2 the meter's freeze.
+    `source` is 0 live, 1 the gateway's store, 2 the meter's freeze, 3 a person at the meter.
+    `purse`, of shape (m, 3), is counter, credit and overdraft as the meter said them together (−1:
+    not said); None where no meter of the batch keeps one.
     """
 
     meter_id: Ints
@@ -52,10 +62,15 @@ class Batch:
     power_w: Ints
     credit_minor: Ints
     source: Ints
+    purse: Ints | None = None
 
     def take(self, which: Any) -> "Batch":
         """The readings of a mask or an index."""
-        return Batch(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+        taken: Any = [
+            None if column is None else column[which]
+            for column in (getattr(self, name) for name in self.__dataclass_fields__)
+        ]
+        return Batch(*taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +119,26 @@ async def ingest(
     return sum((one for one in done if isinstance(one, Ingested)), Ingested())
 
 
+async def note_opening(
+    db: Database, project_id: int, meter_id: int, opening_milli: int, at: datetime
+) -> None:
+    """What a meter's total register shows as it is put in, read by a person: billed from there on.
+
+    Raises:
+        OpeningUnfit: it cannot be billed from, as where the tariff needs the meter's own bands.
+    """
+    unsaid = np.full(1, -1, dtype=np.int64)
+    milli = np.full((1, 5), -1, dtype=np.int64)
+    milli[0, 0] = opening_milli
+    batch = Batch(
+        np.array([meter_id]), np.array([to_us(at)]), milli, np.array([int(Relay.UNKNOWN)]), unsaid,
+        unsaid, unsaid, np.array([SOURCE_BY_HAND]),
+    )  # fmt: skip
+    done = await ingest(db, Tariffs(), project_id, batch, at)
+    if done.fresh != 1 or done.doubtful:
+        raise OpeningUnfit
+
+
 async def set_aside(db: Database, project_id: int, batch: Batch, why: str, at: datetime) -> None:
     """Keep readings that the flow refuses for a reason of their own, so that the rest goes on."""
     async with db.transaction([project_id]) as connection:
@@ -126,14 +161,15 @@ async def _commit(
     async with db.transaction([project_id]) as connection:
         await monitor.lock_meters(connection, project_id, batch.meter_id)
         project = await catalog.get_project(connection, project_id)
-        done = await _ingest(connection, tariffs, project, batch, at)
+        done = await take(connection, tariffs, project, batch, at)
         await readings.bump(connection, project_id)
         return done
 
 
-async def _ingest(
+async def take(
     connection: Connection, tariffs: Tariffs, project: Any, batch: Batch, at: datetime
 ) -> Ingested:
+    """`ingest` inside its caller's transaction, which has locked these meters or the project."""
     columns = await points.load(connection, project["id"], distinct(batch.meter_id))
     row, placed = find(columns["meter_id"], batch.meter_id)
     now_us = to_us(at)
@@ -226,7 +262,7 @@ async def _put_late(
     doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
-        await late.rerate(connection, tariffs, project, columns, one, from_at_us)
+        await late.rerate(connection, tariffs, project, columns, one, from_at_us, at)
     doubts = columns["suspect_count"] > 0
     explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
@@ -285,6 +321,9 @@ async def _move(
     )  # fmt: skip
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
+    if batch.purse is not None:
+        said = batch.take(last)
+        await wallet.hear(connection, project, said.meter_id, said.read_at_us, said.purse, at)
     soon = _soon(now, available, chain, last, project)
     return commands, doubtful, soon
 

@@ -40,8 +40,11 @@ async def put(
     verbs: Collection[str],
     at: datetime,
     is_new: bool = False,
+    needs_code: bool = False,
 ) -> tuple[int, Sequence[str]]:
-    """Make a role, or replace its title and verbs; answers its id and the verbs it had before.
+    """Make a role, or replace all but its name; answers its id and the verbs it had before.
+
+    With `needs_code`, whoever holds it sets up an authenticator before they do anything.
 
     Raises:
         RoleUnusable: name, title or verbs are none.
@@ -65,8 +68,33 @@ async def put(
             raise BeyondYours
         if before is None and len(await people.roles(connection)) >= OWN_ROLES_MAX:
             raise Conflict("roles", f"there are {OWN_ROLES_MAX} already")
-        role_id = await people.put_role(connection, name, title, sorted(wanted), doer_id, at)
+        role_id = await people.put_role(
+            connection, name, title, sorted(wanted), needs_code, doer_id, at
+        )
     return role_id, sorted(had)
+
+
+async def code_roles(db: Database, group_id: int) -> list[str]:
+    """Ready roles that need an authenticator by a group's rule; 0 is the platform's."""
+    async with db.transaction([PLATFORM]) as connection:
+        return await people.code_roles(connection, group_id)
+
+
+async def set_code_roles(db: Database, group_id: int, roles: Collection[str]) -> list[str]:
+    """Let holders of these ready roles, and of no others, need an authenticator there.
+
+    A group's rule adds to the platform's. Answers which roles needed one before.
+
+    Raises:
+        RoleUnusable: one of them is no ready role.
+    """
+    if not frozenset(roles) <= ROLES.keys():
+        raise RoleUnusable
+    async with db.transaction([PLATFORM]) as connection:
+        await people.lock_grants(connection)
+        before = await people.code_roles(connection, group_id)
+        await people.set_code_roles(connection, group_id, sorted(set(roles)))
+        return before
 
 
 async def one_role(db: Database, role_id: int) -> Any:

@@ -4,7 +4,7 @@ Owns who finds what: each kind only where its verb is granted, and only in the b
 Must never know how it is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -63,25 +63,23 @@ _KINDS: Final = (
 )
 
 
-async def find(db: Database, reaches: Sequence[Reach], text: str) -> list[Hit]:
+async def find(
+    db: Database, reaches: Sequence[Reach], text: str, kinds: Collection[HitKind] = tuple(HitKind)
+) -> list[Hit]:
     """What is called so, at most `HITS_MAX` of a kind, the best first; nothing for no text."""
     given = text.strip()[:TEXT_CHARS_MAX].replace("\0", "")
     said = given.lower()
     found: list[Hit] = []
     for kind, verb, ask in _KINDS if said else ():
-        asked = {one.project_id: one.asked(verb) for one in reaches if verb in one.verbs}
-        if not asked:
+        sight = {one.project_id: one.limits.get(verb) for one in reaches if verb in one.verbs}
+        if kind not in kinds or not sight:
             continue
-        async with db.transaction(list(asked)) as connection:
+        async with db.transaction(list(sight)) as connection:
             # An order's number is another program's text, in which capitals count.
             what = given if kind is HitKind.PAYMENT else said
-            rows = await ask(connection, list(asked), what, HITS_MAX)
-        found += [_hit(kind, row) for row in rows if _is_reached(asked[row["project_id"]], row)]
+            rows = await ask(connection, sight, what, HITS_MAX)
+        found += [_hit(kind, row) for row in rows]
     return found
-
-
-def _is_reached(reach: Reach, row: Any) -> bool:
-    return reach.building_ids is None or row["building_id"] in reach.building_ids
 
 
 def _hit(kind: HitKind, row: Any) -> Hit:

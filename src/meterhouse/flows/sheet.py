@@ -4,16 +4,17 @@ Owns what a row means, and every fault a row can have beside what stands already
 file or a column's heading. All rows are taken over in the caller's one transaction, or none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError, RowFault, RowsRefused
-from meterhouse.flows import opening
-from meterhouse.flows.opening import Household, Opening
+from meterhouse.flows import account, opening
+from meterhouse.flows.account import Start, Terms, WarningsUnordered
+from meterhouse.flows.opening import Opening
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import catalog, devices, places, queue, readings
+from meterhouse.store import catalog, devices, monitor, places, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.devices import NewMeter, NewPoint
 from meterhouse.store.personal import Facts
@@ -72,6 +73,8 @@ class SiteRow:
     customer: str = ""
     phone: str = ""
     email: str = ""
+    language: str = "zh-Hans"
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def path(self) -> Path:
@@ -124,13 +127,17 @@ class _Checking:
         self.faults.append(RowFault(number, column, error))
 
 
-async def take(db: Database, project_id: int, rows: Sequence[SiteRow], at: datetime) -> Taken:
+async def take(
+    db: Database, project_id: int, rows: Sequence[SiteRow], actor_id: int | None, at: datetime
+) -> Taken:
     """Take all rows over, or none.
 
     Raises:
         RowsRefused: with every fault of every row.
     """
     async with db.transaction([project_id]) as connection:
+        # Households of the rows bring money, and no money moves while a day is closed.
+        await monitor.lock_project(connection, project_id)
         await places.lock_tree(connection, project_id)
         known = await _load(connection, project_id)
         checking = _Checking(known)
@@ -138,7 +145,7 @@ async def take(db: Database, project_id: int, rows: Sequence[SiteRow], at: datet
             _check(checking, number, row, rows)
         if checking.faults:
             raise RowsRefused(checking.faults)
-        taken = await _make(connection, project_id, checking, rows, at)
+        taken = await _make(connection, project_id, checking, rows, actor_id, at)
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
         return taken
@@ -184,6 +191,9 @@ def _check(checking: _Checking, number: int, row: SiteRow, rows: Sequence[SiteRo
     if row.address:
         _check_meter(checking, number, row, point)
     if row.customer:
+        first_minor, second_minor, third_minor = row.terms.warnings_minor
+        if not first_minor > second_minor > third_minor:
+            checking.fault(number, "warning_2", WarningsUnordered())
         if point is not None and point["agreement_kind"] == "tenant":
             checking.fault(number, "customer", ThereAlready())
         first = checking.customers.setdefault(row.path, number)
@@ -224,37 +234,47 @@ def _check_once(
 
 async def _make(
     connection: Connection, project_id: int, checking: _Checking, rows: Sequence[SiteRow],
-    at: datetime,
+    actor_id: int | None, at: datetime,
 ) -> Taken:  # fmt: skip
     known = checking.known
     room_count = await _make_places(connection, project_id, known, rows)
     numbers = [number for number, row in enumerate(rows) if row.has_point]
     point_ids, new = await _make_points(connection, project_id, known, rows, numbers)
-    meters = [
-        replace(checking.meters[number], point_id=point_ids[number])
-        for number in numbers
-        if number in checking.meters
-    ]
+    hung = [number for number in numbers if number in checking.meters]
+    meters = [replace(checking.meters[one], point_id=point_ids[one]) for one in hung]
     await devices.insert_meters(connection, project_id, meters, [at] * len(meters))
-    firsts = list(checking.customers.values())
-    agreements = await opening.admit(
-        connection, project_id, [_household(rows[number], at) for number in firsts]
-    )
-    payer = {rows[number].path: one for number, one in zip(firsts, agreements, strict=True)}
+    households = [rows[number] for number in checking.customers.values()]
+    paths = {row.path for row in households}
     openings = [
-        Opening(
-            point_ids[number], rows[number].commodity, payer.get(rows[number].path, known.house_id),
-            at, 0 if rows[number].path in payer else None,
-        )
+        Opening(point_ids[number], rows[number].commodity, known.house_id, at, None)
         for number in numbers
-        if number in new or rows[number].path in payer
-    ]  # fmt: skip
+        if number in new and rows[number].path not in paths
+    ]
     await opening.attach(connection, project_id, known.currency, openings)
-    return Taken(room_count, len(new), len(meters), len(agreements))
+    points: dict[Path, list[Any]] = {}
+    for number in numbers:
+        # Those of their meters that are new have said nothing yet to decide upon.
+        facts = {"id": point_ids[number], "commodity": rows[number].commodity, "meter_id": None}
+        points.setdefault(rows[number].path, []).append(facts)
+    await admit(connection, project_id, households, points, actor_id, at)
+    return Taken(room_count, len(new), len(meters), len(households))
 
 
-def _household(row: SiteRow, at: datetime) -> Household:
-    return Household(Facts(row.customer, row.phone or None, row.email or None), at)
+async def admit(
+    connection: Connection, project_id: int, rows: Sequence[Any],
+    points: Mapping[Path, Sequence[Any]], actor_id: int | None, at: datetime,
+) -> None:  # fmt: skip
+    """New customers of rows, one a place, and their accounts for the points there."""
+    customer_ids = await opening.enrol(
+        connection, project_id, [Facts(one.customer, one.phone or None, one.email or None)
+                                 for one in rows], [one.language for one in rows],
+    )  # fmt: skip
+    starts = [
+        Start(customer_id, points[one.path], one.terms)
+        for customer_id, one in zip(customer_ids, rows, strict=True)
+    ]
+    if starts:
+        await account.begin(connection, project_id, starts, actor_id, at)
 
 
 async def _make_places(

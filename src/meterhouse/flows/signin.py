@@ -161,8 +161,9 @@ async def end_others(db: Database, person_id: int, kept_id: int | None) -> int:
 
 
 async def change_password(
-    db: Database, person_id: int, old: str, new: str, kept_session_id: int | None, at: datetime
-) -> bool:
+    db: Database, person_id: int, old: str, new: str, kept_session_id: int | None, at: datetime,
+    request_id: str = "",
+) -> bool:  # fmt: skip
     """Replace one's own password, knowing the old one; other sessions end. False if it is wrong.
 
     Raises:
@@ -183,6 +184,7 @@ async def change_password(
     hashed = await passwords.hashed(new)
     async with db.transaction([PLATFORM]) as connection:
         await people.set_password(connection, person_id, hashed, kept_session_id)
+        await _note(connection, "password.change", person_id, person_id, at, request_id)
     return True
 
 
@@ -192,7 +194,9 @@ async def person_of_link(db: Database, token: str, at: datetime) -> Any:
         return await credentials.person_of_link(connection, passwords.digest(token), at)
 
 
-async def set_password(db: Database, token: str, password: str, at: datetime) -> None:
+async def set_password(
+    db: Database, token: str, password: str, at: datetime, request_id: str = ""
+) -> None:
     """Choose a password by a one-time link; the link is used up and every session ends.
 
     Raises:
@@ -210,6 +214,7 @@ async def set_password(db: Database, token: str, password: str, at: datetime) ->
             raise NotFound("Link", "")
         await credentials.spend_link(connection, passwords.digest(token), at)
         await people.set_password(connection, person["id"], hashed)
+        await _note(connection, "password.set", person["id"], person["id"], at, request_id)
 
 
 async def set_language(db: Database, person_id: int, language: str) -> None:
@@ -219,10 +224,12 @@ async def set_language(db: Database, person_id: int, language: str) -> None:
 
 
 async def _note(
-    connection: Connection, act: str, person_id: int, actor_id: int | None, at: datetime
-) -> None:
-    """An entry about a session; whoever was refused has not shown who they are."""
-    entry = Entry(at, actor_id, "console", act, Verb.SESSION_OWN, f"person:{person_id}")
+    connection: Connection, act: str, person_id: int, actor_id: int | None, at: datetime,
+    request_id: str = "",
+) -> None:  # fmt: skip
+    """An entry about a session or password; whoever was refused has not shown who they are."""
+    entry = Entry(at, actor_id, "console", act, Verb.SESSION_OWN, f"person:{person_id}",
+                  request_id=request_id)  # fmt: skip
     await audit.write(connection, PLATFORM, entry)
 
 

@@ -22,12 +22,15 @@ from meterhouse.flows.access import (
     granted_verbs,
     known_of,
 )
-from meterhouse.store import credentials, people
+from meterhouse.flows.monitor import Following, Position
+from meterhouse.store import credentials, people, personal
 from meterhouse.store.db import PLATFORM, Connection, Database
+from meterhouse.store.lists import PositionUnfit
 
 INVITATION_LIFE: Final = timedelta(hours=24)
 RESET_LIFE: Final = timedelta(hours=1)
 NAME_CHARS_MAX: Final = 100
+PAGE_ROWS_MAX: Final = 200
 ADMINISTRATOR: Final = "platform_administrator"
 
 
@@ -49,6 +52,13 @@ class LoginUnusable(BadInput):
     """A user name has 2 to 100 characters: letters, figures and . _ - @."""
 
     code = "login_unusable"
+
+
+class StaffErased(MeterhouseError):
+    """This person has been erased; nobody can bring them back."""
+
+    code = "staff_erased"
+    http_status = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +136,48 @@ async def doer_of(connection: Connection, doer_id: int) -> Known:
 
 
 async def members(
-    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_kind: str = "staff"
-) -> list[Member]:
-    """Everybody of one kind whose grants reach into a realm, by name."""
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_kind: str = "staff",
+    *, after: Position | None = None, limit: int = PAGE_ROWS_MAX, counted: bool = False,
+) -> Following:  # fmt: skip
+    """A page of one kind whose grants reach into a realm, by name, who is shut out last.
+
+    Raises:
+        PositionUnfit: `after`, where the page before ended, is no place in this list.
+    """
+    _check_position(after)
     async with db.transaction([PLATFORM]) as connection:
         known = await doer_of(connection, doer_id)
         realm = await realm_of(connection, known, kind, place_id)
         rows = await people.persons_within(
-            connection, person_kind, realm.group_id, realm.project_ids
-        )
-        given = await people.grants_of(connection, [row["id"] for row in rows])
-        scopes = {_scope(row) for rows in given.values() for row in rows}
-        names = await _names(connection, known, scopes)
+            connection, person_kind, realm.group_id, realm.project_ids,
+            after=after or (None, None, None), limit=limit + 1,
+        )  # fmt: skip
+        row_count = None
+        if counted:
+            row_count = await people.count_within(
+                connection, person_kind, realm.group_id, realm.project_ids
+            )
+        shown = await _with_grants(connection, known, realm, rows[:limit])
+    last = shown[-1].row if len(rows) > limit else None
+    end = None if last is None else [last["is_out"], last["sorted_name"], last["id"]]
+    return Following(shown, end, row_count)
+
+
+def _check_position(after: Position | None) -> None:
+    if after is None:
+        return
+    fits = [type(one) for one in after] == [bool, str, int] and "\0" not in after[1]
+    if not (fits and 0 < after[2] < 2**63):
+        raise PositionUnfit
+
+
+async def _with_grants(
+    connection: Connection, known: Known, realm: Realm, rows: Sequence[Any]
+) -> list[Member]:
+    """Persons of a realm, each with the grants that reach into it."""
+    given = await people.grants_of(connection, [row["id"] for row in rows])
+    scopes = {_scope(row) for rows in given.values() for row in rows}
+    names = await _names(connection, known, scopes)
     return [
         Member(row, [_grant(one, realm, names) for one in given[row["id"]] if _shows(one, realm)])
         for row in rows
@@ -149,10 +189,15 @@ async def member(
     person_kind: str = "staff",
 ) -> Member:  # fmt: skip
     """One of them. Raises `NotFound` for anybody else."""
-    for one in await members(db, doer_id, kind, place_id, person_kind):
-        if one.row["id"] == person_id:
-            return one
-    raise NotFound("Person", person_id)
+    async with db.transaction([PLATFORM]) as connection:
+        known = await doer_of(connection, doer_id)
+        realm = await realm_of(connection, known, kind, place_id)
+        rows = await people.persons_within(
+            connection, person_kind, realm.group_id, realm.project_ids, person_id
+        )
+        if not rows:
+            raise NotFound("Person", person_id)
+        return (await _with_grants(connection, known, realm, rows))[0]
 
 
 async def places(
@@ -177,7 +222,7 @@ async def places(
 
 async def invite(
     db: Database, doer_id: int, kind: ScopeKind, place_id: int, login: str, name: str, role: str,
-    scope: Scope, at: datetime,
+    scope: Scope, at: datetime, email: str | None = None,
 ) -> tuple[int, str]:  # fmt: skip
     """A person without a password yet, and the token of the link by which they choose one.
 
@@ -193,7 +238,9 @@ async def invite(
         raise LoginUnusable
     token = passwords.new_token()
     async with db.transaction([PLATFORM]) as connection:
-        person_id = await people.insert_person(connection, "staff", login, name, None, doer_id, at)
+        person_id = await people.insert_person(
+            connection, "staff", login, name, None, doer_id, at, email
+        )
         await give_new(connection, doer_id, kind, place_id, person_id, "staff", role, scope, at)
         await credentials.insert_link(
             connection, passwords.digest(token), person_id, "invitation", doer_id, at,
@@ -259,13 +306,23 @@ async def set_disabled(
     Raises:
         BeyondYours: they hold more than the doer, or are the doer.
         LastAdministrator: nobody could look after the platform any more.
+        StaffErased: nobody is left to be let in.
     """
     async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
         await meet_covered(connection, doer_id, kind, place_id, person_id, person_kind)
+        if person_kind == "staff":
+            await check_there(connection, person_id)
         await people.set_disabled(connection, person_id, at if is_out else None)
         if is_out:
             await _keep_administrator(connection, ADMINISTRATOR, Scope(ScopeKind.PLATFORM))
+
+
+async def check_there(connection: Connection, person_id: int) -> None:
+    """Let nobody bring back whom somebody erased. Raises `StaffErased`."""
+    row = await personal.of_staff(connection, person_id)
+    if row is not None and row["erased_at"] is not None:
+        raise StaffErased
 
 
 async def new_link(
@@ -277,10 +334,12 @@ async def new_link(
 
     Raises:
         BeyondYours: they hold more than the doer, or are the doer.
+        StaffErased: there is nobody to choose a password.
     """
     token = passwords.new_token()
     async with db.transaction([PLATFORM]) as connection:
         row = await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
+        await check_there(connection, person_id)
         is_reset = row["password_hash"] is not None
         expires_at = at + (RESET_LIFE if is_reset else INVITATION_LIFE)
         await credentials.insert_link(
@@ -299,17 +358,6 @@ async def end_sessions(
         return await credentials.end_sessions(connection, person_id, None)
 
 
-async def take_off_codes(
-    db: Database, doer_id: int, kind: ScopeKind, place_id: int, person_id: int
-) -> None:
-    """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
-    async with db.transaction([PLATFORM]) as connection:
-        await meet_covered(connection, doer_id, kind, place_id, person_id, "staff")
-        await people.set_totp(connection, person_id, None, None, 0)
-        await people.set_recovery(connection, person_id, [])
-        await credentials.end_sessions(connection, person_id, None)
-
-
 async def give_new(
     connection: Connection, doer_id: int, kind: ScopeKind, place_id: int, person_id: int,
     person_kind: str, role: str, scope: Scope, at: datetime,
@@ -323,16 +371,20 @@ async def give_new(
 
 async def meet_covered(
     connection: Connection, doer_id: int, kind: ScopeKind, place_id: int, person_id: int,
-    person_kind: str,
+    person_kind: str, *, or_self: bool = False,
 ) -> Any:  # fmt: skip
     """The row of somebody in a realm who holds no more than the doer.
+
+    Args:
+        or_self: whether the doer may be meant too.
 
     Raises:
         NotFound: they are not in the realm.
         BeyondYours: they hold more, or are the doer.
     """
     known, _, row = await _meet(connection, doer_id, kind, place_id, person_id, person_kind)
-    await _check_covers(connection, known, row)
+    if not (or_self and person_id == doer_id):
+        await _check_covers(connection, known, row)
     return row
 
 

@@ -27,6 +27,8 @@ BEAT_S: Final = 2
 ORPHAN: Final = timedelta(seconds=60)
 # What was right to do yesterday may harm somebody today.
 WAIT_LIFE: Final = timedelta(days=1)
+# A file shows how a list was on its day, names and all; it can be made again, and better so.
+FILE_LIFE: Final = timedelta(days=7)
 
 
 class TaskStopped(MeterhouseError):
@@ -55,6 +57,13 @@ class TaskUnderWay(MeterhouseError):
 
     code = "task_under_way"
     http_status = 409
+
+
+class FileGone(MeterhouseError):
+    """Files are kept for {days} days; make this one again."""
+
+    code = "file_gone"
+    http_status = 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +150,43 @@ async def put_file(
         await tasks.put_file(connection, project_id, task_id, "output", name, media_type, content)
 
 
-async def get_file(db: Database, project_id: int, task_id: int) -> Any:
-    """name, media_type, content of the file a task made. Raises `NotFound`."""
+async def get_file(db: Database, project_id: int, task_id: int, at: datetime) -> Any:
+    """name, media_type, content of the file a task made.
+
+    Raises:
+        NotFound: there is no such task, or it made no file.
+        FileGone: the task ended so long ago that no file of it is kept.
+    """
     async with db.transaction([project_id]) as connection:
-        row = await tasks.get_file(connection, project_id, task_id, "output")
-    if row is None:
-        raise NotFound(N_("File"), task_id)
-    return row
+        file = await tasks.get_file(connection, project_id, task_id, "output")
+        row = await tasks.get(connection, project_id, task_id)
+    if file is not None:
+        return file
+    if row is not None and row["ended_at"] is not None and row["ended_at"] < at - FILE_LIFE:
+        raise FileGone(days=FILE_LIFE.days)
+    raise NotFound(N_("File"), task_id)
+
+
+async def has_file(db: Database, project_id: int, task_id: int) -> bool:
+    """Whether the file that a task made is there."""
+    async with db.transaction([project_id]) as connection:
+        return await tasks.has_file(connection, project_id, task_id, "output")
+
+
+async def forget_files(db: Database, project_id: int, at: datetime) -> None:
+    """Drop the files that are older than `FILE_LIFE`."""
+    async with db.transaction([project_id]) as connection:
+        await tasks.forget_files(connection, project_id, at - FILE_LIFE)
+
+
+async def rows_of(db: Database, claimed: Claimed) -> list[dict[str, Any]]:
+    """What people brought to a task. Raises `TaskStopped` when it has ended meanwhile."""
+    async with db.transaction([claimed.project_id]) as connection:
+        file = await tasks.get_file(connection, claimed.project_id, claimed.id, "input")
+    if file is None:
+        raise TaskStopped(task_id=claimed.id)
+    rows: list[dict[str, Any]] = json.loads(file["content"])
+    return rows
 
 
 async def cancel(db: Database, project_id: int, task_id: int, at: datetime) -> bool:

@@ -64,11 +64,21 @@ def to_batch(samples: list[Sample]) -> Batch:
     ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 11)
     source = np.full(len(rows), SOURCE_LIVE, dtype=np.int64)
+    purses = [_purse(sample.values) for sample in samples]
+    is_kept = any(count >= 0 for count, _, _ in purses)
     columns = [table[:, index].copy() for index in range(6)]
     return Batch(
         meter_id=columns[0], read_at_us=columns[1], milli=table[:, 6:11].copy(), relay=columns[2],
         keep_power=columns[3], power_w=columns[4], credit_minor=columns[5], source=source,
+        purse=np.array(purses, dtype=np.int64) if is_kept else None,
     )  # fmt: skip
+
+
+def _purse(said: Values) -> tuple[int, int, int]:
+    """Counter, credit and overdraft where they were said together, else −1 each."""
+    if said.purchase_count is None or said.credit_minor is None:
+        return -1, -1, -1
+    return said.purchase_count, said.credit_minor, said.overdraft_minor or 0
 
 
 class Collector:

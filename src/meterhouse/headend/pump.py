@@ -1,7 +1,7 @@
 """One gateway's worker: what its bus does next.
 
-Owns the order on one bus: commands first, then meters about to run out, then the round, and a
-search for strangers in what time is left. One
+Owns the order on one bus: money on its way into meters first, then commands, then meters about to
+run out, then the round, and a search for strangers in what time is left. One
 conversation at a time, because RS-485 carries no more. A meter that does not answer is asked less
 often and last, so that it never slows its neighbours.
 """
@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import command as commands
+from meterhouse.flows import parameter, task, transit
 from meterhouse.flows import scan as scans
-from meterhouse.flows import task
 from meterhouse.flows.gateway import RosterGateway, RosterMeter
 from meterhouse.headend.collector import Collector, Sample
 from meterhouse.headend.line import Line
@@ -35,6 +35,8 @@ from meterhouse.ports import (
     Outcome,
     ReadLive,
     ReadRound,
+    ReadWallet,
+    SendOrder,
 )
 from meterhouse.store.db import Database
 
@@ -43,6 +45,8 @@ log = Log(__name__)
 SOON = timedelta(minutes=5)
 # Without a wake-up (a lost notification) commands are looked for this often.
 LOOK_S = 60
+# When the database was away for a moment, the next look is so near.
+RETRY_S = 5
 SKIPPED_ROUNDS_MAX = 8
 ACTIONS: dict[CommandKind, Action] = {
     CommandKind.DISCONNECT: Action.DISCONNECT,
@@ -75,6 +79,8 @@ class Pump:
         self._wake = asyncio.Event()
         self._has_commands = True
         self._has_tasks = True
+        # Somebody may have left recharges half done: a sender before us, or we ourselves.
+        self._resumes = True
         # When a command that has to wait may be sent.
         self._due_at: datetime | None = None
         self._scan: Scan | None = None
@@ -129,6 +135,7 @@ class Pump:
         while self._goes_on:
             now = self._bench.clock()
             if self._has_commands or (self._due_at is not None and self._due_at <= now):
+                await self._recharges()
                 await self._commands()
             elif self._soon and self._soon[0][0] <= now:
                 await self._read_id(heapq.heappop(self._soon)[1])
@@ -219,6 +226,43 @@ class Pump:
     async def _talk(self, address: str, model: str, intent: Intent) -> Outcome:
         return await self.line.talk(self._driver.converse(MeterRef(address, model), intent))
 
+    async def _recharges(self) -> None:
+        """Bring money to meters; what was left half done is looked at again, by whomever."""
+        bench, project_id = self._bench, self.gateway.project_id
+        try:
+            if self._resumes:
+                await transit.resume(bench.db, project_id, self.gateway.id, bench.clock())
+                self._resumes = False
+            while self._goes_on:
+                due = await transit.claim(bench.db, project_id, self.gateway.id, bench.clock())
+                if due is None:
+                    return
+                await self._bring(due)
+        except (MeterhouseError, OSError) as error:
+            # Nobody else looks at what we had claimed before our claim is over.
+            self._resumes = True
+            log.warning(
+                "recharges_wait", error=error, project_id=project_id, gateway_id=self.gateway.id
+            )
+
+    async def _bring(self, due: transit.Due) -> None:
+        """Read the purse, and if an order is to go out, send it once its bytes are committed."""
+        db, clock = self._bench.db, self._bench.clock
+        outcome = await self._talk(due.address, due.model, ReadWallet())
+        order = await transit.look(db, due, outcome, clock())
+        if order is None:
+            return
+        frame = order.frame
+        if frame is None:
+            made = await self._talk(due.address, due.model, order.intent)
+            frame = made.values.frame
+            if frame is None:
+                await transit.unmade(db, due, made.why, clock())
+                return
+        if await transit.commit(db, due, order, frame, clock()):
+            outcome = await self._talk(due.address, due.model, SendOrder(frame))
+            await transit.note(db, due, outcome, clock())
+
     async def _commands(self) -> None:
         """Send what is due, one by one; each is claimed only when the bus is free for it."""
         self._has_commands, self._due_at = False, None
@@ -229,24 +273,41 @@ class Pump:
                     bench.db, self.gateway.project_id, self.gateway.id, bench.clock()
                 )
                 if claimed is None:
-                    self._due_at = await commands.next_due(
-                        bench.db, self.gateway.project_id, self.gateway.id
-                    )
+                    self._due_at = await self._next_due()
                     return
                 outcome = await self._carry_out(claimed)
                 await commands.finish(bench.db, claimed, outcome, bench.clock())
         except (MeterhouseError, OSError) as error:
             # What was sent and could not be noted stays *sent*, and is looked at again.
+            self._look_again()
             log.warning(
                 "commands_wait", error=error, project_id=self.gateway.project_id,
                 gateway_id=self.gateway.id,
             )  # fmt: skip
+
+    def _look_again(self) -> None:
+        """Try again soon what the database could not do just now."""
+        self._due_at = self._bench.clock() + timedelta(seconds=RETRY_S * self._bench.speed)
+
+    async def _next_due(self) -> datetime | None:
+        """When the next command may be sent, or a recharge is to be looked at."""
+        db, project_id = self._bench.db, self.gateway.project_id
+        waiting = (
+            await commands.next_due(db, project_id, self.gateway.id),
+            await transit.due_at(db, project_id, self.gateway.id),
+        )
+        return min((one for one in waiting if one is not None), default=None)
 
     async def _carry_out(self, claimed: commands.Claimed) -> Outcome:
         if claimed.kind is CommandKind.READ:
             outcome = await self._talk(claimed.address, claimed.model, ReadLive())
             await self._take(claimed.meter_id, outcome)
             return outcome
+        if claimed.asked is not None:
+            intent = parameter.intent_of(
+                claimed.kind, claimed.asked, claimed.timezone, self._bench.clock()
+            )
+            return await self._talk(claimed.address, claimed.model, intent)
         until = claimed.expires_at.astimezone(ZoneInfo(claimed.timezone)).replace(tzinfo=None)
         self._bench.sent(claimed)
         outcome = await self._talk(

@@ -24,7 +24,7 @@ from meterhouse.headend.line import Line, LineEvents
 from meterhouse.headend.pump import Bench, Pump
 from meterhouse.logs import Log
 from meterhouse.model import AlarmKind
-from meterhouse.ports import Clock
+from meterhouse.ports import Clock, SecurityModule
 from meterhouse.store.db import Database
 from meterhouse.store.queue import ROSTER_CHANGED, WAKE_CHANNEL
 
@@ -62,9 +62,10 @@ class HeadEnd:
 
     def __init__(
         self, db: Database, clock: Clock, settings: HeadEndSettings,
-        sent: Callable[[Claimed], None] = lambda _: None,
+        sent: Callable[[Claimed], None] = lambda _: None, security: SecurityModule | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
+        self._security = security
         self.collector = Collector(self._ingest, self._told, self._set_aside)
         self._db = db
         self._clock = clock
@@ -203,7 +204,7 @@ class HeadEnd:
         if before is not None and before.line.is_open:
             self._alarm(gateway, AlarmKind.GATEWAY_TWICE, {"peer": line.peer})
             before.line.close()
-        driver = driver_for(gateway.protocol, self.settings.transport)
+        driver = driver_for(gateway.protocol, self.settings.transport, self._security)
         line.name_it(gateway.registration, driver.decoder())
         pump = Pump(gateway, line, driver, self._bench)
         self._pumps[gateway.id] = self._lines[line] = pump
@@ -320,7 +321,8 @@ class HeadEnd:
         pump, gateway = self._pumps.get(gateway_id), self._by_id.get(gateway_id)
         if pump is not None:
             project_id, peer = pump.gateway.project_id, pump.line.peer
-            await gateways.come(self._db, project_id, gateway_id, peer, self._clock())
+            seals = self._security is not None
+            await gateways.come(self._db, project_id, gateway_id, peer, self._clock(), seals=seals)
         elif gateway is not None:
             await gateways.go(self._db, gateway.project_id, gateway_id, self._clock())
 
@@ -338,16 +340,19 @@ class HeadEnd:
                     await gateways.see(self._db, online, said, self._clock())
 
     async def _listen(self) -> None:
-        """Hear of new commands the moment they are committed; look anyway if that line breaks."""
+        """Hear of new commands the moment they are committed.
+
+        Whoever begins to listen has missed what came before, so every pump looks then.
+        """
         while True:
             try:
                 async with self._db.listener(WAKE_CHANNEL, self._heard) as lost:
+                    for pump in self._pumps.values():
+                        pump.wake()
                     await lost.wait()
             except Exception as error:
                 log.warning("commands_unheard", error=error)
-            for pump in self._pumps.values():
-                pump.wake()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RETRY_S)
 
     def _heard(self, payload: str) -> None:
         if payload == ROSTER_CHANGED:

@@ -50,7 +50,8 @@ def recognise(protocol: str, said: Values) -> tuple[Candidate, ...]:
 def _confidence(model: MeterModel, said: Values) -> Confidence | None:
     if model.is_generic:
         return Confidence.GENERIC
-    if said.phases is not None and said.phases != model.phases:
+    # What no meter says of itself is chosen by a person.
+    if not model.type_names or (said.phases is not None and said.phases != model.phases):
         return None
     if type_text := said.parameters.get(TYPE, ""):
         if not any(type_text.startswith(name) for name in model.type_names):

@@ -6,7 +6,7 @@ misspelt or missing key is an error with its name, not a silent default.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from meterhouse.errors import MeterhouseError
@@ -14,6 +14,8 @@ from meterhouse.ports import Action
 from meterhouse.wire.dlt645 import DIALECTS
 
 VALIDITIES = ("until", "zeros", "nines")
+WALLETS = ("none", "order", "esam")
+WALLET_ITEMS = ("count", "credit", "overdraft", "purchased", "hoarding", "customer")
 TRANSPORTS = ("rs485", "tcp", "lora")
 WORD_BITS = 16
 
@@ -78,6 +80,13 @@ class MeterModel:
         phase_items: identifiers of the voltages of phases A, B and C; who has none of a phase
             refuses it or leaves it absent.
         type_names: how the text at `type` begins, each way this model has been seen to say it.
+        wallet: how the meter takes money: `none` (it keeps no purse), `order` (an order number
+            stands for a seal) or `esam` (a security module seals it).
+        wallet_items: identifiers of what its purse says, by name: `count`, `credit`, `overdraft`,
+            `purchased` (the sum of all purchases), `hoarding` (the most it may hold) and
+            `customer` (whom it was opened for; zeros: nobody).
+        wallet_refusals: the error byte of each refusal of an order that is known by a word.
+        hoarding_minor: the most its purse may hold, where it cannot be asked; 0: unknown.
         type_names_settled: whether captured frames say so; else they are what the plate suggests.
     """
 
@@ -117,6 +126,20 @@ class MeterModel:
     phase_items: tuple[int, ...] = ()
     type_names: tuple[str, ...] = ()
     type_names_settled: bool = False
+    wallet: str = "none"
+    wallet_items: Mapping[str, int] = field(default_factory=dict)
+    wallet_refusals: Mapping[str, int] = field(default_factory=dict)
+    hoarding_minor: int = 0
+
+    @property
+    def counts_purchases(self) -> bool:
+        """Whether the meter can be asked how many orders it has taken (充值次数)."""
+        return "count" in self.wallet_items
+
+    @property
+    def knows_orders(self) -> bool:
+        """Whether the meter knows an order again that it has taken before."""
+        return self.wallet == "order" or self.counts_purchases
 
     @property
     def max_power_w(self) -> int:
@@ -157,11 +180,14 @@ _RANGES = {
     "retries": (0, 2),
     "wake": (0, 32),
     "search_item": (0, 0xFFFFFFFF),
+    "hoarding_minor": (0, 10**15),
 }
 _PLANS = ("round", "live", "clock", "phase_items")
 _NAMES = ("bands", "type_names")
 _FLAGS = ("is_generic", "type_names_settled")
-_SECTIONS = ("timeout_ms", "control_codes", "parameters", "identity")
+_SECTIONS = (
+    "timeout_ms", "control_codes", "parameters", "identity", "wallet_items", "wallet_refusals",
+)  # fmt: skip
 
 
 def from_toml(source: str, text: str) -> MeterModel:
@@ -175,13 +201,15 @@ def from_toml(source: str, text: str) -> MeterModel:
     except tomllib.TOMLDecodeError as error:
         raise MeterModelInvalid(source, "file", f"is not TOML: {error}") from None
     _check_keys(source, said)
-    for key in ("name", "protocol", "validity"):
+    for key in ("name", "protocol", "validity", "wallet"):
         if not isinstance(said.get(key, ""), str):
             raise MeterModelInvalid(source, key, "must be text")
     if said["protocol"] not in DIALECTS:
         raise MeterModelInvalid(source, "protocol", f"must be one of {', '.join(DIALECTS)}")
     if said.get("validity", "until") not in VALIDITIES:
         raise MeterModelInvalid(source, "validity", f"must be one of {', '.join(VALIDITIES)}")
+    if said.get("wallet", "none") not in WALLETS:
+        raise MeterModelInvalid(source, "wallet", f"must be one of {', '.join(WALLETS)}")
     for key, (low, high) in _RANGES.items():
         if key in said:
             _check_number(source, key, said[key], low, high)
@@ -191,8 +219,18 @@ def from_toml(source: str, text: str) -> MeterModel:
     for key in _FLAGS:
         if not isinstance(said.get(key, False), bool):
             raise MeterModelInvalid(source, key, "must be true or false")
+    _check_sections(source, said)
+    said["parameters"] = {
+        name: _parameter(source, name, facts) for name, facts in said["parameters"].items()
+    }
+    model = MeterModel(**said)
+    _check_whole(source, model)
+    return model
+
+
+def _check_sections(source: str, said: Mapping[str, Any]) -> None:
     for key in _SECTIONS:
-        if not isinstance(said[key], dict):
+        if not isinstance(said.get(key, {}), dict):
             raise MeterModelInvalid(source, key, "must be a table")
     for transport in TRANSPORTS:
         wait_ms = said["timeout_ms"].get(transport)
@@ -203,21 +241,21 @@ def from_toml(source: str, text: str) -> MeterModel:
         _check_number(source, f"control_codes.{action}", code, 0, 0xFF)
     for name, di in said["identity"].items():
         _check_number(source, f"identity.{name}", di, 1, 0xFFFFFFFF)
-    said["parameters"] = {
-        name: _parameter(source, name, facts) for name, facts in said["parameters"].items()
-    }
-    model = MeterModel(**said)
-    _check_whole(source, model)
-    return model
+    for name, di in said.get("wallet_items", {}).items():
+        if name not in WALLET_ITEMS:
+            raise MeterModelInvalid(source, f"wallet_items.{name}", "is nothing a purse says")
+        _check_number(source, f"wallet_items.{name}", di, 1, 0xFFFFFFFF)
+    for name, code in said.get("wallet_refusals", {}).items():
+        _check_number(source, f"wallet_refusals.{name}", code, 0, 0xFF)
 
 
 def _check_keys(source: str, said: Mapping[str, Any]) -> None:
-    known = {field.name: field for field in fields(MeterModel)}
+    known = {one.name: one for one in fields(MeterModel)}
     for key in said:
         if key not in known:
             raise MeterModelInvalid(source, key, "is not a key of a meter model")
-    for key, field in known.items():
-        if field.default is MISSING and key not in said:
+    for key, one in known.items():
+        if one.default is MISSING and one.default_factory is MISSING and key not in said:
             raise MeterModelInvalid(source, key, "is missing")
 
 
@@ -246,6 +284,7 @@ def _check_whole(source: str, model: MeterModel) -> None:
     asked = {key: getattr(model, key) for key in _PLANS}
     asked["parameters"] = tuple(each.di for each in model.parameters.values())
     asked["identity"] = tuple(model.identity.values())
+    asked["wallet_items"] = tuple(model.wallet_items.values())
     for key in ("status_word", "search_item"):
         asked[key] = (getattr(model, key),) if getattr(model, key) else ()
     for key, identifiers in asked.items():
@@ -254,6 +293,8 @@ def _check_whole(source: str, model: MeterModel) -> None:
                 raise MeterModelInvalid(source, key, f"{di:X} is no identifier of {dialect.name}")
     if model.is_generic and dialect.read_address is None and not model.search_item:
         raise MeterModelInvalid(source, "search_item", f"is needed: {dialect.name} asks no address")
+    if (model.wallet != "none") != ("credit" in model.wallet_items):
+        raise MeterModelInvalid(source, "wallet_items.credit", "belongs to a wallet alone")
     if model.phases == 2:
         raise MeterModelInvalid(source, "phases", "must be 1 or 3")
     if len({model.relay_bit, model.relay_command_bit, model.keep_power_bit}) < 3:

@@ -1,7 +1,12 @@
-"""E-mail over SMTP, one message a notice."""
+"""E-mail over SMTP, one message a notice.
+
+Letters carry links that let somebody in, so they travel encrypted to a server whose certificate was
+checked, or stay on this machine; a server that stops offering encryption gets nothing.
+"""
 
 import asyncio
 import smtplib
+import ssl
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +14,8 @@ from meterhouse.errors import MeterhouseError, SettingInvalid
 from meterhouse.ports import Notice
 
 TIMEOUT_S = 20
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What is sent to these never leaves the machine."""
 
 
 class MailRefused(MeterhouseError):
@@ -18,11 +25,18 @@ class MailRefused(MeterhouseError):
     http_status = 502
 
 
+class MailUnprotected(MailRefused):
+    """The mail server offers no encryption; nothing was sent to it."""
+
+    code = "mail_unprotected"
+
+
 class EmailNotifier:
     """Sends through one SMTP server.
 
     Args:
-        smtp_url: `smtp://host:port` (STARTTLS where offered) or `smtps://user:password@host:port`.
+        smtp_url: `smtp://user:password@host:port`, encrypted by STARTTLS, which only a server on
+            this machine may lack; or `smtps://user:password@host:port`, encrypted from the start.
         sender: the address in From.
     """
 
@@ -35,7 +49,7 @@ class EmailNotifier:
         self._sender = sender
 
     async def send(self, notice: Notice) -> None:
-        """Deliver to the server. Raises `MailRefused`."""
+        """Deliver to the server. Raises `MailRefused`, `MailUnprotected`."""
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = notice.recipient
@@ -47,11 +61,25 @@ class EmailNotifier:
             raise MailRefused(why=str(error)) from error
 
     def _deliver(self, message: EmailMessage) -> None:
-        host, port = self._parts.hostname or "", self._parts.port or 0
-        make = smtplib.SMTP_SSL if self._parts.scheme == "smtps" else smtplib.SMTP
-        with make(host, port, timeout=TIMEOUT_S) as server:
-            if self._parts.scheme == "smtp" and server.has_extn("starttls"):
-                server.starttls()
+        with self._connected() as server:
             if self._parts.username:
                 server.login(unquote(self._parts.username), unquote(self._parts.password or ""))
             server.send_message(message)
+
+    def _connected(self) -> smtplib.SMTP:
+        host, port = self._parts.hostname or "", self._parts.port or 0
+        # smtplib's own context would take any certificate.
+        trusted = ssl.create_default_context()
+        if self._parts.scheme == "smtps":
+            return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=trusted)
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
+        try:
+            server.ehlo_or_helo_if_needed()
+            if server.has_extn("starttls"):
+                server.starttls(context=trusted)
+            elif host not in HERE:
+                raise MailUnprotected
+        except BaseException:
+            server.close()
+            raise
+        return server

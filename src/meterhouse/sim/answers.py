@@ -9,6 +9,7 @@ with "other error".
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from meterhouse.errors import BadInput
 from meterhouse.ports import Action
@@ -22,6 +23,7 @@ from meterhouse.sim.items import (
     write_item,
 )
 from meterhouse.sim.meter import SimMeter
+from meterhouse.sim.purse import PowerCut, Refused, SimPurse
 from meterhouse.wire.dlt645 import (
     ABNORMAL,
     BROADCAST,
@@ -31,6 +33,7 @@ from meterhouse.wire.dlt645 import (
     DLT645_2007,
     FOLLOWS,
     FROM_METER,
+    SECURITY,
     Authority,
     Frame,
     Refusal,
@@ -61,7 +64,9 @@ class MeterFace:
         reply_max: data bytes of one reply before the rest has to be fetched by follow-up reads.
     """
 
-    __slots__ = ("_items", "_parts", "_parts_sent", "_reply_max", "address", "dialect", "meter")
+    __slots__ = (
+        "_items", "_parts", "_parts_sent", "_reply_max", "address", "dialect", "meter", "purse",
+    )  # fmt: skip
 
     def __init__(self, meter: SimMeter, reply_max: int = REPLY_MAX) -> None:
         self.meter = meter
@@ -71,6 +76,7 @@ class MeterFace:
         self._reply_max = reply_max
         self._parts: list[bytes] = []
         self._parts_sent = 0
+        self.purse = SimPurse(meter) if meter.model.wallet != "none" else None
 
     def answer(self, request: Frame) -> list[Frame]:
         """The answers to a request that concerns this meter: one, or none."""
@@ -90,6 +96,8 @@ class MeterFace:
             return [self._write(request)]
         if control == dialect.control:
             return [self._switch(request)]
+        if control == SECURITY and self.purse is not None:
+            return self._pay(self.purse, request)
         return [self._refuse(control, Refusal.OTHER)]
 
     def zeroed(self, answer: Frame) -> Frame | None:
@@ -102,6 +110,16 @@ class MeterFace:
         ):
             return None
         return Frame(answer.address, answer.control, answer.data[:head].ljust(len(answer.data), _0))
+
+    def halved(self, request: Frame) -> Frame | None:
+        """A write of which only the low half of the bytes is new, if the request is a write."""
+        head = self.dialect.identifier_size + self.dialect.authority_size
+        if request.control != self.dialect.write or len(request.data) <= head:
+            return None
+        di = int.from_bytes(request.data[: self.dialect.identifier_size], "little")
+        fresh = request.data[head:]
+        half, kept = len(fresh) // 2, self._payload(di) or bytes(len(fresh))
+        return replace(request, data=request.data[:head] + fresh[:half] + kept[half : len(fresh)])
 
     def _reply(self, control: int, data: bytes = b"") -> Frame:
         return Frame(self.address, control | FROM_METER, data)
@@ -177,6 +195,19 @@ class MeterFace:
             return
         if abs(self.meter.shown_ms - before_ms) > BROADCAST_TIME_MAX_MS:
             self.meter.set_clock(before_ms)
+
+    # ---- money
+
+    def _pay(self, purse: SimPurse, request: Frame) -> list[Frame]:
+        try:
+            said = purse.answer(request.data)
+        except PowerCut:
+            return []
+        if isinstance(said, Refused):
+            code = self.meter.model.wallet_refusals.get(said, Refusal.OTHER)
+            data = bytes([code])
+            return [Frame(self.address, request.control | FROM_METER | ABNORMAL, data)]
+        return [self._reply(request.control, said)]
 
     # ---- remote control
 

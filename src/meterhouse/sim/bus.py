@@ -12,12 +12,14 @@ from operator import and_, or_
 
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.dice import Dice
-from meterhouse.sim.faults import CLOCK_JUMP_MS, SLOW_MS, Fault, Faults
+from meterhouse.sim.faults import CLOCK_JUMP_MS, LATE_COPY_MS, SLOW_MS, Fault, Faults
+from meterhouse.sim.purse import Cut
 from meterhouse.wire.dlt645 import (
     ABNORMAL,
     BROADCAST,
     CONTROL,
     FROM_METER,
+    SECURITY,
     Decoder,
     Frame,
     address_matches,
@@ -59,7 +61,7 @@ class Bus:
         seed: what noise is rolled from.
     """
 
-    __slots__ = ("_dice", "_faces", "faults", "timing")
+    __slots__ = ("_dice", "_faces", "_late", "faults", "timing")
 
     def __init__(
         self,
@@ -71,11 +73,14 @@ class Bus:
     ) -> None:
         self._faces = {face.address: face for face in faces}
         self._dice = Dice(seed)
+        self._late: list[tuple[int, MeterFace, Frame]] = []
         self.faults = faults if faults is not None else Faults(seed)
         self.timing = timing
 
     def exchange(self, request: Frame, at_ms: int) -> Reply | None:
         """What the master hears after one request at a town time; None is silence."""
+        if self._late:
+            self._deliver_late(at_ms)
         face = self._faces.get(request.address) or self._only(request.address)
         if face is None:
             return self._timed(request, self._together(request, at_ms))
@@ -153,6 +158,14 @@ class Bus:
             reply = Reply(reply.data, reply.delay_ms + SLOW_MS)
         return reply
 
+    def _deliver_late(self, at_ms: int) -> None:
+        """Copies that lay somewhere arrive at last."""
+        due = [each for each in self._late if each[0] <= at_ms]
+        self._late = [each for each in self._late if each[0] > at_ms]
+        for due_ms, face, request in due:
+            face.meter.advance(due_ms)
+            face.answer(request)
+
     def _befall(self, face: MeterFace) -> None:
         """Mishaps of the meter itself."""
         if self.faults.strikes(Fault.ROLLOVER, face.address):
@@ -173,7 +186,18 @@ class Bus:
         """The meter's answer, or what it pretends."""
         where = face.address
         control = request.control | FROM_METER
+        if self.faults.strikes(Fault.LATE_COPY, where):
+            self._late.append((face.meter.now_ms + LATE_COPY_MS, face, request))
+        if face.purse is not None and request.control == SECURITY:
+            if self.faults.strikes(Fault.POWER_CUT, where):
+                face.purse.cut = Cut.POWER
+            elif self.faults.strikes(Fault.HALF_APPLIED, where):
+                face.purse.cut = Cut.REFUSAL
         if self.faults.strikes(Fault.REFUSAL, where):
+            return [Frame(where, control | ABNORMAL, _REFUSED)]
+        half = face.halved(request)
+        if half is not None and self.faults.strikes(Fault.HALF_WRITTEN, where):
+            face.answer(half)
             return [Frame(where, control | ABNORMAL, _REFUSED)]
         if request.control == CONTROL and self.faults.strikes(Fault.STUCK_RELAY, where):
             return [Frame(where, control)]

@@ -49,6 +49,14 @@ class Fault(StrEnum):
     """As `RESTART`, and the clock starts again at 2000-01-01."""
     WRONG_CLOCK = "wrong_clock"
     """The meter's clock jumps ahead by `CLOCK_JUMP_MS`."""
+    POWER_CUT = "power_cut"
+    """An order's money is stored, its number is not, and no answer comes."""
+    HALF_APPLIED = "half_applied"
+    """An order's money is stored, its number is not, and an error reply comes."""
+    HALF_WRITTEN = "half_written"
+    """A parameter is stored by half (its low bytes), and an error reply comes."""
+    LATE_COPY = "late_copy"
+    """The request reaches the meter a second time, `LATE_COPY_MS` later, and nobody listens."""
     GATEWAY_TWICE = "gateway_twice"
     """The gateway opens a second connection under the same registration."""
     GATEWAY_FLOOD = "gateway_flood"
@@ -58,6 +66,7 @@ class Fault(StrEnum):
 
 
 SLOW_MS = 8_000
+LATE_COPY_MS = 4 * 60_000
 CLOCK_JUMP_MS = 3 * 3_600_000
 FLOOD_BYTES = 1 << 20
 

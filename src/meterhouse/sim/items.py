@@ -10,19 +10,24 @@ a meter lacks with FF, and the layout of the purchase records' times.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from meterhouse.model import Relay
 from meterhouse.sim.instant import DAY_MS, wall_ms_of, wall_of
-from meterhouse.sim.meter import FREEZES_KEPT, SLOTS_MAX, SimMeter, Slots
+from meterhouse.sim.meter import FREEZES_KEPT, SimMeter
+from meterhouse.sim.tables import LIMITS, SLOTS_MAX, TABLES_MAX, Part, Slots, Tables
 from meterhouse.wire.dlt645 import encode_address
 
 Reader: TypeAlias = Callable[[SimMeter], bytes | None]
 """The bytes of one item, or None when this meter does not have it."""
 
+Writer: TypeAlias = Callable[[SimMeter, bytes], bool]
+"""Takes what is written; False when the bytes cannot be meant."""
+
 _WH_PER_DIGIT = 10
-_SET_2 = 1 << 0
+_SET_2 = {Part.SLOTS: 1 << 0, Part.ZONES: 1 << 5, Part.PRICES: 1 << 10, Part.LIMITS: 1 << 11}
 _AMOUNT_PREPAID = 2 << 8
 _ACCOUNTS_UNOPENED = 3 << 14
 
@@ -56,8 +61,8 @@ def status_word_3(meter: SimMeter) -> int:
     """Relay, command, prepaid kind and keep-power; armed is "open, commanded to close"."""
     model = meter.model
     word = _AMOUNT_PREPAID if meter.spec.keeps_purse else _ACCOUNTS_UNOPENED
-    if meter.slots_set_2:
-        word |= _SET_2
+    for part in meter.sets.swapped:
+        word |= _SET_2[part]
     if meter.relay is not Relay.CLOSED:
         word |= 1 << model.relay_bit
     if meter.relay is Relay.OPEN:
@@ -167,8 +172,41 @@ def _slot_table(slots: Slots) -> bytes:
     )
 
 
-def _price(band: int) -> Reader:
-    return lambda meter: bcd(meter.price_micro[band] // 100, 4)
+def _zone_table(tables: Tables) -> bytes:
+    """Rows MMDDNN, each low byte first."""
+    return b"".join(
+        bcd(table, 1) + bcd(day, 1) + bcd(month, 1) for month, day, table in tables.zones
+    )
+
+
+def _of_sets(at: int, standby_at: int, read: Callable[[Tables], bytes]) -> dict[int, Reader]:
+    """The same of the set in force and of the standby set."""
+    return {
+        at: lambda meter: read(meter.sets.now),
+        standby_at: lambda meter: read(meter.sets.standby),
+    }
+
+
+def _day_table(place: int) -> Callable[[Tables], bytes]:
+    return lambda tables: _slot_table(tables.slots[place])
+
+
+def _figure(name: str, place: int, scale: int) -> Callable[[Tables], bytes]:
+    return lambda tables: bcd(getattr(tables, name)[place] // scale, 4)
+
+
+def _sets() -> dict[int, Reader]:
+    """Both sets: zones, day tables, prices of tariffs, limits and prices of blocks."""
+    table = _of_sets(0x04010000, 0x04020000, _zone_table)
+    for n in range(TABLES_MAX):
+        table |= _of_sets(0x04010001 + n, 0x04020001 + n, _day_table(n))
+    for n in range(4):
+        table |= _of_sets(0x04050101 + n, 0x04050201 + n, _figure("price_micro", n, 100))
+    for n in range(LIMITS):
+        table |= _of_sets(0x04060001 + n, 0x04060201 + n, _figure("limit_wh", n, 10))
+    for n in range(LIMITS + 1):
+        table |= _of_sets(0x04060101 + n, 0x04060301 + n, _figure("block_micro", n, 100))
+    return table
 
 
 def _date(meter: SimMeter) -> bytes:
@@ -212,15 +250,12 @@ def _table_2007() -> dict[int, Reader]:
         0x0400040B: lambda meter: _text(meter.model.name, 10),
         0x04800003: lambda _: _text("simulated", 32),
         0x040005FF: _words,
-        0x04010001: lambda meter: _slot_table(meter.slots),
-        0x04020001: lambda meter: _slot_table(meter.standby_slots),
         0x1D000101: _event(lambda meter: meter.tripped_ms),
         0x1E000101: _event(lambda meter: meter.closed_ms),
+        **_sets(),
     }
     for band in range(5):
         table[0x00010000 + (band << 8)] = _register(band)
-    for band in range(4):
-        table[0x04050101 + band] = _price(band)
     for phase in range(3):
         step = (phase + 1) << 8
         table[0x02010000 + step] = _phase(phase, _voltages, 2)
@@ -262,6 +297,8 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04000103: bcd(60, 1),
     0x04000106: bcd(0, 5),
     0x04000107: bcd(0, 5),
+    0x04000108: bcd(0, 5),
+    0x04000109: bcd(0, 5),
     0x04000104: bcd(1, 1),
     0x04000201: bcd(1, 1),
     0x04000202: bcd(1, 1),
@@ -281,13 +318,17 @@ PARAMETERS: Mapping[int, bytes] = {
     0x04001005: bcd(0, 4),
     0x04001401: bcd(0, 2),
     0x04001402: bcd(0, 2),
-    0x04010000: bcd(10101, 3),
-    0x04020000: bcd(10101, 3),
 }
-"""Parameters a meter keeps without acting on them, but for the switch of its slot tables."""
+"""Parameters a meter keeps without acting on them, but for what switches its standby sets."""
 
-_SLOTS_SWITCH = 0x04000107
-_ZONES = frozenset({0x04010000, 0x04020000})
+_SWITCHES: Mapping[int, Part] = {
+    0x04000106: Part.ZONES,
+    0x04000107: Part.SLOTS,
+    0x04000108: Part.PRICES,
+    0x04000109: Part.LIMITS,
+}
+_OVERDRAFT = 0x04001003
+_SETTLEMENT = 0x04000B01
 
 
 def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
@@ -298,21 +339,21 @@ def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
     """
     if di in _WRITERS:
         return _WRITERS[di](meter, data)
-    if not _fits(di, data) or from_bcd(data) is None:
+    number = from_bcd(data)
+    if len(data) != len(PARAMETERS[di]) or number is None:
         return False
-    if di == _SLOTS_SWITCH:
+    if di in _SWITCHES:
         switch_ms = _wall_ms(data[::-1].hex() + "00")
         if switch_ms is None:
             return False
-        meter.switch_slots_at(switch_ms)
+        meter.sets.switch_at(_SWITCHES[di], switch_ms)
+        meter.set_anew()
+    elif di == _OVERDRAFT:
+        meter.overdraft_minor = number
+    elif di == _SETTLEMENT:
+        meter.settlement_day = number // 100
     meter.parameters = {**meter.parameters, di: data}
     return True
-
-
-def _fits(di: int, data: bytes) -> bool:
-    if di in _ZONES:
-        return 0 < len(data) <= SLOTS_MAX * 3 and len(data) % 3 == 0
-    return len(data) == len(PARAMETERS[di])
 
 
 def set_wall(meter: SimMeter, digits: str) -> bool:
@@ -345,37 +386,70 @@ def _write_date_time(meter: SimMeter, data: bytes) -> bool:
     return len(data) == 7 and set_wall(meter, data[:3:-1].hex() + data[2::-1].hex())
 
 
-def _write_standby_slots(meter: SimMeter, data: bytes) -> bool:
-    rows = [data[at : at + 3] for at in range(0, len(data), 3)]
-    if not 1 <= len(rows) <= SLOTS_MAX or len(rows[-1]) != 3:
-        return False
-    slots = []
-    for band, minute_raw, hour_raw in rows:
-        minute, hour = from_bcd(bytes([minute_raw])), from_bcd(bytes([hour_raw]))
-        if minute is None or hour is None or minute > 59 or hour > 23 or not 1 <= band <= 4:
-            return False
-        slots.append((hour * 60 + minute, band))
-    if sorted(slots) != slots:
-        return False
-    meter.standby_slots = tuple(slots)
-    return True
+def _rows(data: bytes) -> list[tuple[int, int, int]] | None:
+    """Rows of three BCD bytes, each low byte first; None when they are none, or too many."""
+    rows = [data[at : at + 3][::-1].hex() for at in range(0, len(data), 3)]
+    if not 1 <= len(rows) <= SLOTS_MAX or len(data) % 3 or not all(map(str.isdecimal, rows)):
+        return None
+    return [(int(row[:2]), int(row[2:4]), int(row[4:])) for row in rows]
 
 
-def _write_price(band: int) -> Callable[[SimMeter, bytes], bool]:
+def _write_slots(place: int) -> Writer:
     def writer(meter: SimMeter, data: bytes) -> bool:
-        price = from_bcd(data)
-        if len(data) != 4 or price is None:
+        rows = _rows(data)
+        if rows is None or any(h > 23 or m > 59 or not 1 <= band <= 4 for h, m, band in rows):
             return False
-        meter.price_micro[band] = price * 100
+        slots = tuple((hour * 60 + minute, band) for hour, minute, band in rows)
+        if tuple(sorted(slots)) != slots:
+            return False
+        standby = meter.sets.standby
+        meter.sets.standby = replace(standby, slots=_put(standby.slots, place, slots))
         return True
 
     return writer
 
 
-_WRITERS: Mapping[int, Callable[[SimMeter, bytes], bool]] = {
+def _write_zones(meter: SimMeter, data: bytes) -> bool:
+    rows = _rows(data)
+    if rows is None or any(
+        not (1 <= month <= 12 and 1 <= day <= 31 and 1 <= table <= TABLES_MAX)
+        for month, day, table in rows
+    ):
+        return False
+    meter.sets.standby = replace(meter.sets.standby, zones=tuple(rows))
+    return True
+
+
+def _write_number(name: str, place: int, scale: int, *, is_standby: bool = True) -> Writer:
+    """A price or limit of a set, four bytes."""
+
+    def writer(meter: SimMeter, data: bytes) -> bool:
+        number = from_bcd(data)
+        if len(data) != 4 or number is None:
+            return False
+        tables = meter.sets.standby if is_standby else meter.sets.now
+        changed = replace(tables, **{name: _put(getattr(tables, name), place, number * scale)})
+        if is_standby:
+            meter.sets.standby = changed
+        else:
+            meter.sets.now = changed
+        return True
+
+    return writer
+
+
+def _put(whole: tuple[Any, ...], place: int, item: Any) -> tuple[Any, ...]:
+    return (*whole[:place], item, *whole[place + 1 :])
+
+
+_WRITERS: Mapping[int, Writer] = {
     0x04000101: _write_date,
     0x04000102: _write_time,
     0x0400010C: _write_date_time,
-    0x04020001: _write_standby_slots,
-    **{0x04050101 + band: _write_price(band) for band in range(4)},
+    0x04020000: _write_zones,
+    **{0x04020001 + n: _write_slots(n) for n in range(TABLES_MAX)},
+    **{0x04050101 + n: _write_number("price_micro", n, 100, is_standby=False) for n in range(4)},
+    **{0x04050201 + n: _write_number("price_micro", n, 100) for n in range(4)},
+    **{0x04060201 + n: _write_number("limit_wh", n, 10) for n in range(LIMITS)},
+    **{0x04060301 + n: _write_number("block_micro", n, 100) for n in range(LIMITS + 1)},
 }

@@ -13,37 +13,20 @@ stay in the count. What the purse deducts follows each whole Wh at the price of 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from meterhouse.meter_models import MeterModel
 from meterhouse.model import Relay
 from meterhouse.sim.dice import mix
-from meterhouse.sim.instant import DAY_MS, MINUTE_MS, DeviceClock
+from meterhouse.sim.instant import DAY_MS, MINUTE_MS, DeviceClock, wall_of
 from meterhouse.sim.loads import NJ_PER_WH, Load, LoadClass, shape_of
 from meterhouse.sim.spec import MeterSpec
+from meterhouse.sim.tables import Slots, Tables, TwoSets
 from meterhouse.units import NANO_PER_UNIT
 
 FREEZES_KEPT = 62
-SLOTS_MAX = 14
 NANO_PER_MINOR = NANO_PER_UNIT // 100
 CLOCK_LOST_MS = -7305 * DAY_MS
 """2000-01-01, where a clock without battery starts again."""
-
-Slots: TypeAlias = tuple[tuple[int, int], ...]
-"""A daily table: (minute at which it starts, band 1 to 4), in order; it wraps around midnight."""
-
-DEFAULT_SLOTS: Slots = (
-    (0 * 60, 4),
-    (7 * 60, 3),
-    (10 * 60, 2),
-    (15 * 60, 3),
-    (18 * 60, 2),
-    (19 * 60, 1),
-    (21 * 60, 2),
-    (22 * 60 + 30, 3),
-    (23 * 60, 4),
-)
-"""A common table: valley, flat, peak, flat, peak, sharp, peak, flat, valley."""
 
 _UNWRITTEN: Mapping[int, bytes] = {}
 _ENDLESS_NJ = 10**30
@@ -78,10 +61,10 @@ class SimMeter:
         "_load",
         "_mark_nj",
         "_modulus_wh",
+        "_month_nj",
         "_offset_ms",
         "_press_ms",
         "_slots",
-        "_switch_shown_ms",
         "clock",
         "closed_ms",
         "credit_nano",
@@ -90,14 +73,14 @@ class SimMeter:
         "last_purchase",
         "model",
         "now_ms",
+        "overdraft_minor",
         "parameters",
-        "price_micro",
         "purchase_count",
         "purchased_minor",
         "relay",
-        "slots_set_2",
+        "sets",
+        "settlement_day",
         "spec",
-        "standby_slots",
         "tripped_ms",
     )
 
@@ -120,16 +103,15 @@ class SimMeter:
         self.closed_ms: int | None = None
         self._press_ms: int | None = None
         self.credit_nano = spec.credit_minor * NANO_PER_MINOR
-        self.price_micro = list(spec.price_micro)
+        self.overdraft_minor = 0
+        self.sets = TwoSets(Tables(price_micro=spec.price_micro))
+        self.settlement_day = 1
+        self._month_nj = sum(self._band_nj)
         self.purchase_count = spec.purchase_count
         self.purchased_minor = spec.credit_minor
         self.last_purchase: tuple[int, int, int, int] | None = None
         self.freezes: deque[tuple[int, tuple[int, ...]]] = deque(maxlen=FREEZES_KEPT)
         self.parameters: Mapping[int, bytes] = _UNWRITTEN
-        self.standby_slots: Slots = DEFAULT_SLOTS
-        self.slots_set_2 = False
-        self._switch_shown_ms: int | None = None
-        self._slots: Slots = DEFAULT_SLOTS
         self._find_band(wall_ms)
 
     # ---- time
@@ -155,14 +137,17 @@ class SimMeter:
             self._band_nj[self._band] += drawn_nj - self._mark_nj
             self._mark_nj = drawn_nj
             return stop_ms
-        counted_nj = self._band_nj[self._band]
-        price_micro = self.price_micro[self._band]
+        counted_nj, tables = self._band_nj[self._band], self.sets.now
+        month_nj = sum(self._band_nj) - self._month_nj
+        used_wh = month_nj // NJ_PER_WH
+        price_micro = tables.price_micro[self._band] + tables.added_micro(used_wh)
         last_nj = self._mark_nj + self._affordable_nj(counted_nj, price_micro)
-        money_ends = not self.keep_power and drawn_nj >= last_nj
-        if money_ends:
+        block_nj = self._mark_nj + tables.next_limit_wh(used_wh) * NJ_PER_WH - month_nj
+        money_ends = not self.keep_power and drawn_nj >= last_nj and last_nj <= block_nj
+        if money_ends or drawn_nj > block_nj:
             offset_ms = self._offset_ms
-            from_ms = self.now_ms + offset_ms
-            stop_ms = self._load.reaches_ms(last_nj, from_ms, stop_ms + offset_ms) - offset_ms
+            from_ms, reached_nj = self.now_ms + offset_ms, last_nj if money_ends else block_nj
+            stop_ms = self._load.reaches_ms(reached_nj, from_ms, stop_ms + offset_ms) - offset_ms
             drawn_nj = self._load.energy_nj(stop_ms + offset_ms)
         self._band_nj[self._band] += drawn_nj - self._mark_nj
         self._mark_nj = drawn_nj
@@ -175,11 +160,12 @@ class SimMeter:
 
     def _affordable_nj(self, counted_nj: int, price_micro: int) -> int:
         """Energy until the Wh whose price takes the last of the credit is full."""
-        if self.credit_nano <= 0:
+        left_nano = self.credit_nano + self.overdraft_minor * NANO_PER_MINOR
+        if left_nano <= 0:
             return 0
         if price_micro == 0:
             return _ENDLESS_NJ
-        affordable_wh = -(-self.credit_nano // price_micro)
+        affordable_wh = -(-left_nano // price_micro)
         return affordable_wh * NJ_PER_WH - counted_nj % NJ_PER_WH
 
     def _cross_edge(self) -> None:
@@ -187,14 +173,15 @@ class SimMeter:
         shown_ms = self.clock.shown_ms(self.now_ms)
         if shown_ms % DAY_MS < MINUTE_MS:
             self.freezes.append((shown_ms // DAY_MS * DAY_MS, self.registers_wh()))
+            if wall_of(shown_ms).day == self.settlement_day:
+                self._month_nj = sum(self._band_nj)
         self._find_band(shown_ms)
 
     def _find_band(self, shown_ms: int) -> None:
         """The band of this instant, and the next instant at which anything may change."""
-        if self._switch_shown_ms is not None and shown_ms >= self._switch_shown_ms:
-            self._slots, self.standby_slots = self.standby_slots, self._slots
-            self.slots_set_2 = not self.slots_set_2
-            self._switch_shown_ms = None
+        self.sets.swap(shown_ms)
+        today = wall_of(shown_ms)
+        self._slots = self.sets.now.slots_on(today.month, today.day)
         minute = shown_ms % DAY_MS // MINUTE_MS
         band, next_minute = self._slots[-1][1], DAY_MS // MINUTE_MS
         for start_minute, slot_band in self._slots:
@@ -204,8 +191,8 @@ class SimMeter:
             band = slot_band
         self._band = band - 1
         edge_shown_ms = shown_ms // DAY_MS * DAY_MS + next_minute * MINUTE_MS
-        if self._switch_shown_ms is not None:
-            edge_shown_ms = min(edge_shown_ms, self._switch_shown_ms)
+        if self.sets.next_ms is not None:
+            edge_shown_ms = min(edge_shown_ms, self.sets.next_ms)
         self._edge_ms = self.clock.reaches_ms(edge_shown_ms)
 
     def set_clock(self, shows_ms: int) -> None:
@@ -213,9 +200,8 @@ class SimMeter:
         self.clock.set(self.now_ms, shows_ms)
         self._find_band(shows_ms)
 
-    def switch_slots_at(self, shown_ms: int) -> None:
-        """Let the standby table come into force when the meter's clock shows this."""
-        self._switch_shown_ms = shown_ms
+    def set_anew(self) -> None:
+        """Something was written that bands or prices follow from."""
         self._find_band(self.shown_ms)
 
     @property
@@ -316,17 +302,21 @@ class SimMeter:
 
     # ---- purse
 
+    def add_money(self, amount_minor: int) -> None:
+        """Money comes into the purse, or goes out of it; the number of purchases is not moved."""
+        before_minor = self.credit_minor
+        self.credit_nano += amount_minor * NANO_PER_MINOR
+        self.last_purchase = (self.shown_ms, abs(amount_minor), before_minor, self.credit_minor)
+        self.purchased_minor += amount_minor
+        if self.credit_nano + self.overdraft_minor * NANO_PER_MINOR > 0:
+            self.permit_close()
+
     def buy(self, amount_minor: int, purchase_count: int) -> bool:
         """Take a purchase if its number is the next one (充值次数 + 1); else change nothing."""
         if purchase_count != self.purchase_count + 1:
             return False
-        before_minor = self.credit_minor
-        self.credit_nano += amount_minor * NANO_PER_MINOR
-        self.last_purchase = (self.shown_ms, amount_minor, before_minor, self.credit_minor)
+        self.add_money(amount_minor)
         self.purchase_count = purchase_count
-        self.purchased_minor += amount_minor
-        if self.credit_nano > 0:
-            self.permit_close()
         return True
 
     # ---- mishaps

@@ -253,6 +253,17 @@ async def set_gateway_online(
     )  # fmt: skip
 
 
+async def set_gateway_seals(
+    connection: Connection, project_id: int, gateway_id: int, seals: bool
+) -> None:
+    """Note whether the head end that has a gateway's line can seal orders."""
+    await connection.execute(
+        """update gateway_state set seals = $3
+           where project_id = $1 and gateway_id = $2 and seals is distinct from $3""",
+        project_id, gateway_id, seals,
+    )  # fmt: skip
+
+
 async def clear_lines(
     connection: Connection, project_ids: Sequence[int], at: datetime
 ) -> list[int]:

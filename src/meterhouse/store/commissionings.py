@@ -23,11 +23,11 @@ _PLACE: Final = """left join point p on (p.project_id, p.id) = (m.project_id, m.
     left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
     left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
     left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
+    left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
     left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)"""
 _PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
-        coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building,
+        r.building_id, b.name as building,
         w.name as gateway"""
 _ROW: Final = f"""select c.*, m.point_id, m.gateway_id, m.address, m.model, m.modulus_milli,
         m.max_power_w, m.installed_at, m.removed_at, p.override, p.commodity, s.relay, s.read_at,

@@ -102,15 +102,20 @@ async def insert_link(
     at: datetime, expires_at: datetime,
 ) -> None:  # fmt: skip
     """A one-time link; the person's earlier ones are worth nothing any more."""
-    await connection.execute(
-        "update one_time_link set used_at = $2 where person_id = $1 and used_at is null",
-        person_id, at,
-    )  # fmt: skip
+    await void_links(connection, person_id, at)
     await connection.execute(
         """insert into one_time_link
                (token_hash, person_id, kind, created_by, created_at, expires_at)
            values ($1, $2, $3, $4, $5, $6)""",
         token_hash, person_id, kind, made_by, at, expires_at,
+    )  # fmt: skip
+
+
+async def void_links(connection: Connection, person_id: int, at: datetime) -> None:
+    """Let no link of a person work any more."""
+    await connection.execute(
+        "update one_time_link set used_at = $2 where person_id = $1 and used_at is null",
+        person_id, at,
     )  # fmt: skip
 
 
@@ -125,6 +130,16 @@ async def person_of_link(
            and p.disabled_at is null and p.kind = 'staff' for update of p, l""",
         token_hash, at,
     )  # fmt: skip
+
+
+async def asked_link_since(connection: Connection, person_id: int, since: datetime) -> bool:
+    """Whether a person has asked for a link themselves since an instant."""
+    found: bool = await connection.fetchval(
+        """select exists (select from one_time_link
+           where person_id = $1 and created_by is null and created_at > $2)""",
+        person_id, since,
+    )  # fmt: skip
+    return found
 
 
 async def spend_link(connection: Connection, token_hash: bytes, at: datetime) -> None:

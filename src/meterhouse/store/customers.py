@@ -8,12 +8,47 @@ opened in a few statements.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
 from meterhouse.errors import Conflict, NotFound
 from meterhouse.model import Compartment
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
+from meterhouse.store.personal import CUSTOMER_SEEN
+
+CUSTOMERS: Final = ListQuery(
+    """select c.id, c.language, h.name as customer, h.phone, h.email,
+           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
+           g.balance_minor, g.point_id
+       from customer c
+       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+       left join lateral (
+           select max(a.valid_from) filter (where x.point_id is not null
+                   or (select building_ids()) is null) as valid_from,
+               string_agg(distinct x.room, ', ') as rooms,
+               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
+               min(x.point_id) as point_id
+           from agreement a left join lateral (
+               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
+                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
+                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
+                       as balance_minor
+               from agreement_point ap
+               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+               left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null
+               and ((select building_ids()) is null
+                   or r.building_id = any ((select building_ids())::bigint[]))) x
+               on true
+           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
+       where c.project_id = $1""",
+    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
+    {"since": "valid_from", "balance": "balance_minor"},
+    first="-since",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +62,12 @@ class Purse:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """From `at` on the agreement pays for the point, out of its own and the common compartment."""
+    """From `at` on the agreement pays for the point, out of an account and a common one, if any."""
 
     point_id: int
     agreement_id: int
     account_id: int
-    common_account_id: int
+    common_account_id: int | None
     at: datetime
 
 
@@ -130,6 +165,46 @@ async def attach_points(
     )  # fmt: skip
 
 
+async def get_agreement(
+    connection: Connection, project_id: int, agreement_id: int
+) -> asyncpg.Record:
+    """id, kind, customer_id, valid_from, valid_to of an agreement, locked. Raises `NotFound`."""
+    row = await connection.fetchrow(
+        """select id, kind, customer_id, valid_from, valid_to from agreement
+           where project_id = $1 and id = $2 for update""",
+        project_id, agreement_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("Agreement", agreement_id)
+    return row
+
+
+async def commodities_of(
+    connection: Connection, project_id: int, agreement_ids: Sequence[int]
+) -> list[str]:
+    """What is delivered to these agreements, or was while they paid for it."""
+    rows = await connection.fetch(
+        """select distinct p.commodity from agreement_point ap
+           join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
+           where ap.project_id = $1 and ap.agreement_id = any($2::int8[]) order by 1""",
+        project_id, list(agreement_ids),
+    )  # fmt: skip
+    return [row["commodity"] for row in rows]
+
+
+async def purses_of(
+    connection: Connection, project_id: int, agreement_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """id, agreement_id, compartment, floor_minor, balance_minor of the purses of agreements."""
+    return await connection.fetch(
+        """select id, agreement_id, compartment, floor_minor,
+               credit_minor - debit_minor as balance_minor
+           from account where project_id = $1 and agreement_id = any($2::int8[])
+           and kind = 'purse' and payee_id is null order by id""",
+        project_id, list(agreement_ids),
+    )  # fmt: skip
+
+
 async def change_customer(
     connection: Connection, project_id: int, customer_id: int, version: int, language: str
 ) -> bool:
@@ -183,10 +258,10 @@ async def points_of_agreement(
 async def get_customer(connection: Connection, project_id: int, customer_id: int) -> asyncpg.Record:
     """id, language, version, and name, phone, email masked. Raises `NotFound`."""
     row = await connection.fetchrow(
-        """select c.id, c.language, c.version, h.name, h.phone, h.email, h.erased_at
+        f"""select c.id, c.language, c.version, h.name, h.phone, h.email, h.erased_at
            from customer c join personal_masked h
                on (h.project_id, h.id) = (c.project_id, c.personal_id)
-           where c.project_id = $1 and c.id = $2""",
+           where c.project_id = $1 and c.id = $2 and {CUSTOMER_SEEN}""",
         project_id, customer_id,
     )  # fmt: skip
     if row is None:
@@ -197,7 +272,7 @@ async def get_customer(connection: Connection, project_id: int, customer_id: int
 async def agreements_of(
     connection: Connection, project_id: int, customer_id: int
 ) -> list[asyncpg.Record]:
-    """A customer's agreements, newest first, with places and what is in the purse."""
+    """A customer's agreements in sight, newest first, with places and what is in the purse."""
     return await connection.fetch(
         """select g.id, g.valid_from, g.valid_to, x.places, x.place_id,
                (select coalesce(sum(a.credit_minor - a.debit_minor), 0)::int8 from account a
@@ -212,7 +287,10 @@ async def agreements_of(
                left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
                left join place b on (b.project_id, b.id)
                    = (f.project_id, coalesce(f.parent_id, f.id))
-               where ap.project_id = $1 and ap.agreement_id = g.id) x on true
-           where g.project_id = $1 and g.customer_id = $2 order by g.valid_from desc, g.id desc""",
+               where ap.project_id = $1 and ap.agreement_id = g.id
+               and seen_place(r.project_id, r.id)) x on true
+           where g.project_id = $1 and g.customer_id = $2
+           and ((select building_ids()) is null or x.place_id is not null)
+           order by g.valid_from desc, g.id desc""",
         project_id, customer_id,
     )  # fmt: skip

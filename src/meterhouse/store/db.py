@@ -8,9 +8,10 @@ query that forgets to ask for them sees nothing. The maintenance role looks past
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -56,6 +57,8 @@ BUSY = (
 STATEMENT_TIMEOUT_MS = 120_000
 LOCK_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 10
+# Parts lie within parts, so each has a name of its own.
+_PARTS = count()
 
 
 class DatabaseUnreachable(MeterhouseError):
@@ -144,7 +147,7 @@ class Database:
         """Connect. Raises `DatabaseUnreachable`."""
         try:
             self._pool = await asyncpg.create_pool(
-                min_size=1, max_size=self._size, **self.address.arguments(APP)
+                min_size=1, max_size=self._size, reset=_as_it_is, **self.address.arguments(APP)
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise DatabaseUnreachable(why=str(error)) from error
@@ -170,8 +173,15 @@ class Database:
         return self._pool.get_size() - idle, idle, self._size
 
     @asynccontextmanager
-    async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, project_ids: Sequence[int], first: str = ""
+    ) -> AsyncIterator[Connection]:
         """One transaction that sees these projects and nothing else.
+
+        Args:
+            project_ids: the projects.
+            first: a statement that the transaction begins with, a lock as the store names it; it
+                goes out with the beginning, in one round trip.
 
         Raises:
             DatabaseUnreachable: the connection was lost on the way. Whether a commit under way
@@ -180,8 +190,11 @@ class Database:
         if self._pool is None:
             raise DatabaseUnreachable(why="the pool is not open")
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await set_scope(connection, project_ids, self.building_ids)
+            begin = f"begin; {_scope(project_ids, self.building_ids)}; {first}"
+            async with (
+                self._pool.acquire() as connection,
+                _within(connection, begin, "commit", "rollback"),
+            ):
                 yield connection
         except LOST as error:
             if isinstance(error, ValueError):
@@ -234,14 +247,49 @@ class Joined(Database):
         self._project_ids = tuple(project_ids)
 
     @asynccontextmanager
-    async def transaction(self, project_ids: Sequence[int]) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, project_ids: Sequence[int], first: str = ""
+    ) -> AsyncIterator[Connection]:
         """A part of the outer transaction that sees these of its projects and nothing else."""
         if not set(project_ids) <= set(self._project_ids):
             raise ScopeWidened(asked=sorted(set(project_ids) - set(self._project_ids)))
-        async with self._connection.transaction():
-            await set_scope(self._connection, project_ids, self.building_ids)
+        inner, outer = (_scope(one, self.building_ids) for one in (project_ids, self._project_ids))
+        async with savepoint(self._connection, f"{inner}; {first}", outer):
             yield self._connection
-        await set_scope(self._connection, self._project_ids, self.building_ids)
+
+
+@asynccontextmanager
+async def savepoint(connection: Connection, first: str = "", last: str = "") -> AsyncIterator[None]:
+    """A part of a transaction that may fail without failing the whole.
+
+    `first` goes out with its beginning, `last` with its end.
+    """
+    part = f"part_{next(_PARTS)}"
+    undo = f"rollback to {part}; release {part}"
+    async with _within(connection, f"savepoint {part}; {first}", f"release {part}; {last}", undo):
+        yield
+
+
+@asynccontextmanager
+async def _within(connection: Connection, begin: str, end: str, undo: str) -> AsyncIterator[None]:
+    """Between `begin` and `end`, or `undo` when it fails; each is one round trip."""
+    try:
+        await connection.execute(begin)
+        yield
+    except BaseException:
+        # What is lost with its line has been undone by the server.
+        with suppress(*LOST):
+            await connection.execute(undo)
+        raise
+    await connection.execute(end)
+
+
+async def _as_it_is(_session: RawConnection) -> None:
+    """What asyncpg does with a session that comes back to the pool: nothing.
+
+    It would take a round trip to undo what no session of the application's role does: settings and
+    advisory locks end with their transaction, and who listens has a connection of their own.
+    """
 
 
 async def set_scope(
@@ -251,12 +299,13 @@ async def set_scope(
 
     The policies know projects; buildings are a condition of each query (`seen_point` and kin).
     """
-    await connection.execute(
-        """select set_config('meterhouse.scope', $1, true),
-                  set_config('meterhouse.buildings', $2, true)""",
-        _listed(project_ids),
-        "" if building_ids is None else _listed(building_ids) or "0",
-    )
+    await connection.execute(_scope(project_ids, building_ids))
+
+
+def _scope(project_ids: Sequence[int], building_ids: Collection[int] | None) -> str:
+    buildings = "" if building_ids is None else _listed(building_ids) or "0"
+    return f"""set local meterhouse.scope = '{_listed(project_ids)}';
+        set local meterhouse.buildings = '{buildings}'"""
 
 
 def _listed(ids: Collection[int]) -> str:

@@ -147,8 +147,8 @@ async def get_meter(connection: Connection, project_id: int, meter_id: int) -> a
     """A meter with its gateway's name and its place, in service or removed. Raises `NotFound`."""
     row = await connection.fetchrow(
         """select m.id, m.point_id, m.gateway_id, m.model, m.address, m.multiplier, m.version,
-               m.register_epoch, m.installed_at, m.removed_at, g.name as gateway, p.commodity,
-               r.id as place_id, r.name as place
+               m.modulus_milli, m.register_epoch, m.installed_at, m.removed_at,
+               g.name as gateway, p.commodity, p.keeper, r.id as place_id, r.name as place
            from meter m left join gateway g on (g.project_id, g.id) = (m.project_id, m.gateway_id)
            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
            left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
@@ -255,7 +255,8 @@ async def get_point(connection: Connection, project_id: int, point_id: int) -> a
         """select p.id, p.place_id, p.commodity, p.tariff_id, p.keeper, p.version, p.account_id,
                p.warning_1_minor, p.warning_2_minor, p.warning_3_minor, r.name as place
            from point p join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-           where p.project_id = $1 and p.id = $2 for update of p""",
+           where p.project_id = $1 and p.id = $2 and seen_point(p.project_id, p.id)
+           for update of p""",
         project_id, point_id,
     )  # fmt: skip
     if row is None:
@@ -421,9 +422,10 @@ async def point_names(
 
 
 async def point_holders(connection: Connection, project_id: int) -> list[asyncpg.Record]:
-    """id, place_id, commodity, meter_id, agreement_kind of every point."""
+    """id, place_id, commodity, keeper, meter_id, agreement_kind of every point."""
     return await connection.fetch(
-        """select p.id, p.place_id, p.commodity, m.id as meter_id, g.kind as agreement_kind
+        """select p.id, p.place_id, p.commodity, p.keeper, m.id as meter_id,
+               g.kind as agreement_kind
            from point p
            left join meter m on (m.project_id, m.point_id) = (p.project_id, p.id)
                and m.removed_at is null

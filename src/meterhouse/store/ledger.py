@@ -7,6 +7,7 @@ transaction, accounts locked in the order of their ids. Must never decide an amo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
@@ -28,6 +29,8 @@ class NewTransfer:
     payment_id: int | None = None
     reason: str = ""
     recharge_id: int | None = None
+    booking: int | None = None
+    rest_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,15 @@ async def open_account(
     )  # fmt: skip
     if found is not None:
         return found
-    made: int = await connection.fetchval(
+    made: int | None = await connection.fetchval(
         """insert into account (project_id, kind, unit, agreement_id, compartment, floor_minor)
-           values ($1, $2, $3, $4, $5, $6) returning id""",
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
         project_id, kind, unit, agreement_id, compartment, floor_minor,
     )  # fmt: skip
-    return made
+    if made is not None:
+        return made
+    # Somebody else opened it in between.
+    return await open_account(connection, project_id, kind, unit, agreement_id, compartment)
 
 
 async def house_account(connection: Connection, project_id: int, kind: AccountKind) -> int:
@@ -95,6 +101,17 @@ async def house_account(connection: Connection, project_id: int, kind: AccountKi
     if found is None:
         raise NotFound(f"{kind} account of project", project_id)
     return found
+
+
+async def account_of(connection: Connection, project_id: int, account_id: int) -> asyncpg.Record:
+    """Whose account that is: agreement_id and compartment."""
+    row = await connection.fetchrow(
+        "select agreement_id, compartment from account where project_id = $1 and id = $2",
+        project_id, account_id,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("account", account_id)
+    return row
 
 
 async def lock_accounts(
@@ -128,16 +145,19 @@ async def post(
         [one.payment_id for one in transfers],
         [one.reason for one in transfers],
         [one.recharge_id for one in transfers],
+        [one.booking for one in transfers],
+        [one.rest_nano for one in transfers],
     ]
     await lock_accounts(connection, project_id, {*debited, *credited})
     rows = await connection.fetch(
         """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
-               state, kind, point_id, payment_id, reason, recharge_id, actor_id, created_at)
+               state, kind, point_id, payment_id, reason, recharge_id, booking, rest_nano,
+               actor_id, created_at)
            select $1, t.debit, t.credit, t.amount, 'posted', t.kind, t.point, t.payment, t.reason,
-               t.recharge, $10, $11
+               t.recharge, t.booking, t.rest, $12, $13
            from unnest($2::int8[], $3::int8[], $4::int8[], $5::text[], $6::int8[], $7::int8[],
-               $8::text[], $9::int8[]) with ordinality
-               as t (debit, credit, amount, kind, point, payment, reason, recharge, place)
+               $8::text[], $9::int8[], $10::int4[], $11::int8[]) with ordinality as t (debit,
+               credit, amount, kind, point, payment, reason, recharge, booking, rest, place)
            order by t.place returning id""",
         project_id, debited, credited, moved_minor, *columns, actor_id, at,
     )  # fmt: skip
@@ -186,6 +206,62 @@ async def insert_payment(
     return old["id"], False
 
 
+ORDERED: Final = """made as (
+        insert into payment (project_id, agreement_id, account_id, channel, amount_minor, key,
+            reason, actor_id, created_at, kind, of_payment_id, point_id, payee_id, shift_id,
+            second_id, tender_minor, energy_milli, price_micro)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+        on conflict (project_id, key) do nothing returning id),
+    held as materialized (
+        select id from account where project_id = $1 and id = any(array[$19, $20]::int8[])
+        order by id for update),
+    moved as (
+        insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor, state,
+            kind, point_id, payment_id, reason, actor_id, created_at)
+        select $1, $19, $20, $5, 'posted', $10, $12, made.id, $7, $8, $9 from made),
+    summed as (
+        update account a set
+            debit_minor = a.debit_minor + case a.id when $19 then $5 else 0 end,
+            credit_minor = a.credit_minor + case a.id when $20 then $5 else 0 end
+        from held, made where a.project_id = $1 and a.id = held.id)"""
+"""Parts of a statement: a payment (`made`) with its one posted transfer; nothing for a known key.
+
+They take `order_values`.
+"""
+
+
+def order_values(
+    project_id: int, new: NewPayment, debit_account_id: int, credit_account_id: int,
+    actor_id: int | None, at: datetime,
+) -> tuple[object, ...]:  # fmt: skip
+    """The values $1 to $20 of `ORDERED`."""
+    return (
+        project_id, new.agreement_id, new.account_id, new.channel, new.amount_minor, new.key,
+        new.reason, actor_id, at, new.kind, new.of_payment_id, new.point_id, new.payee_id,
+        new.shift_id, new.second_id, new.tender_minor, new.energy_milli, new.price_micro,
+        debit_account_id, credit_account_id,
+    )  # fmt: skip
+
+
+async def order(
+    connection: Connection, project_id: int, new: NewPayment, debit_account_id: int,
+    credit_account_id: int, actor_id: int | None, at: datetime,
+) -> tuple[int, bool]:  # fmt: skip
+    """A payment with its one posted transfer, in one statement; its id and whether it is new.
+
+    Raises:
+        Conflict: the key was used for another payment.
+    """
+    made: int | None = await connection.fetchval(
+        f"with {ORDERED} select id from made",
+        *order_values(project_id, new, debit_account_id, credit_account_id, actor_id, at),
+    )
+    if made is not None:
+        return made, True
+    # The key is known: the payment it stands for, if it is the same one.
+    return await insert_payment(connection, project_id, new, actor_id, at)
+
+
 @dataclass(frozen=True, slots=True)
 class Purse:
     """What one point may draw on: accounts in draw order, their balances, the accrual."""
@@ -203,55 +279,29 @@ async def read_purse(connection: Connection, project_id: int, point_id: int) -> 
     Takes no lock: whoever asks is about to send a command, and a payment that arrives in the same
     instant brings its own.
     """
-    point = await connection.fetchrow(
-        "select account_id, common_account_id from point where project_id = $1 and id = $2",
+    row = await connection.fetchrow(
+        """select p.account_id, p.common_account_id, a.floor_minor,
+               a.credit_minor - a.debit_minor as own_minor,
+               x.credit_minor - x.debit_minor as common_minor,
+               coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0)
+                   as pending_debit_minor,
+               (select coalesce(sum(s.accrued_nano), 0)::int8 from point n
+                join point_state s on (s.project_id, s.point_id) = (n.project_id, n.id)
+                where n.project_id = $1 and n.account_id = p.account_id) as accrued_nano
+           from point p join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
+           where p.project_id = $1 and p.id = $2""",
         project_id, point_id,
     )  # fmt: skip
-    if point is None or point["account_id"] is None:
+    if row is None:
         raise NotFound("account of point", point_id)
-    ids = [one for one in (point["account_id"], point["common_account_id"]) if one is not None]
-    found = await connection.fetch(
-        """select *, credit_minor - debit_minor as balance_minor from account
-           where project_id = $1 and id = any($2::int8[])""",
-        project_id, ids,
-    )  # fmt: skip
-    rows = {row["id"]: row for row in found}
-    accrued_nano: int = await connection.fetchval(
-        """select coalesce(sum(ps.accrued_nano), 0)::int8 from point p
-           join point_state ps on (ps.project_id, ps.point_id) = (p.project_id, p.id)
-           where p.project_id = $1 and p.account_id = $2""",
-        project_id, ids[0],
-    )  # fmt: skip
+    drawn = [(row["account_id"], row["own_minor"])]
+    if row["common_account_id"] is not None:
+        drawn.append((row["common_account_id"], row["common_minor"]))
     return Purse(
-        account_ids=tuple(ids),
-        balances_minor=tuple(rows[one]["balance_minor"] for one in ids),
-        pending_debit_minor=sum(rows[one]["pending_debit_minor"] for one in ids),
-        accrued_nano=accrued_nano,
-        floor_minor=rows[ids[0]]["floor_minor"],
+        account_ids=tuple(account_id for account_id, _ in drawn),
+        balances_minor=tuple(balance_minor for _, balance_minor in drawn),
+        pending_debit_minor=row["pending_debit_minor"],
+        accrued_nano=row["accrued_nano"],
+        floor_minor=row["floor_minor"],
     )
-
-
-async def accruals_to_book(
-    connection: Connection, project_id: int, account_id: int | None, least_nano: int, count: int
-) -> list[asyncpg.Record]:
-    """Points (locked) whose accrual holds at least one whole coin; of one account, or of all."""
-    return await connection.fetch(
-        """select ps.point_id, ps.accrued_nano, p.account_id, p.common_account_id
-           from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
-           where ps.project_id = $1 and abs(ps.accrued_nano) >= $3 and p.account_id is not null
-           and ($2::int8 is null or p.account_id = $2)
-           order by ps.point_id limit $4 for update of ps""",
-        project_id, account_id, least_nano, count,
-    )  # fmt: skip
-
-
-async def take_accruals(
-    connection: Connection, project_id: int, point_ids: list[int], taken_nano: list[int]
-) -> None:
-    """Take booked coins out of the accruals of points."""
-    await connection.execute(
-        """update point_state ps set accrued_nano = ps.accrued_nano - t.taken
-           from unnest($2::int8[], $3::int8[]) as t (point_id, taken)
-           where ps.project_id = $1 and ps.point_id = t.point_id""",
-        project_id, point_ids, taken_nano,
-    )  # fmt: skip

@@ -9,8 +9,8 @@ A column that may be null is paged in two pieces, rows that have it and then row
 each piece has one comparison, and one index serves it in both directions.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import asyncpg
@@ -42,14 +42,16 @@ class ListQuery:
             more than eleven tables would be joined in the order written, not in the best one.
         filters: key to a condition in which `{}` stands for the given value; or to one condition
             for each value there is.
-        orders: key to a column of `q`.
+        orders: key to a column of `q`, or to several where one has few different values: then
+            a filter by it in the order of time, and sorting by it, are one index.
         key: the columns of `q` that name one row.
         first: the order where none is asked for, a leading `-` for descending.
-        solid: the orders whose column is never null.
+        solid: the orders whose (first) column is never null; the others never are.
         point: where `q` names a row's point, by which it lies in a building; whoever sees only some
             buildings sees no row that lies in none.
         buildings: where `q` names the buildings of a row that is of several; whoever sees only some
             sees it if these are among them, whatever its point.
+        is_whole: see `within`.
     """
 
     source: str
@@ -60,6 +62,17 @@ class ListQuery:
     solid: frozenset[str] = frozenset()
     point: str = "q.point_id"
     buildings: str = ""
+    is_whole: bool = False
+
+    def within(self, building_ids: Collection[int] | None) -> "ListQuery":
+        """The list for whoever sees these buildings, or the whole project (None).
+
+        Two statements rather than one with an *or*, of which the planner knows nothing: of somebody
+        who sees all no row is asked where it lies, and for somebody who sees one building its rows
+        are found first. Which buildings it shows the transaction says, so that a list which was
+        never asked for within anything shows nothing where the transaction names none.
+        """
+        return replace(self, is_whole=building_ids is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,19 @@ async def count_list(
     conditions, arguments = _filtered(query, project_id, wanted)
     every = _Piece(query, conditions, arguments, "")
     return await every.count(connection, COUNT_MAX_ROWS + 1)
+
+
+async def group_list(
+    connection: Connection, query: ListQuery, project_id: int, wanted: Wanted, columns: str,
+    by: str,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """Sums over all rows that match, a row a group; columns of `q`, written by the store alone."""
+    conditions, arguments = _filtered(query, project_id, wanted)
+    return await connection.fetch(
+        f"""select {columns} from ({query.source}) q where {" and ".join(conditions) or "true"}
+            group by {by} order by {by}""",
+        *arguments,
+    )
 
 
 async def stream_list(
@@ -220,9 +246,9 @@ def _order(query: ListQuery, wanted: Wanted) -> tuple[str, bool]:
 
 
 def _columns(query: ListQuery, wanted: Wanted) -> list[str]:
-    """The column a list is sorted by, then its key; each once."""
+    """The columns a list is sorted by, then its key; each once."""
     sort, _ = _order(query, wanted)
-    return list(dict.fromkeys((query.orders[sort], *query.key)))
+    return list(dict.fromkeys((*query.orders[sort].split(", "), *query.key)))
 
 
 def _order_by(columns: Sequence[str], way: str) -> str:
@@ -230,11 +256,10 @@ def _order_by(columns: Sequence[str], way: str) -> str:
 
 
 def _filtered(query: ListQuery, project_id: int, wanted: Wanted) -> tuple[list[str], list[Any]]:
-    # Asked once, and for whoever sees the whole project no row is looked at for it.
     in_sight = f"{query.point} in (select seen_points($1))"
     if query.buildings:
         in_sight = f"{query.buildings} <@ (select building_ids())"
-    conditions = [f"((select building_ids()) is null or {in_sight})"]
+    conditions = [] if query.is_whole else [in_sight]
     arguments: list[Any] = [project_id]
     for key, given in wanted.filters.items():
         if given is None:

@@ -19,9 +19,14 @@ LOCK_BITS = 12
 LOCKS_MAX = 0x7FFF_FFFF
 
 
+def project_lock(project_id: int) -> str:
+    """The statement that keeps every reading flow of a project away until a transaction ends."""
+    return f"select pg_advisory_xact_lock(7301, {int(project_id)}::int8::int4)"
+
+
 async def lock_project(connection: Connection, project_id: int) -> None:
-    """Keep every reading flow of a project away until the transaction ends."""
-    await connection.execute("select pg_advisory_xact_lock(7301, $1::int8::int4)", project_id)
+    """Take the project's lock within a transaction that has begun without it."""
+    await connection.execute(project_lock(project_id))
 
 
 async def lock_meters(connection: Connection, project_id: int, meter_ids: Ints) -> None:
@@ -69,6 +74,15 @@ async def set_override(
     await connection.execute(
         "update point set override = $3 where project_id = $1 and id = $2",
         project_id, point_id, override,
+    )  # fmt: skip
+
+
+async def release(connection: Connection, project_id: int, point_ids: Sequence[int]) -> None:
+    """Take *forced off* away from points, so that the next decision is the automatic one."""
+    await connection.execute(
+        """update point set override = 'none'
+           where project_id = $1 and id = any($2::int8[]) and override = 'off'""",
+        project_id, list(point_ids),
     )  # fmt: skip
 
 

@@ -17,19 +17,26 @@ from meterhouse.store.db import PLATFORM, Connection, set_scope
 
 _LOCK = 7307
 _PERSON = f"select p.*, {personal.STAFF_NAME} as name from person p {personal.staff('p.id')}"
-# A person's grants, and what a house's own role holds (null for a ready one).
+_WITHIN = """p.kind = $1 and ($2 = 0 or exists (select from role_grant g
+    where g.person_id = p.id and (g.scope_kind = 'platform'
+        or (g.scope_kind = 'group' and g.scope_id = $2)
+        or (g.scope_kind = 'project' and g.scope_id = any($3::int8[]))
+        or g.within_project_id = any($3::int8[]))))"""
+# A person's grants, what a house's own role holds (null for a ready one), and where a ready one
+# needs an authenticator.
 _GRANTS = """select g.id, g.person_id, g.person_kind, g.role, g.scope_kind, g.scope_id,
         g.within_project_id as project_id,
-        r.verbs, coalesce(r.title, '') as title
+        r.verbs, coalesce(r.title, '') as title, coalesce(r.needs_code, false) as needs_code,
+        array(select c.group_id from code_rule c where c.role = g.role) as code_groups
     from role_grant g left join role r on r.name = g.role"""
 
 
 async def insert_person(
     connection: Connection, kind: str, login: str, name: str, password_hash: str | None,
-    owner_id: int | None, at: datetime,
+    owner_id: int | None, at: datetime, email: str | None = None,
 ) -> int:  # fmt: skip
     """A person of staff, a tenant, or an API client. Raises `Conflict` when the login is taken."""
-    personal_id = await personal.insert(connection, PLATFORM, personal.Facts(name))
+    personal_id = await personal.insert(connection, PLATFORM, personal.Facts(name, email=email))
     made: int | None = await connection.fetchval(
         """insert into person (kind, login, personal_id, password_hash, owner_id, created_at)
            values ($1, $2, $3, $4, $5, $6) on conflict (login) do nothing returning id""",
@@ -78,6 +85,17 @@ async def set_disabled(connection: Connection, person_id: int, at: datetime | No
         "update person set disabled_at = $2, version = version + 1 where id = $1", person_id, at
     )
     await connection.execute("delete from session where person_id = $1", person_id)
+
+
+async def forget(connection: Connection, person_id: int) -> None:
+    """Let nobody tell by their login who a person was, nor sign in with what they had."""
+    await connection.execute(
+        """update person set login = 'erased-' || id, password_hash = null, totp_secret = null,
+               totp_from = null, version = version + 1 where id = $1""",
+        person_id,
+    )
+    await connection.execute("delete from recovery_code where person_id = $1", person_id)
+    await connection.execute("delete from role_grant where person_id = $1", person_id)
 
 
 async def set_language(connection: Connection, person_id: int, language: str) -> None:
@@ -162,7 +180,8 @@ async def take(connection: Connection, person_id: int, grant_id: int) -> None:
 
 
 async def grants(connection: Connection, person_id: int) -> list[asyncpg.Record]:
-    """What a person was given: role, its own verbs, scope_kind, scope_id, project_id."""
+    """What a person was given: role, its own verbs, scope_kind, scope_id, project_id, needs_code
+    and the groups whose rule asks holders of the role for codes (0: the platform's)."""
     return await connection.fetch(
         f"{_GRANTS} where g.person_id = $1 order by g.scope_kind, g.scope_id, g.role", person_id
     )
@@ -191,29 +210,41 @@ async def count_administrators(connection: Connection, role: str) -> int:
 
 
 async def persons_within(
-    connection: Connection, kind: str, group_id: int, project_ids: Sequence[int]
-) -> list[asyncpg.Record]:
+    connection: Connection, kind: str, group_id: int, project_ids: Sequence[int],
+    person_id: int | None = None, after: Sequence[Any] = (None, None, None), limit: int = 1,
+) -> list[asyncpg.Record]:  # fmt: skip
     """Persons of one kind with a grant that reaches a group or its projects, by name.
 
     A `group_id` of 0 is the platform: everybody. Else those granted on the platform, in the group,
-    in these projects or in buildings of them.
+    in these projects or in buildings of them. With `person_id` this one, if it is one of them.
+    `after` is the place (is_out, sorted_name, id) of the last one seen: who is shut out comes last.
     """
     return await connection.fetch(
-        f"""select p.id, p.login, h.name, p.disabled_at, p.created_at, p.totp_from, p.owner_id,
+        f"""select p.id, p.disabled_at is not null as is_out,
+               coalesce(h.name, '') as sorted_name, p.login, p.language, h.name, h.email,
+               h.erased_at, p.disabled_at, p.created_at, p.totp_from, p.owner_id,
                p.password_hash is not null as has_password, {personal.STAFF_NAME} as owner,
                (select max(s.seen_at) from session s where s.person_id = p.id) as seen_at,
                (select max(k.seen_at) from client_key k where k.person_id = p.id) as used_at
            from person p
            join personal_masked h on (h.project_id, h.id) = ({PLATFORM}, p.personal_id)
            {personal.staff("p.owner_id")}
-           where p.kind = $1 and ($2 = 0 or exists (select from role_grant g
-               where g.person_id = p.id and (g.scope_kind = 'platform'
-                   or (g.scope_kind = 'group' and g.scope_id = $2)
-                   or (g.scope_kind = 'project' and g.scope_id = any($3::int8[]))
-                   or g.within_project_id = any($3::int8[]))))
-           order by p.disabled_at nulls first, h.name, p.id limit 1000""",
-        kind, group_id, list(project_ids),
+           where {_WITHIN} and ($4::int8 is null or p.id = $4)
+           and ($7::int8 is null or (p.disabled_at is not null, coalesce(h.name, ''), p.id)
+               > ($5::boolean, $6::text, $7))
+           order by p.disabled_at is not null, coalesce(h.name, ''), p.id limit $8""",
+        kind, group_id, list(project_ids), person_id, *after, limit,
     )  # fmt: skip
+
+
+async def count_within(
+    connection: Connection, kind: str, group_id: int, project_ids: Sequence[int]
+) -> int:
+    """How many `persons_within` would find in all."""
+    count: int = await connection.fetchval(
+        f"select count(*) from person p where {_WITHIN}", kind, group_id, list(project_ids)
+    )
+    return count
 
 
 async def grants_of(
@@ -279,7 +310,7 @@ async def _peeking(connection: Connection, project_ids: Sequence[int]) -> AsyncI
 async def roles(connection: Connection) -> list[asyncpg.Record]:
     """The house's own roles: name, title, verbs, how many grants name each."""
     return await connection.fetch(
-        """select r.id, r.name, r.title, r.verbs, r.created_by, r.created_at,
+        """select r.id, r.name, r.title, r.verbs, r.needs_code, r.created_by, r.created_at,
                (select count(*) from role_grant g where g.role = r.name) as grant_count
            from role r order by r.title, r.name"""
     )
@@ -293,16 +324,35 @@ async def get_role(
 
 
 async def put_role(
-    connection: Connection, name: str, title: str, verbs: Sequence[str], made_by: int, at: datetime
-) -> int:
-    """Make a role, or replace its title and verbs; answers its id."""
+    connection: Connection, name: str, title: str, verbs: Sequence[str], needs_code: bool,
+    made_by: int, at: datetime,
+) -> int:  # fmt: skip
+    """Make a role, or replace its title, its verbs and whether it needs codes; answers its id."""
     made: int = await connection.fetchval(
-        """insert into role (name, title, verbs, created_by, created_at)
-           values ($1, $2, $3::text[], $4, $5)
-           on conflict (name) do update set title = $2, verbs = $3::text[] returning id""",
-        name, title, list(verbs), made_by, at,
+        """insert into role (name, title, verbs, needs_code, created_by, created_at)
+           values ($1, $2, $3::text[], $4, $5, $6)
+           on conflict (name) do update set title = $2, verbs = $3::text[], needs_code = $4
+           returning id""",
+        name, title, list(verbs), needs_code, made_by, at,
     )  # fmt: skip
     return made
+
+
+async def code_roles(connection: Connection, group_id: int) -> list[str]:
+    """Ready roles whose holders need an authenticator, by a group's rule (0: the platform's)."""
+    rows = await connection.fetch(
+        "select role from code_rule where group_id = $1 order by role", group_id
+    )
+    return [row["role"] for row in rows]
+
+
+async def set_code_roles(connection: Connection, group_id: int, roles: Sequence[str]) -> None:
+    """Replace the rule of a group, or of the platform."""
+    await connection.execute("delete from code_rule where group_id = $1", group_id)
+    await connection.execute(
+        "insert into code_rule (group_id, role) select $1, role from unnest($2::text[]) as role",
+        group_id, list(roles),
+    )  # fmt: skip
 
 
 async def delete_role(connection: Connection, name: str) -> bool:

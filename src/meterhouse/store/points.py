@@ -46,6 +46,7 @@ STATE = {
     "block_milli": "block_milli",
     "block_period_at": "block_period_at",
     "accrued_nano": "accrued_nano",
+    "booking": "booking",
     "relay": "relay",
     "relay_at": "relay_at",
     "keep_power": "keep_power",

@@ -40,6 +40,11 @@ async def groups(connection: Connection) -> list[asyncpg.Record]:
     return await connection.fetch("select id, name from project_group order by name, id")
 
 
+async def rename_group(connection: Connection, group_id: int, name: str) -> None:
+    """What a group is called from now on."""
+    await connection.execute("update project_group set name = $2 where id = $1", group_id, name)
+
+
 async def get_group(connection: Connection, group_id: int) -> asyncpg.Record:
     """id, name of a group. Raises `NotFound`."""
     row = await connection.fetchrow("select id, name from project_group where id = $1", group_id)

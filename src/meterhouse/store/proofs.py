@@ -32,6 +32,35 @@ QUESTIONS: dict[str, str] = {
         select count(*) from payment p where (select count(*) from transfer t
             where t.project_id = p.project_id and t.payment_id = p.id
             and t.amount_minor = p.amount_minor and t.state = 'posted') <> 1""",
+    "a reversal undoes one sale: once, whole, out of the purse it went into": """
+        select count(*) from payment r left join payment p
+            on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
+        where r.kind = 'reversal' and (p.kind is distinct from 'recharge'
+            or (r.account_id, r.amount_minor, r.channel) is distinct from
+                (p.account_id, p.amount_minor, p.channel)
+            or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
+                and o.kind = 'reversal' and o.of_payment_id = r.of_payment_id))""",
+    "opening credit is taken back once, whole, out of the purse it went into": """
+        select count(*) from payment r left join payment p
+            on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
+        where r.kind = 'opening' and r.of_payment_id is not null
+            and (p.kind is distinct from 'opening' or p.of_payment_id is not null
+            or (r.account_id, r.amount_minor) is distinct from (p.account_id, p.amount_minor)
+            or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
+                and o.kind = 'opening' and o.of_payment_id = r.of_payment_id))""",
+    "no more is paid back out of a purse than was paid into it, channel by channel": """
+        select count(*) from (select project_id from payment
+            where kind in ('recharge', 'refund', 'reversal')
+            group by project_id, account_id, channel, payee_id
+            having sum(case when kind = 'recharge' then amount_minor
+                else -amount_minor end) < 0) x""",
+    "a deposit is given back at most once, and whole": """
+        select count(*) from (
+            select d.project_id, d.id from payment d join payment r
+                on (r.project_id, r.of_payment_id) = (d.project_id, d.id)
+                and r.kind = 'deposit_refund'
+            group by d.project_id, d.id, d.amount_minor, d.kind
+            having sum(r.amount_minor) > d.amount_minor or d.kind <> 'deposit') x""",
     "what was rated equals the charges in force": f"""
         select count(*) from point_state s left join (
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c
@@ -42,13 +71,17 @@ QUESTIONS: dict[str, str] = {
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
             and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
-                sum(t.amount_minor * case a.kind when 'purse' then 1 else -1 end) as total
+                sum(t.amount_minor * case a.kind when 'revenue' then -1 else 1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano
+        where s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
+    "nothing accrues where the platform does not keep the money": """
+        select count(*) from point_state s join point q
+            on (q.project_id, q.id) = (s.project_id, s.point_id)
+        where q.keeper <> 'platform' and s.accrued_nano <> 0""",
     "charged intervals of a chain neither overlap nor leave a gap": f"""
         select count(*) from (
             select started_at, lag(ended_at) over (
@@ -85,11 +118,61 @@ QUESTIONS: dict[str, str] = {
                 where (h.project_id, h.id) = (c.project_id, c.personal_id)))
             + (select count(*) from person p where not exists (select from personal_masked h
                 where (h.project_id, h.id) = (0, p.personal_id)))""",
+    "every account of a closed agreement is at zero": """
+        select count(*) from settlement t join account a
+            on (a.project_id, a.agreement_id) = (t.project_id, t.agreement_id)
+        where a.credit_minor <> a.debit_minor
+            or a.pending_debit_minor <> 0 or a.pending_credit_minor <> 0""",
+    "money in flight is what live recharges carry, household by household": """
+        select count(*) from (
+            select project_id, agreement_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'in_flight' group by 1, 2) a
+        full join (select project_id, agreement_id, sum(amount_minor) as carried from recharge
+            where kind = 'recharge' and state in ('reserved', 'sent', 'unknown', 'halted')
+            group by 1, 2) r using (project_id, agreement_id)
+        where coalesce(held, 0) <> coalesce(carried, 0)""",
+    "money on meters is what their purses were last known to hold, household by household": """
+        select count(*) from (
+            select project_id, agreement_id, sum(credit_minor - debit_minor) as held
+            from account where kind = 'on_meter' group by 1, 2) a
+        full join (select w.project_id, a.agreement_id,
+                sum(w.credit_minor - w.overdraft_minor) as known
+            from wallet w join meter m on (m.project_id, m.id) = (w.project_id, w.meter_id)
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+            where w.credit_minor <> w.overdraft_minor group by 1, 2) w
+            on (w.project_id, w.agreement_id) = (a.project_id, a.agreement_id)
+        where coalesce(held, 0) <> coalesce(known, 0)""",
+    "a recharge left the purse once, and reached the meter or came back once, or is live": """
+        select count(*) from recharge r, lateral (
+            select count(*) filter (where t.kind = 'reserve') as reserved,
+                count(*) filter (where t.kind in ('apply', 'take_back')) as applied,
+                count(*) filter (where t.kind = 'return') as returned,
+                count(*) filter (where t.amount_minor <> r.amount_minor) as odd
+            from transfer t where (t.project_id, t.recharge_id) = (r.project_id, r.id)) t
+        where t.odd <> 0 or t.reserved <> (r.kind = 'recharge')::int
+            or t.applied <> (r.state in ('applied', 'verified') and r.kind <> 'open')::int
+            or t.returned <> (r.state = 'returned' and r.kind = 'recharge')::int""",
+    "a meter takes one amount under one number of one purse": """
+        select count(*) from (select project_id, meter_id, wallet_epoch, number from recharge
+            where state in ('applied', 'verified') group by 1, 2, 3, 4
+            having count(*) > 1) x""",
+    "what was sent was written down before": """
+        select count(*) from recharge
+        where (send_count > 0) <> (frame is not null) or (send_count > 0) <> (sent_at is not null)
+            or (state in ('sent', 'unknown', 'applied', 'verified') and send_count = 0
+                and kind <> 'open')""",
     "no two agreements pay for a point at once": """
         select count(*) from agreement_point a join agreement_point b
             on a.project_id = b.project_id and a.point_id = b.point_id
             and a.valid_from < b.valid_from
         where coalesce(a.valid_to, 'infinity') > b.valid_from""",
+    "the receipts of every series are numbered from 1 without a gap": """
+        select count(*) from receipt_series s full join (
+            select project_id, payee_id, count(*) as total, max(number) as last
+            from receipt group by 1, 2) r using (project_id, payee_id)
+        where s.next_number - 1 is distinct from coalesce(r.total, 0)
+        or coalesce(r.last, 0) <> coalesce(r.total, 0)""",
 }
 
 

@@ -33,6 +33,7 @@ class NewCommand:
     note: str
     not_before: datetime
     expires_at: datetime
+    asked: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,14 @@ async def insert_command(
     )  # fmt: skip
     made: int = await connection.fetchval(
         """insert into command (project_id, meter_id, point_id, gateway_id, kind, reason, note,
-               actor_id, batch_id, generation, created_at, not_before, expires_at)
+               actor_id, batch_id, generation, created_at, not_before, expires_at, asked)
            select $1, $2, $3, $4, $5, $6, $7, $8, $9,
                coalesce((select max(generation) from command
-                         where project_id = $1 and meter_id = $2), 0) + 1, $10, $11, $12
+                         where project_id = $1 and meter_id = $2), 0) + 1, $10, $11, $12, $13::jsonb
            returning id""",
         project_id, new.meter_id, new.point_id, new.gateway_id, new.kind, new.reason, new.note,
         actor_id, batch_id, at, new.not_before, new.expires_at,
+        None if new.asked is None else json.dumps(dict(new.asked)),
     )  # fmt: skip
     if new.gateway_id is not None:
         await connection.execute(
@@ -193,6 +195,9 @@ async def next_command(
     return await connection.fetchrow(
         """select c.*, m.address, m.model, m.removed_at, p.override, p.keeper, p.account_id,
                ps.read_at, ps.relay, ps.keep_power as keep_power_reported, ps.noticed_at,
+               exists (select from recharge r where (r.project_id, r.meter_id)
+                   = (c.project_id, c.meter_id)
+                   and r.state in ('reserved', 'sent', 'unknown', 'halted')) as live_recharge,
                exists (select from command x where x.project_id = c.project_id
                    and x.meter_id = c.meter_id and x.generation > c.generation
                    and x.kind in ('connect', 'allow_connect', 'keep_power_on')

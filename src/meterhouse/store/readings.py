@@ -36,6 +36,7 @@ CHARGE: Layout = (
     ("started_at", TIMESTAMP), ("meter_id", INT8), ("register_epoch", INT4),
     ("account_id", INT8), ("tariff_id", INT8), ("energy_milli", INT8), ("block_milli", INT8),
     ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("verdict", INT2), ("quality", INT2),
+    ("booking", INT4),
 )  # fmt: skip
 BANDS = tuple(f"band_{index}_milli" for index in range(1, 5))
 
@@ -46,12 +47,14 @@ ROUND: Layout = (
     ("relay", INT2), ("relay_at", TIMESTAMP), ("keep_power", INT2), ("power_w", INT8),
     ("credit_minor", INT8), ("warning_level", INT2),
 )  # fmt: skip
+# A transaction may hold several rounds: what an earlier one left is not added again.
 _ROUND_TABLE = f"""create temporary table if not exists round_state (
     point_id int8, read_at timestamptz, good_at timestamptz,
     {", ".join(f"{name} int8" for name in REGISTERS)}, block_milli int8,
     block_period_at timestamptz, amount_nano int8, accrual_nano int8, relay int2,
     relay_at timestamptz, keep_power int2, power_w int8, credit_minor int8, warning_level int2)
-    on commit delete rows"""
+    on commit delete rows;
+    delete from round_state"""
 _ROUND_UPDATE = f"""update point_state ps set
     read_at = greatest(ps.read_at, r.read_at), good_at = r.good_at,
     {", ".join(f"{name} = r.{name}" for name in REGISTERS)},
@@ -322,6 +325,21 @@ async def add_accrual(
         """update point_state set accrued_nano = accrued_nano + $3, rated_nano = rated_nano + $4
            where project_id = $1 and point_id = $2""",
         project_id, point_id, accrued_nano, rated_nano,
+    )  # fmt: skip
+
+
+async def set_aside(
+    connection: Connection, project_id: int, point_id: int, *, begins: bool
+) -> None:
+    """Begin or end the time in which what is rated at a point is owed to nobody here.
+
+    In between, what was set aside stands lower by all that was rated before. A booking's number
+    ends with it, so that no booking is explained by what was used in that time.
+    """
+    await connection.execute(
+        f"""update point_state set aside_nano = aside_nano {"-" if begins else "+"} rated_nano,
+               booking = booking + 1 where project_id = $1 and point_id = $2""",
+        project_id, point_id,
     )  # fmt: skip
 
 

@@ -18,14 +18,16 @@ from meterhouse.store.personal import STAFF_NAME, staff
 COMMANDS_SHOWN: Final = 10
 STRANGERS_SHOWN: Final = 50
 
-# Where a point is: its room, the floor above it if there is one, and the building.
-_PLACE: Final = """
+# Where a point is: its room, the floor above it if there is one, and the building, which stands at
+# the top; that is said for the planner, which then finds few of them.
+PLACE: Final = """
     left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
     left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-    left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)"""
-_PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
+    left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+        and b.parent_id is null"""
+PLACE_COLUMNS: Final = """r.id as room_id, r.name as room,
         case when f.kind = 'floor' then f.name else '' end as floor,
-        coalesce(b.id, f.id, r.id) as building_id, coalesce(b.name, f.name, r.name) as building"""
+        r.building_id, b.name as building"""
 
 
 def _seen(building: str) -> str:
@@ -34,18 +36,19 @@ def _seen(building: str) -> str:
     return f"({limit} is null or {building} = any ({limit}::bigint[]))"
 
 
-_IN_SIGHT: Final = _seen("coalesce(b.id, f.id, r.id)")
+_IN_SIGHT: Final = _seen("r.building_id")
 
 # One row a point: where it is, who pays, what is left, what its meter last said.
+_EVERY_PAYER: Final = "account_id is not null"
 _POINTS: Final = f"""
     with shared as (
         select p.account_id, sum(s.accrued_nano)::int8 as accrued_nano
         from point p join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
-        where p.project_id = $1 and p.account_id is not null group by p.account_id),
+        where p.project_id = $1 and p.{_EVERY_PAYER} group by p.account_id),
     offline as (
         select meter_id from alarm where project_id = $1 and kind = 'meter_offline'
         and closed_at is null and meter_id is not null)
-    select p.id as point_id, {_PLACE_COLUMNS}, r.area_dm2,
+    select p.id as point_id, {PLACE_COLUMNS}, r.area_dm2,
         p.commodity, p.keeper, p.override, p.warning_1_minor, p.warning_2_minor,
         p.warning_3_minor, t.name as tariff, a.agreement_id, g.kind as agreement_kind,
         c.id as customer_id, h.name as customer, h.erased_at is not null as is_erased,
@@ -58,7 +61,7 @@ _POINTS: Final = f"""
         coalesce(a.pending_debit_minor, 0) + coalesce(x.pending_debit_minor, 0) as pending_minor,
         coalesce(u.accrued_nano, 0) as accrued_nano,
         m.id in (select meter_id from offline) as is_offline, j.currency_exponent
-    from point p join project j on j.id = p.project_id {_PLACE}
+    from point p join project j on j.id = p.project_id {PLACE}
     left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
     left join account x on (x.project_id, x.id) = (p.project_id, p.common_account_id)
     left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
@@ -95,25 +98,40 @@ async def points(
 ) -> list[asyncpg.Record]:
     """Points of a project, or of one building, by building, floor and room."""
     return await connection.fetch(
-        f"{_POINTS} and ($2::int8 is null or coalesce(b.id, f.id, r.id) = $2) {_BY_PLACE}",
+        f"{_POINTS} and ($2::int8 is null or r.building_id = $2) {_BY_PLACE}",
         project_id, building_id,
     )  # fmt: skip
+
+
+async def points_of_rooms(
+    connection: Connection, project_id: int, room_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """Points of these rooms; what has accrued is summed over their payers' points alone."""
+    payers = """account_id in (select account_id from point
+        where project_id = $1 and place_id = any ($2::int8[]))"""
+    of_them = _POINTS.replace(_EVERY_PAYER, payers)
+    return await connection.fetch(
+        f"{of_them} and r.id = any ($2::int8[]) order by p.id", project_id, list(room_ids)
+    )
 
 
 async def room_points(
     connection: Connection, project_id: int, room_id: int
 ) -> list[asyncpg.Record]:
     """Points of one room."""
-    return await connection.fetch(f"{_POINTS} and r.id = $2 order by p.id", project_id, room_id)
+    return await points_of_rooms(connection, project_id, [room_id])
 
 
 async def one_point(
     connection: Connection, project_id: int, point_id: int | None, meter_id: int | None
 ) -> asyncpg.Record | None:
     """The point of an id, or the one a meter in service hangs at."""
-    return await connection.fetchrow(
-        f"{_POINTS} and (p.id = $2 or m.id = $3)", project_id, point_id, meter_id
-    )
+    named = """coalesce($2, (select point_id from meter
+        where project_id = $1 and id = $3 and removed_at is null))"""
+    payer = f"""account_id in (select account_id from point
+        where project_id = $1 and id = {named})"""
+    of_it = _POINTS.replace(_EVERY_PAYER, payer)
+    return await connection.fetchrow(f"{of_it} and p.id = {named}", project_id, point_id, meter_id)
 
 
 async def days(
@@ -153,7 +171,7 @@ async def get_command(
     return await connection.fetchrow(
         f"""select c.*, r.id as room_id, r.name as room, {STAFF_NAME} as actor
             from command c left join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
-            {_PLACE} {staff("c.actor_id")}
+            {PLACE} {staff("c.actor_id")}
             where c.project_id = $1 and c.id = $2 and {_IN_SIGHT}""",
         project_id, command_id,
     )  # fmt: skip
@@ -174,8 +192,8 @@ async def meter_names(
 ) -> list[asyncpg.Record]:
     """id, address, room, building of these meters in service."""
     return await connection.fetch(
-        f"""select m.id, m.address, {_PLACE_COLUMNS} from meter m
-            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+        f"""select m.id, m.address, {PLACE_COLUMNS} from meter m
+            left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {PLACE}
             where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null
             and seen_point(m.project_id, m.point_id)""",
         project_id, list(meter_ids),
@@ -187,8 +205,8 @@ async def alarm_names(
 ) -> list[asyncpg.Record]:
     """id, kind, room, building of these alarms."""
     return await connection.fetch(
-        f"""select a.id, a.kind, {_PLACE_COLUMNS} from alarm a
-            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+        f"""select a.id, a.kind, {PLACE_COLUMNS} from alarm a
+            left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {PLACE}
             where a.project_id = $1 and a.id = any($2::int8[])
             and seen_point(a.project_id, a.point_id)""",
         project_id, list(alarm_ids),
@@ -208,54 +226,77 @@ async def strangers(connection: Connection, since: datetime) -> list[asyncpg.Rec
 _OPEN: Final = "project_id = $1 and kind = 'meter_offline' and closed_at is null"
 _NEVER: Final = "timestamptz '1970-01-01 00:00:00+00'"
 # Points whose room or meter has a text in its name or address; points of a building.
-_FOUND: Final = "(select found_points($1, {}))"
-_IN_BUILDING: Final = """(select p.id from point p where p.project_id = $1 and p.place_id in (
-    with recursive inside as (
-        select id from place where project_id = $1 and id = {}
-        union all select l.id from place l join inside i on l.parent_id = i.id
-        where l.project_id = $1)
-    select id from inside))"""
-_IS_OFFLINE: Final = f"exists (select from alarm where {_OPEN} and meter_id = {{}})"
+FOUND: Final = "(select found_points($1, {}))"
+IN_BUILDING: Final = """(select p.id from place r
+    join point p on (p.project_id, p.place_id) = (r.project_id, r.id)
+    where r.project_id = $1 and r.building_id = {})"""
+# Few meters are silent among many, so these are looked for first.
+_SILENT: Final = f"""select meter_id from alarm where {_OPEN}
+    union all select meter_id from point_state where project_id = $1 and read_at = {_NEVER}
+    union all select id from meter where project_id = $1 and point_id is null
+        and removed_at is null"""
 
 ALARMS: Final = ListQuery(
     f"""select a.id, a.kind, a.level, a.facts, a.opened_at, a.closed_at, a.subject, a.point_id,
-            a.meter_id, a.gateway_id, {_PLACE_COLUMNS}, m.address, w.name as gateway
-        from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {_PLACE}
+            a.meter_id, a.gateway_id, {PLACE_COLUMNS}, m.address, w.name as gateway
+        from alarm a left join point p on (p.project_id, p.id) = (a.project_id, a.point_id) {PLACE}
         left join meter m on (m.project_id, m.id) = (a.project_id, a.meter_id)
         left join gateway w on (w.project_id, w.id) = (a.project_id, a.gateway_id)
         where a.project_id = $1""",
     {
         "open": {True: "q.closed_at is null", False: "q.closed_at is not null"},
         "kind": "q.kind = {}",
-        "building": f"q.point_id in {_IN_BUILDING}",
-        "text": f"q.point_id in {_FOUND}",
+        "building": f"q.point_id in {IN_BUILDING}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.opened_at >= {}",
         "to": "q.opened_at < {}",
     },
-    {"opened_at": "opened_at", "closed_at": "closed_at", "kind": "kind", "room": "room"},
+    {
+        "opened_at": "opened_at",
+        "closed_at": "closed_at",
+        "kind": "kind, opened_at",
+        "room": "room",
+    },
     first="-opened_at",
     solid=frozenset({"opened_at", "kind"}),
 )
+# Rooms and areas with a point; `point_id` is the one by which a text finds them.
+ROOMS: Final = ListQuery(
+    """select r.id, r.name as room, r.building_id, b.name as building,
+            (select min(p.id) from point p
+             where p.project_id = $1 and p.place_id = r.id) as point_id
+        from place r left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+            and b.parent_id is null
+        where r.project_id = $1
+        and exists (select from point p where p.project_id = $1 and p.place_id = r.id)""",
+    {"building": "q.building_id = {}", "text": f"q.point_id in {FOUND}"},
+    {"room": "room", "building": "building"},
+    first="room",
+    solid=frozenset({"room"}),
+    buildings="array[q.building_id]",
+)
 METERS: Final = ListQuery(
     f"""select m.id, m.address, m.model, m.multiplier, m.installed_at, m.point_id,
-            {_PLACE_COLUMNS},
+            {PLACE_COLUMNS},
             w.id as gateway_id, w.name as gateway, s.read_at, s.good_0_milli, s.relay, s.power_w,
-            p.commodity,
+            p.commodity, p.keeper,
             (select min(opened_at) from alarm where {_OPEN} and meter_id = m.id) as offline_since,
-            coalesce(s.read_at > {_NEVER}, false) and not {_IS_OFFLINE.format("m.id")} as is_online
-        from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {_PLACE}
+            coalesce(s.read_at > {_NEVER}, false) and not exists
+                (select from alarm where {_OPEN} and meter_id = m.id) as is_online
+        from meter m left join point p on (p.project_id, p.id) = (m.project_id, m.point_id) {PLACE}
         left join gateway w on (w.project_id, w.id) = (m.project_id, m.gateway_id)
-        left join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+        left join point_state s on (s.project_id, s.point_id) = (m.project_id, m.point_id)
         where m.project_id = $1 and m.removed_at is null""",
     {
         "online": {
-            True: f"q.read_at > {_NEVER} and not {_IS_OFFLINE.format('q.id')}",
-            False: f"(coalesce(q.read_at, {_NEVER}) = {_NEVER} or {_IS_OFFLINE.format('q.id')})",
+            True: f"""q.read_at > {_NEVER}
+                and not exists (select from alarm where {_OPEN} and meter_id = q.id)""",
+            False: f"q.id in ({_SILENT})",
         },
         "gateway": "q.gateway_id = {}",
         "model": "q.model = {}",
-        "building": f"q.point_id in {_IN_BUILDING}",
-        "text": f"q.point_id in {_FOUND}",
+        "building": f"q.point_id in {IN_BUILDING}",
+        "text": f"q.point_id in {FOUND}",
     },
     {
         "address": "address", "room": "room", "building": "building", "model": "model",
@@ -294,72 +335,49 @@ GATEWAYS: Final = ListQuery(
 NOTICES: Final = ListQuery(
     f"""select n.id, n.channel, n.subject, n.text, n.state, n.tries, n.why, n.created_at,
             n.sent_at, case n.channel when 'email' then h.email else '' end as recipient,
-            n.point_id, {_PLACE_COLUMNS}
+            n.point_id, {PLACE_COLUMNS}
         from notice n
         left join customer c on (c.project_id, c.id) = (n.project_id, n.customer_id)
         left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {_PLACE}
+        left join point p on (p.project_id, p.id) = (n.project_id, n.point_id) {PLACE}
         where n.project_id = $1""",
     {
         "state": "q.state = {}",
         "channel": "q.channel = {}",
-        "text": f"q.point_id in {_FOUND}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
-    {"created_at": "created_at", "sent_at": "sent_at", "room": "room", "state": "state"},
+    {
+        "created_at": "created_at",
+        "sent_at": "sent_at",
+        "room": "room",
+        "state": "state, created_at",
+    },
     first="-created_at",
     solid=frozenset({"created_at", "state"}),
 )
 COMMANDS: Final = ListQuery(
     f"""select c.id, c.kind, c.reason, c.note, c.state, c.why, c.created_at, c.sent_at, c.ended_at,
-            c.meter_id, c.point_id, m.address, {STAFF_NAME} as actor, {_PLACE_COLUMNS}
+            c.meter_id, c.point_id, m.address, {STAFF_NAME} as actor, {PLACE_COLUMNS}
         from command c left join meter m on (m.project_id, m.id) = (c.project_id, c.meter_id)
-        left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {_PLACE}
+        left join point p on (p.project_id, p.id) = (c.project_id, c.point_id) {PLACE}
         {staff("c.actor_id")}
         where c.project_id = $1""",
     {
         "state": "q.state = {}",
         "kind": "q.kind = {}",
         "meter": "q.meter_id = {}",
-        "text": f"q.point_id in {_FOUND}",
+        "text": f"q.point_id in {FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",
     },
     {
         "created_at": "created_at", "ended_at": "ended_at", "room": "room",
-        "kind": "kind", "state": "state",
+        "kind": "kind, created_at", "state": "state, created_at",
     },
     first="-created_at",
     solid=frozenset({"created_at", "kind", "state"}),
-)  # fmt: skip
-# The room an entry is about, where its object lies in one.
-_OBJECT_ROOM: Final = r"""coalesce(substring(e.object from '^room:(\d{1,18})$')::int8,
-        (select x.place_id from point x where x.project_id = e.project_id
-            and x.id = substring(e.object from '^point:(\d{1,18})$')::int8),
-        (select x.place_id from meter y join point x
-            on (x.project_id, x.id) = (y.project_id, y.point_id)
-            where y.project_id = e.project_id
-            and y.id = substring(e.object from '^meter:(\d{1,18})$')::int8))"""
-AUDIT: Final = ListQuery(
-    f"""select e.id, e.at, e.actor_id, {STAFF_NAME} as actor, e.via, e.act, e.verb, e.object,
-            e.before, e.after, e.reason, e.request_id, {_OBJECT_ROOM} as room_id,
-            e.id <= coalesce((select max(last_id) from audit_seal where project_id = $1), 0)
-                as is_sealed
-        from audit_entry e {staff("e.actor_id")}
-        where e.project_id = $1""",
-    {
-        "person": "q.actor ilike {}",
-        "actor": "q.actor_id = {}",
-        "act": "q.act = {}",
-        "object": "q.object ilike {}",
-        "from": "q.at >= {}",
-        "to": "q.at < {}",
-    },
-    {"at": "at", "actor": "actor", "act": "act", "object": "object"},
-    first="-at",
-    solid=frozenset({"at", "actor", "act", "object"}),
-    point="null::int8",
 )  # fmt: skip
 TARIFFS: Final = ListQuery(
     """select t.id, t.name, t.commodity, v.effective_from, v.version_count,
@@ -379,35 +397,6 @@ TARIFFS: Final = ListQuery(
     solid=frozenset({"name", "commodity", "effective_from", "versions", "points"}),
 )  # fmt: skip
 # Of several agreements in force the list shows the rooms of all, and since when the last one runs.
-CUSTOMERS: Final = ListQuery(
-    """select c.id, c.language, h.name as customer, h.phone, h.email,
-           h.erased_at is not null as is_erased, g.valid_from, g.rooms, g.room_count,
-           g.balance_minor, g.point_id
-       from customer c
-       join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
-       left join lateral (
-           select max(a.valid_from) as valid_from, string_agg(distinct x.room, ', ') as rooms,
-               count(distinct x.place_id) as room_count, max(x.balance_minor) as balance_minor,
-               min(x.point_id) as point_id
-           from agreement a left join lateral (
-               select r.id as place_id, p.id as point_id, concat_ws(' ', b.name, r.name) as room,
-                   (select sum(u.credit_minor - u.debit_minor)::int8 from account u
-                    where u.project_id = $1 and u.agreement_id = a.id and u.kind = 'purse')
-                       as balance_minor
-               from agreement_point ap
-               join point p on (p.project_id, p.id) = (ap.project_id, ap.point_id)
-               join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
-               left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-               left join place b on (b.project_id, b.id)
-                   = (f.project_id, coalesce(f.parent_id, f.id))
-               where ap.project_id = $1 and ap.agreement_id = a.id and ap.valid_to is null) x
-               on true
-           where a.project_id = $1 and a.customer_id = c.id and a.valid_to is null) g on true
-       where c.project_id = $1""",
-    {"let": "(q.valid_from is not null) = {}::bool", "text": "q.rooms ilike {}"},
-    {"since": "valid_from", "balance": "balance_minor"},
-    first="-since",
-)
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,

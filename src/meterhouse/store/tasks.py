@@ -4,6 +4,9 @@ Owns the rows of tasks and how they are claimed (SKIP LOCKED, so that many worke
 Must never know what a task does. A claim is numbered: whoever was thought dead and lives on
 writes under an old number, and nothing of that counts.
 
+What a task was brought to work on may tell who somebody is (the rows of an import): it lies beside
+the task as a file, and goes in the statement that ends the task.
+
 A task keeps the buildings that its asker's transaction saw, because what it does and finds lies in
 them: whoever sees fewer does not see the task. One of the whole project keeps none.
 """
@@ -17,11 +20,16 @@ from typing import Any, Final
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.queue import WAKE_CHANNEL
 
 LIVE = ("queued", "running")
 PAGE_ROWS_MAX = 200
 _IN_SIGHT: Final = "(building_ids() is null or task.building_ids <@ building_ids())"
+# What was brought to a task that has `ended` goes with it.
+_FORGOTTEN: Final = """, forgotten as (delete from task_file f using ended e
+        where (f.project_id, f.task_id, f.part) = (e.project_id, e.id, 'input'))
+    select id from ended"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class NewTask:
         gateway_id: where only the holder of that line can do it.
         total_count: of how many it will count, where that is known before.
         waits: whether a second person must approve it first.
+        rows: what people brought, which may name somebody; kept until the task ends and no longer.
     """
 
     kind: str
@@ -43,6 +52,7 @@ class NewTask:
     gateway_id: int | None = None
     total_count: int = 0
     waits: bool = False
+    rows: Sequence[Mapping[str, Any]] | None = None
 
 
 async def insert(
@@ -56,6 +66,10 @@ async def insert(
         project_id, new.kind, new.title, new.gateway_id, json.dumps(dict(new.input)),
         new.total_count, "waiting" if new.waits else "queued", actor_id, at,
     )  # fmt: skip
+    if new.rows is not None:
+        content = json.dumps(list(new.rows), ensure_ascii=False).encode()
+        await put_file(connection, project_id, made, "input", "rows.json", "application/json",
+                       content)  # fmt: skip
     if new.gateway_id is not None:
         await wake(connection, project_id, new.gateway_id)
     return made
@@ -116,9 +130,9 @@ async def end(
 ) -> bool:  # fmt: skip
     """End a task as *done* or *failed*; False when it is no longer this claim's."""
     found = await connection.fetchval(
-        """update task set state = $4, why = $5, ended_at = $6
-           where project_id = $1 and id = $2 and claim_count = $3 and state = 'running'
-           returning id""",
+        f"""with ended as (update task set state = $4, why = $5, ended_at = $6
+                where project_id = $1 and id = $2 and claim_count = $3 and state = 'running'
+                returning project_id, id){_FORGOTTEN}""",
         project_id, task_id, claim_count, state, why, at,
     )  # fmt: skip
     return found is not None
@@ -127,9 +141,9 @@ async def end(
 async def cancel(connection: Connection, project_id: int, task_id: int, at: datetime) -> bool:
     """End a live task as *cancelled*; whoever works on it notices at the next beat."""
     found = await connection.fetchval(
-        f"""update task set state = 'cancelled', ended_at = $3
-            where project_id = $1 and id = $2 and state in ('waiting', 'queued', 'running')
-            and {_IN_SIGHT} returning id""",
+        f"""with ended as (update task set state = 'cancelled', ended_at = $3
+                where project_id = $1 and id = $2 and state in ('waiting', 'queued', 'running')
+                and {_IN_SIGHT} returning project_id, id){_FORGOTTEN}""",
         project_id, task_id, at,
     )  # fmt: skip
     return found is not None
@@ -171,10 +185,31 @@ async def get_file(
     )  # fmt: skip
 
 
+async def has_file(connection: Connection, project_id: int, task_id: int, part: str) -> bool:
+    """Whether a task has a file of this part, without reading it."""
+    found: bool = await connection.fetchval(
+        """select exists (select from task_file
+           where (project_id, task_id, part) = ($1, $2, $3))""",
+        project_id, task_id, part,
+    )  # fmt: skip
+    return found
+
+
+async def forget_files(connection: Connection, project_id: int, before: datetime) -> None:
+    """Drop the files made by tasks that ended before an instant."""
+    await connection.execute(
+        """delete from task_file f using task t
+           where f.project_id = $1 and (t.project_id, t.id) = (f.project_id, f.task_id)
+           and t.ended_at < $2""",
+        project_id, before,
+    )  # fmt: skip
+
+
 async def get(connection: Connection, project_id: int, task_id: int) -> asyncpg.Record | None:
-    """One task, or None where it is not in sight."""
+    """One task with who asked for it, or None where it is not in sight."""
     return await connection.fetchrow(
-        f"select * from task where project_id = $1 and id = $2 and {_IN_SIGHT}",
+        f"""select task.*, {STAFF_NAME} as actor from task {staff("task.actor_id")}
+            where task.project_id = $1 and task.id = $2 and {_IN_SIGHT}""",
         project_id, task_id,
     )  # fmt: skip
 

@@ -48,6 +48,21 @@ async def standing(connection: Connection, project_ids: Sequence[int]) -> Standi
     )  # fmt: skip
 
 
+async def unsealed(
+    connection: Connection, project_ids: Sequence[int], models: Sequence[str]
+) -> int:
+    """Meters of these models that keep money, on a line whose head end can seal no order."""
+    count: int = await connection.fetchval(
+        """select count(*) from meter m
+           join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+           left join gateway_state s on (s.project_id, s.gateway_id) = (m.project_id, m.gateway_id)
+           where m.project_id = any($1::int8[]) and m.model = any($2::text[])
+           and m.removed_at is null and p.keeper = 'meter' and s.seals is not true""",
+        list(project_ids), list(models),
+    )  # fmt: skip
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a server says of itself to the application's role.

@@ -30,6 +30,8 @@ from meterhouse.words import N_
 SESSION_COOKIE: Final = "meterhouse_session"
 SEED_COOKIE: Final = "meterhouse_seed"
 LANGUAGE_COOKIE: Final = "meterhouse_language"
+AUTHENTICATOR_PATH: Final = "/account/authenticator"
+PROJECT_COOKIE: Final = "meterhouse_project"
 TOKEN_FIELD: Final = "csrf"  # noqa: S105  # a field's name
 TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105
 PROOF_FIELD: Final = "proof"
@@ -76,6 +78,13 @@ class ProofWrong(ProofNeeded):
     code = "proof_wrong"
 
 
+class AuthenticatorNeeded(MeterhouseError):
+    """Your role needs an authenticator; set one up first."""
+
+    code = "authenticator_needed"
+    http_status = 403
+
+
 class RouteWithoutVerb(MeterhouseError):
     """Route {route} names no verb."""
 
@@ -87,7 +96,10 @@ class RouteWithoutVerb(MeterhouseError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a person in the console or an API client, and what they reach."""
+    """Who asks: a person in the console or an API client, and what they reach.
+
+    `needs_code`: a role of theirs needs an authenticator that they have yet to set up.
+    """
 
     person_id: int | None
     name: str
@@ -97,6 +109,7 @@ class Caller:
     platform: frozenset[str] = frozenset()
     session_id: int | None = None
     proved_at: datetime | None = None
+    needs_code: bool = False
 
     def granted(self, path_params: Mapping[str, Any]) -> frozenset[str]:
         """The verbs that count for an address: its project's, its group's, else the platform's.
@@ -147,16 +160,21 @@ class Gate(Protocol):
 
 
 class Permission:
-    """A dependency that lets a caller with one verb pass; `None` declares the route public."""
+    """A dependency that lets a caller with one verb pass; `None` declares the route public.
 
-    def __init__(self, verb: Verb | None) -> None:
+    `early`: also one who has yet to set up the authenticator that their role needs.
+    """
+
+    def __init__(self, verb: Verb | None, *, early: bool = False) -> None:
         self.verb = verb
+        self.early = early
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller, once they have proved who they are and that they may.
 
         Raises:
             NotSignedIn: no live session or key.
+            AuthenticatorNeeded: their role needs one, and they have none yet.
             NotAllowed: the verb is not granted in the project the address names.
             NotFound: the project is not theirs.
             FormForged: a console form without its token.
@@ -169,6 +187,8 @@ class Permission:
             return None
         caller = await (_key_caller(request) if is_api else _session_caller(request))
         request.state.caller = caller
+        if caller.needs_code and not self.early:
+            raise AuthenticatorNeeded
         granted = caller.granted(request.path_params)
         if "project_id" in request.path_params:
             reach = caller.scope(int(request.path_params["project_id"]))

@@ -4,19 +4,33 @@ Owns the order of assembly. Must never know a page. `create_app` fails when any 
 verb, so an unguarded address cannot be deployed.
 """
 
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.routing import BaseRoute
 
+from meterhouse.flows.rate import Tariffs
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
-from meterhouse.web import health, problems
+from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import books as api_books
+from meterhouse.web.api import days as api_days
+from meterhouse.web.api import desk as api_desk
+from meterhouse.web.api import drift as api_drift
+from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
 from meterhouse.web.api import find as api_find
+from meterhouse.web.api import life as api_life
+from meterhouse.web.api import parameters as api_parameters
+from meterhouse.web.api import receipts as api_receipts
+from meterhouse.web.api import recharges as api_recharges
+from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
 from meterhouse.web.api import tasks as api_tasks
@@ -24,11 +38,18 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    books,
     commissioning,
+    desk,
+    explained,
     frame,
     imports,
+    life,
     lists,
     platform,
+    receipts,
+    recharge,
+    revenue,
     room,
     rooms,
     scans,
@@ -50,7 +71,8 @@ from meterhouse.web.shield import BodyLimit, Shield
 __all__ = ["Services", "WebSettings", "contract_alone", "create_app"]
 
 VERSION: Final = "1"
-BODY_MAX_BYTES: Final = 1_000_000
+# As many rows as an import takes, each as long as it may be.
+BODY_MAX_BYTES: Final = 5_000_000
 _GZIP_LEVEL: Final = 5
 
 
@@ -64,7 +86,6 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         title=services.settings.title,
         version=VERSION,
         summary="Rooms, meters, commands and money of a prepaid utility platform",
-        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -78,6 +99,7 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     app.state.gate = gate or FlowGate(services.database, services.clock, services.secret_key)
     app.state.assets = Assets()
     app.state.boards = Boards()
+    app.state.tariffs = Tariffs()
     app.state.environment = make_environment()
     app.add_middleware(BodyLimit, most_bytes=BODY_MAX_BYTES)
     app.add_middleware(
@@ -91,45 +113,76 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
         Shield, secure=services.settings.secure_cookies, on_error=problems.on_unexpected
     )
     app.mount("/static", app.state.assets)
-    _mount(app)
+    app.router.routes += _routes()
+    switchboard.install(app.router)
     problems.install(app)
     check_routes(app)
     return app
 
 
-def _mount(app: FastAPI) -> None:
-    """Pages first, then the API; within each, what is named before what is numbered."""
-    forms, operations = APIRouter(), APIRouter(route_class=v1.NumberedRoute)
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Pages first, then the API; within each, what is named before what is numbered.
+
+    They become the application's own: a router within a router would be asked anew for every
+    request, and keeps the switchboard from its routes. Made once for all applications, because
+    reading so many signatures is most of what making one takes.
+    """
+    forms = APIRouter()
+    operations = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
     add_forms(forms, FORMS, lists.chosen_ids)
     imports.add_pages(forms, SHEETS)
     add_operations(operations, ACTS)
     pages = (
         health.router,
         session.router,
+        explained.router,
         account.router,
         rooms.router,
         room.router,
         frame.router,
+        desk.router,
         commissioning.router,
         scans.router,
         staff.router,
+        receipts.router,
         forms,
         tasks.router,
+        recharge.router,
         lists.router,
+        books.router,
+        revenue.router,
         platform.router,
         site.router,
+        life.router,
         welcome.router,
     )
-    for router in pages:
-        app.include_router(router, include_in_schema=False)
-    app.include_router(v1.public)
-    app.include_router(v1.router)
-    app.include_router(api_tasks.router)
-    app.include_router(api_find.router)
-    app.include_router(site_api.router)
-    app.include_router(field.router)
-    app.include_router(api_staff.router, **v1.KEYED)
-    app.include_router(operations, **v1.KEYED)
+    api = (
+        v1.public,
+        v1.router,
+        api_tasks.router,
+        api_recharges.router,
+        api_parameters.router,
+        api_find.router,
+        api_desk.router,
+        api_receipts.router,
+        site_api.router,
+        api_life.router,
+        field.router,
+        api_books.router,
+        api_days.router,
+        api_explain.router,
+        api_drift.router,
+        api_revenue.router,
+        api_staff.router,
+        operations,
+    )
+    for router in (*pages, *api):
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            route.include_in_schema = router in api and route.include_in_schema
+            route.unique_id = route.name
+    return tuple(route for router in (*pages, *api) for route in router.routes)
 
 
 def contract_alone() -> dict[str, Any]:

@@ -173,6 +173,9 @@ def _cell(column: Column, row: Any, fmt: Formats) -> Decimal | datetime | str | 
             return at.replace(tzinfo=None, microsecond=0)
         case Kind.WORD:
             return fmt.words(raw)
+        case Kind.TOLD:
+            told: str = raw(fmt)
+            return told
         case _:
             return str(raw)
 

@@ -25,6 +25,7 @@ async def task_file(request: Request, project_id: int, task_id: int) -> Response
 
     Raises:
         NotFound: there is no such task, or it made no file.
+        FileGone: it is no longer kept.
         NotAllowed: reading its rows needs a verb that is not granted where they lie.
     """
     database = database_of(request)
@@ -33,7 +34,8 @@ async def task_file(request: Request, project_id: int, task_id: int) -> Response
     # What names no verb makes no file; that there is none is said below.
     if verb is not None and not request.state.scope.covers(verb, row["building_ids"]):
         raise NotAllowed(verb)
-    file = await task.get_file(database, project_id, task_id)
+    at = request.app.state.services.clock()
+    file = await task.get_file(database, project_id, task_id, at)
     named = f'attachment; filename="{file["name"]}"'
     headers = {"Content-Disposition": named}
     return Response(bytes(file["content"]), headers=headers, media_type=file["media_type"])

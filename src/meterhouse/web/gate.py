@@ -60,5 +60,5 @@ def caller_of(known: Known | None) -> Caller | None:
     reaches = {reach.project_id: reach for reach in known.reaches}
     return Caller(
         known.person_id, known.name, language, reaches, known.groups, known.platform,
-        known.session_id, known.proved_at,
+        known.session_id, known.proved_at, known.needs_code,
     )  # fmt: skip

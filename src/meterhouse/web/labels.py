@@ -26,6 +26,7 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
+from meterhouse.web import lifewords, moneywords, paperwords, parameterwords, rechargewords
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -104,6 +105,7 @@ class Source(IntEnum):
     LIVE = 0
     GATEWAY = 1
     FREEZE = 2
+    HAND = 3
 
 
 ROOM_STATE: Final = {
@@ -167,6 +169,9 @@ COMMAND_KIND: Final = {
     CommandKind.ALLOW_CONNECT: N_("Allow connect"),
     CommandKind.KEEP_POWER_ON: N_("Keep power"),
     CommandKind.KEEP_POWER_OFF: N_("Restore prepay"),
+    CommandKind.TARIFF: N_("Send prices"),
+    CommandKind.SETTING: N_("Send warnings"),
+    CommandKind.CHECK: N_("Check prices"),
 }
 COMMAND_STATE: Final = {
     CommandState.QUEUED: N_("Queued"),
@@ -188,10 +193,10 @@ COMMAND_CLASS: Final = {
 }
 REASON: Final = {
     Reason.ARREARS: N_("Arrears"),
-    Reason.CREDIT: N_("Credit"),
+    Reason.CREDIT: N_("Credit came back"),
     Reason.TIMETABLE: N_("Timetable"),
     Reason.LOAD_RULE: N_("Load rule"),
-    Reason.PERSON: N_("Person"),
+    Reason.PERSON: N_("A person"),
     Reason.SAFETY: N_("Safety"),
 }
 ALARM_KIND: Final = {
@@ -208,6 +213,12 @@ ALARM_KIND: Final = {
     AlarmKind.SWEEP_STOPPED: N_("Sweep stopped"),
     AlarmKind.CLOCK_SKEW: N_("Clock wrong"),
     AlarmKind.PROOF_FAILED: N_("Proof failed"),
+    AlarmKind.RECHARGE_LATE: N_("Recharge late"),
+    AlarmKind.RECHARGE_HALTED: N_("Recharge halted"),
+    AlarmKind.WALLET_CONTRADICTS: N_("Meter's purse contradicts the books"),
+    AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
+    AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
+    AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -216,12 +227,6 @@ PLACE_KIND: Final = {
     "area": N_("Public area"),
 }
 PROTOCOL: Final = {"dlt645-2007": "DL/T 645-2007", "dlt645-1997": "DL/T 645-1997"}
-BAND: Final = {
-    "sharp": N_("Sharp band"),
-    "peak": N_("Peak band"),
-    "flat": N_("Flat band"),
-    "valley": N_("Valley band"),
-}
 CHARGE_CLASS: Final = {
     "electricity": N_("Electricity"),
     "water": N_("Water"),
@@ -271,7 +276,7 @@ MENU_GROUP: Final = {
     MenuGroup.OPERATE: N_("Operate"),
     MenuGroup.DEVICES: N_("Devices"),
     MenuGroup.CUSTOMERS: N_("Customers"),
-    MenuGroup.MONEY: N_("Money"),
+    MenuGroup.MONEY: N_("Finance"),
     MenuGroup.SET_UP: N_("Administration"),
     MenuGroup.PLATFORM: N_("Platform"),
 }
@@ -295,10 +300,15 @@ SOURCE: Final = {
     Source.LIVE: N_("Live"),
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
+    Source.HAND: N_("By hand"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
 WHY: Final = {
+    **moneywords.PROOF,
+    **rechargewords.REPLY,
+    **parameterwords.WHY,
+    **rechargewords.DRIFTS,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),
@@ -421,6 +431,10 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     VERDICT,
     KNOWN,
     CONFIDENCE,
+    *paperwords.TABLES,
+    *lifewords.TABLES,
+    *moneywords.TABLES,
+    *rechargewords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
@@ -432,7 +446,10 @@ def label(words: Words, member: Enum) -> str:
     return words(_MESSAGES[type(member), member])
 
 
-_LOUD_ALARMS: Final = {AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED}
+_LOUD_ALARMS: Final = {
+    AlarmKind.CREDIT_OUT, AlarmKind.COMMAND_FAILED, AlarmKind.PROOF_FAILED,
+    AlarmKind.RECHARGE_HALTED, AlarmKind.WALLET_CONTRADICTS,
+}  # fmt: skip
 _OFFLINE_ALARMS: Final = {AlarmKind.METER_OFFLINE, AlarmKind.GATEWAY_OFFLINE}
 
 

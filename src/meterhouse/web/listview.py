@@ -4,7 +4,7 @@ Owns the shape, and the lists by name for those who must not know them (`views` 
 an act on lists is declared before the lists are, for lists name acts.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ class ListView:
     `acts` (of `web.acts`) open as dialogs; `pages` are acts with a page of their own, such as an
     import; `links` are further pages, as (title, address). `row_acts` stand in a menu at each row's
     end; those that can be done to many (`Act.bulk`) also in the bar that opens when rows are
-    ticked. The rows then have an `id`.
+    ticked. The rows then have an `id`. `totals` adds up all rows that match, as (message id, text).
     """
 
     table: Table
@@ -37,6 +37,7 @@ class ListView:
     pages: tuple[Any, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     row_acts: tuple[RowAct, ...] = ()
+    totals: Callable[[Any, int, Any, Any], Awaitable[Sequence[tuple[str, str]]]] | None = None
 
 
 KNOWN: Final[dict[str, ListView]] = {}

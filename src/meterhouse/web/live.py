@@ -13,30 +13,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from meterhouse.flows import monitor
-from meterhouse.flows.monitor import PointNow
-from meterhouse.model import Commodity, Override, Relay, RoomState
+from meterhouse.flows.rooms import Tile, tiles_of
 from meterhouse.store.db import Database
 
 BOARDS_MAX: Final = 64
-
-_WORST_FIRST: Final = {state: rank for rank, state in enumerate(RoomState)}
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One room on the monitor; of several points the worst state and the electricity's money."""
-
-    room_id: int
-    room: str
-    floor: str
-    building_id: int
-    building: str
-    customer: str | None
-    is_erased: bool
-    state: RoomState
-    relay: Relay
-    override: Override
-    available_minor: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +82,3 @@ class Boards:
         while len(self._memories) > BOARDS_MAX:
             self._memories.popitem(last=False)
         return memory
-
-
-def tiles_of(points: Sequence[PointNow]) -> list[Tile]:
-    """One tile a room, in the order of the points."""
-    rooms: dict[int, list[PointNow]] = {}
-    for point in points:
-        rooms.setdefault(point.room_id, []).append(point)
-    return [_tile(mine) for mine in rooms.values()]
-
-
-def _tile(points: Sequence[PointNow]) -> Tile:
-    worst = min(points, key=lambda point: _WORST_FIRST[point.state])
-    main = next((p for p in points if p.commodity is Commodity.ELECTRICITY), points[0])
-    return Tile(
-        main.room_id, main.room, main.floor, main.building_id, main.building, main.customer,
-        main.is_erased, worst.state, main.relay, main.override, main.available_minor,
-    )  # fmt: skip

@@ -72,9 +72,7 @@ def _note(scope: Scope, status: int, duration_s: float) -> None:
 
 def route_of(scope: Scope) -> str:
     """The template of the address that answered, such as `/projects/{project_id}/rooms`."""
-    # A router that is included under a prefix keeps the whole template in what FastAPI notes.
-    included = scope.get("fastapi", {}).get("effective_route_context")
-    route: Any = included or scope.get("route")
+    route: Any = scope.get("route")
     if route is None:
         return STATIC if scope["path"].startswith("/static/") else NO_ROUTE
     return str(getattr(route, "path", NO_ROUTE))

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 
 from meterhouse.flows.access import Reach
 from meterhouse.web import labels
-from meterhouse.web.access import LANGUAGE_COOKIE, Caller, form_token
+from meterhouse.web.access import LANGUAGE_COOKIE, PROJECT_COOKIE, Caller, cookie, form_token
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.web.menu import menu
 from meterhouse.words import LANGUAGES, Words, choose_language, words
@@ -52,15 +52,27 @@ def words_of(request: Request) -> Words:
 
 
 def formats_of(request: Request) -> Formats:
-    """How values look to this reader in the project the address names, else in their first one."""
-    scope: Reach | None = getattr(request.state, "scope", None)
-    caller: Caller | None = getattr(request.state, "caller", None)
-    if scope is None and caller is not None:
-        scope = next(iter(caller.scopes.values()), None)
+    """How values look to this reader in the project they are at."""
+    scope = home_of(request)
     if scope is None:
         return Formats(words_of(request), ZoneInfo("UTC"), "CNY", 2)
     zone = ZoneInfo(scope.timezone)
     return Formats(words_of(request), zone, scope.currency, scope.currency_exponent)
+
+
+def home_of(request: Request) -> Reach | None:
+    """The project the address names; elsewhere the one last looked at, else the reader's first.
+
+    A page that belongs to no project keeps that one's menu, search and bell around it, so that
+    nobody has to find the way back.
+    """
+    scope: Reach | None = getattr(request.state, "scope", None)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if scope is not None or caller is None:
+        return scope
+    last = request.cookies.get(PROJECT_COOKIE, "")
+    found = {str(project_id): reach for project_id, reach in caller.scopes.items()}
+    return found.get(last) or next(iter(found.values()), None)
 
 
 def is_fragment(request: Request) -> bool:
@@ -85,10 +97,21 @@ def render(
         "path": request.url.path,
         "caller": getattr(request.state, "caller", None),
         "scope": scope,
+        "home": home_of(request),
         "granted": scope.verbs if scope else frozenset(),
         "fmt": formats_of(request),
         "token": form_token(request),
         "now": state.services.clock(),
         **(facts or {}),
     }
-    return HTMLResponse(state.environment.get_template(template).render(context), status)
+    page = HTMLResponse(state.environment.get_template(template).render(context), status)
+    if scope and not is_fragment(request):
+        _remember(request, page, scope)
+    return page
+
+
+def _remember(request: Request, page: HTMLResponse, scope: Reach) -> None:
+    """Keep which project was looked at last, while the browser is open."""
+    here = str(scope.project_id)
+    if request.cookies.get(PROJECT_COOKIE) != here:
+        page.headers.append("set-cookie", cookie(request, PROJECT_COOKIE, here))

@@ -18,10 +18,14 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound, RowsRefused
+from meterhouse.flows.access import Verb
 from meterhouse.logs import Log
 from meterhouse.web.access import (
+    AUTHENTICATOR_PATH,
     PROOF_FIELD,
     TOKEN_FIELD,
+    AuthenticatorNeeded,
+    NotAllowed,
     NotSignedIn,
     ProofNeeded,
     ProofWrong,
@@ -29,12 +33,13 @@ from meterhouse.web.access import (
 )
 from meterhouse.web.limits import TooManyRequests
 from meterhouse.web.pages import is_fragment, render, words_of
+from meterhouse.web.rolewords import VERB
 from meterhouse.words import N_, Words
 
 log = Log(__name__)
 
 PROBLEM_TYPE: Final = "application/problem+json"
-URN: Final = "urn:meterhouse:error:"
+TYPES: Final = "/errors/"
 FIELD_PROBLEMS_MAX: Final = 100
 
 
@@ -58,10 +63,8 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    type: str = Field(
-        pattern=r"^urn:meterhouse:error:[a-z_0-9]+$", examples=["urn:meterhouse:error:not_found"]
-    )
-    """Names the error as a URI; its last part is the code under which the docs explain it."""
+    type: str = Field(pattern=r"^/errors/[a-z_0-9]{1,40}$", examples=["/errors/not_found"])
+    """Address of a page, on the same host, that explains the error; its last part is the code."""
     title: str = Field(max_length=100, examples=["Not Found"])
     """The HTTP status in words."""
     status: int = Field(ge=400, le=599, examples=[404])
@@ -112,6 +115,7 @@ _HEADINGS: Final = {
     403: N_("Not allowed"),
     404: N_("Not found"),
     409: N_("Not possible now"),
+    412: N_("Changed meanwhile"),
     422: N_("Please check what you entered"),
     429: N_("Too many requests"),
     500: N_("Something went wrong"),
@@ -236,12 +240,23 @@ def _field_problem(words: Words, item: Mapping[str, Any]) -> FieldProblem:
         where=where,
         pointer="".join(f"/{part}" for part in parts)[:200],
         code=FIELD_CODES.get(item["type"], "unusable"),
-        message=field_text(words, item)[:500],
+        message=_found(words, item)[:500],
     )
 
 
 def field_text(words: Words, item: Mapping[str, Any]) -> str:
-    """What the validator found, in the reader's language."""
+    """What a person reads beside a field that the validator refused.
+
+    A pattern says nothing to them; the field's hint tells what is wanted.
+    """
+    if item.get("input") == "":
+        return words(N_("Enter something here."))
+    if item["type"] == "string_pattern_mismatch":
+        return words(N_("This does not have the right form."))
+    return _found(words, item)
+
+
+def _found(words: Words, item: Mapping[str, Any]) -> str:
     return words(_FIELD_MESSAGES.get(item["type"], _UNUSABLE), **item.get("ctx", {}))
 
 
@@ -263,7 +278,7 @@ def answer(
     request_id = request.state.request_id
     if request.url.path.startswith("/api/"):
         problem = Problem(
-            type=URN + error.code,
+            type=TYPES + error.code,
             title=HTTPStatus(status).phrase,
             status=status,
             code=error.code,
@@ -278,15 +293,25 @@ def answer(
         return JSONResponse(content, status, headers=headers, media_type=PROBLEM_TYPE)
     if isinstance(error, NotSignedIn):
         return _to_sign_in(request)
+    if isinstance(error, AuthenticatorNeeded):
+        return _to(request, AUTHENTICATOR_PATH)
     if isinstance(error, ProofNeeded):
         return _ask_proof(request, error)
     facts: dict[str, Any] = {
         "heading": words(_HEADINGS.get(status, _HEADINGS[500])),
-        "detail": words.error(error),
+        "detail": _told(words, error),
         "request_id": request_id,
     }
     template = "problem_fragment.html" if is_fragment(request) else "problem.html"
     return render(request, template, facts, status)
+
+
+def _told(words: Words, error: MeterhouseError) -> str:
+    """What a person reads of an error: a missing right by its own name, not by its verb."""
+    if isinstance(error, NotAllowed):
+        right = VERB[Verb(error.facts["verb"])]
+        return words(N_("Your roles do not include this right: {right}."), right=words(right))
+    return words.error(error)
 
 
 def _ask_proof(request: Request, error: ProofNeeded) -> Response:
@@ -303,7 +328,11 @@ def _ask_proof(request: Request, error: ProofNeeded) -> Response:
 
 def _to_sign_in(request: Request) -> Response:
     """The sign-in page, which leads back to the page that was asked for."""
+    is_page = request.method == "GET" and not is_fragment(request)
+    return _to(request, f"/sign-in?next={request.url.path}" if is_page else "/sign-in")
+
+
+def _to(request: Request, there: str) -> Response:
     if is_fragment(request):
-        return Response(status_code=204, headers={"HX-Redirect": "/sign-in"})
-    back = f"?next={request.url.path}" if request.method == "GET" else ""
-    return RedirectResponse(f"/sign-in{back}", status_code=303)
+        return Response(status_code=204, headers={"HX-Redirect": there})
+    return RedirectResponse(there, status_code=303)

@@ -28,9 +28,9 @@ def wanted(state: ListState, fmt: Formats, **fixed: Any) -> Wanted:
                 typed[key] = _midnight(text, fmt, 0)
             case "to":
                 typed[key] = _midnight(text, fmt, 1)
-            case "text" | "person" | "object":
+            case "text" | "person" | "object" | "block":
                 typed[key] = monitor.contains(text)
-            case "open" | "online" | "let":
+            case "open" | "online" | "let" | "proved" | "void":
                 typed[key] = _TRUTHS.get(text)
             case _:
                 typed[key] = text or None

@@ -6,7 +6,7 @@ Owns the shape of it alone. Must never know who uses it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from meterhouse.ports import Clock
+from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import Database
 
 
@@ -39,6 +39,7 @@ class Services:
 
     `secret_key`: the installation's 32 bytes, with which secrets in the database are sealed;
     empty where there are none. `unfit` says in a word why nothing should be sent here, or None.
+    `mail`: the channel for letters with links; None where this installation sends no e-mail.
     """
 
     database: Database
@@ -46,3 +47,9 @@ class Services:
     settings: WebSettings = field(default_factory=WebSettings)
     secret_key: bytes = field(default=b"", repr=False)
     unfit: Callable[[], str | None] = _fit
+    mail: Notifier | None = None
+
+    @property
+    def postman(self) -> Notifier | None:
+        """Who carries links to people; None without an address of ours that nobody can forge."""
+        return self.mail if self.settings.public_url else None

@@ -29,6 +29,7 @@ PARTS_MAX: Final = 200
 
 _ZIP_START: Final = b"PK\x03\x04"
 _ENCODINGS: Final = ("utf-8-sig", "gb18030")
+_DELIMITERS: Final = (",", ";", "\t")
 _CELL_WIDTH_CHARS: Final = 20
 
 
@@ -102,6 +103,13 @@ def cell_text(cell: Any) -> str:
     return str(cell).replace("\0", "").strip()[: CELL_CHARS_MAX + 1]
 
 
+def write_csv_template(columns: Sequence[TemplateColumn]) -> bytes:
+    """The headings alone, as a table of text; its mark lets a spreadsheet read Chinese in it."""
+    content = io.StringIO(newline="")
+    csv.writer(content).writerow(_heading(column) for column in columns)
+    return content.getvalue().encode("utf-8-sig")
+
+
 def write_template(columns: Sequence[TemplateColumn], words: Mapping[str, str]) -> bytes:
     """A workbook to fill in: one sheet with the headings, one that explains them.
 
@@ -116,7 +124,7 @@ def write_template(columns: Sequence[TemplateColumn], words: Mapping[str, str]) 
         for index, column in enumerate(columns):
             # Text keeps a meter address's leading zeros, which a number would lose.
             sheet.set_column(index, index, _CELL_WIDTH_CHARS, text)
-            sheet.write_string(0, index, f"{column.title}{' *' if column.is_needed else ''}", bold)
+            sheet.write_string(0, index, _heading(column), bold)
             if column.choices and len(",".join(column.choices)) <= 255:
                 offer = {"validate": "list", "source": list(column.choices)}
                 sheet.data_validation(1, index, LINES_MAX, index, offer)
@@ -129,6 +137,10 @@ def write_template(columns: Sequence[TemplateColumn], words: Mapping[str, str]) 
             for index, said in enumerate((column.title, needed, column.about, column.example)):
                 about.write_string(number, index, said)
     return content.getvalue()
+
+
+def _heading(column: TemplateColumn) -> str:
+    return f"{column.title}{' *' if column.is_needed else ''}"
 
 
 def _xlsx_rows(content: bytes) -> Iterator[tuple[str, ...]]:
@@ -153,6 +165,12 @@ def _xlsx_rows(content: bytes) -> Iterator[tuple[str, ...]]:
         raise SheetUnreadable from error
 
 
+def _delimiter(text: str) -> str:
+    """What parts the cells: where a comma is a decimal sign, spreadsheets write a semicolon."""
+    head = text.partition("\n")[0]
+    return max(_DELIMITERS, key=head.count)
+
+
 def _csv_rows(content: bytes) -> Iterable[tuple[str, ...]]:
     for encoding in _ENCODINGS:
         try:
@@ -162,7 +180,10 @@ def _csv_rows(content: bytes) -> Iterable[tuple[str, ...]]:
         if "\0" in text:
             break
         try:
-            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+            parted = csv.reader(
+                io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True
+            )
+            rows = list(parted)
         except csv.Error as error:
             raise SheetUnreadable from error
         return [tuple(cell_text(cell) for cell in row[:COLUMNS_MAX]) for row in rows]

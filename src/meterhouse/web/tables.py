@@ -8,7 +8,7 @@ into arguments of a flow. Export writes exactly what the same state selects.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -31,12 +31,14 @@ class Kind(StrEnum):
     MONEY = "money"
     ENERGY = "energy"
     POWER = "power"
+    FIGURE = "figure"
     INSTANT = "instant"
     STATE = "state"
     WORD = "word"
+    TOLD = "told"
 
 
-_RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER}
+_RIGHT_ALIGNED: Final = {Kind.COUNT, Kind.MONEY, Kind.ENERGY, Kind.POWER, Kind.FIGURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Column:
     """One column: where its cell comes from, how it looks, whether it sorts or hides.
 
     `title` is a message id. `read` gives the raw cell of a row: an integer in the unit of the
-    kind, an aware instant, an enum, or text.
+    kind, an aware instant, an enum, or text (a `FIGURE` is written already); for what is told from
+    several facts, what tells it to a reader's `Formats`.
     """
 
     key: str
@@ -61,15 +64,24 @@ class Column:
         """Figures line up on the right."""
         return self.kind in _RIGHT_ALIGNED
 
+    @property
+    def look(self) -> str:
+        """The class of its cells: figures on the right, an instant on one line."""
+        return "r" if self.is_right else "at" if self.kind is Kind.INSTANT else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One field of the filter row; with `choices` a drop-down, else a text field."""
+    """One field of the filter row; with `choices` a drop-down, else a text field.
+
+    `is_day` makes the field as short as a date is.
+    """
 
     key: str
     title: str
     choices: Mapping[str, str] | None = None
     hint: str = ""
+    is_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +217,32 @@ class ListPage:
         return numbers
 
 
+class Cell(NamedTuple):
+    """A cell ready to be shown; `title` is its column's heading, in place."""
+
+    title: str
+    look: str
+    text: str
+    target: str | None
+    colour: str | None
+
+
+def cells_of(
+    columns: Sequence[Column], titles: Mapping[str, str], row: Any, fmt: Formats,
+    opens: Callable[[str], bool],
+) -> list[Cell]:  # fmt: skip
+    """The cells of a row in these columns; `titles` by column, links as far as the reader may."""
+    cells = []
+    for column in columns:
+        text = cell_text(column, row, fmt)
+        there = column.link(row) if column.link else None
+        # What is not there has no state to be coloured by.
+        colour = column.colour(row) if column.colour and text != ABSENT else None
+        target = there if there and opens(there) else None
+        cells.append(Cell(titles[column.key], column.look, text, target, colour))
+    return cells
+
+
 def cell_text(column: Column, row: Any, fmt: Formats) -> str:
     """A cell as the reader sees it."""
     raw = column.read(row)
@@ -225,5 +263,8 @@ def cell_text(column: Column, row: Any, fmt: Formats) -> str:
             return fmt.instant(raw)
         case Kind.WORD:
             return fmt.words(raw)
+        case Kind.TOLD:
+            told: str = raw(fmt)
+            return told or ABSENT
         case _:
             return str(raw)

@@ -5,41 +5,24 @@ made of the same declaration. Must never know a request. Keys of filters and sor
 those of the flow's list of the same name.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Reason, Relay
+from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Keeper, Reason, Relay
 from meterhouse.units import EPOCH
-from meterhouse.web import labels
-from meterhouse.web.acts import ACTS, SHEETS, customer, gateway, install, site_sheet, tariff
-from meterhouse.web.formats import ABSENT
+from meterhouse.web import bookviews, deskviews, labels, lifeviews
+from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
+from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
+from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
+from meterhouse.web.receiptview import RECEIPTS
+from meterhouse.web.rechargeview import RECHARGES
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
-
-# What is done otherwise than by a declared act.
-ACT_TITLES: Final = {act.name: act.title for act in (*ACTS, *(one.act for one in SHEETS))} | {
-    "client.add": N_("Add API client"),
-    "password.replace": N_("Replace password"),
-    "session.begin": N_("Sign in"),
-    "session.refuse": N_("Sign-in refused"),
-    "session.end": N_("Sign out"),
-}
-
-
-def cell(key: str, kind: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
-    """Reads one column of a row, through an enum where one is named."""
-
-    def read(row: Any) -> Any:
-        raw = row[key]
-        return raw if raw is None or kind is None else kind(raw)
-
-    return read
 
 
 def since_read(key: str) -> Callable[[Any], Any]:
@@ -67,14 +50,14 @@ def online_colour(key: str) -> Callable[[Any], str]:
     return lambda row: "ok" if row[key] else "off"
 
 
-def room_link(row: Any) -> str | None:
-    """The room a row belongs to, as seen from a list page."""
-    return None if row["room_id"] is None else f"rooms/{row['room_id']}"
-
-
 def closes_by_hand(row: Any) -> bool:
     """Whether an alarm is open and nothing else closes it."""
     return row["closed_at"] is None and row["kind"] in alarm.BY_HAND
+
+
+def is_stopped_sweep(row: Any) -> bool:
+    """Whether an alarm is a sweep that waits for somebody's yes."""
+    return row["closed_at"] is None and row["kind"] == AlarmKind.SWEEP_STOPPED
 
 
 def task_count(row: Any) -> str:
@@ -87,44 +70,12 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
-def masked_name(row: Any) -> str:
-    """A customer's masked name, or that it was erased."""
-    return N_("Erased") if row["is_erased"] else row["customer"] or ABSENT
-
-
-def act_title(name: str) -> str:
-    """An act in words; one that is no more is told by its name."""
-    return ACT_TITLES.get(name, name)
-
-
-def difference(row: Any) -> str:
-    """What an act changed, fact by fact: `relay: closed → open`."""
-    before, after = (json.loads(row[key] or "{}") for key in ("before", "after"))
-    return "; ".join(
-        f"{key}: " + " → ".join(_plain(side[key]) for side in (before, after) if key in side)
-        + ("" if key in after else f" → {ABSENT}")
-        for key in sorted(before | after)
-    )  # fmt: skip
-
-
-def _plain(fact: Any) -> str:
-    if isinstance(fact, list):
-        return ", ".join(map(_plain, fact))
-    return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
-
-
 def sealed(row: Any) -> labels.Sealed:
     """Whether an entry is under a seal."""
     return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
 
 
-# A browser writes a date field in its own language; plain text is the same for every reader.
-FROM: Final = Filter("from", N_("From"), hint=N_("YYYY-MM-DD"))
-TO: Final = Filter("to", N_("To"), hint=N_("YYYY-MM-DD"))
 ONLINE: Final = Filter("online", N_("State"), {"true": N_("Online"), "false": N_("Offline")})
-BUILDING: Final = Column("building", N_("Building"), cell("building"))
-ROOM: Final = Column("room", N_("Room"), cell("room"), sortable=True, link=room_link)
-
 ALARMS: Final = ListView(
     Table(
         "alarms",
@@ -137,8 +88,8 @@ ALARMS: Final = ListView(
             Column("gateway", N_("Gateway"), cell("gateway")),
             Column("level", N_("Level"), lambda row: row["level"] or None, Kind.COUNT),
             Column("why", N_("Detail"), labels.alarm_why, Kind.WORD),
-            Column("opened_at", N_("Opened"), cell("opened_at"), Kind.INSTANT, sortable=True),
-            Column("closed_at", N_("Closed"), cell("closed_at"), Kind.INSTANT, sortable=True),
+            Column("opened_at", N_("Raised"), cell("opened_at"), Kind.INSTANT, sortable=True),
+            Column("closed_at", N_("Cleared"), cell("closed_at"), Kind.INSTANT, sortable=True),
         ),
         (
             Filter("open", N_("State"), {"true": N_("Now"), "false": N_("Past")}),
@@ -154,7 +105,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    row_acts=(RowAct("alarm.close", closes_by_hand),),
+    row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
 METERS: Final = ListView(
@@ -189,9 +140,15 @@ METERS: Final = ListView(
     Verb.DEVICE_READ,
     (install.ADD_METER,),
     (site_sheet.SITE.act,),
-    row_acts=tuple(RowAct(f"meter.{deed}") for deed in (
-        "read", "disconnect", "connect", "keep_power", "restore_prepay",
-    )),
+    links=((N_("Meter exchanges"), "exchanges"),),
+    row_acts=(
+        *(RowAct(f"meter.{deed}") for deed in (
+            "read", "disconnect", "connect", "keep_power", "restore_prepay",
+        )),
+        *(RowAct(f"meter.{deed}", lambda row: row["keeper"] == Keeper.METER) for deed in (
+            "send_prices", "send_warnings", "check_prices",
+        )),
+    ),
 )  # fmt: skip
 
 GATEWAYS: Final = ListView(
@@ -335,11 +292,13 @@ AUDIT: Final = ListView(
             Column("actor", N_("Who"), cell("actor"), sortable=True),
             Column("via", N_("Through"), cell("via", Via), Kind.STATE),
             Column("act", N_("Act"), lambda row: act_title(row["act"]), Kind.WORD, sortable=True),
-            Column("object", N_("Object"), cell("object"), sortable=True, link=room_link),
-            Column("difference", N_("Before → after"), difference),
+            Column("object", N_("Object"), object_told, Kind.TOLD, sortable=True,
+                   link=object_link),
+            Column("difference", N_("Before → after"), change_told, Kind.TOLD),
             Column("reason", N_("Reason given"), cell("reason")),
             Column("sealed", N_("Seal"), sealed, Kind.STATE,
                    colour=lambda row: "ok" if row["is_sealed"] else "busy"),
+            Column("object_id", N_("Object's number"), cell("object"), optional=True),
             Column("verb", N_("Verb"), cell("verb"), optional=True),
             Column("request_id", N_("Request"), cell("request_id"), optional=True),
         ),
@@ -467,13 +426,14 @@ CUSTOMERS: Final = ListView(
     N_("Customers"),
     Verb.CUSTOMER_READ,
     (customer.ADD,),
+    (site_sheet.HOUSEHOLDS.act,),
 )  # fmt: skip
 
 LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS,
+        CUSTOMERS, RECEIPTS, RECHARGES, *deskviews.LISTS, *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

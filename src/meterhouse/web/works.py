@@ -15,14 +15,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import access, monitor, task
-from meterhouse.flows.act import Doer, Via
+from meterhouse.flows import access, act, day, monitor, task
+from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.act import Doer, Done, Via
 from meterhouse.flows.task import Claimed, Progress, Tell
 from meterhouse.store.db import Database, DatabaseBusy, DatabaseUnreachable
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import KIND as BULK_KIND
 from meterhouse.web.acts.bulk import row_name
+from meterhouse.web.acts.day import KIND as CLOSE_KIND
+from meterhouse.web.acts.day import read_day
 from meterhouse.web.acts.frame import Act, Doing, Form
 from meterhouse.web.acts.listed import EXPORT_KIND
 from meterhouse.web.acts.routes import do
@@ -53,6 +56,7 @@ def works(services: Services) -> Mapping[str, task.Work]:
         BULK_KIND: partial(_bulk, services),
         IMPORT_KIND: partial(_import, services),
         EXPORT_KIND: partial(_export, services),
+        CLOSE_KIND: partial(_close_days, services),
     }
 
 
@@ -80,6 +84,7 @@ async def _doing(services: Services, db: Database, claimed: Claimed) -> Doing:
         words=spoken,
         services=services,
         second_id=claimed.second_id,
+        is_row=claimed.kind == BULK_KIND,
     )  # fmt: skip
 
 
@@ -88,26 +93,26 @@ async def _bulk(services: Services, db: Database, claimed: Claimed, tell: Tell) 
     asked = claimed.input
     act = BY_NAME[asked["act"]]
     doing = await _doing(services, db, claimed)
-    form = _form_of(act, asked)
     rows: list[dict[str, Any]] = list((claimed.result or {}).get("rows", ()))
     ids = asked["ids"]
-    for row_id in ids[len(rows) :]:
-        rows.append(await _one(act, doing, form, claimed.id, row_id))
+    for place in range(len(rows), len(ids)):
+        form = _form_of(act, asked, place)
+        rows.append(await _one(act, doing, form, f"{claimed.id}:{place}", ids[place]))
         if len(rows) % TELL_ROWS == 0:
             await tell(Progress(len(rows), len(ids), {"rows": rows}))
     return Progress(len(rows), len(ids), {"rows": rows})
 
 
-def _form_of(act: Act[Any], asked: Mapping[str, Any]) -> Form:
-    form: Form = act.form.model_validate(asked["form"])
+def _form_of(act: Act[Any], asked: Mapping[str, Any], place: int) -> Form:
+    """What is asked of a row: the same of all, or of each its own."""
+    given = asked["forms"][place] if "forms" in asked else asked["form"]
+    form: Form = act.form.model_validate(given)
     return form
 
 
-async def _one(
-    act: Act[Any], doing: Doing, form: Form, task_id: int, row_id: int
-) -> dict[str, Any]:
-    """One row: done, refused with why, or failed."""
-    doer = replace(doing.doer, at=doing.services.clock(), key=f"task:{task_id}:{row_id}")
+async def _one(act: Act[Any], doing: Doing, form: Form, key: str, row_id: int) -> dict[str, Any]:
+    """One row: done, refused with why, or failed; its key makes it once."""
+    doer = replace(doing.doer, at=doing.services.clock(), key=f"task:{key}")
     mine = replace(doing, doer=doer, ids={**doing.ids, row_name(act): row_id})
     row = {"id": row_id, "outcome": "done", "why": "", "command_id": None}
     try:
@@ -128,8 +133,9 @@ async def _import(services: Services, db: Database, claimed: Claimed, tell: Tell
     asked = claimed.input
     act = BY_NAME[asked["act"]]
     doing = await _doing(services, db, claimed)
-    form = act.form.model_validate({"rows": asked["rows"]})
-    count = len(asked["rows"])
+    rows = await task.rows_of(db, claimed)
+    form = act.form.model_validate({"rows": rows})
+    count = len(rows)
     await tell(Progress(0, count))
     doer = replace(doing.doer, key=asked["key"])
     ids = {**doing.ids, **asked["ids"]}
@@ -162,3 +168,43 @@ async def _export(services: Services, db: Database, claimed: Claimed, tell: Tell
     name = f"{view.table.name}.{kind}"
     await task.put_file(db, claimed.project_id, claimed.id, name, MEDIA_TYPES[kind], content)
     return Progress(count, count)
+
+
+async def _close_days(services: Services, db: Database, claimed: Claimed, tell: Tell) -> Progress:
+    """Close the days of one project after the other; each is asked for anew."""
+    asked, actor_id = claimed.input, claimed.actor_id
+    rows: list[dict[str, Any]] = list((claimed.result or {}).get("rows", ()))
+    for project_id in asked["ids"][len(rows) :]:
+        known = None if actor_id is None else await access.known_by_id(db, actor_id)
+        caller = caller_of(known)
+        reach = caller.scopes.get(project_id) if caller else None
+        rows.append(await _close_project(services, db, claimed, project_id, reach))
+        await tell(Progress(len(rows), len(asked["ids"]), {"rows": rows}))
+    return Progress(len(rows), len(asked["ids"]), {"rows": rows})
+
+
+async def _close_project(
+    services: Services, db: Database, claimed: Claimed, project_id: int, reach: Reach | None
+) -> dict[str, Any]:
+    """One project: closed, or refused with why; with an entry of its own in its audit."""
+    asked, at = claimed.input, services.clock()
+    name = str(project_id) if reach is None else reach.name
+    row = {"id": project_id, "name": name, "outcome": "done", "why": "", "command_id": None}
+    if reach is None or Verb.DAY_CLOSE not in reach.verbs:
+        return row | {"outcome": "refused", "why": NotAllowed.code,
+                      "facts": {"verb": Verb.DAY_CLOSE}}  # fmt: skip
+    doer = Doer(claimed.actor_id, Via(asked["via"]), at, f"task-{claimed.id}")
+    try:
+        done = await day.close_days(db, project_id, read_day(asked["day"]), doer.actor_id, at)
+
+        async def entered(_: Database) -> Done:
+            closed = [one.isoformat() for one in done]
+            return Done(f"project:{project_id}", after={"days": closed}, reason=asked["reason"])
+
+        await act.perform(db, doer, [project_id], asked["act"], Verb.DAY_CLOSE, {}, entered)
+    except (DatabaseUnreachable, DatabaseBusy):
+        raise
+    except MeterhouseError as error:
+        facts = {name: str(fact) for name, fact in error.facts.items()}
+        return row | {"outcome": "refused", "why": error.code, "facts": facts}
+    return row

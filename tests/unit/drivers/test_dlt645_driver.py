@@ -393,7 +393,7 @@ def test_a_write_without_effect(changes, effect, why):
 
 def test_a_time_table_is_written_as_people_write_it():
     fake = FakeMeter(items={})
-    outcome = run(WriteParameter("standby_slots", "00:00:04 08:30:02 22:00:04"), fake)
+    outcome = run(WriteParameter("standby_slots_1", "00:00:04 08:30:02 22:00:04"), fake)
     assert outcome.effect is Effect.DONE
     assert fake.items[0x04020001] == ((0, 0, 4), (8, 30, 2), (22, 0, 4))
 
@@ -403,7 +403,7 @@ def test_a_time_table_is_written_as_people_write_it():
     [
         (ReadParameter("colour"), "unsupported"),
         (WriteParameter("colour", "1"), "unsupported"),
-        (WriteParameter("slots", "00:00:01"), "unsupported"),
+        (WriteParameter("slots_1", "00:00:01"), "unsupported"),
         (WriteParameter("power_limit", "lots"), "unreadable"),
         (WriteParameter("power_limit", "100"), "item_unfit"),
         (WriteParameter("power_limit", "-1"), "item_unfit"),

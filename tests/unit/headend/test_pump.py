@@ -88,6 +88,9 @@ class Desk:
     async def next_due(self, db, project_id, gateway_id):
         return self.due_at
 
+    async def nothing(self, *_):
+        return None
+
     async def claim_task(self, db, project_id, kinds, gateway_id, at, orphan):
         return None
 
@@ -106,6 +109,8 @@ class Rig:
         monkeypatch.setattr(pump_module.commands, "finish", self.desk.finish)
         monkeypatch.setattr(pump_module.commands, "next_due", self.desk.next_due)
         monkeypatch.setattr(pump_module.task, "claim", self.desk.claim_task)
+        for verb in ("resume", "claim", "due_at"):
+            monkeypatch.setattr(pump_module.transit, verb, self.desk.nothing)
         monkeypatch.setattr(Pump, "_rest", self._rest)
         roster = tuple(RosterMeter(n, 100 + n, "M", f"m{n}") for n in range(1, meters + 1))
         gateway = RosterGateway(1, 9, "GW", "dial_in", None, "p", INTERVAL_S, roster)
@@ -262,6 +267,34 @@ async def test_every_round_looks_for_commands_nobody_woke_it_for(rig):
 async def test_a_database_that_is_away_does_not_end_the_pump(rig):
     rig.desk.failing = [DatabaseUnreachable(why="gone")]
     assert await rig.run(3) == ["m1", "m2", "m3"]
+
+
+async def test_what_the_database_could_not_do_is_tried_again_within_seconds(rig):
+    # At the start and as the round begins.
+    rig.desk.failing = [DatabaseUnreachable(why="gone") for _ in range(2)]
+    rig.desk.queued = [claimed(1)]
+    assert await rig.run(4) == ["m1", "m2", "m3", "m2"]
+    assert rig.desk.finished == [(1, Effect.DONE)]
+    assert rig.clock.at < NOON + timedelta(minutes=1)
+
+
+async def test_a_recharge_that_was_claimed_when_the_database_went_is_taken_up_again(
+    rig, monkeypatch
+):
+    """Its claim lasts ten minutes, in which nobody else would look at it."""
+    resumed, going = [], [DatabaseUnreachable(why="gone")]
+
+    async def resume(db, project_id, gateway_id, at):
+        resumed.append(at)
+
+    async def claim(db, project_id, gateway_id, at):
+        if going:
+            raise going.pop()
+
+    monkeypatch.setattr(pump_module.transit, "resume", resume)
+    monkeypatch.setattr(pump_module.transit, "claim", claim)
+    assert await rig.run(6) == ["m1", "m2", "m3", "m1", "m2", "m3"]
+    assert len(resumed) == 2
 
 
 async def test_a_wake_up_is_never_lost_however_late_it_comes(monkeypatch):

@@ -44,7 +44,10 @@ type = 0x0400040B
 
 
 def test_the_models_that_came_with_the_product():
-    assert names() == ["DDSY1352-NK", "DLT645-1997", "DLT645-2007", "DTSY1352-NK"]
+    assert names() == [
+        "DDSY1352-NK", "DLT645-1997", "DLT645-2007", "DLT645-2007-ESAM", "DLT645-2007-ORDER",
+        "DTSY1352-NK",
+    ]  # fmt: skip
     single, three = load("DDSY1352-NK"), load("DTSY1352-NK")
     assert load("DDSY1352-NK") is single
     assert (single.phases, three.phases) == (1, 3)

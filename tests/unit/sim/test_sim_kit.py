@@ -47,9 +47,15 @@ TEXTS = {
     "alarm_amount_1": "12.34",
     "alarm_amount_2": "5.60",
     "standby_zones": "01:01:01 07:01:02",
-    "standby_slots": "00:00:04 08:30:01 22:00:04",
+    "standby_slots_1": "00:00:04 08:30:01 22:00:04",
     "zones_switch": "2030-01-01 00:00:00",
     "slots_switch": "2030-01-01 00:30:00",
+    "tariffs_switch": "2030-01-01 00:00:00",
+    "limits_switch": "2030-01-01 00:00:00",
+    "overdraft_limit": "3.00",
+    **{f"standby_limit_{limit}": f"{limit}20.00" for limit in range(1, 4)},
+    **{f"standby_block_price_{block}": f"0.0{block}00" for block in range(1, 5)},
+    **{f"standby_price_{tariff}": f"0.{tariff}500" for tariff in range(1, 5)},
 }
 
 

@@ -1,5 +1,6 @@
 """The simulated meter against figures worked out by hand: energy, relay, purse, clock."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -10,6 +11,7 @@ from meterhouse.sim.instant import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, wall_m
 from meterhouse.sim.loads import NJ_PER_WH
 from meterhouse.sim.meter import CLOCK_LOST_MS, NANO_PER_MINOR, SimMeter
 from meterhouse.sim.spec import MeterSpec
+from meterhouse.sim.tables import Part
 
 # The town's wall is UTC here, so midnight is midnight; a steady kilowatt counts 1 Wh in 3.6 s.
 MIDNIGHT_MS = wall_ms_of(datetime(2026, 3, 2))
@@ -76,12 +78,13 @@ def test_only_so_many_freezes_are_kept():
 
 def test_the_standby_table_comes_into_force_at_its_instant():
     meter = make()
-    meter.standby_slots = ((0, 1),)
-    meter.switch_slots_at(MIDNIGHT_MS + 90 * MINUTE_MS)
+    meter.sets.standby = replace(meter.sets.standby, slots=(((0, 1),),))
+    meter.sets.switch_at(Part.SLOTS, MIDNIGHT_MS + 90 * MINUTE_MS)
+    meter.set_anew()
     meter.advance(MIDNIGHT_MS + 2 * HOUR_MS)
     assert meter.registers_wh() == (2000, 500, 0, 0, 1500)
     assert meter.slots == ((0, 1),)
-    assert meter.slots_set_2
+    assert meter.sets.swapped == {Part.SLOTS}
 
 
 def test_registers_roll_over_at_the_models_modulus():
@@ -260,3 +263,42 @@ def test_a_restart_keeps_everything_but_perhaps_the_clock():
     meter.restart(clock_lost=True)
     assert meter.shown_ms == CLOCK_LOST_MS == wall_ms_of(datetime(2000, 1, 1))
     assert (meter.registers_wh(), meter.credit_nano, meter.relay) == before
+
+
+def test_blocks_add_to_the_price_from_their_limit_on_and_begin_again_with_the_month():
+    meter = make("DLT645-2007-ORDER", keeps_purse=True, credit_minor=100_000,
+                 price_micro=(500_000,) * 4)  # fmt: skip
+    meter.sets.now = replace(
+        meter.sets.now, limit_wh=(10_000, 14_000, 999_999_990), block_micro=(0, 50_000, 300_000, 0)
+    )
+    meter.advance(MIDNIGHT_MS + 16 * HOUR_MS)
+    # 10 kWh at 0.50, 4 kWh at 0.55, 2 kWh at 0.80.
+    assert meter.credit_minor == 100_000 - 500 - 220 - 160
+    first_of_april_ms = wall_ms_of(datetime(2026, 4, 1))
+    meter.advance(first_of_april_ms)
+    before = meter.credit_nano
+    meter.advance(first_of_april_ms + HOUR_MS)
+    assert before - meter.credit_nano == 50 * NANO_PER_MINOR
+
+
+def test_the_relay_opens_where_the_overdraft_ends():
+    meter = make("DLT645-2007-ORDER", keeps_purse=True, credit_minor=100,
+                 price_micro=(1_000_000,) * 4)  # fmt: skip
+    meter.overdraft_minor = 200
+    meter.advance(MIDNIGHT_MS + 2 * HOUR_MS)
+    assert (meter.credit_minor, meter.relay) == (-100, Relay.CLOSED)
+    meter.advance(MIDNIGHT_MS + 4 * HOUR_MS)
+    assert (meter.credit_minor, meter.relay) == (-200, Relay.OPEN)
+
+
+def test_a_season_has_its_own_day_table():
+    meter = make()
+    everything_sharp = ((0, 1),)
+    meter.sets.now = replace(
+        meter.sets.now, zones=((3, 3, 2), (11, 1, 1)),
+        slots=(((0, 4),), everything_sharp, *meter.sets.now.slots[2:]),
+    )  # fmt: skip
+    meter.set_anew()
+    meter.advance(MIDNIGHT_MS + 2 * DAY_MS)
+    # On the 2nd the zone of last November still holds; the next begins on the 3rd.
+    assert meter.registers_wh() == (48_000, 24_000, 0, 0, 24_000)

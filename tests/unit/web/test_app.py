@@ -14,6 +14,7 @@ from meterhouse.web.access import (
     Verb,
     check_routes,
 )
+from meterhouse.web.app import BODY_MAX_BYTES
 
 
 def token_in(page):
@@ -168,5 +169,5 @@ async def test_language_of_the_browser_then_of_the_cookie(browser):
 
 async def test_body_beyond_the_limit_is_refused(browser):
     await browser.get("/sign-in")
-    answer = await browser.post("/sign-in", data={"login": "x" * 1_100_000})
+    answer = await browser.post("/sign-in", data={"login": "x" * (BODY_MAX_BYTES + 1)})
     assert answer.status_code == 413

@@ -19,7 +19,21 @@ def test_the_tag_of_a_version_is_what_comes_back():
     assert seen_version('"3"') == 3
 
 
-@pytest.mark.parametrize("said", ["3", "*", 'W/"3"', '"3", "4"', '"x"', '""', '"' + "9" * 30 + '"'])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "3",
+        "*",
+        'W/"3"',
+        '"3", "4"',
+        '"x"',
+        '""',
+        '"0"',
+        '"03"',
+        '"1234567890"',
+        '"' + "9" * 30 + '"',
+    ],
+)
 def test_what_is_no_tag_of_ours_is_refused(said):
     with pytest.raises(VersionUnreadable):
         seen_version(said)

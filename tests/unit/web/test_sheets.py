@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import httpx
@@ -17,7 +18,15 @@ from meterhouse.errors import Conflict, RowFault, RowsRefused
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.act import Doer, Done, Via
 from meterhouse.web.acts.frame import Ask, Doing, Form
-from meterhouse.web.acts.sheets import RowsPackedBadly, Sheet, check, pack, template, unpack
+from meterhouse.web.acts.sheets import (
+    RowsPackedBadly,
+    Sheet,
+    check,
+    csv_template,
+    pack,
+    template,
+    unpack,
+)
 from meterhouse.web.console import imports
 from meterhouse.web.spreadsheets import (
     LINES_MAX,
@@ -184,6 +193,27 @@ def test_too_many_rows_are_refused():
         read_lines(table(*([("a",)] * (LINES_MAX + 2))))
 
 
+async def test_the_csv_template_opens_in_chinese_and_can_be_filled_in(doing):
+    chinese = words("zh-Hans")
+    content = await csv_template(SHEET, replace(doing, words=chinese))
+    # The mark by which a spreadsheet knows that the table is UTF-8.
+    assert content.startswith(b"\xef\xbb\xbf")
+    (head,) = read_lines(content)
+    titles = ("Address", "Relay", "Opened", "Multiplier")
+    assert [one.removesuffix(" *") for one in head.cells] == [chinese(one) for one in titles]
+    assert "表号 *" in head.cells
+    rows = "000000000001,on,2026/11/1,1\r\n\r\n000000000002,perhaps,,0\r\n"
+    found = await check(SHEET, doing, read_lines(content + rows.encode()))
+    assert [(fault.number, fault.column) for fault in found.faults] == [(4, "Multiplier")]
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_table_is_read_whatever_parts_its_cells(sign):
+    text = f'Address{sign}Relay\n"1{sign}2"{sign}on\n'
+    lines = [line.cells for line in read_lines(text.encode())]
+    assert lines == [("Address", "Relay"), (f"1{sign}2", "on")]
+
+
 async def test_the_template_can_be_filled_in_and_read(doing):
     content = await template(SHEET, doing)
     book = openpyxl.load_workbook(io.BytesIO(content))
@@ -235,3 +265,6 @@ async def test_the_page_tells_faults_and_keeps_nothing(desk):
     assert "Choose a file first." in nothing.text
     file = await desk.get("/projects/1/samples/import/template")
     assert file.content.startswith(b"PK")
+    table_file = await desk.get("/projects/1/samples/import/template.csv")
+    assert table_file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert table_file.headers["content-disposition"].endswith('.csv"')

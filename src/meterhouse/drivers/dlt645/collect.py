@@ -112,6 +112,11 @@ def _phases(name: str, exponent: int) -> "Note":
     return note
 
 
+def _customer(facts: Facts, _: Definition, item: Item) -> None:
+    if isinstance(item, str):
+        facts.said["customer_number"] = item
+
+
 def _clock_date(facts: Facts, _: Definition, item: Item) -> None:
     if isinstance(item, date):
         facts.day = item
@@ -145,8 +150,12 @@ _NOTES: Mapping[str, Note] = MappingProxyType(
         "voltage": _phases("voltage_dv", 1),
         "current": _phases("current_ma", 3),
         "remaining_amount": _first("credit_minor", 2),
+        "overdraft_amount": _first("overdraft_minor", 2),
+        "amount_purchased_total": _first("purchased_minor", 2),
+        "hoarding_amount": _first("hoarding_minor", 2),
         "amount_purchase_count": _first("purchase_count", 0),
         "energy_purchase_count": _first("purchase_count", 0),
+        "customer_number": _customer,
         "clock_date": _clock_date,
         "clock_time": _clock_time,
         "clock": _clock,

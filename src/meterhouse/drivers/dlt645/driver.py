@@ -17,8 +17,16 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from meterhouse.drivers.dlt645.collect import Facts
+from meterhouse.drivers.dlt645.parameters import (
+    read_parameter,
+    read_parameters,
+    write,
+    write_parameter,
+    write_set,
+)
 from meterhouse.drivers.dlt645.strangers import find_meters, identify
 from meterhouse.drivers.dlt645.talk import SILENCE, Talk
+from meterhouse.drivers.dlt645.wallet import make_order, read_wallet, send_order
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.meter_models import MeterModel, load
 from meterhouse.model import Relay
@@ -33,14 +41,22 @@ from meterhouse.ports import (
     Identify,
     Intent,
     MeterRef,
+    OpenWallet,
     Outcome,
     ReadAddress,
     ReadLive,
     ReadParameter,
+    ReadParameters,
     ReadRound,
+    ReadWallet,
+    Recharge,
+    SecurityModule,
+    SendOrder,
     SetClock,
+    TakeBack,
     Values,
     WriteParameter,
+    WriteSet,
 )
 from meterhouse.wire.dlt645 import (
     BROADCAST,
@@ -48,7 +64,6 @@ from meterhouse.wire.dlt645 import (
     Authority,
     Decoder,
     Dialect,
-    Item,
     RemoteControl,
     decode_address,
     decode_refusal,
@@ -76,16 +91,19 @@ _UNCHANGED: Mapping[Action, str] = MappingProxyType(
         Action.KEEP_POWER_OFF: "keep_power_unchanged",
     }
 )
-_CHANGING = (Control, WriteParameter, SetClock)
+_CHANGING = (Control, WriteParameter, WriteSet, SetClock, OpenWallet, Recharge, TakeBack, SendOrder)
 
 
 class Dlt645Driver:
     """`meterhouse.ports.Driver` for one edition over one transport."""
 
-    def __init__(self, dialect: Dialect, transport: str) -> None:
+    def __init__(
+        self, dialect: Dialect, transport: str, security: SecurityModule | None = None
+    ) -> None:
         self.protocol = dialect.name
         self._dialect = dialect
         self._transport = transport
+        self._security = security
 
     def decoder(self) -> Decoder:
         """A fresh stream decoder for one line."""
@@ -108,7 +126,10 @@ class Dlt645Driver:
             return _refused("broadcast_refused")
         if isinstance(intent, _CHANGING) and "A" in address:
             return _refused("wildcard_refused")
-        talk = Talk(self._dialect, model, address, model.timeout_ms[self._transport])
+        talk = Talk(
+            self._dialect, model, address, model.timeout_ms[self._transport], self._transport,
+            self._security,
+        )  # fmt: skip
         return _VERBS[type(intent)](talk, meter, intent)
 
 
@@ -168,62 +189,12 @@ def _read_address(talk: Talk, _: MeterRef, __: ReadAddress) -> Conversation:
     return _ended(talk, Effect.DONE, Values(address=address))
 
 
-def _read_parameter(talk: Talk, _: MeterRef, intent: ReadParameter) -> Conversation:
-    parameter = talk.model.parameters.get(intent.name)
-    if parameter is None:
-        return _ended(talk, Effect.NOT_DONE, Values(), "unsupported")
-    item, why = yield from talk.read(parameter.di)
-    if why:
-        return _unread(talk, Values(), why)
-    return _ended(talk, Effect.DONE, _named(talk, intent.name, parameter.di, item))
-
-
-def _named(talk: Talk, name: str, di: int, item: Item) -> Values:
-    return Values(parameters={name: talk.dialect.definition(di).layout.text(item)})
-
-
-def _write(
-    talk: Talk, meter: MeterRef, di: int, item: Item
-) -> Generator[Ask, Answer, tuple[str, bool]]:
-    """Write one item, once. Gives why it may not have been taken, and whether that is silence."""
-    authority = Authority(talk.model.write_level, meter.password, meter.operator).encode()
-    head = talk.dialect.identifier(di) + authority[: talk.dialect.authority_size]
-    data = head + talk.dialect.encode_item(di, item)
-    reply = yield from talk.request(talk.dialect.write, data, b"", 1)
-    if reply is None:
-        return SILENCE, True
-    if reply.abnormal:
-        return decode_refusal(reply.data).why, False
-    yield from talk.pause(talk.model.write_settle_ms)
-    return "", False
-
-
-def _write_parameter(talk: Talk, meter: MeterRef, intent: WriteParameter) -> Conversation:
-    """Write, read back, compare: a refused write was seen to be partly applied."""
-    parameter = talk.model.parameters.get(intent.name)
-    if parameter is None or not parameter.writable:
-        return _ended(talk, Effect.NOT_DONE, Values(), "unsupported")
-    try:
-        wanted = talk.dialect.definition(parameter.di).layout.parse(intent.text)
-        refusal, silent = yield from _write(talk, meter, parameter.di, wanted)
-    except BadInput as error:
-        return _ended(talk, Effect.NOT_DONE, Values(), error.code)
-    item, why = yield from talk.read(parameter.di)
-    if why:
-        return _ended(talk, Effect.UNKNOWN, Values(), why)
-    values = _named(talk, intent.name, parameter.di, item)
-    if item == wanted:
-        return _ended(talk, Effect.DONE, values)
-    effect = Effect.UNKNOWN if silent else Effect.NOT_DONE
-    return _ended(talk, effect, values, refusal or "value_unchanged")
-
-
 def _set_clock(talk: Talk, meter: MeterRef, intent: SetClock) -> Conversation:
     """Write date and time, then read both back; the meter has gone on by some seconds since."""
     refusal, silent = "", False
     try:
         for di in talk.model.clock:
-            why, quiet = yield from _write(talk, meter, di, intent.local_time)
+            why, quiet = yield from write(talk, meter, di, intent.local_time)
             refusal, silent = refusal or why, silent or quiet
     except BadInput as error:
         return _ended(talk, Effect.NOT_DONE, Values(), error.code)
@@ -294,9 +265,16 @@ _VERBS: Mapping[type[Intent], Verb] = MappingProxyType(
         ReadAddress: _read_address,
         FindMeters: find_meters,
         Identify: identify,
-        ReadParameter: _read_parameter,
-        WriteParameter: _write_parameter,
+        ReadParameter: read_parameter,
+        ReadParameters: read_parameters,
+        WriteParameter: write_parameter,
+        WriteSet: write_set,
         SetClock: _set_clock,
         Control: _control,
+        ReadWallet: read_wallet,
+        OpenWallet: make_order,
+        Recharge: make_order,
+        TakeBack: make_order,
+        SendOrder: send_order,
     }
 )

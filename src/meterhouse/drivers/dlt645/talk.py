@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from meterhouse.errors import BadInput
 from meterhouse.meter_models import MeterModel
-from meterhouse.ports import Answer, Ask
+from meterhouse.ports import Answer, Ask, SecurityModule
 from meterhouse.wire.dlt645 import (
     FROM_METER,
     Dialect,
@@ -41,6 +41,8 @@ class Talk:
     model: MeterModel
     address: str
     timeout_ms: int
+    transport: str = "tcp"
+    security: SecurityModule | None = None
     asks: int = 0
 
     def request(
@@ -51,24 +53,32 @@ class Talk:
         A normal reply must begin with `head` and end with `tail`; an abnormal one carries neither.
         """
         sent = encode(Frame(self.address, function, data), self.model.wake)
-        wanted = function | FROM_METER
         for _ in range(sends):
-            self.asks += 1
-            answer = yield Ask(sent, self.timeout_ms)
-            for _ in range(FOREIGN_MAX):
-                if answer is None:
-                    break
-                if (
-                    isinstance(answer, Frame)
-                    and answer.control & FUNCTION_AND_DIRECTION == wanted
-                    and (
-                        answer.abnormal
-                        or (answer.data.startswith(head) and answer.data.endswith(tail))
-                    )
-                    and address_matches(self.address, answer.address)
-                ):
-                    return answer
-                answer = yield Ask(b"", self.timeout_ms)
+            reply = yield from self.exchange(sent, function, self.timeout_ms, head, tail)
+            if reply is not None:
+                return reply
+        return None
+
+    def exchange(
+        self, sent: bytes, function: int, timeout_ms: int, head: bytes = b"", tail: bytes = b""
+    ) -> Listening:
+        """The reply to these bytes, sent once, or None after a silence of `timeout_ms`."""
+        wanted = function | FROM_METER
+        self.asks += 1
+        answer = yield Ask(sent, timeout_ms)
+        for _ in range(FOREIGN_MAX):
+            if answer is None:
+                break
+            if (
+                isinstance(answer, Frame)
+                and answer.control & FUNCTION_AND_DIRECTION == wanted
+                and (
+                    answer.abnormal or (answer.data.startswith(head) and answer.data.endswith(tail))
+                )
+                and address_matches(self.address, answer.address)
+            ):
+                return answer
+            answer = yield Ask(b"", timeout_ms)
         return None
 
     def pause(self, wait_ms: int) -> Generator[Ask, Answer, None]:

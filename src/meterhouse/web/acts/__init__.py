@@ -7,21 +7,31 @@ spreadsheet that people bring is named in `SHEETS`.
 from typing import Any, Final
 
 from meterhouse.web.acts import (
+    account,
+    agreement,
     alarm,
     customer,
+    day,
     field,
     gateway,
     install,
     listed,
     meter,
     money,
+    parameter,
     personal,
     place,
     policy,
     project,
+    receipt,
+    recharge,
+    refund,
     role,
+    sale_sheet,
+    shift,
     site_sheet,
     staff,
+    swap,
     tariff,
     tasks,
 )
@@ -30,11 +40,13 @@ from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.sheets import Sheet
 
 _SINGLE: Final[tuple[Act[Any], ...]] = (
-    *alarm.ACTS, *meter.ACTS, *money.ACTS, *personal.ACTS, *place.ACTS, *gateway.ACTS,
-    *install.ACTS, *tariff.ACTS, *customer.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS,
-    *staff.ACTS, *role.ACTS, *tasks.ACTS, *listed.ACTS,
+    *alarm.ACTS, *meter.ACTS, *money.ACTS, *refund.ACTS, *shift.ACTS, *personal.ACTS,
+    *place.ACTS, *gateway.ACTS, *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS,
+    *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
+    *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS, *recharge.ACTS,
+    *parameter.ACTS,
 )  # fmt: skip
-SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS,)
+SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)

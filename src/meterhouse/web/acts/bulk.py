@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from meterhouse.errors import BadInput
 from meterhouse.flows import task
 from meterhouse.flows.act import Done
 from meterhouse.store.tasks import NewTask
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Made, ReasonText
 from meterhouse.web.api import work
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.words import N_
@@ -39,8 +39,8 @@ class NothingChosen(BadInput):
 def bulk_of(act: Act[Any]) -> Act[Any]:
     """The act that does this act to many: `/meters/{meter_id}/read` becomes `/meters/read`."""
     assert act.bulk is not None
-    base: type[BaseModel] = act.form
-    needs_reason = "reason" not in act.form.model_fields
+    base: type[Form] = act.many or act.form
+    needs_reason = "reason" not in base.model_fields
     why = {"reason": (ReasonText, Field(description="Why; kept in the audit."))}
     ids = Annotated[
         list[Annotated[int, Field(ge=1, le=ID_MAX)]],
@@ -50,7 +50,7 @@ def bulk_of(act: Act[Any]) -> Act[Any]:
     ]  # fmt: skip
     form = create_model(
         f"Many{act.name.title().replace('.', '').replace('_', '')}",
-        __base__=base,
+        __base__=(base, Made),
         **({"ids": (ids, ...)} | (why if needs_reason else {})),
     )  # type: ignore[call-overload]  # the fields' names are known only here
 
@@ -90,6 +90,9 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
         "act": act.name, "verb": act.verb, "ids": ids, "form": form, "reason": typed.reason,
         "via": doing.doer.via, "language": doing.words.language,
     }  # fmt: skip
+    if act.each:
+        kept = await act.each(doing, ids)
+        asked["forms"] = [form | kept.get(one, {}) for one in ids]
     new = NewTask(KIND, act.title, asked, total_count=len(ids), waits=waits)
     doer = doing.doer
     task_id = await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
@@ -98,6 +101,21 @@ async def _begin(act: Act[Any], doing: Doing, typed: Any) -> Done:
         f"task:{task_id}", work.task(row).model_dump(mode="json"),
         after={"task_id": task_id, "count": len(ids), "waits": waits}, reason=typed.reason,
     )  # fmt: skip
+
+
+async def wait_for_second(act: Act[Any], doing: Doing, form: Any, reason: str) -> int:
+    """Let one act wait for a second person; it is then done once, as a task of one row.
+
+    What the form holds is kept with the task, so it must not hold who somebody is.
+    """
+    asked = {
+        "act": act.name, "verb": act.verb, "ids": [doing.ids[row_name(act)]],
+        "form": form.model_dump(mode="json"), "reason": reason, "via": doing.doer.via,
+        "language": doing.words.language,
+    }  # fmt: skip
+    new = NewTask(KIND, act.title, asked, total_count=1, waits=True)
+    doer = doing.doer
+    return await task.start(doing.db, doing.project_id, new, doer.actor_id, doer.at)
 
 
 def _about(act: Act[Any]) -> Any:

@@ -6,7 +6,7 @@ proves an item.
 
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import Field, StringConstraints
 
 from meterhouse.control.commission import Item
 from meterhouse.errors import BadInput, NotFound
@@ -162,7 +162,7 @@ class Safe(Form):
     """A person's word that power may be cut."""
 
     is_safe: Annotated[
-        StrictBool, Ask(N_("I have made sure that nobody is put in danger"), kind="flag")
+        bool, Ask(N_("I have made sure that nobody is put in danger"), kind="flag")
     ] = Field(default=False, examples=[True])
     """Whether power may be cut off and brought back now."""
 
@@ -224,7 +224,7 @@ async def _start(doing: Doing, form: NewChecklist) -> Done:
 
 async def _try_relay(doing: Doing, form: Safe) -> Done:
     """Cut power off and bring it back, each read back; needs meter.switch, too."""
-    if Verb.METER_SWITCH not in doing.granted:
+    if not doing.may(Verb.METER_SWITCH):
         raise NotAllowed(Verb.METER_SWITCH)
     if not form.is_safe:
         error = NotSafeYet()

@@ -79,11 +79,14 @@ class Form(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_declared(cls, given: Any, info: ValidationInfo) -> Any:
-        """No text of the database can hold NUL, and yes is no number."""
+        """No text of the database can hold NUL, yes is no number, and no number is a yes."""
         if isinstance(given, str) and "\0" in given:
             raise PydanticCustomError("string_pattern_mismatch", "NUL cannot be stored")
         wanted = cls.model_fields[info.field_name or ""].annotation
-        if wanted is not bool and any(one is True or one is False for one in _each(given)):
+        is_flag = any(one is True or one is False for one in _each(given))
+        if wanted is bool and not is_flag:
+            raise PydanticCustomError("bool_type", "a number is no flag")
+        if wanted is not bool and is_flag:
             raise PydanticCustomError("int_type", "a flag is no number")
         return given
 
@@ -97,6 +100,13 @@ class Form(BaseModel):
                 if one.get("type") == "string" and not one.keys() & {"enum", "const"}:
                     one.setdefault("pattern", r"^[^\x00]*$")
         return schema
+
+
+class Made(Form):
+    """A form that the program makes of another; each field brings its description."""
+
+    # No source holds it, and to look for docstrings in vain takes a tenth of a second.
+    model_config = ConfigDict(use_attribute_docstrings=False)
 
 
 class NoFields(Form):
@@ -123,15 +133,18 @@ class Doing:
         doer: who acts, when, with which key.
         ids: the numbers in the address, by name.
         scope: the project of the address, None where it names none.
-        granted: the verbs granted there.
+        granted: the verbs granted somewhere there; see `may`.
         fmt: how values look there to this reader; None without a project.
         words: the reader's language.
         services: the application's.
         origin: the console's address as the caller knows it, as in `https://meters.example`.
+        afterwards: what `run` lets be done once all of it is kept, such as a letter to be sent;
+            not again for a repeated request.
         once: what `run` lets be shown in this answer alone, such as a new key; it is neither kept
             with the answer nor audited.
         second_id: who has agreed, where so many at once need a second person.
         chosen: ids of the rows it is to be done to, where they are many.
+        is_row: whether it is done as one row of a task.
     """
 
     db: Database
@@ -144,14 +157,22 @@ class Doing:
     services: Services
     origin: str = ""
     once: dict[str, str] = field(default_factory=dict)
+    afterwards: "list[Callable[[Doing], Awaitable[None]]]" = field(default_factory=list)
     second_id: int | None = None
     chosen: Sequence[int] = ()
+    is_row: bool = False
 
     @property
     def doer_id(self) -> int:
         """Who acts; at the console and the API there is always somebody."""
         assert self.doer.actor_id is not None
         return self.doer.actor_id
+
+    def may(self, verb: Verb) -> bool:
+        """Whether a further verb is granted as well, wherever the act's own may be used."""
+        if self.scope is None:
+            return verb in self.granted
+        return self.scope.covers(verb, self.scope.building_ids)
 
     def within(self, db: Database) -> "Doing":
         """The same, inside a transaction already begun."""
@@ -196,7 +217,11 @@ class Act(Generic[Input]):
         preview: what it would do, as (message id, text), shown while its fields are filled in.
         bulk: names the rows of these ids (of the address's last part), in this order; an act that
             has it can be done to many at once, and `bulk.bulk_of` makes the act that does.
+        each: what is kept of each row when many are asked for, as further fields of the form.
         second: whether doing it to so many at once needs a second person.
+        many: the fields where it is done to many, where they are fewer.
+        look: the template of its form, where it is not the common one.
+        facts: what that template needs beyond the fields.
     """
 
     name: str
@@ -218,7 +243,11 @@ class Act(Generic[Input]):
     watch: bool = False
     preview: Callable[[Doing, Any], Awaitable[Choices]] | None = None
     bulk: Callable[[Doing, Sequence[int]], Awaitable[Sequence[str]]] | None = None
+    each: Callable[[Doing, Sequence[int]], Awaitable[Mapping[int, Mapping[str, Any]]]] | None = None
     second: Callable[[Doing, Sequence[int]], Awaitable[bool]] | None = None
+    many: type[Form] | None = None
+    look: str = "act.html"
+    facts: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
 
     @property
     def slug(self) -> str:

@@ -16,7 +16,7 @@ from meterhouse.flows.act import Done
 from meterhouse.model import Commodity, Keeper
 from meterhouse.web import labels
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields
-from meterhouse.web.acts.typed import EXAMPLE, Number, Version
+from meterhouse.web.acts.typed import EXAMPLE, Number, Version, register_milli
 from meterhouse.web.api import setup as shapes
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_
@@ -73,6 +73,14 @@ GatewayChoice = Annotated[
 ]
 
 
+Opening = Annotated[
+    str,
+    StringConstraints(max_length=20),
+    Ask(N_("Register now"), hint=N_("As the meter shows it, in kWh or m³; empty: the first "
+                                    "reading by wire is the beginning")),
+]  # fmt: skip
+
+
 class NothingNew(MeterhouseError):
     """The search found no meter that is not known already."""
 
@@ -121,6 +129,9 @@ class NewMeter(Form):
     """Id of the point it serves; none: it waits."""
     multiplier: Multiplier = 1
     """What its registers are multiplied by."""
+    opening: Opening = Field(default="", examples=["1234.56"])
+    """What its total register shows as it is put in at a point, in the billing unit; empty: the
+    first reading by wire is the beginning."""
 
 
 class MeterChange(Form):
@@ -151,6 +162,9 @@ class Hang(Form):
 
     point_id: Annotated[Number, EXAMPLE, Ask(N_("Room"), kind="choice", choices=_free_points)]
     """Id of the point; it has no meter."""
+    opening: Opening = Field(default="", examples=["1234.56"])
+    """What its total register shows now, in the billing unit; empty: the first reading by wire is
+    the beginning."""
 
 
 async def _add_point(doing: Doing, form: NewPoint) -> Done:
@@ -168,8 +182,9 @@ async def _edit_point(doing: Doing, form: PointChange) -> Done:
     """Give a point another tariff or keeper, from the next reading on."""
     point_id = doing.ids["point_id"]
     was = await device.edit_point(
-        doing.db, doing.project_id, point_id, form.version, form.tariff_id, form.keeper
-    )
+        doing.db, doing.project_id, point_id, form.version, form.tariff_id, form.keeper,
+        doing.doer.at,
+    )  # fmt: skip
     after = form.model_dump(mode="json", exclude={"version"})
     return Done(f"point:{point_id}", {"id": point_id}, {key: was[key] for key in after}, after)
 
@@ -204,7 +219,7 @@ async def _add_meter(doing: Doing, form: NewMeter) -> Done:
     """Put a meter on a gateway's line, at a point or waiting for one."""
     made = await device.add_meter(
         doing.db, doing.project_id, form.gateway_id, form.point_id, form.model, form.address,
-        form.multiplier, doing.doer.at,
+        form.multiplier, doing.doer.at, register_milli(form.opening, "opening"),
     )  # fmt: skip
     return Done(f"meter:{made}", {"id": made}, after=form.model_dump(mode="json"))
 
@@ -267,8 +282,11 @@ async def _about_scan(doing: Doing) -> Choices:
 async def _hang(doing: Doing, form: Hang) -> Done:
     """Let a meter that hangs nowhere serve a point from now on."""
     meter_id = doing.ids["meter_id"]
-    await device.hang_meter(doing.db, doing.project_id, meter_id, form.point_id, doing.doer.at)
-    after = {"point_id": form.point_id}
+    await device.hang_meter(
+        doing.db, doing.project_id, meter_id, form.point_id, doing.doer.at,
+        register_milli(form.opening, "opening"),
+    )  # fmt: skip
+    after = {"point_id": form.point_id, "opening": form.opening}
     return Done(f"meter:{meter_id}", {"id": meter_id}, {"point_id": None}, after)
 
 
@@ -280,7 +298,8 @@ async def _remove_meter(doing: Doing, _: NoFields) -> Done:
     return Done(f"meter:{meter_id}", before=before)
 
 
-async def _about_meter(doing: Doing) -> Choices:
+async def about_meter(doing: Doing) -> Choices:
+    """The meter of the address, its model and its room."""
     row = await device.meter(doing.db, doing.project_id, doing.ids["meter_id"])
     return (
         (N_("Meter"), row["address"]),
@@ -335,12 +354,12 @@ ADD_SCANNED: Final = Act(
 )  # fmt: skip
 HANG: Final = Act(
     "meter.assign", Verb.DEVICE_EDIT, f"{_METER}/assign", N_("Assign to a room"), Hang,
-    shapes.Made, _hang, tag=_TAG, about=_about_meter,
+    shapes.Made, _hang, tag=_TAG, about=about_meter,
     consequence=N_("From now on what this meter counts is charged there."),
 )  # fmt: skip
 REMOVE_METER: Final = Act(
     "meter.remove", Verb.DEVICE_EDIT, f"{_METER}/remove", N_("Remove meter"), NoFields, None,
-    _remove_meter, tag=_TAG, about=_about_meter, danger=True, then=_list,
+    _remove_meter, tag=_TAG, about=about_meter, danger=True, then=_list,
     consequence=N_("It is read no more. Read it once before, or what it counted since is lost."),
 )  # fmt: skip
 

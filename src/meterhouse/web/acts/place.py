@@ -22,9 +22,7 @@ _PLACE: Final = "/projects/{project_id}/places/{place_id}"
 
 Count = Annotated[int, Field(ge=1, le=500, examples=[6])]
 First = Annotated[int, Field(ge=0, le=9_999, examples=[1])]
-Rule = Annotated[
-    str, StringConstraints(min_length=1, max_length=60), Field(examples=["{floor}{room:02}"])
-]
+Rule = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Skipped = Annotated[
     str, StringConstraints(max_length=100),
     Ask(N_("Numbers left out"), hint=N_("Of floors and rooms, such as 4, 13, 14")),
@@ -57,7 +55,7 @@ class FloorPattern(Form):
     """The lowest floor's number."""
     floor_rule: Annotated[
         Rule, Ask(N_("Floor names"), hint=N_("May use {building} and {floor}"))
-    ] = "{floor}F"
+    ] = Field(default="{floor}F", examples=["{floor}F"])
     """Rule of a floor's name."""
     room_count: Annotated[Count, Ask(N_("Rooms a floor"), half=True)] = 1
     """Rooms a floor."""
@@ -65,7 +63,7 @@ class FloorPattern(Form):
     """The first room's number on each floor."""
     room_rule: Annotated[
         Rule, Ask(N_("Room names"), hint=N_("May use {building}, {floor} and {room:02}"))
-    ] = "{floor}{room:02}"
+    ] = Field(default="{floor}{room:02}", examples=["{floor}{room:02}"])
     """Rule of a room's name; `:02` writes two digits, `:A` a letter."""
     skipped: Skipped = Field(default="", examples=["4, 13"])
     """Numbers left out of floors and rooms."""
@@ -80,7 +78,7 @@ class BuildingCount(Form):
     """The first building's number."""
     building_rule: Annotated[
         Rule, Ask(N_("Building names"), hint=N_("{building} is the number, {building:A} a letter"))
-    ] = "{building}"
+    ] = Field(default="{building}", examples=["{building}"])
     """Rule of a building's name."""
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import Field, StringConstraints
 
 from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput
@@ -73,7 +73,7 @@ class PolicyChange(Form):
     ] = Field(examples=[30])  # fmt: skip
     """Minutes between a notice and a disconnect, 0 to 10080."""
     disconnect_without_channel: Annotated[
-        StrictBool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
+        bool, Ask(N_("Cut off also where no notice can be sent"), kind="flag")
     ] = Field(default=False, examples=[False])
     """Whether arrears disconnects run where no notice can be sent."""
     reading_age_minutes: Annotated[
@@ -106,10 +106,36 @@ class PolicyChange(Form):
     ] = Field(examples=[5])  # fmt: skip
     """And this share of the project's points; beyond both the sweep stops."""
     close_direct: Annotated[
-        StrictBool,
+        bool,
         Ask(N_("Connecting closes the relay itself, without a button pressed"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether connect closes the contact itself; else someone presses the button."""
+    desk_needs_shift: Annotated[
+        bool, Ask(N_("Cash is taken only in an open shift"), kind="flag")
+    ] = Field(default=False, examples=[False])
+    """Whether cash is taken at the desk only by a cashier whose shift is open."""
+    hoarding_max: Annotated[
+        str, Short, Ask(N_("Kept in advance at most"), kind="money", half=True,
+                        hint=N_("A recharge that would lead beyond it is refused")),
+    ] = Field(default="10000000", examples=["20000.00"])  # fmt: skip
+    """No household holds more than this; decimal, above zero."""
+    refund_second: Annotated[
+        str, Short, Ask(N_("Second person for payouts above"), kind="money", half=True,
+                        hint=N_("Also out of a meter or a drawer, or never paid in; 0: never")),
+    ] = Field(default="500", examples=["500.00"])  # fmt: skip
+    """Refunds, reversals, money taken out of a meter, drawers handed over of more than this, and
+    payouts of what was never paid in need a second person; decimal, 0: never."""
+    drift_max: Annotated[
+        str, Short, Ask(N_("Meter may deduct otherwise by"), kind="money", half=True,
+                        hint=N_("Over 30 days, against what the platform rates; 0: no alarm")),
+    ] = Field(default="5.00", examples=["5.00"])  # fmt: skip
+    """What a meter that keeps the money may deduct otherwise than the platform rates, over thirty
+    days, before an alarm opens; decimal, 0: none opens."""
+    vacancy_off: Annotated[
+        bool,
+        Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
+    ] = Field(default=False, examples=[False])
+    """Whether a room whose account is closed is switched off until the next one is opened."""
 
 
 class Template(Form):
@@ -132,6 +158,13 @@ def _minute(text: str, field: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
+def _amount_minor(text: str, exponent: int, field: str) -> int:
+    amount_minor = typed.money_minor(text, exponent, field)
+    if amount_minor < 0:
+        raise typed.beside(typed.MoneyUnusable(decimals=exponent), field)
+    return amount_minor
+
+
 def clock_text(minute: int) -> str:
     """A minute of the day as a clock shows it."""
     return f"{minute // 60:02}:{minute % 60:02}"
@@ -140,9 +173,10 @@ def clock_text(minute: int) -> str:
 async def _edit(doing: Doing, form: PolicyChange) -> Done:
     """Change the rules about quiet hours, warnings, sweeps and commands."""
     scope, _ = doing.here
-    debt_minor = typed.money_minor(form.quiet_debt, scope.currency_exponent, "quiet_debt")
-    if debt_minor < 0:
-        raise typed.beside(typed.MoneyUnusable(decimals=scope.currency_exponent), "quiet_debt")
+    debt_minor, hoarding_minor, second_minor, drift_minor = (
+        _amount_minor(getattr(form, field), scope.currency_exponent, field)
+        for field in ("quiet_debt", "hoarding_max", "refund_second", "drift_max")
+    )
     chosen = {
         "quiet_start_minute": _minute(form.quiet_start, "quiet_start"),
         "quiet_end_minute": _minute(form.quiet_end, "quiet_end"),
@@ -156,6 +190,11 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "sweep_count_max": form.sweep_count,
         "sweep_percent_max": form.sweep_percent,
         "close_direct": form.close_direct,
+        "desk_needs_shift": form.desk_needs_shift,
+        "hoarding_max_minor": max(hoarding_minor, 1),
+        "refund_second_minor": second_minor,
+        "drift_max_minor": drift_minor,
+        "vacancy_off": form.vacancy_off,
     }
     return await _set(doing, form.version, chosen)
 
@@ -192,6 +231,11 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "sweep_count": policy.sweep_count_max,
         "sweep_percent": policy.sweep_percent_max,
         "close_direct": policy.close_direct,
+        "desk_needs_shift": policy.desk_needs_shift,
+        "hoarding_max": to_decimal(policy.hoarding_max_minor, exponent),
+        "refund_second": to_decimal(policy.refund_second_minor, exponent),
+        "drift_max": to_decimal(policy.drift_max_minor, exponent),
+        "vacancy_off": policy.vacancy_off,
     }
 
 

@@ -178,6 +178,17 @@ async def _open_group(doing: Doing, form: NewGroup) -> Done:
     return Done(f"group:{made}", {"id": made}, after={"name": form.name})
 
 
+async def _edit_group(doing: Doing, form: NewGroup) -> Done:
+    """Rename a group of projects."""
+    group_id = doing.ids["group_id"]
+    was = await project.rename_group(doing.db, group_id, form.name)
+    return Done(f"group:{group_id}", None, {"name": was}, {"name": form.name})
+
+
+async def _group_typed(doing: Doing) -> Mapping[str, Any]:
+    return {"name": (await project.group(doing.db, doing.ids["group_id"]))["name"]}
+
+
 async def _open(doing: Doing, form: NewProject) -> Done:
     """Open a project with its books, its house account and the rules of a template."""
     project.check_timezone(form.timezone)
@@ -297,6 +308,10 @@ OPEN_GROUP: Final = Act(
     "group.open", Verb.GROUP_EDIT, "/platform/groups", N_("Open group"), NewGroup, shapes.Made,
     _open_group, tag=_TAG,
 )  # fmt: skip
+EDIT_GROUP: Final = Act(
+    "group.edit", Verb.GROUP_EDIT, "/platform/groups/{group_id}/edit", N_("Rename group"), NewGroup,
+    None, _edit_group, tag=_TAG, typed=_group_typed, then=lambda *_: "/platform/groups",
+)  # fmt: skip
 OPEN: Final = Act(
     "project.open", Verb.PROJECT_OPEN, "/groups/{group_id}/projects", N_("Open project"),
     NewProject, shapes.Made, _open, tag=_TAG, then=_opened,
@@ -344,5 +359,6 @@ REMOVE_DAY: Final = Act(
 )  # fmt: skip
 
 ACTS: Final = (
-    OPEN_GROUP, OPEN, EDIT, FREEZE, THAW, ADD_PAYEE, EDIT_PAYEE, ADD_DAY, FILL_YEAR, REMOVE_DAY
+    OPEN_GROUP, EDIT_GROUP, OPEN, EDIT, FREEZE, THAW, ADD_PAYEE, EDIT_PAYEE, ADD_DAY, FILL_YEAR,
+    REMOVE_DAY,
 )  # fmt: skip

@@ -8,18 +8,27 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from meterhouse.errors import Conflict
 from meterhouse.flows import role
-from meterhouse.flows.access import Verb
+from meterhouse.flows.access import ROLES, ScopeKind, Verb
 from meterhouse.flows.act import Done
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
 from meterhouse.web.api import people
-from meterhouse.web.rolewords import VERB
+from meterhouse.web.realms import REALMS, base_of, where
+from meterhouse.web.rolewords import ROLE, VERB
 from meterhouse.words import N_
 
 Title = Annotated[Name, Ask(N_("What people call it"))]
 Verbs = Annotated[
     list[Verb], Field(min_length=1), Ask(N_("It lets them"), kind="many",
                                          words={verb.value: word for verb, word in VERB.items()})
+]  # fmt: skip
+
+
+NeedsCode = Annotated[
+    bool,
+    Ask(N_("Whoever holds it needs an authenticator"), kind="flag",
+        hint=N_("They set one up when they next sign in, before anything else.")),
 ]  # fmt: skip
 
 
@@ -35,6 +44,8 @@ class NewRole(Form):
     """What people call it."""
     verbs: Verbs = Field(max_length=500, examples=[["room.read", "meter.read"]])
     """What it lets do."""
+    needs_code: NeedsCode = Field(default=False, examples=[False])
+    """Whether whoever holds it needs an authenticator."""
 
 
 class ChangedRole(Form):
@@ -44,28 +55,68 @@ class ChangedRole(Form):
     """What people call it."""
     verbs: Verbs = Field(max_length=500, examples=[["room.read", "meter.read"]])
     """What it lets do."""
+    needs_code: NeedsCode = Field(default=False, examples=[False])
+    """Whether whoever holds it needs an authenticator."""
+
+
+class CodeRule(Form):
+    """Which ready roles need an authenticator."""
+
+    roles: Annotated[
+        list[Annotated[str, StringConstraints(pattern=f"^({'|'.join(ROLES)})$")]],
+        Ask(N_("Whoever holds one of these needs an authenticator"), kind="many", words=ROLE),
+    ] = Field(default=[], max_length=len(ROLES), examples=[["finance"]])
+    """Names of ready roles; those of a group add to those of the platform."""
+
+
+def _check_codes(doing: Doing, *, wanted: bool) -> None:
+    """Nobody could set an authenticator up without a key. Raises `Conflict`."""
+    if wanted and not doing.services.secret_key:
+        raise Conflict("authenticator", "this installation has no secret key")
+
+
+async def _set_codes(doing: Doing, form: CodeRule) -> Done:
+    """Say which ready roles need an authenticator; holders set one up before anything else."""
+    _check_codes(doing, wanted=bool(form.roles))
+    kind, group_id = where(doing.ids)
+    before = await role.set_code_roles(doing.db, group_id, form.roles)
+    return Done(
+        f"{kind}:{group_id}", {"roles": sorted(set(form.roles))}, before={"roles": before},
+        after={"roles": sorted(set(form.roles))},
+    )  # fmt: skip
+
+
+async def _codes_typed(doing: Doing) -> Mapping[str, Any]:
+    return {"roles": await role.code_roles(doing.db, where(doing.ids)[1])}
 
 
 async def _add(doing: Doing, form: NewRole) -> Done:
     """Make a role; it can hold no verb that its maker lacks on the platform."""
+    _check_codes(doing, wanted=form.needs_code)
     role_id, _ = await role.put(
-        doing.db, doing.doer_id, form.name, form.title, form.verbs, doing.doer.at, is_new=True
-    )
+        doing.db, doing.doer_id, form.name, form.title, form.verbs, doing.doer.at, is_new=True,
+        needs_code=form.needs_code,
+    )  # fmt: skip
     answer = people.RoleMade(id=role_id, name=form.name).model_dump(mode="json")
-    return Done(f"role:{role_id}", answer, after={"verbs": sorted(form.verbs)})
+    after = {"verbs": sorted(form.verbs), "needs_code": form.needs_code}
+    return Done(f"role:{role_id}", answer, after=after)
 
 
 async def _change(doing: Doing, form: ChangedRole) -> Done:
     """Replace a role's title and verbs; whoever holds it can do so at once."""
     role_id = doing.ids["role_id"]
+    _check_codes(doing, wanted=form.needs_code)
     found = await role.one_role(doing.db, role_id)
     _, had = await role.put(
-        doing.db, doing.doer_id, found["name"], form.title, form.verbs, doing.doer.at
-    )
+        doing.db, doing.doer_id, found["name"], form.title, form.verbs, doing.doer.at,
+        needs_code=form.needs_code,
+    )  # fmt: skip
     answer = people.RoleMade(id=role_id, name=found["name"]).model_dump(mode="json")
     return Done(
-        f"role:{role_id}", answer, before={"verbs": had}, after={"verbs": sorted(form.verbs)}
-    )
+        f"role:{role_id}", answer,
+        before={"verbs": had, "needs_code": found["needs_code"]},
+        after={"verbs": sorted(form.verbs), "needs_code": form.needs_code},
+    )  # fmt: skip
 
 
 async def _remove(doing: Doing, _: NoFields) -> Done:
@@ -77,7 +128,7 @@ async def _remove(doing: Doing, _: NoFields) -> Done:
 
 async def _typed(doing: Doing) -> Mapping[str, Any]:
     found = await role.one_role(doing.db, doing.ids["role_id"])
-    return {"title": found["title"], "verbs": found["verbs"]}
+    return {"title": found["title"], "verbs": found["verbs"], "needs_code": found["needs_code"]}
 
 
 async def _about(doing: Doing) -> Choices:
@@ -101,5 +152,17 @@ ACTS: Final[tuple[Act[Any], ...]] = (
         NoFields, None, _remove, method="DELETE", tag="staff", about=_about, danger=True,
         then=lambda *_: "/roles",
         consequence=N_("The role is gone. It can be removed only while nobody holds it."),
+    ),
+    *(
+        Act(
+            f"{realm.prefix}codes.set", Verb.STAFF_EDIT, f"{realm.address}/codes",
+            N_("Who needs an authenticator"), CodeRule, people.CodeRule, _set_codes, method="PUT",
+            tag="staff", typed=_codes_typed,
+            then=lambda doing, _: f"{base_of(doing.ids)}/staff",
+            consequence=N_("Whoever holds such a role and has none sets one up before anything "
+                           "else. Programs are not concerned."),
+        )
+        for realm in REALMS
+        if realm.kind is not ScopeKind.PROJECT
     ),
 )  # fmt: skip

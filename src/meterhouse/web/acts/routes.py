@@ -18,18 +18,30 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.act import Answered, Doer, Done, Via, perform
+from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store.db import Database
 from meterhouse.web.access import TOKEN_FIELD, Permission, database_of, number_of
-from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import (
+    REASON_CHARS_MAX,
+    REASON_CHARS_MIN,
+    Act,
+    Choices,
+    Doing,
+    Form,
+    Made,
+    NoFields,
+)
 from meterhouse.web.api.etags import seen_version
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.pages import formats_of, is_fragment, render, words_of
 from meterhouse.web.problems import field_text
+from meterhouse.words import N_
 
 Chosen: TypeAlias = Callable[[Request], Awaitable[Sequence[int]]]
 
 _KEY_FIELD: Final = "key"
 _VERSION_FIELD: Final = "version"
+_REASON_FIELD: Final = "reason"
 _KEY_CHARS_MIN: Final = 8
 _KEY_CHARS_MAX: Final = 80
 _NUMBERS: Final = re.compile(r"{(\w+)}")
@@ -95,7 +107,7 @@ def doing_of(request: Request, via: Via, key: str = "") -> Doing:
         fmt=formats_of(request) if scope else None,
         words=words_of(request),
         services=services,
-        origin=str(request.base_url).rstrip("/"),
+        origin=services.settings.public_url or str(request.base_url).rstrip("/"),
     )
 
 
@@ -107,9 +119,13 @@ async def do(act: Act[Any], doing: Doing, form: Form) -> Answered:
 
     asked = {"ids": dict(doing.ids), "form": form.model_dump(mode="json")}
     project_ids = [doing.scope.project_id] if doing.scope else []
-    return await perform(
+    answered = await perform(
         doing.db, doing.doer, project_ids, act.name, act.verb, asked, work, act.status
     )
+    if answered.is_new:
+        for one in doing.afterwards:
+            await one(doing)
+    return answered
 
 
 def _summary(act: Act[Any]) -> str:
@@ -171,7 +187,7 @@ def _without_version(form: type[Form]) -> type[Form]:
         for name, info in form.model_fields.items()
         if name != _VERSION_FIELD
     }
-    made: type[Form] = create_model(form.__name__, __base__=Form, __doc__=form.__doc__, **fields)
+    made: type[Form] = create_model(form.__name__, __base__=Made, __doc__=form.__doc__, **fields)
     return made
 
 
@@ -207,6 +223,9 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
             return await _form(request, act, doing, typed, key, wrong)
         try:
             answered = await do(act, doing, form)
+        except ChangedMeanwhile:
+            typed, wrong = await _theirs(act, doing, typed)
+            return await _form(request, act, doing, typed, key, wrong, ChangedMeanwhile.http_status)
         except MeterhouseError as error:
             if error.http_status >= 500 or error.http_status in (401, 403, 404):
                 raise
@@ -217,6 +236,37 @@ def _doer(act: Act[Any]) -> Callable[..., Any]:
     return post
 
 
+async def _theirs(
+    act: Act[Any], doing: Doing, typed: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What was typed, on top of what somebody else has set meanwhile, and their words beside it.
+
+    The form then names the present version: who sends it again has seen what it replaces.
+    """
+    said = N_("Somebody else changed this meanwhile. What they set stands beside your entries; "
+              "send it again to keep yours.")  # fmt: skip
+    now = await act.typed(doing) if act.typed else {}
+    wrong = {"": doing.words(said)}
+    for name, (_, ask) in act.asks.items():
+        theirs = now.get(name)
+        if ask.kind in ("hidden", "ids", "file") or theirs is None or name not in typed:
+            continue
+        if _plain(theirs) != _plain(typed[name]):
+            offered = dict(await ask.offered(doing)) if ask.kind in ("choice", "many") else {}
+            each = theirs if isinstance(theirs, list | tuple) else [theirs]
+            shown = ", ".join(offered.get(str(one), str(one)) for one in each)
+            wrong[name] = doing.words(N_("Now: {there}"), there=shown or "–")
+    fresh = {_VERSION_FIELD: now[_VERSION_FIELD]} if _VERSION_FIELD in now else {}
+    return {**typed, **fresh}, wrong
+
+
+def _plain(text: Any) -> str:
+    """A field's content as a form sends it, so that two may be compared."""
+    if isinstance(text, list | tuple):
+        return ",".join(sorted(str(one) for one in text))
+    return str(text).strip()
+
+
 def _previewer(act: Act[Any]) -> Callable[..., Any]:
     """What the act would do with the fields as they are; nothing while they cannot be used."""
 
@@ -224,6 +274,8 @@ def _previewer(act: Act[Any]) -> Callable[..., Any]:
         doing = doing_of(request, Via.CONSOLE)
         typed = {name: text for name, text in request.query_params.items()
                  if name in act.form.model_fields and text.strip()}  # fmt: skip
+        if _REASON_FIELD in act.form.model_fields:
+            typed.setdefault(_REASON_FIELD, "-" * REASON_CHARS_MIN)  # what is not done needs none
         facts: dict[str, Any] = {"told": (), "why": ""}
         try:
             assert act.preview is not None
@@ -288,8 +340,9 @@ async def _form(
         "reason_max": REASON_CHARS_MAX,
         "focus": next((name for name in wrong or shown if name in shown), ""),
         "has_file": any(ask.kind == "file" for _, ask in act.asks.values()),
+        **(await act.facts(doing) if act.facts else {}),
     }
-    template = "act.html" if is_fragment(request) else "act_page.html"
+    template = act.look if is_fragment(request) else "act_page.html"
     return render(request, template, facts, status if wrong else 200)
 
 

@@ -28,6 +28,7 @@ A column of fixed words (`Ask.words`, `Ask.choices`) takes the word in any langu
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,9 +41,15 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from meterhouse.errors import BadInput, MeterhouseError, RowsRefused
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done, rehearse
-from meterhouse.web.acts.frame import Act, Ask, Doing, Form
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Made
 from meterhouse.web.problems import field_text
-from meterhouse.web.spreadsheets import LINES_MAX, Line, TemplateColumn, write_template
+from meterhouse.web.spreadsheets import (
+    LINES_MAX,
+    Line,
+    TemplateColumn,
+    write_csv_template,
+    write_template,
+)
 from meterhouse.words import LANGUAGES, N_, words
 
 IMPORT_KIND: Final = "import"
@@ -51,6 +58,8 @@ ROWS_AT_ONCE_MAX: Final = 500
 
 _PACKED_BYTES_MAX: Final = 20_000_000
 _NEEDED_MARK: Final = "*"
+# How spreadsheets write a day into a table of text.
+_DAY: Final = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _YES: Final = ("true", "yes", "1", "x")
 _NO: Final = ("false", "no", "0")
 
@@ -83,6 +92,8 @@ class Sheet(Generic[Row]):
         hint: what to know before filling it in; a message id.
         tag: under which the API's document lists it.
         answer: the shape of the API's answer.
+        told: what taking the rows over would come to, as (message id, text), said before.
+        then: the page to go to afterwards; the flow then only queues a task, however many rows.
     """
 
     name: str
@@ -94,6 +105,8 @@ class Sheet(Generic[Row]):
     hint: str = ""
     tag: str = ""
     answer: type[BaseModel] = field(default=ImportAnswer)
+    told: Callable[[Doing, Done], Choices] | None = None
+    then: Callable[[Doing, Any], str] | None = None
 
     @cached_property
     def act(self) -> Act[Any]:
@@ -108,7 +121,7 @@ class Sheet(Generic[Row]):
             ),
             Ask(N_("Rows")),
         ]
-        form = create_model(f"{self.row.__name__}s", __base__=Form, rows=(rows, ...))
+        form = create_model(f"{self.row.__name__}s", __base__=Made, rows=(rows, ...))
 
         async def run(doing: Doing, typed: Any) -> Done:
             return await self.run(doing, typed.rows)
@@ -116,7 +129,7 @@ class Sheet(Generic[Row]):
         run.__doc__ = self.run.__doc__
         return Act(
             self.name, self.verb, f"{self.address}/import", self.title, form, self.answer, run,
-            tag=self.tag, needs_key=True, then=lambda doing, _: self.list_page(doing),
+            tag=self.tag, needs_key=True, then=self.page_after,
         )  # fmt: skip
 
     @property
@@ -135,6 +148,10 @@ class Sheet(Generic[Row]):
                 raise TypeError(f"{self.name}: field {name} cannot be a column")
             found[name] = (info, ask)
         return found
+
+    def page_after(self, doing: Doing, answer: Any) -> str:
+        """Where the rows, or what comes of them, are seen."""
+        return self.then(doing, answer) if self.then else self.list_page(doing)
 
     def list_page(self, doing: Doing) -> str:
         """The page of the list that it fills."""
@@ -212,8 +229,22 @@ async def rehearsal(sheet: Sheet[Row], doing: Doing, rows: Sequence[Row]) -> Don
     return await rehearse(doing.db, [doing.scope.project_id] if doing.scope else [], work)
 
 
+async def csv_template(sheet: Sheet[Any], doing: Doing) -> bytes:
+    """The table to fill in, in the reader's language."""
+    return write_csv_template(await _template_columns(sheet, doing))
+
+
 async def template(sheet: Sheet[Any], doing: Doing) -> bytes:
     """The workbook to fill in, in the reader's language."""
+    columns = await _template_columns(sheet, doing)
+    spoken = {
+        "rows": N_("Rows"), "about": N_("About the columns"), "column": N_("Column"),
+        "needed": N_("Needed"), "hint": N_("Hint"), "example": N_("Example"), "yes": N_("Yes"),
+    }  # fmt: skip
+    return write_template(columns, {key: doing.words(word) for key, word in spoken.items()})
+
+
+async def _template_columns(sheet: Sheet[Any], doing: Doing) -> list[TemplateColumn]:
     columns = []
     for name, (info, ask) in sheet.asks.items():
         offered = await ask.offered(doing)
@@ -225,11 +256,7 @@ async def template(sheet: Sheet[Any], doing: Doing) -> bytes:
                 [text for _, text in offered],
             )
         )  # fmt: skip
-    spoken = {
-        "rows": N_("Rows"), "about": N_("About the columns"), "column": N_("Column"),
-        "needed": N_("Needed"), "hint": N_("Hint"), "example": N_("Example"), "yes": N_("Yes"),
-    }  # fmt: skip
-    return write_template(columns, {key: doing.words(word) for key, word in spoken.items()})
+    return columns
 
 
 def pack(rows: Sequence[Form]) -> str:
@@ -282,7 +309,7 @@ def _columns(sheet: Sheet[Any], doing: Doing, head: Line) -> tuple[list[str], li
 
 
 def _typed(
-    sheet: Sheet[Any], keys: Sequence[str], line: Line, known: Mapping[str, Mapping[str, str]]
+    sheet: Sheet[Any], keys: Sequence[str], line: Line, known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for key, cell in zip(keys, line.cells, strict=False):
@@ -291,20 +318,20 @@ def _typed(
         # An empty cell is not typed: where it is needed, the check says that it is missing.
         if cell:
             info, _ = sheet.asks[key]
-            text = cell.replace("/", "-") if _is_date(info.annotation) else cell
+            text = _DAY.sub(_iso_day, cell) if _is_date(info.annotation) else cell
             typed[key] = known.get(key, {}).get(_folded(cell), text)
     return typed
 
 
-async def _known_words(sheet: Sheet[Any], doing: Doing) -> dict[str, dict[str, str]]:
+async def _known_words(sheet: Sheet[Any], doing: Doing) -> dict[str, dict[str, Any]]:
     """For each column of fixed words what may be written, folded, and the key it stands for."""
-    known: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, Any]] = {}
     for name, (_, ask) in sheet.asks.items():
         if ask.kind == "flag":
             spoken = {language: words(language) for language in LANGUAGES}
             yes = {*_YES, *(_folded(one(N_("Yes"))) for one in spoken.values())}
             no = {*_NO, *(_folded(one(N_("No"))) for one in spoken.values())}
-            known[name] = dict.fromkeys(yes, "true") | dict.fromkeys(no, "false")
+            known[name] = dict.fromkeys(yes, True) | dict.fromkeys(no, False)
         elif ask.kind == "choice":
             offered = await ask.offered(doing)
             known[name] = {_folded(key): key for key, _ in offered}
@@ -322,6 +349,10 @@ def _fault(sheet: Sheet[Any], doing: Doing, line: Line, item: Mapping[str, Any])
 def _title(sheet: Sheet[Any], doing: Doing, name: str) -> str:
     asks = sheet.asks
     return doing.words(asks[name][1].title) if name in asks else ""
+
+
+def _iso_day(day: re.Match[str]) -> str:
+    return f"{day[1]}-{int(day[2]):02d}-{int(day[3]):02d}"
 
 
 def _folded(text: str) -> str:

@@ -10,13 +10,19 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints
 
 from meterhouse.errors import MeterhouseError, RowFault, RowsRefused
-from meterhouse.flows import onboard, project
+from meterhouse.flows import households, onboard, project
 from meterhouse.flows.access import Verb
+from meterhouse.flows.account import Terms
 from meterhouse.flows.act import Done
+from meterhouse.flows.households import HouseholdRow
+from meterhouse.flows.opening import Purse
 from meterhouse.flows.sheet import SiteRow
 from meterhouse.model import Commodity
 from meterhouse.web import labels
+from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
+from meterhouse.web.acts.account import PurseChoice, beyond
+from meterhouse.web.acts.customer import Language
 from meterhouse.web.acts.frame import Ask, Doing, Form, Name
 from meterhouse.web.acts.install import MODELS
 from meterhouse.web.acts.sheets import Sheet
@@ -25,7 +31,43 @@ from meterhouse.words import N_
 Optional = StringConstraints(max_length=60)
 
 
-class SiteLine(Form):
+class TermsLine(Form):
+    """On what terms a household of a row pays, and what it begins with."""
+
+    purse: PurseChoice = Purse.APART
+    """together: all commodities draw one purse; apart: each draws its own, then a common one."""
+    overdraft: Annotated[str, Optional, Ask(N_("Overdraft"), kind="money")] = Field(
+        default="", examples=["0.00"]
+    )
+    """How far below zero it may fall; empty: not at all."""
+    opening_credit: Annotated[
+        str,
+        Optional,
+        Ask(N_("Opening credit"), kind="money", hint=N_("Brought along; no cash moves")),
+    ] = Field(default="", examples=["56.70"])
+    """What it had before these books began; no cash moves for it."""
+    deposit: Annotated[
+        str, Optional, Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid at the opening"))
+    ] = Field(default="", examples=["200.00"])
+    """A deposit that is paid now in cash."""
+    warning_1: Annotated[str, Optional, Ask(N_("Warning 1 at"), kind="money")] = Field(
+        default="30", examples=["30.00"]
+    )
+    """The household is warned first when this is left."""
+    warning_2: Annotated[str, Optional, Ask(N_("Warning 2 at"), kind="money")] = Field(
+        default="15", examples=["15.00"]
+    )
+    """And again, lower."""
+    warning_3: Annotated[str, Optional, Ask(N_("Warning 3 at"), kind="money")] = Field(
+        default="5", examples=["5.00"]
+    )
+    """And for the last time, lower still."""
+
+
+_MONEY: Final = tuple(TermsLine.model_fields)[1:]
+
+
+class SiteLine(TermsLine):
     """A room, and as far as said its meter, its price and its household."""
 
     building: Annotated[Name, Ask(N_("Building"))] = Field(examples=["1"])
@@ -77,6 +119,27 @@ class SiteLine(Form):
     """Their e-mail, for notices."""
 
 
+class HouseholdLine(TermsLine):
+    """Who moves into a room that stands, and on what terms."""
+
+    building: Annotated[Name, Ask(N_("Building"))] = Field(examples=["1"])
+    """The building."""
+    floor: Annotated[str, Optional, Ask(N_("Floor"))] = Field(default="", examples=["1F"])
+    """The floor; empty: the room lies in the building itself."""
+    room: Annotated[Name, Ask(N_("Room"))] = Field(examples=["101"])
+    """The room; nobody but the house pays for it."""
+    customer: Annotated[Name, Ask(N_("Customer"))] = Field(examples=["Wang Jing"])
+    """Name of the household."""
+    phone: Annotated[str, Optional, Ask(N_("Phone"))] = Field(default="", examples=["13800000000"])
+    """Their phone."""
+    email: Annotated[str, StringConstraints(max_length=120), Ask(N_("E-mail"))] = Field(
+        default="", examples=["wang@example.org"]
+    )
+    """Their e-mail, for notices."""
+    language: Language = "zh-Hans"
+    """The language of notices."""
+
+
 class DayLine(Form):
     """A special day."""
 
@@ -93,24 +156,79 @@ class DayLine(Form):
     """What it is called."""
 
 
+def _terms(doing: Doing, row: TermsLine) -> tuple[Terms, list[tuple[str, MeterhouseError]]]:
+    """A row's terms as exact values, and what of them cannot be read or given, by column."""
+    scope, _ = doing.here
+    faults: list[tuple[str, MeterhouseError]] = []
+    money: dict[str, int] = {}
+    for name in _MONEY:
+        try:
+            text = getattr(row, name) or "0"
+            money[name] = typed.money_minor(text, scope.currency_exponent, name)
+            if money[name] < 0 and name in ("overdraft", "opening_credit", "deposit"):
+                raise typed.MoneyUnusable(decimals=scope.currency_exponent)
+        except MeterhouseError as error:
+            faults.append((name, error))
+            money[name] = 0
+    levels = (money["warning_1"], money["warning_2"], money["warning_3"])
+    terms = Terms(-money["overdraft"], levels, row.purse, money["opening_credit"], money["deposit"])
+    return terms, faults + beyond(doing, terms)
+
+
 async def _take_site(doing: Doing, rows: Sequence[SiteLine]) -> Done:
     """Take rooms, meters, tariffs and households over from a sheet; all rows or none."""
     faults: list[RowFault] = []
     site: list[SiteRow] = []
+    scope, _ = doing.here
+    may_open = scope.covers(Verb.ACCOUNT_OPEN, None)
     for number, row in enumerate(rows):
-        facts = row.model_dump(exclude={"area"})
+        facts = row.model_dump(exclude={"area", "purse", *_MONEY})
+        terms, wrong = _terms(doing, row)
+        faults += [RowFault(number, *one) for one in wrong]
+        if row.customer and not may_open:
+            faults.append(RowFault(number, "customer", NotAllowed(Verb.ACCOUNT_OPEN)))
         try:
-            site.append(SiteRow(**facts, area_dm2=typed.area_dm2(row.area)))
+            site.append(SiteRow(**facts, terms=terms, area_dm2=typed.area_dm2(row.area)))
         except MeterhouseError as error:
             faults.append(RowFault(number, "area", error))
     if faults:
         raise RowsRefused(faults)
-    taken = await onboard.import_rows(doing.db, doing.project_id, site, doing.doer.at)
+    doer = doing.doer
+    taken = await onboard.import_rows(doing.db, doing.project_id, site, doer.actor_id, doer.at)
     after = {
         "rooms": taken.rooms, "points": taken.points, "meters": taken.meters,
         "households": taken.households,
+        "opening_minor": sum(one.terms.credit_minor for one in site if one.customer),
     }  # fmt: skip
     return Done(f"project:{doing.project_id}", {"count": len(rows)}, after=after)
+
+
+async def _take_households(doing: Doing, rows: Sequence[HouseholdLine]) -> Done:
+    """Open accounts for rooms that stand from a sheet; all rows or none."""
+    return await _households(doing, rows, is_prepared=False)
+
+
+async def _prepare_households(doing: Doing, rows: Sequence[HouseholdLine]) -> Done:
+    """Prepare accounts for rooms that stand from a sheet; all rows or none."""
+    return await _households(doing, rows, is_prepared=True)
+
+
+async def _households(doing: Doing, rows: Sequence[HouseholdLine], *, is_prepared: bool) -> Done:
+    faults: list[RowFault] = []
+    taken: list[HouseholdRow] = []
+    for number, row in enumerate(rows):
+        terms, wrong = _terms(doing, row)
+        faults += [RowFault(number, *one) for one in wrong]
+        facts = row.model_dump(exclude={"purse", *_MONEY})
+        taken.append(HouseholdRow(**facts, terms=terms))
+    if faults:
+        raise RowsRefused(faults)
+    doer = doing.doer
+    count = await households.take(
+        doing.db, doing.project_id, taken, doer.actor_id, doer.at, is_prepared=is_prepared
+    )
+    after = {"count": count, "opening_minor": sum(one.terms.credit_minor for one in taken)}
+    return Done(f"project:{doing.project_id}", {"count": count}, after=after)
 
 
 async def _take_days(doing: Doing, rows: Sequence[DayLine]) -> Done:
@@ -125,7 +243,8 @@ SITE: Final[Sheet[Any]] = Sheet(
     N_("Import rooms and meters"), SiteLine, _take_site, tag="devices",
     hint=N_(
         "One row a meter: its room, price and household. Buildings, floors and rooms that are "
-        "not there yet are made; gateways and tariffs must be there."
+        "not there yet are made; gateways and tariffs must be there. A row that names a customer "
+        "opens an account, so it takes the right to do that."
     ),
 )  # fmt: skip
 DAYS: Final[Sheet[Any]] = Sheet(
@@ -133,4 +252,15 @@ DAYS: Final[Sheet[Any]] = Sheet(
     N_("Import calendar"), DayLine, _take_days, tag="projects",
 )  # fmt: skip
 
-SHEETS: Final = (SITE, DAYS)
+HOUSEHOLDS: Final[Sheet[Any]] = Sheet(
+    "household.import", Verb.ACCOUNT_OPEN, "/projects/{project_id}/customers",
+    N_("Import households"), HouseholdLine, _take_households, tag="accounts",
+    hint=N_("One row a room that stands and is vacant. Its household pays from now on."),
+)  # fmt: skip
+OPENINGS: Final[Sheet[Any]] = Sheet(
+    "opening.import", Verb.ACCOUNT_OPEN, "/projects/{project_id}/openings",
+    N_("Import prepared accounts"), HouseholdLine, _prepare_households, tag="accounts",
+    hint=N_("One row a room that stands and is vacant. Nothing changes until it is opened."),
+)  # fmt: skip
+
+SHEETS: Final = (SITE, DAYS, HOUSEHOLDS, OPENINGS)

@@ -4,20 +4,33 @@ Owns what is asked and said. Each act is declared once and made for the three re
 differs between them is the address alone. Must never decide who may give what; the flow does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from meterhouse.flows import client, role, staff
+from meterhouse.flows import client, links, role, staff, staff_facts
 from meterhouse.flows.access import ROLES, Scope, ScopeKind, Verb, granted_verbs
 from meterhouse.flows.act import Done
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
+from meterhouse.web.acts import typed
+from meterhouse.web.acts.frame import (
+    Act,
+    Ask,
+    Choices,
+    Doing,
+    Form,
+    Name,
+    NoFields,
+    ReasonText,
+)
 from meterhouse.web.api import people
 from meterhouse.web.realms import REALMS, Realm, base_of, where
 from meterhouse.web.rolewords import SCOPE, role_word
-from meterhouse.words import N_
+from meterhouse.words import LANGUAGES, N_
 
+# Shown in the answer of the act alone.
+_ONCE: Final = {"link", "sent_to"}
 INVITED: Final = N_("They can now choose a password")
 
 
@@ -79,10 +92,53 @@ class Invitation(Form):
         Ask(N_("User name"), hint=N_("Letters, figures and . _ - @, such as an e-mail address.")),
     ] = Field(examples=["wang.fang@example.org"])  # fmt: skip
     """What they sign in with; it cannot be changed."""
+    email: Annotated[
+        str, StringConstraints(max_length=120, pattern=typed.EMAIL_PATTERN),
+        Ask(N_("E-mail"), hint=N_("The link is sent there, where this installation sends e-mail.")),
+    ] = Field(default="", examples=["wang.fang@example.org"])  # fmt: skip
+    """Where links to choose a password are sent; empty: the link is shown to whoever invites."""
     role: RoleName = Field(examples=["cashier"])
     """Name of their first role."""
     place: Place = Field(examples=["project:12"])
     """Where it is granted: `platform:0`, or a group, project or building with its id."""
+
+
+class StaffChange(Form):
+    """What is said anew of somebody; what is left empty stays as it is."""
+
+    name: Annotated[
+        str, StringConstraints(max_length=staff.NAME_CHARS_MAX),
+        Ask(N_("Full name"), hint=N_("Empty: as it is")),
+    ] = Field(default="", examples=["Wang Fang"])  # fmt: skip
+    """Their name; empty: as it is."""
+    email: Annotated[
+        str, StringConstraints(max_length=120, pattern=typed.EMAIL_PATTERN),
+        Ask(N_("E-mail"), hint=N_("Empty: as it is")),
+    ] = Field(default="", examples=["wang.fang@example.org"])  # fmt: skip
+    """Where links to choose a password are sent; empty: as it is. Links sent before are void."""
+    language: Annotated[
+        str, StringConstraints(pattern=f"^({'|'.join(LANGUAGES)})?$"),
+        Ask(N_("Language"), kind="choice", words=LANGUAGES),
+    ] = Field(default="", examples=["zh-Hans"])  # fmt: skip
+    """The language they read; empty: as it is."""
+
+
+class StaffErasing(Form):
+    """Why somebody who works here no more is erased."""
+
+    reason: ReasonText
+    """Why; kept in the audit."""
+
+
+class NewLink(Form):
+    """Whether a link is sent or shown."""
+
+    is_shown: Annotated[
+        bool,
+        Ask(N_("Show me the link"), kind="flag",
+            hint=N_("Where their e-mail is wrong or not read; nothing is sent then.")),
+    ] = Field(default=False, examples=[False])  # fmt: skip
+    """Whether the link is shown to whoever asks and sent to nobody."""
 
 
 class Giving(Form):
@@ -116,36 +172,85 @@ class NewKey(Form):
     """How many days the key lives, 1 to 365."""
 
 
-def _link(doing: Doing, token: str) -> str:
-    return f"{doing.origin}/set-password?token={token}"
+def _hand_over(
+    doing: Doing, person_id: int, token: str, life: timedelta, *, is_shown: bool = False
+) -> None:
+    """Let the link be shown once; where it can be sent and may, that is done in its place."""
+    link = f"{doing.origin}/set-password?token={token}"
+    doing.once["link"] = link
+    if is_shown:
+        return
+
+    async def send(doing: Doing) -> None:
+        services = doing.services
+        to = await links.reader(doing.db, person_id)
+        if to is None or services.postman is None:
+            return
+        if await links.send(services.postman, to, link, life, services.settings.title):
+            del doing.once["link"]
+            doing.once["sent_to"] = to.shown
+
+    doing.afterwards.append(send)
 
 
 async def _invite(doing: Doing, form: Invitation) -> Done:
     """Invite somebody: they choose a password by a link that works once, within a day."""
     person_id, token = await staff.invite(
         doing.db, doing.doer_id, *where(doing.ids), form.login, form.name, form.role,
-        _scope(form.place, doing), doing.doer.at,
+        _scope(form.place, doing), doing.doer.at, form.email or None,
     )  # fmt: skip
-    doing.once["link"] = _link(doing, token)
+    _hand_over(doing, person_id, token, staff.INVITATION_LIFE)
     answer = people.Invited(
         person_id=person_id, expires_at=doing.doer.at + staff.INVITATION_LIFE
-    ).model_dump(mode="json", exclude={"link"})
+    ).model_dump(mode="json", exclude=_ONCE)
     after = {"role": form.role, "place": form.place}
     return Done(f"person:{person_id}", answer, after=after)
 
 
-async def _reset(doing: Doing, _: NoFields) -> Done:
+async def _reset(doing: Doing, form: NewLink) -> Done:
     """Let somebody choose a new password by a link that works once; older links are void."""
     person_id = doing.ids["person_id"]
     token, expires_at = await staff.new_link(
         doing.db, doing.doer_id, *where(doing.ids), person_id, doing.doer.at
     )
-    doing.once["link"] = _link(doing, token)
+    life = expires_at - doing.doer.at
+    _hand_over(doing, person_id, token, life, is_shown=form.is_shown)
     answer = people.Invited(person_id=person_id, expires_at=expires_at)
-    return Done(f"person:{person_id}", answer.model_dump(mode="json", exclude={"link"}))
+    return Done(f"person:{person_id}", answer.model_dump(mode="json", exclude=_ONCE),
+                after={"is_shown": form.is_shown})  # fmt: skip
+
+
+async def _edit(doing: Doing, form: StaffChange) -> Done:
+    """Say anew who somebody is, how to reach them, or what they read; what is empty stays."""
+    person_id = doing.ids["person_id"]
+    facts = staff_facts.Facts(form.name, form.email, form.language)
+    await staff_facts.edit(
+        doing.db, doing.doer_id, *where(doing.ids), person_id, facts, doing.doer.at
+    )
+    changed = [name for name in ("name", "email") if getattr(facts, name)]
+    after = {"changed": changed} | ({"language": form.language} if form.language else {})
+    return Done(f"person:{person_id}", after=after)
+
+
+async def _edited(doing: Doing) -> Mapping[str, Any]:
+    found = await staff.member(doing.db, doing.doer_id, *where(doing.ids), doing.ids["person_id"])
+    return {"name": found.row["name"] or "", "language": found.row["language"]}
+
+
+async def _erase(doing: Doing, form: StaffErasing) -> Done:
+    """Erase who somebody was that has been shut out; what they did stays, by their number."""
+    person_id = doing.ids["person_id"]
+    await staff_facts.erase(doing.db, doing.doer_id, *where(doing.ids), person_id, doing.doer.at)
+    return Done(
+        f"person:{person_id}", before={"erased": False}, after={"erased": True},
+        reason=form.reason,
+    )  # fmt: skip
 
 
 def _told_link(doing: Doing, _: Any) -> Choices:
+    if "sent_to" in doing.once:
+        sent = doing.words(N_("by the link that was sent to them, which works once"))
+        return ((INVITED, sent), (N_("Sent to"), doing.once["sent_to"]))
     link = doing.once.get("link") or doing.words(N_("It was shown once and is not shown again."))
     return ((INVITED, doing.words(N_("by this link, which works once"))), (N_("Link"), link))
 
@@ -160,7 +265,7 @@ async def _end_sessions(doing: Doing, _: NoFields) -> Done:
 async def _forget_codes(doing: Doing, _: NoFields) -> Done:
     """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
     person_id = doing.ids["person_id"]
-    await staff.take_off_codes(doing.db, doing.doer_id, *where(doing.ids), person_id)
+    await staff_facts.take_off_codes(doing.db, doing.doer_id, *where(doing.ids), person_id)
     return Done(f"person:{person_id}", before={"codes": True}, after={"codes": False})
 
 
@@ -311,10 +416,23 @@ def _staff_acts(realm: Realm) -> list[Act[Any]]:
             told=_told_link,
         ),
         act(
-            "reset", f"{one}/reset", N_("New link for a password"), NoFields, people.Invited,
+            "reset", f"{one}/reset", N_("New link for a password"), NewLink, people.Invited,
             _reset, told=_told_link, about=about,
-            consequence=N_("You are shown a link to hand over. Whoever opens it chooses the "
-                           "password; all sessions end then."),
+            consequence=N_("The link is sent by e-mail where they have an address, else it is "
+                           "shown to you; links from before are void. Whoever opens it chooses "
+                           "the password; all sessions end then."),
+        ),
+        act(
+            "edit", f"{one}/edit", N_("Edit person"), StaffChange, None, _edit, about=about,
+            typed=_edited, then=_to("staff", "person_id"),
+            consequence=N_("With another e-mail, links that were sent before are void."),
+        ),
+        act(
+            "erase", f"{one}/erase", N_("Erase person"), StaffErasing, None, _erase, about=about,
+            danger=True, then=lambda doing, _: f"{base_of(doing.ids)}/staff",
+            consequence=N_("Name, user name and e-mail are overwritten, and roles, password and "
+                           "authenticator go. Nobody can bring them back. What they did stays in "
+                           "the audit, by a number that leads to nobody."),
         ),
         act(
             "end_sessions", f"{one}/end-sessions", N_("End all sessions"), NoFields, people.Ended,

@@ -119,7 +119,7 @@ class BandPrices(Form):
         default="", examples=["1.20"])  # fmt: skip
     """Price in the sharp band."""
     sharp_times: Annotated[str, Times, Ask(N_("Sharp times"), half=True)] = Field(
-        default="", examples=["19:00-21:00"]
+        default="", examples=["11:00-12:00"]
     )
     """When it holds."""
     effective_from: InstantText = Field(default="", examples=["2026-05-01 00:00"])

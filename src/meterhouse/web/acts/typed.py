@@ -4,15 +4,17 @@ Owns how each is written. Must never know an act. The console and the API take t
 program writes an instant as RFC 3339, a person in the project's own time.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from meterhouse.errors import BadInput, Unreadable
+from meterhouse.errors import BadInput, MeterhouseError, Unreadable
 from meterhouse.units import (
     INTERVAL_MILLI_MAX,
     PRICE_MICRO_MAX,
+    REGISTER_MILLI_MAX,
     Micro,
     Milli,
     Minor,
@@ -29,17 +31,35 @@ _AREA_EXPONENT: Final = 2
 _MICRO_EXPONENT: Final = 6
 _MILLI_EXPONENT: Final = 3
 _MONEY_MINOR_MAX: Final = 10**12
+_REGISTER_MILLI_MAX: Final = 10**12
 
 Number = Annotated[int, Field(ge=1, le=ID_MAX)]
 EXAMPLE: Final = Field(examples=[12])
 Short = StringConstraints(max_length=60)
 Decimal = StringConstraints(max_length=20)
+EMAIL_PATTERN: Final = r"^([^@\s,;<>\"]+@[^@\s,;<>\"]+)?$"
+EMAIL: Final = re.compile(EMAIL_PATTERN)
 InstantText = Annotated[
     str,
     StringConstraints(max_length=40),
     Ask(N_("In force from"), hint=N_("YYYY-MM-DD HH:MM; empty: now")),
 ]
 Version = Annotated[int, Field(ge=1, examples=[1]), Ask(N_("Version"), kind="hidden")]
+
+
+RegisterLines = Annotated[
+    str,
+    StringConstraints(max_length=20_000),
+    Field(examples=["000000000012 1234.56"]),
+    Ask(N_("Read by hand"), kind="area",
+        hint=N_("A line a meter: address, total. Empty: the last reading by wire")),
+]  # fmt: skip
+
+
+class RegistersUnusable(BadInput):
+    """Write the total, and if known four bands; of several meters a line each, address first."""
+
+    code = "registers_unusable"
 
 
 class AreaUnusable(BadInput):
@@ -60,6 +80,12 @@ class EnergyUnusable(BadInput):
     code = "energy_unusable"
 
 
+class RegisterUnusable(BadInput):
+    """Enter what the register shows, zero or above, with at most three decimals."""
+
+    code = "register_unusable"
+
+
 class InstantUnusable(BadInput):
     """Enter a date and time as 2026-05-01 00:00."""
 
@@ -72,7 +98,7 @@ class MoneyUnusable(BadInput):
     code = "money_unusable"
 
 
-def beside(error: BadInput, field: str) -> BadInput:
+def beside(error: MeterhouseError, field: str) -> MeterhouseError:
     """The same error, at home beside a field."""
     error.field = field
     return error
@@ -118,6 +144,19 @@ def energy_milli(text: str, field: str) -> Milli:
     return Milli(found)
 
 
+def register_milli(text: str, field: str) -> Milli | None:
+    """What a register shows, in thousandths; None for nothing typed. Raises `RegisterUnusable`."""
+    if not text.strip():
+        return None
+    try:
+        found = from_decimal(text, _MILLI_EXPONENT)
+    except Unreadable:
+        found = -1
+    if not 0 <= found <= _REGISTER_MILLI_MAX:
+        raise beside(RegisterUnusable(), field)
+    return Milli(found)
+
+
 def money_minor(text: str, exponent: int, field: str) -> Minor:
     """Money as typed, of either sign, as whole coins. Raises `MoneyUnusable`."""
     try:
@@ -143,3 +182,31 @@ def instant(text: str, fmt: Formats, now: datetime, field: str) -> datetime:
         return aware.astimezone(now.tzinfo)
     except (ValueError, OverflowError):
         raise beside(InstantUnusable(), field) from None
+
+
+Figures = tuple[int, int, int, int, int]
+"""Registers in thousandths: total, then sharp, peak, flat, valley; -1: not read."""
+
+
+def figures(text: str, field: str) -> Figures:
+    """What a meter shows: a total, or a total and four bands. Raises `RegistersUnusable`."""
+    try:
+        found = [from_decimal(one, _MILLI_EXPONENT) for one in text.split()]
+    except Unreadable:
+        found = []
+    if len(found) not in (1, 5) or not all(0 <= one <= REGISTER_MILLI_MAX for one in found):
+        raise beside(RegistersUnusable(), field)
+    sharp, peak, flat, valley = found[1:] or (-1, -1, -1, -1)
+    return found[0], sharp, peak, flat, valley
+
+
+def registers(text: str, field: str) -> dict[str, Figures]:
+    """Registers as typed by address: a line a meter. Raises `RegistersUnusable`."""
+    found: dict[str, Figures] = {}
+    for line in filter(str.strip, text.splitlines()):
+        address, _, rest = line.strip().partition(" ")
+        is_address = address.isascii() and address.isdecimal() and len(address) <= 12
+        if not is_address or address.zfill(12) in found:
+            raise beside(RegistersUnusable(), field)
+        found[address.zfill(12)] = figures(rest, field)
+    return found

@@ -10,19 +10,20 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from meterhouse.errors import Conflict, MeterhouseError, NotFound
+from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store.db import DatabaseBusy
 from meterhouse.web.access import NotAllowed, NotSignedIn
-from meterhouse.web.api.etags import VersionMissing
+from meterhouse.web.api.etags import IF_MATCH_PATTERN, VersionMissing
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.limits import TooManyRequests
-from meterhouse.web.problems import PROBLEM_TYPE, URN, InvalidFields, TooLarge
+from meterhouse.web.problems import PROBLEM_TYPE, TYPES, InvalidFields, TooLarge
 
 _PROBLEMS: Final[dict[int, tuple[str, MeterhouseError]]] = {
     401: ("No key, or not a live one.", NotSignedIn()),
     403: ("The key's roles do not include the verb.", NotAllowed("meter.switch")),
     404: ("It does not exist, or is not yours to see.", NotFound("Room", 12)),
     409: ("It contradicts what is there.", Conflict("Room", "it has points")),
-    412: ("Somebody else has changed it meanwhile.", Conflict("Room", "it was changed")),
+    412: ("Somebody else has changed it meanwhile.", ChangedMeanwhile()),
     413: ("The request is too large.", TooLarge()),
     422: ("Some part of the request cannot be used.", InvalidFields()),
     428: ("If-Match is missing.", VersionMissing()),
@@ -73,6 +74,8 @@ def _made(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             answers = operation["responses"]
+            for one in operation.get("parameters", ()):
+                _settle(one)
             for status in _statuses(path, method, operation):
                 answers[str(status)] = _problem(status)
             for name in _HEADERS:
@@ -84,6 +87,19 @@ def _made(app: FastAPI) -> dict[str, Any]:
         document["components"]["schemas"].pop(name, None)
     whole: dict[str, Any] = _whole(document)
     return whole
+
+
+def _settle(parameter: dict[str, Any]) -> None:
+    """A parameter as it can be sent: one left out is not null, and a version must be named."""
+    schema = parameter["schema"]
+    kinds = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        parameter["schema"] = {**kinds[0], **schema}
+    if parameter["name"] == "if-match":
+        # Whoever leaves it out is told so (428), which is more than that a header is missing.
+        parameter["required"] = True
+        parameter["schema"]["pattern"] = IF_MATCH_PATTERN
 
 
 def _whole(part: Any) -> Any:
@@ -98,14 +114,15 @@ def _whole(part: Any) -> Any:
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
-    """The problems an operation may answer with."""
+    """The problems an operation may answer with: those of its kind, and what it says itself."""
     found = [401, 422, 429, 503]
+    found += [status for status in _PROBLEMS if str(status) in operation["responses"]]
     if "{" in path:
         found += [403, 404]
     if "/platform/" in path:
         found.append(403)
     if method not in _SAFE:
-        found += [403, 409, 413]
+        found += [403, 404, 409, 413]
     if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
         found += [412, 428]
     return sorted(set(found))
@@ -114,7 +131,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[int]:
 def _problem(status: int) -> dict[str, Any]:
     description, error = _PROBLEMS[status]
     example: dict[str, Any] = {
-        "type": URN + error.code,
+        "type": TYPES + error.code,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,

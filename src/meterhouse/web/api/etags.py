@@ -1,17 +1,20 @@
 """Editing what somebody else may edit too: the version seen must be the version changed.
 
-Owns the two headers, `ETag` and `If-Match`, and what they say about a row's `version`. Must never
-know what is edited. Who reads a thing is told its version; who changes it says which version they
-saw, and the act's flow refuses when somebody changed it meanwhile.
+Owns the headers `ETag`, `If-Match` and `If-None-Match`, and what they say about a row's `version`.
+Must never know what is edited. Who reads a thing is told its version; who changes it says which
+version they saw, and the act's flow refuses when somebody changed it meanwhile.
 """
 
 import re
-from typing import Final
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Request
+from starlette.responses import Response
 
 from meterhouse.errors import BadInput, MeterhouseError
 
-_TAG: Final = re.compile(r'"(\d{1,18})"')
-IF_MATCH_PATTERN: Final = r'^"\d{1,18}"$'
+_TAG: Final = re.compile(r'"([1-9]\d{0,8})"')
+IF_MATCH_PATTERN: Final = r'^"[1-9]\d{0,8}"$'
 
 
 class VersionMissing(MeterhouseError):
@@ -25,6 +28,47 @@ class VersionUnreadable(BadInput):
     """If-Match takes one ETag as it was answered, in its quotes."""
 
     code = "version_unreadable"
+
+
+async def _unless(
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            max_length=200,
+            description="`ETag`s you have; if the present one is among them, the answer is 304.",
+            examples=['"3"'],
+        ),
+    ] = None,
+) -> None:
+    """Declares the header; `unchanged` reads it."""
+
+
+VERSIONED: Final[dict[str, Any]] = {
+    "dependencies": [Depends(_unless)],
+    "responses": {
+        200: {
+            "headers": {
+                "ETag": {
+                    "description": "The version, as `If-Match` wants it in a change.",
+                    "schema": {"type": "string", "pattern": IF_MATCH_PATTERN},
+                    "example": '"3"',
+                }
+            }
+        },
+        304: {"description": "You have this version already."},
+    },
+}
+"""How an operation is declared that answers one thing with its `ETag`."""
+
+
+def unchanged(request: Request, response: Response) -> Response | None:
+    """The short answer for whoever has this version already; None where the long one is due."""
+    present = response.headers.get("ETag")
+    known = request.headers.get("If-None-Match", "")
+    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    if present is None or not tags & {present, "*"}:
+        return None
+    return Response(status_code=304, headers={"ETag": present})
 
 
 def etag(version: int) -> dict[str, str]:

@@ -20,7 +20,9 @@ Text = Annotated[
         min_length=1,
         max_length=search.TEXT_CHARS_MAX,
         pattern=r"^[^\x00]*$",
-        description="A piece of a name, phone, address or number.",
+        description="A piece of a room's name or of an address, an order's number, or a person: a "
+        "name (a Chinese one by its beginning, others by whole words), a whole phone, its last "
+        "four digits or at least its first seven.",
         examples=["A10"],
     ),
 ]

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from meterhouse.errors import BadInput
 from meterhouse.flows import monitor
-from meterhouse.flows.monitor import LISTS, Position, Wanted
+from meterhouse.flows.monitor import LISTS, Following, Position, Wanted
 from meterhouse.units import from_us, to_us
 from meterhouse.web.access import database_of
 
@@ -137,13 +137,35 @@ async def page(
         CursorInvalid: the cursor is no cursor.
         CursorMismatch: it belongs to another list, sort or filter.
     """
-    seal = _seal(project_id, name, sort, filters)
-    after = _opened(asked.cursor, seal) if asked.cursor else None
-    wanted = Wanted(filters, sort.removeprefix("-"), sort.startswith("-"), asked.limit)
+    wanted = wanted_of(asked, sort, filters)
+    after, seal = opened(asked, project_id, name, sort, filters)
     found = await monitor.following(
         database_of(request), project_id, name, wanted, after,
         counted=asked.is_counted,
     )  # fmt: skip
+    return framed(found, seal, shape)
+
+
+def wanted_of(asked: Paging, sort: str, filters: Mapping[str, Any]) -> Wanted:
+    """Which rows a program asks for, as flows take it."""
+    return Wanted(filters, sort.removeprefix("-"), sort.startswith("-"), asked.limit)
+
+
+def opened(
+    asked: Paging, project_id: int, name: str, sort: str, filters: Mapping[str, Any]
+) -> tuple[Position | None, str]:
+    """Where the page before ended, None before the first page; and the seal of the next cursor.
+
+    Raises:
+        CursorInvalid: the cursor is no cursor.
+        CursorMismatch: it belongs to another list, sort or filter.
+    """
+    seal = _seal(project_id, name, sort, filters)
+    return (_opened(asked.cursor, seal) if asked.cursor else None), seal
+
+
+def framed(found: Following, seal: str, shape: Callable[[Any], Any]) -> dict[str, Any]:
+    """Rows as `Page` has them."""
     return {
         "items": [shape(row) for row in found.rows],
         "next_cursor": None if found.end is None else _closed(found.end, seal),

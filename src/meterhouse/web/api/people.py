@@ -3,6 +3,7 @@
 Owns what other software may rely on. Must never hold a secret but in the one answer that makes it.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -38,8 +39,14 @@ class StaffMember(Shape):
     """The user name."""
     name: str = text("Li Na")
     """The name."""
+    email: str = text("w***@example.org", "", most=120)
+    """Where links to choose a password are sent, masked; empty for nowhere."""
+    language: str = text("zh-Hans", "", most=10)
+    """The language they read; empty while they have not chosen."""
     is_disabled: bool = Field(examples=[False])
     """Whether they are shut out."""
+    is_erased: bool = Field(examples=[False])
+    """Whether nobody knows any more who they were."""
     is_invited: bool = Field(examples=[False])
     """Whether they have yet to choose a password."""
     has_authenticator: bool = Field(examples=[True])
@@ -104,6 +111,17 @@ class Role(Shape):
         max_length=500, examples=[["room.read", "credit.add"]]
     )
     """What it lets do."""
+    needs_code: bool = Field(examples=[False])
+    """Whether whoever holds it needs an authenticator, by the platform's rule or its own."""
+
+
+class CodeRule(Shape):
+    """Which ready roles need an authenticator."""
+
+    roles: list[Annotated[str, Field(max_length=60)]] = Field(
+        max_length=100, examples=[["finance"]]
+    )
+    """Names of ready roles."""
 
 
 class Invited(Shape):
@@ -116,7 +134,9 @@ class Invited(Shape):
     link: str | None = Field(
         default=None, max_length=500, examples=["https://meters.example/set-password?token=…"]
     )
-    """The link, in this answer alone; absent when the request is repeated."""
+    """The link, in this answer alone; absent when it was sent, and when the request is repeated."""
+    sent_to: str | None = Field(default=None, max_length=120, examples=["w***@example.org"])
+    """Where the link was sent by e-mail, masked; absent when it was not, or on a repeat."""
 
 
 class KeyMade(Shape):
@@ -159,7 +179,9 @@ def staff_member(one: Member) -> StaffMember:
     row = one.row
     return StaffMember(
         id=row["id"], login=row["login"], name=row["name"] or "",
-        is_disabled=row["disabled_at"] is not None, is_invited=not row["has_password"],
+        email=row["email"] or "", language=row["language"],
+        is_disabled=row["disabled_at"] is not None, is_erased=row["erased_at"] is not None,
+        is_invited=not row["has_password"],
         has_authenticator=row["totp_from"] is not None, seen_at=row["seen_at"],
         grants=[grant(held) for held in one.grants],
     )  # fmt: skip
@@ -184,10 +206,16 @@ def client_detail(one: Member, keys: list[Any]) -> ClientDetail:
     return ClientDetail(**_client(one), keys=[ClientKey(**dict(key)) for key in keys])
 
 
-def roles(own: list[Any]) -> list[Role]:
-    """The ready roles, then the house's own."""
-    ready = [Role(id=None, name=name, title="", verbs=sorted(v)) for name, v in ROLES.items()]
-    return ready + [
-        Role(id=one["id"], name=one["name"], title=one["title"], verbs=sorted(one["verbs"]))
-        for one in own
+def roles(own: list[Any], need_codes: Collection[str]) -> list[Role]:
+    """The ready roles, of which these need codes everywhere, then the house's own."""
+    ready = [
+        Role(id=None, name=name, title="", verbs=sorted(verbs), needs_code=name in need_codes)
+        for name, verbs in ROLES.items()
     ]
+    return ready + [
+        Role(
+            id=one["id"], name=one["name"], title=one["title"], verbs=sorted(one["verbs"]),
+            needs_code=one["needs_code"],
+        )
+        for one in own
+    ]  # fmt: skip

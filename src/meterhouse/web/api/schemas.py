@@ -111,7 +111,7 @@ class Room(Shape):
 
 
 class Rooms(Shape):
-    """The rooms, and the version they were read at."""
+    """The rooms that changed, and the version they were read at."""
 
     version: int = Field(ge=0, le=ID_MAX, examples=[266])
     """Give it as `since` to learn what changed."""
@@ -187,14 +187,31 @@ class RoomDetail(Shape):
 class Page(Shape, Generic[Item]):
     """One page of a list."""
 
-    items: list[Item] = Field(max_length=200)
-    """The rows of this page."""
-    next_cursor: str | None = Field(max_length=1000, examples=["WzEsIjA0ZjJlNWM3Il0", None])
-    """Give it as `cursor` for the next page; null on the last."""
-    total: int | None = Field(ge=0, le=10_000, examples=[203, None])
-    """How many rows match, up to 10,000; null unless `count` was asked for."""
-    total_is_more: bool = Field(examples=[False])
-    """Whether more match than `total` says."""
+    # Pages of each shape are made by the program: no source holds docstrings of theirs, and to look
+    # for them in vain takes a tenth of a second each.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+    items: list[Item] = Field(max_length=200, description="The rows of this page.")
+    next_cursor: str | None = Field(
+        max_length=1000, examples=["WzEsIjA0ZjJlNWM3Il0", None],
+        description="Give it as `cursor` for the next page; null on the last.",
+    )  # fmt: skip
+    total: int | None = Field(
+        ge=0, le=10_000, examples=[203, None],
+        description="How many rows match, up to 10,000; null unless `count` was asked for.",
+    )  # fmt: skip
+    total_is_more: bool = Field(
+        examples=[False], description="Whether more match than `total` says."
+    )
+
+
+class RoomPage(Page[Room]):
+    """One page of rooms, and the version it was read at."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    version: int = Field(ge=0, le=ID_MAX, examples=[266])
+    """Give that of the first page as `since` to learn what changed."""
 
 
 class Meter(Shape):
@@ -392,3 +409,5 @@ class Credit(Shape):
     """What was paid."""
     available: Money
     """What may be spent now."""
+    change: Money
+    """What is given back of the cash handed over."""

@@ -118,6 +118,23 @@ class SetupPoint(Shape):
     """Its version, which `If-Match` names in a change."""
 
 
+class PointDetail(Shape):
+    """A point as it is set up."""
+
+    id: Id
+    """Id of the point."""
+    place_id: Id
+    """The place it is in."""
+    commodity: Commodity
+    """What is delivered."""
+    keeper: Keeper
+    """Who keeps the money."""
+    tariff_id: Id | None
+    """Its tariff."""
+    version: int = Version
+    """Its version, which `If-Match` names in a change."""
+
+
 class MeterSpan(Shape):
     """A meter at a place for a span of time."""
 
@@ -258,6 +275,37 @@ class AgreementSpan(Shape):
     """Until when; none: in force."""
     balance: Money
     """What is in its purse, without what has accrued."""
+
+
+class OpeningItem(Shape):
+    """An account made ready, to be opened with one click."""
+
+    id: Id
+    """Id of the opening."""
+    place_id: Id
+    """The place it is for."""
+    room: str = _text("101")
+    """Name of the place."""
+    customer_id: Id
+    """Who will pay."""
+    state: str = Field(
+        pattern="^(prepared|opened|withdrawn)$", max_length=20, examples=["prepared"]
+    )
+    """prepared, opened or withdrawn."""
+    purse: str = Field(pattern="^(apart|together)$", max_length=20, examples=["apart"])
+    """Whether all commodities draw one purse, or each its own."""
+    opening_credit: Money
+    """What it will begin with, brought along."""
+    deposit: Money
+    """The deposit that is paid when it is opened."""
+    overdraft: Money
+    """How far below zero it may fall."""
+    agreement_id: Id | None
+    """The agreement it has become."""
+    created_at: At
+    """When it was prepared."""
+    ended_at: At | None
+    """When it was opened or withdrawn."""
 
 
 class CustomerDetail(Shape):

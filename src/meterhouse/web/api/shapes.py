@@ -8,11 +8,11 @@ from typing import Any
 
 from meterhouse.flows.access import Reach
 from meterhouse.flows.monitor import PointNow, RoomNow
+from meterhouse.flows.rooms import Tile
 from meterhouse.model import Commodity, Relay
 from meterhouse.units import to_decimal
 from meterhouse.web.api import schemas
 from meterhouse.web.labels import UNIT
-from meterhouse.web.live import Tile
 
 _NANO_EXPONENT = 9
 

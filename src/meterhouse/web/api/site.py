@@ -23,12 +23,15 @@ from meterhouse.web.api.v1 import (
     MeterId,
     NumberedRoute,
     Pages,
+    PointId,
     ProjectId,
     Text,
     may,
     path_id,
     sort_of,
+    told_of,
 )
+from meterhouse.web.lifewords import OpeningState
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
 
@@ -47,7 +50,7 @@ async def list_groups(request: Request) -> list[setup.Group]:
     return [setup.Group(**dict(row)) for row in await project.groups(database_of(request))]
 
 
-@router.get(_PROJECT, dependencies=may(Verb.PROJECT_READ), tags=["projects"])
+@router.get(_PROJECT, **told_of(Verb.PROJECT_READ), tags=["projects"])
 async def get_project(
     request: Request, response: Response, project_id: ProjectId
 ) -> setup.ProjectDetail:
@@ -71,7 +74,7 @@ async def get_project(
 
 
 @router.get(f"{_PROJECT}/calendar", dependencies=may(Verb.PROJECT_READ), tags=["projects"])
-async def list_days(request: Request, project_id: ProjectId) -> list[setup.SpecialDay]:
+async def list_special_days(request: Request, project_id: ProjectId) -> list[setup.SpecialDay]:
     """The special days of a project's calendar, in order."""
     rows = await project.calendar(database_of(request), project_id)
     return [setup.SpecialDay(**dict(row)) for row in rows]
@@ -84,9 +87,7 @@ async def list_payees(request: Request, project_id: ProjectId) -> list[setup.Pay
     return [setup.Payee(**dict(row)) for row in rows]
 
 
-@router.get(
-    f"{_PROJECT}/payees/{{payee_id}}", dependencies=may(Verb.PROJECT_READ), tags=["projects"]
-)
+@router.get(f"{_PROJECT}/payees/{{payee_id}}", **told_of(Verb.PROJECT_READ), tags=["projects"])
 async def get_payee(
     request: Request, response: Response, project_id: ProjectId, payee_id: PayeeId
 ) -> setup.Payee:
@@ -109,7 +110,7 @@ async def list_buildings(request: Request, project_id: ProjectId) -> list[setup.
     ]  # fmt: skip
 
 
-@router.get(f"{_PROJECT}/places/{{place_id}}", dependencies=may(Verb.ROOM_READ), tags=["places"])
+@router.get(f"{_PROJECT}/places/{{place_id}}", **told_of(Verb.ROOM_READ), tags=["places"])
 async def get_place(
     request: Request, response: Response, project_id: ProjectId, place_id: PlaceId
 ) -> setup.PlaceDetail:
@@ -140,9 +141,7 @@ async def get_place(
     )  # fmt: skip
 
 
-@router.get(
-    f"{_PROJECT}/gateways/{{gateway_id}}", dependencies=may(Verb.DEVICE_READ), tags=["devices"]
-)
+@router.get(f"{_PROJECT}/gateways/{{gateway_id}}", **told_of(Verb.DEVICE_READ), tags=["devices"])
 async def get_gateway(
     request: Request, response: Response, project_id: ProjectId, gateway_id: GatewayId
 ) -> setup.GatewayDetail:
@@ -157,7 +156,7 @@ async def get_gateway(
     )
 
 
-@router.get(f"{_PROJECT}/meters/{{meter_id}}", dependencies=may(Verb.DEVICE_READ), tags=["devices"])
+@router.get(f"{_PROJECT}/meters/{{meter_id}}", **told_of(Verb.DEVICE_READ), tags=["devices"])
 async def get_meter(
     request: Request, response: Response, project_id: ProjectId, meter_id: MeterId
 ) -> setup.MeterDetail:
@@ -165,6 +164,16 @@ async def get_meter(
     row = await device.meter(database_of(request), project_id, meter_id)
     response.headers.update(etag(row["version"]))
     return setup.MeterDetail(**{name: row[name] for name in setup.MeterDetail.model_fields})
+
+
+@router.get(f"{_PROJECT}/points/{{point_id}}", **told_of(Verb.ROOM_READ), tags=["places"])
+async def get_point(
+    request: Request, response: Response, project_id: ProjectId, point_id: PointId
+) -> setup.PointDetail:
+    """A point as it is set up."""
+    row = await device.point(database_of(request), project_id, point_id)
+    response.headers.update(etag(row["version"]))
+    return setup.PointDetail(**{name: row[name] for name in setup.PointDetail.model_fields})
 
 
 @router.get(f"{_PROJECT}/tariffs", dependencies=may(Verb.TARIFF_READ), tags=["tariffs"])
@@ -214,9 +223,42 @@ async def list_customers(
     return Page[setup.CustomerItem](**found)
 
 
+@router.get(f"{_PROJECT}/openings", dependencies=may(Verb.CUSTOMER_READ), tags=["accounts"])
+async def list_openings(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    state: Annotated[
+        OpeningState | None, Query(description="How far they have come.", examples=["prepared"])
+    ] = None,
+    text: Text = "",
+    sort: Annotated[str, SortOf("openings"), sort_of("openings")] = "-created_at",
+) -> Page[setup.OpeningItem]:
+    """Accounts made ready, to be opened with one click."""
+    scope = request.state.scope
+
+    def shape(row: Any) -> setup.OpeningItem:
+        names = (
+            "id", "place_id", "room", "customer_id", "state", "purse", "agreement_id",
+            "created_at", "ended_at",
+        )  # fmt: skip
+        return setup.OpeningItem(
+            **{name: row[name] for name in names},
+            opening_credit=shapes.money(row["credit_minor"], scope),
+            deposit=shapes.money(row["deposit_minor"], scope),
+            overdraft=shapes.money(row["overdraft_minor"], scope),
+        )
+
+    found = await page(
+        request, project_id, "openings", pages, sort, shape, state=state,
+        text=monitor.contains(text),
+    )  # fmt: skip
+    return Page[setup.OpeningItem](**found)
+
+
 @router.get(
     f"{_PROJECT}/customers/{{customer_id}}",
-    dependencies=may(Verb.CUSTOMER_READ),
+    **told_of(Verb.CUSTOMER_READ),
     tags=["customers"],
 )
 async def get_customer(

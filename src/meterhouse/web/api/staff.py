@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Request
 
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
-from meterhouse.store.db import Database
+from meterhouse.store.db import PLATFORM, Database
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import people, v1
+from meterhouse.web.api.paging import Paging, framed, opened
+from meterhouse.web.api.schemas import Page
 from meterhouse.web.realms import REALMS, Realm, where
 
-router = APIRouter(route_class=v1.NumberedRoute)
+router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 PersonId = Annotated[int, v1.path_id("person")]
 ClientId = Annotated[int, v1.path_id("client")]
 
@@ -25,9 +27,22 @@ def _realm(request: Request) -> tuple[Database, int, ScopeKind, int]:
     return (database_of(request), person_id, *where(request.path_params))
 
 
-async def list_staff(request: Request) -> list[people.StaffMember]:
-    """Staff whose roles reach into this place."""
-    return [people.staff_member(one) for one in await staff.members(*_realm(request))]
+async def _page(
+    request: Request, pages: Paging, kind: str, shape: Callable[[staff.Member], Any]
+) -> dict[str, Any]:
+    """A page of those of one kind in the realm of the address, by name."""
+    realm = _realm(request)
+    after, seal = opened(pages, PLATFORM, f"{kind}:{realm[2]}:{realm[3]}", "", {})
+    found = await staff.members(
+        *realm, kind, after=after, limit=pages.limit, counted=pages.is_counted
+    )
+    return framed(found, seal, shape)
+
+
+async def list_staff(request: Request, pages: v1.Pages) -> Page[people.StaffMember]:
+    """Staff whose roles reach into this place, by name; who is shut out comes last."""
+    found = await _page(request, pages, "staff", people.staff_member)
+    return Page[people.StaffMember](**found)
 
 
 async def get_staff(request: Request, person_id: PersonId) -> people.StaffMember:
@@ -35,9 +50,9 @@ async def get_staff(request: Request, person_id: PersonId) -> people.StaffMember
     return people.staff_member(await staff.member(*_realm(request), person_id))
 
 
-async def list_clients(request: Request) -> list[people.ApiClient]:
-    """API clients whose roles reach into this place."""
-    return [people.client(one) for one in await staff.members(*_realm(request), "client")]
+async def list_clients(request: Request, pages: v1.Pages) -> Page[people.ApiClient]:
+    """API clients whose roles reach into this place, by name; who is shut out comes last."""
+    return Page[people.ApiClient](**await _page(request, pages, "client", people.client))
 
 
 async def get_client(request: Request, client_id: ClientId) -> people.ClientDetail:
@@ -48,7 +63,14 @@ async def get_client(request: Request, client_id: ClientId) -> people.ClientDeta
 @router.get("/roles", dependencies=[Depends(Permission(Verb.SESSION_OWN))], tags=["staff"])
 async def list_roles(request: Request) -> list[people.Role]:
     """The ready roles and the house's own, with what each lets do."""
-    return people.roles(await role.own_roles(database_of(request)))
+    db = database_of(request)
+    return people.roles(await role.own_roles(db), await role.code_roles(db, PLATFORM))
+
+
+async def get_codes(request: Request) -> people.CodeRule:
+    """The ready roles whose holders need an authenticator here; a group's add to the platform's."""
+    group_id = where(request.path_params)[1]
+    return people.CodeRule(roles=await role.code_roles(database_of(request), group_id))
 
 
 async def _project(project_id: v1.ProjectId) -> None:
@@ -82,3 +104,5 @@ for _one in REALMS:
     _add(_one, "/staff/{person_id}", get_staff)
     _add(_one, "/clients", list_clients)
     _add(_one, "/clients/{client_id}", get_client)
+    if _one.kind is not ScopeKind.PROJECT:
+        _add(_one, "/codes", get_codes)

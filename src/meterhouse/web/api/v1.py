@@ -5,26 +5,39 @@ shows is here too, through the same flows; what it does are acts (`web.acts`).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from meterhouse.flows import monitor
-from meterhouse.flows.access import Verb
+from meterhouse.flows import monitor, rooms
+from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.monitor import Following
 from meterhouse.model import AlarmKind, CommandKind, CommandState, RoomState
 from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import PUBLIC, Permission, database_of
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.api.contract import contract
-from meterhouse.web.api.paging import Instant, Paging, SortOf, page, paging, refuse_unknown
+from meterhouse.web.api.etags import VERSIONED, unchanged
+from meterhouse.web.api.paging import (
+    CursorInvalid,
+    Instant,
+    Paging,
+    SortOf,
+    framed,
+    opened,
+    page,
+    paging,
+    refuse_unknown,
+    wanted_of,
+)
 from meterhouse.web.api.schemas import ID_MAX
 from meterhouse.web.labels import NoticeState
-from meterhouse.web.live import tiles_of
 from meterhouse.web.problems import Problem
 
 PREFIX: Final = "/api/v1"
@@ -42,10 +55,23 @@ KEYED: Final[dict[str, Any]] = {
 
 
 class NumberedRoute(APIRoute):
-    """A route whose ids are numbers already in its address, as `/meters/connect` holds none."""
+    """A route whose ids are numbers already in its address, as `/meters/connect` holds none.
+
+    What it answers with an `ETag` is not told again to whoever has it.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
         super().__init__(_IDS.sub(r"{\1:int}", path), endpoint, **how)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint, which says little to whoever has the version it tells."""
+        handle = super().get_route_handler()
+
+        async def handle_briefly(request: Request) -> Response:
+            response = await handle(request)
+            return unchanged(request, response) or response
+
+        return handle_briefly
 
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
@@ -90,6 +116,11 @@ def sort_of(name: str) -> Any:
     )
 
 
+def told_of(verb: Verb) -> dict[str, Any]:
+    """How an operation is declared that answers one thing which two may edit."""
+    return VERSIONED | {"dependencies": [*may(verb), *VERSIONED["dependencies"]]}
+
+
 def may(verb: Verb) -> list[Any]:
     """The permission of an operation."""
     return [Depends(Permission(verb))]
@@ -102,23 +133,53 @@ async def openapi(request: Request) -> JSONResponse:
 
 
 @router.get("/projects", dependencies=may(Verb.SESSION_OWN), tags=["projects"])
-async def list_projects(request: Request) -> list[schemas.Project]:
+async def list_projects(
+    request: Request,
+    pages: Pages,
+    sort: Annotated[
+        Literal["name", "-name", "id", "-id"], Query(description="What to sort by; id at first.")
+    ] = "id",
+) -> schemas.Page[schemas.Project]:
     """The projects the key reaches."""
-    return [shapes.project(scope) for scope in request.state.caller.scopes.values()]
+
+    def place(scope: Reach) -> list[Any]:
+        return [scope.name, scope.project_id] if "name" in sort else [scope.project_id]
+
+    after, seal = opened(pages, PLATFORM, "projects", sort, {})
+    is_down = sort.startswith("-")
+    whole = sorted(request.state.caller.scopes.values(), key=place, reverse=is_down)
+    rest = whole
+    if after is not None:
+        try:
+            rest = [one for one in whole if (place(one) < list(after)) is is_down
+                    and place(one) != list(after)]  # fmt: skip
+        except TypeError as error:
+            raise CursorInvalid from error
+    shown = rest[: pages.limit]
+    end = place(shown[-1]) if len(rest) > len(shown) else None
+    found = Following(shown, end, len(whole) if pages.is_counted else None)
+    return schemas.Page[schemas.Project](**framed(found, seal, shapes.project))
 
 
 @router.get("/projects/{project_id}/rooms", dependencies=may(Verb.ROOM_READ), tags=["rooms"])
 async def list_rooms(
     request: Request,
     project_id: ProjectId,
+    pages: Pages,
     building: Annotated[int | None, id_filter("building")] = None,
     state: Annotated[RoomState | None, Query(description="Only rooms in this state.")] = None,
-) -> schemas.Rooms:
+    text: Text = "",
+    sort: Annotated[str, SortOf("rooms"), sort_of("rooms")] = "room",
+) -> schemas.RoomPage:
     """The room monitor: every room with its state and money."""
-    board = await monitor.board(database_of(request), project_id, building)
-    scope = request.state.scope
-    tiles = [tile for tile in tiles_of(board.points) if state is None or tile.state == state]
-    return schemas.Rooms(version=board.seq, items=[shapes.room(tile, scope) for tile in tiles])
+    filters = {"building": building, "text": monitor.contains(text)}
+    after, seal = opened(pages, project_id, "rooms", sort, {**filters, "state": state})
+    found = await rooms.following(
+        database_of(request), project_id, wanted_of(pages, sort, filters), state, after,
+        counted=pages.is_counted,
+    )  # fmt: skip
+    told = framed(found, seal, partial(shapes.room, scope=request.state.scope))
+    return schemas.RoomPage(version=found.seq, **told)
 
 
 @router.get(
@@ -201,7 +262,7 @@ async def list_readings(
     """A meter's history, newest first unless sorted otherwise."""
     found = await page(
         request, project_id, "readings", pages, sort, shapes.reading, meter=meter_id,
-        **_span(read_from, read_to),
+        **span(read_from, read_to),
     )  # fmt: skip
     return schemas.Page[schemas.Reading](**found)
 
@@ -255,7 +316,7 @@ async def list_alarms(
         sort,
         shapes.alarm,
         **filters,
-        **_span(opened_from, opened_to),
+        **span(opened_from, opened_to),
     )
     return schemas.Page[schemas.Alarm](**found)
 
@@ -307,7 +368,7 @@ async def list_commands(
         sort,
         shapes.command,
         **filters,
-        **_span(asked_from, asked_to),
+        **span(asked_from, asked_to),
     )
     return schemas.Page[schemas.Command](**found)
 
@@ -350,7 +411,7 @@ async def list_audit(
     """Who did what in a project, newest first unless sorted otherwise."""
     found = await page(
         request, project_id, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
-        object=monitor.contains(object_text), **_span(done_from, done_to),
+        object=monitor.contains(object_text), **span(done_from, done_to),
     )  # fmt: skip
     return schemas.Page[schemas.AuditEntry](**found)
 
@@ -369,10 +430,11 @@ async def list_platform_audit(
     """Who did what for the platform as a whole, newest first unless sorted otherwise."""
     found = await page(
         request, PLATFORM, "audit", pages, sort, shapes.audit_entry, actor=actor_id, act=act,
-        object=monitor.contains(object_text), **_span(done_from, done_to),
+        object=monitor.contains(object_text), **span(done_from, done_to),
     )  # fmt: skip
     return schemas.Page[schemas.AuditEntry](**found)
 
 
-def _span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
+def span(begin: datetime | None, end: datetime | None) -> dict[str, datetime | None]:
+    """A span of time as the filters of a list."""
     return {"from": begin, "to": end}

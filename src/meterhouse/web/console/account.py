@@ -4,8 +4,9 @@ Owns the page and what a person does to themselves there. Must never reach anybo
 flow is given the caller's own id. Secrets are shown in the one answer that makes them.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import segno
 from fastapi import APIRouter, Depends, Request
@@ -13,21 +14,31 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from meterhouse.errors import BadInput
-from meterhouse.flows import signin, totp
+from meterhouse.flows import links, signin, totp
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Doer, Done, Via, perform
 from meterhouse.flows.passwords import PASSWORD_CHARS_MIN
 from meterhouse.store.db import Database
-from meterhouse.web.access import LANGUAGE_COOKIE, Permission, check_proof, cookie, database_of
+from meterhouse.web.access import (
+    AUTHENTICATOR_PATH,
+    LANGUAGE_COOKIE,
+    Permission,
+    check_proof,
+    cookie,
+    database_of,
+)
+from meterhouse.web.acts.typed import EMAIL
 from meterhouse.web.agents import device
 from meterhouse.web.pages import render, words_of
 from meterhouse.words import LANGUAGES, N_
 
-router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN))])
+router = APIRouter(dependencies=[Depends(Permission(Verb.SESSION_OWN, early=True))])
 
 _YEAR_S: Final = 365 * 86_400
 _QR_SCALE: Final = 5
 _HERE: Final = "/account"
+
+T = TypeVar("T")
 
 
 @router.get(_HERE)
@@ -46,17 +57,27 @@ async def change_password(request: Request) -> Response:
         return await _page(request, wrong={"again": words(N_("This is not the same."))})
     db, at = database_of(request), _now(request)
     try:
-        right = await signin.change_password(db, caller.person_id, old, new, caller.session_id, at)
+        right = await signin.change_password(
+            db, caller.person_id, old, new, caller.session_id, at, request.state.request_id
+        )
     except BadInput as error:
         return await _page(request, wrong={"new": words.error(error)})
     if not right:
         said = words(N_("The present password is wrong, or there were too many tries."))
         return await _page(request, wrong={"old": said})
-    await _note(request, "password.change")
     return _done("password")
 
 
-@router.post(f"{_HERE}/authenticator", dependencies=[Depends(check_proof)])
+@router.get(AUTHENTICATOR_PATH)
+async def authenticator(request: Request) -> Response:
+    """Where somebody is led whose role needs one, before anything else."""
+    if not request.state.caller.needs_code:
+        return RedirectResponse(f"{_HERE}#authenticator", status_code=303)
+    can_enrol = bool(request.app.state.services.secret_key)
+    return render(request, "authenticator_needed.html", {"can_enrol": can_enrol})
+
+
+@router.post(AUTHENTICATOR_PATH, dependencies=[Depends(check_proof)])
 async def enrol(request: Request) -> Response:
     """Show a new secret, to be confirmed by its first code."""
     services = request.app.state.services
@@ -71,47 +92,56 @@ async def confirm(request: Request) -> Response:
     """Let codes count from now on, and show the recovery codes once."""
     services, db = request.app.state.services, database_of(request)
     typed = str((await request.form()).get("code", ""))
+
+    async def work(db: Database) -> list[str]:
+        return await totp.confirm(db, _me(request), typed, services.secret_key, _now(request))
+
     try:
-        codes = await totp.confirm(db, _me(request), typed, services.secret_key, _now(request))
+        codes = await _do(request, "authenticator.confirm", work)
     except totp.CodeWrong as error:
         waiting = await totp.waiting(db, _me(request), services.secret_key, services.settings.title)
         if waiting is None:
             raise
         return _enrolment(request, waiting, words_of(request).error(error))
-    await _note(request, "authenticator.confirm")
     return render(request, "recovery.html", {"codes": codes})
 
 
 @router.post(f"{_HERE}/authenticator/off", dependencies=[Depends(check_proof)])
 async def take_off(request: Request) -> Response:
     """Ask for no codes any more."""
-    await totp.take_off(database_of(request), _me(request))
-    await _note(request, "authenticator.off")
+    await _do(request, "authenticator.off", lambda db: totp.take_off(db, _me(request)))
     return _done("authenticator")
 
 
 @router.post(f"{_HERE}/recovery", dependencies=[Depends(check_proof)])
 async def renew_recovery(request: Request) -> Response:
     """New recovery codes in place of the old ones, shown once."""
-    codes = await totp.renew_recovery(database_of(request), _me(request))
-    await _note(request, "recovery.renew")
+    codes = await _do(request, "recovery.renew", lambda db: totp.renew_recovery(db, _me(request)))
     return render(request, "recovery.html", {"codes": codes})
+
+
+@router.post(f"{_HERE}/email", dependencies=[Depends(check_proof)])
+async def email(request: Request) -> Response:
+    """Where links to a forgotten password go."""
+    typed = str((await request.form()).get("email", "")).strip()
+    if typed and not EMAIL.fullmatch(typed):
+        return await _page(request, wrong={"email": words_of(request)(N_("This is no e-mail."))})
+    await _do(request, "email.change", lambda db: links.set_email(db, _me(request), typed))
+    return _done("email")
 
 
 @router.post(f"{_HERE}/sessions/end-others")
 async def end_others(request: Request) -> Response:
     """Sign out everywhere but here."""
-    caller = request.state.caller
-    await signin.end_others(database_of(request), caller.person_id, caller.session_id)
-    await _note(request, "sessions.end")
+    kept_id = request.state.caller.session_id
+    await _do(request, "sessions.end", lambda db: signin.end_others(db, _me(request), kept_id))
     return _done("sessions")
 
 
 @router.post(f"{_HERE}/sessions/{{session_id:int}}/end")
 async def end_session(request: Request, session_id: int) -> Response:
     """Sign out one device."""
-    await signin.end_session(database_of(request), _me(request), session_id)
-    await _note(request, "session.end")
+    await _do(request, "session.end", lambda db: signin.end_session(db, _me(request), session_id))
     return _done("sessions")
 
 
@@ -141,14 +171,20 @@ def _done(part: str) -> Response:
     return RedirectResponse(f"{_HERE}?done={part}#{part}", status_code=303)
 
 
-async def _note(request: Request, act: str) -> None:
-    """Write down what a person did to their own account; never what they typed."""
+async def _do(request: Request, act: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Do what a person does to their own account, and write it down with it; never what they typed.
+
+    What it answers may be a secret: it is neither written nor kept.
+    """
     doer = Doer(_me(request), Via.CONSOLE, _now(request), request.state.request_id)
 
-    async def nothing_more(_: Database) -> Done:
-        return Done(f"person:{doer.actor_id}")
+    async def done(db: Database) -> Done:
+        return Done(f"person:{doer.actor_id}", await work(db), is_kept=False)
 
-    await perform(database_of(request), doer, (), act, Verb.SESSION_OWN, {}, nothing_more)
+    database = database_of(request)
+    answered = await perform(database, doer, (), act, Verb.SESSION_OWN, {}, done)
+    answer: T = answered.answer
+    return answer
 
 
 def _enrolment(request: Request, new: totp.Enrolment, error: str = "") -> Response:
@@ -169,6 +205,7 @@ async def _page(request: Request, wrong: dict[str, str] | None = None) -> Respon
         for row in await signin.sessions(db, caller.person_id, _now(request))
     ]
     facts: dict[str, Any] = {
+        "email": await links.email_of(db, caller.person_id),
         "since": since,
         "codes_left": left,
         "can_enrol": bool(request.app.state.services.secret_key),

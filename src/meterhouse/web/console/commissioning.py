@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from meterhouse.control.commission import Item, Verdict
 from meterhouse.flows import commission, monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.commission import Checked
 from meterhouse.model import CommandKind, Relay
-from meterhouse.web import labels
+from meterhouse.web import labels, papers
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.field import ASK_AGAIN, DEEDS, SIGN, START, TRY_RELAY
 from meterhouse.web.formats import Formats
@@ -32,19 +32,41 @@ _METER: Final = "/projects/{project_id}/commissioning/{meter_id:int}"
 async def report(request: Request, project_id: int) -> Response:
     """The latest checklists of the meters or the building in the address, for paper."""
     db = database_of(request)
-    asked = request.query_params
-    meter_ids = [int(one) for one in asked.getlist("meter")[:REPORT_METERS_MAX] if _is_id(one)]
-    building = asked.get("building", "")
-    building_id = int(building) if _is_id(building) else None
+    meter_ids, building_id = _asked(request)
     found = await commission.reports(db, project_id, meter_ids, building_id)
     fmt = formats_of(request)
     facts = {
         "buildings": await monitor.buildings(db, project_id),
         "building_id": building_id,
+        "query": request.url.query,
         "is_asked": bool(meter_ids) or building_id is not None,
         "sheets": [(one.row, lines(one, fmt)) for one in found],
     }
     return render(request, "commissioning_report.html", facts)
+
+
+@router.get("/projects/{project_id}/commissioning/report/file")
+async def report_file(request: Request, project_id: int) -> Response:
+    """The same checklists as PDF, each from a new page on; back to the page where there is none.
+
+    Raises:
+        ChineseFontMissing: there is no font for it.
+    """
+    found = await commission.reports(database_of(request), project_id, *_asked(request))
+    if not found:
+        return RedirectResponse("../report", status_code=303)
+    fmt = formats_of(request)
+    tables = [papers.checklist(one.row, lines(one, fmt), fmt) for one in found]
+    at = request.app.state.services.clock()
+    return await papers.report_answer(tables, "commissioning", at)
+
+
+def _asked(request: Request) -> tuple[list[int], int | None]:
+    """The meters and the building that an address names."""
+    asked = request.query_params
+    meter_ids = [int(one) for one in asked.getlist("meter")[:REPORT_METERS_MAX] if _is_id(one)]
+    building = asked.get("building", "")
+    return meter_ids, int(building) if _is_id(building) else None
 
 
 @router.get(_METER)

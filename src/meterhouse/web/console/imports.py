@@ -27,6 +27,7 @@ from meterhouse.web.acts.sheets import (
     RowsPackedBadly,
     Sheet,
     check,
+    csv_template,
     pack,
     template,
     unpack,
@@ -48,9 +49,10 @@ def add_pages(router: APIRouter, sheets: Iterable[Sheet[Any]]) -> None:
         for path, endpoint, method in (
             (sheet.act.page, _page(sheet), "GET"),
             (sheet.act.page, _posted(sheet), "POST"),
-            (f"{sheet.act.page}/template", _template(sheet), "GET"),
+            (f"{sheet.act.page}/template", _template(sheet, "xlsx", template), "GET"),
+            (f"{sheet.act.page}/template.csv", _template(sheet, "csv", csv_template), "GET"),
         ):
-            kind = endpoint.__name__
+            kind = path.removeprefix(sheet.act.page).strip("/").replace(".", "_") or method.lower()
             router.add_api_route(
                 path, endpoint, methods=[method], dependencies=may, name=f"{name}_{kind}"
             )
@@ -63,12 +65,12 @@ def _page(sheet: Sheet[Any]) -> Callable[..., Any]:
     return page
 
 
-def _template(sheet: Sheet[Any]) -> Callable[..., Any]:
+def _template(sheet: Sheet[Any], kind: str, made: Callable[..., Any]) -> Callable[..., Any]:
     async def file(request: Request) -> Response:
-        content = await template(sheet, doing_of(request, Via.CONSOLE))
-        named = f'attachment; filename="{sheet.name.replace(".", "-")}.xlsx"'
+        content = await made(sheet, doing_of(request, Via.CONSOLE))
+        named = f'attachment; filename="{sheet.name.replace(".", "-")}.{kind}"'
         return Response(content, headers={"Content-Disposition": named},
-                        media_type=MEDIA_TYPES["xlsx"])  # fmt: skip
+                        media_type=MEDIA_TYPES[kind])  # fmt: skip
 
     return file
 
@@ -101,14 +103,17 @@ async def _import(request: Request, sheet: Sheet[Any], sent: FormData) -> Respon
         form = sheet.act.form.model_validate({"rows": unpack(str(sent["rows"]))})
     except ValidationError as error:
         raise RowsPackedBadly from error
-    if len(form.rows) <= ROWS_AT_ONCE_MAX or doing.scope is None:
-        await do(sheet.act, doing, form)
-        return RedirectResponse(sheet.list_page(doing), status_code=303)
+    is_short = len(form.rows) <= ROWS_AT_ONCE_MAX or sheet.then is not None
+    if is_short or doing.scope is None:
+        answered = await do(sheet.act, doing, form)
+        return RedirectResponse(sheet.page_after(doing, answered.answer), status_code=303)
     asked = {
         "act": sheet.act.name, "verb": sheet.verb, "ids": dict(doing.ids), "key": doing.doer.key,
-        "language": doing.words.language, "rows": form.model_dump(mode="json")["rows"],
+        "language": doing.words.language,
     }  # fmt: skip
-    new = NewTask(IMPORT_KIND, sheet.title, asked, total_count=len(form.rows))
+    # Rows may name people: they go with the task's end, not into what it is known by for ever.
+    rows = form.model_dump(mode="json")["rows"]
+    new = NewTask(IMPORT_KIND, sheet.title, asked, total_count=len(rows), rows=rows)
     task_id = await task.start(doing.db, doing.project_id, new, doing.doer.actor_id, doing.doer.at)
     return RedirectResponse(f"/projects/{doing.project_id}/tasks/{task_id}", status_code=303)
 
@@ -117,12 +122,15 @@ def _show(
     request: Request, sheet: Sheet[Any], checked: Checked[Any] | None = None,
     titles: Iterable[str] = (), file_name: str = "", wrong: str = "",
 ) -> Response:  # fmt: skip
+    doing = doing_of(request, Via.CONSOLE)
+    told = sheet.told(doing, checked.done) if sheet.told and checked and checked.done else ()
     is_bad = bool(wrong or (checked and checked.faults))
     facts = {
         "sheet": sheet,
         "address": request.url.path,
-        "list_page": sheet.list_page(doing_of(request, Via.CONSOLE)),
+        "list_page": sheet.list_page(doing),
         "checked": checked,
+        "told": told,
         "titles": list(titles),
         "file_name": file_name,
         "wrong": wrong,

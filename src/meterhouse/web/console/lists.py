@@ -4,7 +4,7 @@ Owns what surrounds the rows: saved filters, remembered columns, what can be don
 to many. Must never know a particular list.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,11 +20,11 @@ from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import Permission, cookie, database_of
 from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import ROWS_MAX, many_name, row_name
-from meterhouse.web.acts.frame import Act
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, export
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
-from meterhouse.web.pages import formats_of, render
+from meterhouse.web.menu import verb_of
+from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.selection import wanted
 from meterhouse.web.tables import (
     PAGE_SIZES,
@@ -32,7 +32,7 @@ from meterhouse.web.tables import (
     ListPage,
     ListState,
     Table,
-    cell_text,
+    cells_of,
     list_state,
 )
 from meterhouse.web.views import LISTS
@@ -67,7 +67,7 @@ class Deeds:
     """What this reader may do to the rows of a list.
 
     Attributes:
-        single: for each row, (title, address, is dangerous) of its forms.
+        single: for each row, (title, address, is dangerous) of its forms, in the reader's words.
         many: (title, address, is dangerous) of the forms for the rows chosen.
     """
 
@@ -75,17 +75,27 @@ class Deeds:
     many: Sequence[tuple[str, str, bool]]
 
 
-def list_facts(page: ListPage, fmt: Formats, address: str, unit: str = "") -> dict[str, Any]:
+def list_facts(
+    page: ListPage, fmt: Formats, address: str, granted: Collection[str], unit: str = ""
+) -> dict[str, Any]:
     """What the list macros need; `unit` is that of the list's energy where all rows share one."""
+    headings = titles(page.state.table, fmt, unit)
+
+    def opens(path: str) -> bool:
+        """Whether a link leads further than to a refusal."""
+        verb = verb_of(path)
+        return verb is None or verb in granted
+
     return {
         "page": page,
         "address": address,
         "page_sizes": PAGE_SIZES,
-        "titles": titles(page.state.table, fmt, unit),
-        "cell": lambda column, row: cell_text(column, row, fmt),
+        "titles": headings,
+        "cells_of": lambda row: cells_of(page.state.columns, headings, row, fmt, opens),
         "deeds": Deeds({}, ()),
         "saved": None,
         "makes_task": False,
+        "totals": (),
     }
 
 
@@ -168,22 +178,21 @@ def remember_look(request: Request, response: Response, view: ListView, state: L
 def deeds_of(request: Request, view: ListView, rows: Sequence[Any]) -> Deeds:
     """What may be done to these rows, and to many of them at once."""
     scope = request.state.scope
+    spoken, ids = words_of(request), {"project_id": scope.project_id}
     acts = [(one, BY_NAME[one.name]) for one in view.row_acts]
     acts = [(one, act) for one, act in acts if act.verb in scope.verbs]
+    named = [(one, act, spoken(act.title), row_name(act)) for one, act in acts]
     single = {
-        row["id"]: [_form(act, project_id=scope.project_id, **{row_name(act): row["id"]})
-                    for one, act in acts if one.when(row)]
+        row["id"]: [
+            (title, act.page.format(**ids, **{number: row["id"]}), act.danger)
+            for one, act, title, number in named if one.when(row)
+        ]
         for row in rows
     }  # fmt: skip
     if not any(single.values()):
         return Deeds({}, ())
-    many = [_form(BY_NAME[many_name(act)], project_id=scope.project_id)
-            for _, act in acts if act.bulk]  # fmt: skip
-    return Deeds(single, many)
-
-
-def _form(act: Act[Any], **ids: int) -> tuple[str, str, bool]:
-    return act.title, act.page.format(**ids), act.danger
+    bulk = [BY_NAME[many_name(act)] for _, act in acts if act.bulk]
+    return Deeds(single, [(spoken(act.title), act.page.format(**ids), act.danger) for act in bulk])
 
 
 def _is_bulk(view: ListView, row: Any) -> bool:
@@ -217,7 +226,8 @@ def _add(view: ListView) -> None:
             "strangers": await _strangers(request, view),
             **offered(request, view, project_id),
             "links": view.links,
-            **list_facts(rows, fmt, view.table.name),
+            **list_facts(rows, fmt, view.table.name, request.state.scope.verbs),
+            "totals": await _totals(request, project_id, view, rows.state, fmt),
             "makes_task": rows.row_count > monitor.EXPORT_NOW_MAX_ROWS,
             "deeds": deeds_of(request, view, rows.rows),
             "saved": await filters.of_person(database, project_id, person_id, view.table.name),
@@ -245,6 +255,15 @@ def offered(request: Request, view: ListView, project_id: int) -> dict[str, Any]
         ]
         for name, acts in (("acts", view.acts), ("act_pages", view.pages))
     }  # fmt: skip
+
+
+async def _totals(
+    request: Request, project_id: int, view: ListView, state: ListState, fmt: Formats
+) -> Sequence[tuple[str, str]]:
+    """What all rows that match add up to, where the list says how."""
+    if view.totals is None:
+        return ()
+    return await view.totals(database_of(request), project_id, wanted(state, fmt), fmt)
 
 
 async def _strangers(request: Request, view: ListView) -> Sequence[Any]:

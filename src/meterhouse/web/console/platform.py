@@ -36,7 +36,9 @@ async def audit_page(request: Request) -> Response:
         "act_pages": (),
         "fmt": fmt,
     }
-    return render(request, "list.html", facts | list_facts(page, fmt, "audit"))
+    return render(
+        request, "list.html", facts | list_facts(page, fmt, "audit", request.state.caller.platform)
+    )
 
 
 @router.get("/platform/audit/export", dependencies=_MAY)

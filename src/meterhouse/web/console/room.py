@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import monitor
+from meterhouse.flows import desk, monitor
 from meterhouse.flows.access import Verb
 from meterhouse.flows.monitor import Day, PointNow, RoomNow
 from meterhouse.model import CommandKind, CommandState
@@ -45,7 +45,10 @@ async def room_page(request: Request, project_id: int, room_id: int) -> Response
         "chart": days_chart(now.days[point.point_id], labels.UNIT[point.commodity], fmt),
         "acts": [act for act in SWITCHES if act.verb in request.state.scope.verbs],
         "may_add": Verb.CREDIT_ADD in request.state.scope.verbs,
-        **list_facts(page, fmt, str(room_id), labels.UNIT[point.commodity]),
+        "is_sold_here": desk.is_sold_here,
+        **list_facts(
+            page, fmt, str(room_id), request.state.scope.verbs, labels.UNIT[point.commodity]
+        ),
         "heading": fmt.words(READINGS.heading),
         "state": state,
     }

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 
 from meterhouse.flows import monitor
 from meterhouse.flows.access import Verb
+from meterhouse.flows.rooms import Tile, tiles_of
 from meterhouse.model import Override, Relay, RoomState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.exports import Sheet, export
 from meterhouse.web.formats import Formats
-from meterhouse.web.live import Snapshot, Tile, tiles_of
+from meterhouse.web.live import Snapshot
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.tables import Column, Kind
 from meterhouse.words import N_

@@ -9,12 +9,14 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Request
+from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
 from meterhouse.errors import BadInput, NotFound
-from meterhouse.flows import signin
+from meterhouse.flows import links, signin
 from meterhouse.flows.access import Verb
 from meterhouse.flows.passwords import PASSWORD_CHARS_MIN
+from meterhouse.flows.staff import RESET_LIFE
 from meterhouse.web.access import (
     LANGUAGE_COOKIE,
     PUBLIC,
@@ -24,6 +26,7 @@ from meterhouse.web.access import (
     address_of,
 )
 from meterhouse.web.pages import render, words_of
+from meterhouse.web.services import Services
 from meterhouse.words import LANGUAGES, N_
 
 router = APIRouter()
@@ -38,6 +41,8 @@ _CODE_MAX_CHARS: Final = 20
 async def start(request: Request) -> Response:
     """The one project the caller reaches, or all of them at a glance."""
     scopes = request.state.caller.scopes
+    if not scopes and Verb.GROUP_EDIT in request.state.caller.platform:
+        return RedirectResponse("/platform/groups", status_code=303)
     if not scopes:
         return render(request, "no_project.html")
     there = f"/projects/{min(scopes)}/rooms" if len(scopes) == 1 else "/overview"
@@ -108,10 +113,12 @@ async def set_password(request: Request) -> Response:
     form = await request.form()
     token, new = str(form.get("token", "")), str(form.get("new", ""))
     services, words = request.app.state.services, words_of(request)
+    _take_try(request)
     if new != str(form.get("again", "")):
         return await _password_form(request, token, words(N_("The two are not the same.")))
     try:
-        await signin.set_password(services.database, token, new, services.clock())
+        request_id = request.state.request_id
+        await signin.set_password(services.database, token, new, services.clock(), request_id)
     except BadInput as error:
         return await _password_form(request, token, words.error(error))
     except NotFound:
@@ -119,7 +126,23 @@ async def set_password(request: Request) -> Response:
     return RedirectResponse("/sign-in?done=password", status_code=303)
 
 
-@router.post("/sign-out", dependencies=[Depends(Permission(Verb.SESSION_OWN))])
+@router.get("/sign-in/forgotten", dependencies=[Depends(PUBLIC)])
+async def forgotten_page(request: Request) -> Response:
+    """Ask for a link by e-mail, or read whom to ask where none is sent."""
+    return _forgotten_form(request)
+
+
+@router.post("/sign-in/forgotten", dependencies=[Depends(PUBLIC)])
+async def forgotten(request: Request) -> Response:
+    """Send a link to whoever it is; the answer is the same for everybody, and as fast."""
+    login = str((await request.form()).get("login", "")).strip()[:_LOGIN_MAX_CHARS]
+    _take_try(request)
+    response = _forgotten_form(request, is_asked=True)
+    response.background = BackgroundTask(_send_link, request.app.state.services, login)
+    return response
+
+
+@router.post("/sign-out", dependencies=[Depends(Permission(Verb.SESSION_OWN, early=True))])
 async def sign_out(request: Request) -> Response:
     """End the session here and in the database."""
     await request.app.state.gate.sign_out(request.cookies[SESSION_COOKIE])
@@ -147,6 +170,24 @@ async def _password_form(request: Request, token: str, error: str = "") -> Respo
              "password_min": PASSWORD_CHARS_MIN}  # fmt: skip
     status = 404 if person is None else 422 if error else 200
     return seeded(request, "set_password.html", facts, status)
+
+
+def _forgotten_form(request: Request, *, is_asked: bool = False) -> Response:
+    services = request.app.state.services
+    facts = {"is_asked": is_asked, "sends": services.postman is not None}
+    return seeded(request, "forgotten.html", facts, 200)
+
+
+async def _send_link(services: Services, login: str) -> None:
+    """Once the answer has gone, so that its time tells nothing of who exists."""
+    if services.postman is None:
+        return
+    found = await links.forgotten(services.database, login, services.clock())
+    if found is not None:
+        to, token = found
+        settings = services.settings
+        link = f"{settings.public_url}/set-password?token={token}"
+        await links.send(services.postman, to, link, RESET_LIFE, settings.title)
 
 
 def _take_try(request: Request) -> None:

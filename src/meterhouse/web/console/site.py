@@ -8,20 +8,37 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import customer, device, place, project, tariff
+from meterhouse.flows import (
+    account,
+    agreement,
+    customer,
+    device,
+    parameter,
+    place,
+    project,
+    receipt,
+    recharge,
+    tariff,
+)
 from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
 from meterhouse.units import to_decimal
-from meterhouse.web import labels
+from meterhouse.web import labels, parameterwords
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.acts import account as account_acts
 from meterhouse.web.acts import customer as customer_acts
-from meterhouse.web.acts import field, install, personal, policy, site_sheet
+from meterhouse.web.acts import field, install, personal, policy, site_sheet, swap
 from meterhouse.web.acts import gateway as gateway_acts
 from meterhouse.web.acts import meter as meter_acts
+from meterhouse.web.acts import parameter as parameter_acts
 from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
+from meterhouse.web.acts import receipt as receipt_acts
+from meterhouse.web.acts import recharge as recharge_acts
 from meterhouse.web.acts import tariff as tariff_acts
-from meterhouse.web.acts.typed import area_text
+from meterhouse.web.acts.frame import Act
+from meterhouse.web.acts.typed import area_text, money_minor
+from meterhouse.web.formats import ABSENT
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.words import N_
 
@@ -67,12 +84,15 @@ async def setup_page(request: Request, project_id: int) -> Response:
 async def settings_page(request: Request, project_id: int) -> Response:
     """What the project is and chose."""
     now = await project.look(database_of(request), project_id)
+    looks = await receipt.settings(database_of(request), project_id)
     scope = request.state.scope
     rules = policy.typed_of(now.policy, scope.currency_exponent)
     facts = {
         "project": now.row,
         "fixed": now.has_moved_money,
-        "rules": _rules(request, rules),
+        "rules": _rules(request, rules, policy.EDIT),
+        "receipts": _rules(request, looks._asdict(), receipt_acts.LOOK),
+        "receipt_look": receipt_acts.LOOK,
         "payees": await project.payees(database_of(request), project_id),
         "days": await project.calendar(database_of(request), project_id),
         "acts": project_acts,
@@ -83,21 +103,26 @@ async def settings_page(request: Request, project_id: int) -> Response:
     return render(request, "settings.html", facts)
 
 
-def _rules(request: Request, typed: dict[str, Any]) -> list[tuple[str, str]]:
-    """Every rule as its field's title and what it holds, in words."""
+def _rules(request: Request, typed: dict[str, Any], act: Act[Any]) -> list[tuple[str, str]]:
+    """Every field of an act that edits, as its title and what it holds, in words."""
     words = words_of(request)
     rules = []
-    for name, (_, ask) in policy.EDIT.asks.items():
+    for name, (_, ask) in act.asks.items():
         if name == "version":
             continue
         given = typed[name]
         if isinstance(given, bool):
             said = words(N_("Yes")) if given else words(N_("No"))
-        elif isinstance(given, list):
-            said = ", ".join(words((ask.words or {})[one]) for one in given) or words(N_("None"))
+        elif isinstance(given, list | tuple):
+            named = [words((ask.words or {}).get(one, one)) for one in given]
+            said = ", ".join(named) or words(N_("None"))
+        elif ask.kind == "choice":
+            said = words((ask.words or {})[given])
+        elif ask.kind == "money":
+            fmt = formats_of(request)
+            said = fmt.money(money_minor(given, fmt.currency_exponent, name))
         else:
-            unit = formats_of(request).currency if ask.kind == "money" else words(ask.unit)
-            said = f"{given} {unit}".strip()
+            said = f"{given} {words(ask.unit)}".strip() or ABSENT
         rules.append((ask.title, said))
     return rules
 
@@ -136,8 +161,11 @@ async def place_page(request: Request, project_id: int, place_id: int) -> Respon
         "furnished": await device.furnished(database_of(request), project_id, place_id),
         "acts": place_acts,
         "install": install,
-        "customers": customer_acts,
+        "accounts": account_acts,
+        "exchange": swap.EXCHANGE,
+        "waiting_id": await account.prepared(database_of(request), project_id, place_id),
         "area_text": area_text,
+        "lives": await agreement.of_place(database_of(request), project_id, place_id),
         "ids": {"project_id": project_id, "place_id": place_id},
     }
     return render(request, "place.html", facts)
@@ -160,10 +188,16 @@ async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Re
 
 @router.get(f"{_PROJECT}/meters/{{meter_id:int}}", dependencies=_may(Verb.DEVICE_READ))
 async def meter_page(request: Request, project_id: int, meter_id: int) -> Response:
-    """One meter, in service or removed."""
+    """One meter, in service or removed, and what it was told to charge by."""
     facts = {
         "meter": await device.meter(database_of(request), project_id, meter_id),
+        "held": await parameter.held(database_of(request), project_id, meter_id),
+        "purse": await recharge.purse_of(database_of(request), project_id, meter_id),
+        "purse_acts": recharge_acts,
+        "words_of": parameterwords,
+        "parameters": parameter_acts,
         "install": install,
+        "exchange": swap.EXCHANGE,
         "read": meter_acts.READ,
         "ids": {"project_id": project_id, "meter_id": meter_id},
     }
@@ -202,7 +236,7 @@ def _version(version: Version) -> dict[str, Any]:
         "is_whole": table is not None,
         "bands": [
             {
-                "name": labels.BAND.get(band, band),
+                "name": parameterwords.BAND.get(band, band),
                 "times": ", ".join(times.get(band, ())),
                 "prices": [_plain(price, 6) for price in prices],
             }
@@ -226,6 +260,7 @@ async def customer_page(request: Request, project_id: int, customer_id: int) -> 
         "customer": now.row,
         "agreements": now.agreements,
         "acts": customer_acts,
+        "accounts": account_acts,
         "personal": personal,
         "ids": {"project_id": project_id, "customer_id": customer_id},
     }

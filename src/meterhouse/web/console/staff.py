@@ -3,21 +3,35 @@
 Owns what is shown. Must never change anything: what can be done is declared in `acts`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from meterhouse.flows import client, role, staff
-from meterhouse.flows.access import ROLES, Verb
+from meterhouse.flows import client, project, role, staff
+from meterhouse.flows.access import ROLES, ScopeKind, Verb
+from meterhouse.store.db import PLATFORM
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.api.paging import Paging, framed, opened
 from meterhouse.web.pages import render, words_of
 from meterhouse.web.realms import REALMS, base_of, where
-from meterhouse.web.rolewords import SCOPE, VERB, role_word
+from meterhouse.web.rolewords import ROLE, SCOPE, VERB, role_word
+from meterhouse.words import N_
 
 router = APIRouter()
 _MAY = [Depends(Permission(Verb.STAFF_READ))]
+
+STAFF_OF: Final = {
+    ScopeKind.PROJECT: N_("Staff"),
+    ScopeKind.GROUP: N_("Staff of {group}"),
+    ScopeKind.PLATFORM: N_("Staff of the platform"),
+}
+CLIENTS_OF: Final = {
+    ScopeKind.PROJECT: N_("API clients"),
+    ScopeKind.GROUP: N_("API clients of {group}"),
+    ScopeKind.PLATFORM: N_("API clients of the platform"),
+}
 
 
 def _facts(request: Request) -> dict[str, Any]:
@@ -33,12 +47,41 @@ def _facts(request: Request) -> dict[str, Any]:
     }
 
 
+async def _heading(request: Request, of: Mapping[ScopeKind, str]) -> str:
+    """A list's heading: whose staff or clients they are, where it is not the project's."""
+    kind, place_id = where(request.path_params)
+    if kind is not ScopeKind.GROUP:
+        return words_of(request)(of[kind])
+    group = await project.group(database_of(request), place_id)
+    return words_of(request)(of[kind], group=group["name"])
+
+
+async def _page(request: Request, person_kind: str) -> dict[str, Any]:
+    """A page of a list: its members, how many there are in all, and where the next page begins."""
+    kind, place_id = where(request.path_params)
+    asked = Paging(staff.PAGE_ROWS_MAX, request.query_params.get("after", ""), True)
+    after, seal = opened(asked, PLATFORM, f"{person_kind}:{kind}:{place_id}", "", {})
+    found = await staff.members(
+        database_of(request), request.state.caller.person_id, kind, place_id, person_kind,
+        after=after, limit=asked.limit, counted=True,
+    )  # fmt: skip
+    told = framed(found, seal, lambda one: one)
+    return {"members": told["items"], "count": found.row_count, "next": told["next_cursor"]}
+
+
 async def staff_page(request: Request) -> Response:
     """Everybody of staff who reaches this place."""
-    found = await staff.members(
-        database_of(request), request.state.caller.person_id, *where(request.path_params)
-    )
-    return render(request, "staff.html", _facts(request) | {"members": found})
+    facts = await _page(request, "staff")
+    kind, place_id = where(request.path_params)
+    need_codes = None
+    if kind is not ScopeKind.PROJECT:
+        need_codes = await role.code_roles(database_of(request), place_id)
+    facts |= {
+        "need_codes": need_codes,
+        "ready_role": ROLE,
+        "heading": await _heading(request, STAFF_OF),
+    }
+    return render(request, "staff.html", _facts(request) | facts)
 
 
 async def member_page(request: Request, person_id: int) -> Response:
@@ -51,10 +94,8 @@ async def member_page(request: Request, person_id: int) -> Response:
 
 async def clients_page(request: Request) -> Response:
     """The API clients that reach this place."""
-    found = await staff.members(
-        database_of(request), request.state.caller.person_id, *where(request.path_params), "client"
-    )
-    return render(request, "clients.html", _facts(request) | {"members": found})
+    facts = await _page(request, "client") | {"heading": await _heading(request, CLIENTS_OF)}
+    return render(request, "clients.html", _facts(request) | facts)
 
 
 async def client_page(request: Request, client_id: int) -> Response:
@@ -70,8 +111,14 @@ async def roles_page(request: Request) -> Response:
     """What each role lets do: verbs down, roles across."""
     own = await role.own_roles(database_of(request))
     words = words_of(request)
-    columns = [(role_word(name, "", words), verbs, None) for name, verbs in ROLES.items()]
-    columns += [(one["title"], frozenset(one["verbs"]), one["id"]) for one in own]
+    need_codes = await role.code_roles(database_of(request), PLATFORM)
+    columns = [
+        (role_word(name, "", words), verbs, None, name in need_codes)
+        for name, verbs in ROLES.items()
+    ]
+    columns += [
+        (one["title"], frozenset(one["verbs"]), one["id"], one["needs_code"]) for one in own
+    ]
     facts = {
         "columns": columns,
         "verbs": VERB,

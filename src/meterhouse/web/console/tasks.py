@@ -5,6 +5,8 @@ server, so a closed tab loses nothing. Must never know what a task does.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -18,11 +20,14 @@ from meterhouse.model import CommandState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import BY_NAME
-from meterhouse.web.acts.frame import Act
+from meterhouse.web.acts.bulk import row_name
+from meterhouse.web.acts.frame import Act, Choices, Doing
+from meterhouse.web.acts.listed import EXPORT_KIND
 from meterhouse.web.acts.routes import doing_of
+from meterhouse.web.audited import fact_told
 from meterhouse.web.files import task_file
 from meterhouse.web.labels import TaskState
-from meterhouse.web.pages import render, words_of
+from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.words import N_, Words
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.TASK_READ))])
@@ -31,6 +36,9 @@ ROWS_SHOWN: Final = 200
 _LIVE: Final = {TaskState.WAITING, TaskState.QUEUED, TaskState.RUNNING}
 _LIVE_COMMANDS: Final = {CommandState.QUEUED, CommandState.SENT}
 _TASK: Final = "/projects/{project_id}/tasks/{task_id:int}"
+NAMES_SHOWN: Final = 20
+# Who somebody is stands on their page alone, for those who may see it.
+_PERSONAL: Final = {one.value for one in labels.FACT}
 _OUTCOMES: Final = {
     "done": (N_("Done"), "ok"),
     "refused": (N_("Refused"), "w2"),
@@ -69,17 +77,59 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
     )
     is_live = state in _LIVE or any(s in _LIVE_COMMANDS for s, _ in commands.values())
     spoken = words_of(request)
+    made = state is TaskState.DONE and row["kind"] == EXPORT_KIND
+    has_file = made and await task.has_file(database, project_id, task_id)
     return {
         "task": row,
+        "asked": await _asked(request, act, row, is_ahead=not found),
         "state": state,
         "is_live": is_live,
         "counts": _counts(found, commands),
         "rows": await _rows(request, act, shown, commands),
         "row_count": len(found),
         "why": error_text(spoken, row["why"], {}) if row["why"] else "",
-        "has_file": state is TaskState.DONE and row["kind"] == "export",
+        "has_file": has_file,
+        "is_file_gone": made and not has_file,
+        "file_days": task.FILE_LIFE.days,
         "forms": _forms(request, row, state),
     }
+
+
+async def _asked(
+    request: Request, act: Act[Any] | None, row: Any, is_ahead: bool
+) -> list[tuple[str, str]]:
+    """(message id, text) of who asked for what and to whom: by it a second person decides.
+
+    Once something has been done (not `is_ahead`), each row says whom it was done to.
+    """
+    given, who = row["input"], row["actor"] or words_of(request)(N_("Automatic"))
+    told = [(N_("Asked by"), who)]
+    if act is None or not given.get("ids") or not is_ahead:
+        return told
+    # What it was asked for may have gone since.
+    with suppress(MeterhouseError):
+        told += await _whom(doing_of(request, Via.CONSOLE), act, given["ids"])
+    fmt, form = formats_of(request), given.get("form", {})
+    return told + [
+        (ask.title, fact_told(name, form[name], ask, fmt))
+        for name, (_, ask) in act.asks.items()
+        if form.get(name) and ask.title and name not in {"reason", *_PERSONAL}
+        and ask.kind not in ("hidden", "ids", "secret")
+    ]  # fmt: skip
+
+
+async def _whom(doing: Doing, act: Act[Any], ids: Sequence[int]) -> Choices:
+    if len(ids) == 1 and act.about is not None:
+        project_id = doing.ids["project_id"]
+        return await act.about(
+            replace(doing, ids={"project_id": project_id, row_name(act): ids[0]})
+        )
+    if act.bulk is None:
+        return ()
+    names = list(await act.bulk(doing, ids[:NAMES_SHOWN]))
+    if len(ids) > len(names):
+        names.append(doing.words(N_("and {count} more"), count=len(ids) - len(names)))
+    return ((N_("To whom"), ", ".join(names)),)
 
 
 def _counts(
@@ -108,7 +158,7 @@ async def _rows(
     """(name, word, colour, why) of the rows shown; what is not done stands first."""
     spoken, names = words_of(request), {}
     for one in shown:
-        names[one["id"]] = str(one["id"])
+        names[one["id"]] = one.get("name", str(one["id"]))
     if act is not None and act.bulk is not None and shown:
         doing = doing_of(request, Via.CONSOLE)
         try:

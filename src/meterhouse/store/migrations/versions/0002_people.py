@@ -9,7 +9,6 @@ PEOPLE = (
     # Ready roles stand in the code; these are a house's own.
     """create table role (
         name text primary key check (name ~ '^[a-z][a-z0-9_]{1,40}$'),
-        id bigint generated always as identity unique,
         title text not null,
         verbs text[] not null,
         created_by bigint references person (id),
@@ -17,24 +16,8 @@ PEOPLE = (
     "alter table role_grant drop constraint role_grant_scope_kind_check",
     """alter table role_grant add constraint role_grant_scope_kind_check
         check (scope_kind in ('platform', 'group', 'project', 'building'))""",
-    # A building is one of a project's.
-    "alter table role_grant add column within_project_id bigint references project (id)",
-    """alter table role_grant add constraint role_grant_project_check
-        check ((scope_kind = 'building') = (within_project_id is not null))""",
     "alter table role_grant add column granted_by bigint references person (id)",
     "alter table role_grant add column granted_at timestamptz",
-    # Whoever lives here never holds a role, whoever is no staff never has a session.
-    "alter table person add constraint person_kind unique (id, kind)",
-    "alter table role_grant add column person_kind text check (person_kind in ('staff', 'client'))",
-    "update role_grant g set person_kind = p.kind from person p where p.id = g.person_id",
-    "alter table role_grant alter column person_kind set not null",
-    """alter table role_grant add constraint role_grant_holder
-        foreign key (person_id, person_kind) references person (id, kind)""",
-    "alter table role_grant add column id bigint generated always as identity unique",
-    "create index role_grant_scope on role_grant (scope_kind, scope_id)",
-    "create index role_grant_project on role_grant (within_project_id) where within_project_id is not null",
-    "create index project_group_id on project (group_id)",
-    "alter table person add column owner_id bigint references person (id)",
     "alter table person add column totp_secret bytea",
     "alter table person add column totp_from timestamptz",
     "alter table person add column totp_step bigint not null default 0",
@@ -49,10 +32,6 @@ PEOPLE = (
     "alter table session add column proved_at timestamptz",
     "update session set proved_at = created_at",
     "alter table session alter column proved_at set not null",
-    "alter table session add column awaits_code boolean not null default false",
-    "alter table session add column person_kind text not null default 'staff' check (person_kind = 'staff')",
-    """alter table session add constraint session_holder
-        foreign key (person_id, person_kind) references person (id, kind)""",
     "create unique index session_id on session (id)",
     "create index session_person on session (person_id)",
     """create table one_time_link (
@@ -63,11 +42,6 @@ PEOPLE = (
         created_at timestamptz not null,
         expires_at timestamptz not null,
         used_at timestamptz)""",
-    # The way into an installation that nobody can sign in to yet.
-    """create table welcome_link (
-        token_hash bytea primary key,
-        created_at timestamptz not null,
-        expires_at timestamptz not null)""",
     """create table client_key (
         id bigint generated always as identity primary key,
         person_id bigint not null references person (id),
@@ -78,13 +52,6 @@ PEOPLE = (
         expires_at timestamptz not null,
         revoked_at timestamptz,
         seen_at timestamptz)""",
-    "create index client_key_person on client_key (person_id)",
-    "create index one_time_link_person on one_time_link (person_id)",
-    # A key from before has a year from now to be replaced.
-    """insert into client_key (person_id, key_hash, hint, created_at, expires_at)
-        select id, key_hash, '', created_at, now() + interval '365 days' from person
-        where key_hash is not null""",
-    "alter table person drop column key_hash",
     """create table saved_filter (
         project_id bigint not null references project (id),
         id bigint generated always as identity,
@@ -225,45 +192,6 @@ SEARCH = (
     "create index meter_grams on meter using gin (grams)",
 )
 
-# What a person's grants reach, one row a project; and which buildings a transaction may see.
-REACH = (
-    """create function reached(person bigint) returns table (id bigint, group_id bigint, name text,
-            timezone text, currency text, currency_exponent smallint, frozen boolean)
-        language sql stable security definer set search_path = meterhouse, pg_temp as $$
-        select p.id, p.group_id, p.name, p.timezone, p.currency, p.currency_exponent, p.frozen
-        from project p where p.id in (
-            select g.scope_id from role_grant g
-                where g.person_id = $1 and g.scope_kind = 'project'
-            union all select g.within_project_id from role_grant g
-                where g.person_id = $1 and g.scope_kind = 'building'
-            union all select q.id from role_grant g join project q on q.group_id = g.scope_id
-                where g.person_id = $1 and g.scope_kind = 'group'
-            union all select q.id from project q where exists (select from role_grant g
-                where g.person_id = $1 and g.scope_kind = 'platform'))
-        order by p.id $$""",
-    """create function building_ids() returns bigint[] language sql stable parallel safe as
-        $$ select string_to_array(nullif(current_setting('meterhouse.buildings', true), ''), ',')::bigint[] $$""",
-    """create function seen_place(project bigint, place bigint) returns boolean
-        language sql stable parallel safe as $$
-        select building_ids() is null or coalesce((
-            select coalesce(b.id, f.id, r.id) = any (building_ids()) from place r
-            left join place f on (f.project_id, f.id) = (r.project_id, r.parent_id)
-            left join place b on (b.project_id, b.id) = (f.project_id, f.parent_id)
-            where r.project_id = project and r.id = place), false) $$""",
-    """create function seen_points(project bigint) returns setof bigint
-        language sql stable parallel safe as $$
-        with recursive inside as (
-            select id from place where project_id = project and id = any (building_ids())
-            union all select l.id from place l join inside i on l.parent_id = i.id
-            where l.project_id = project)
-        select p.id from point p where p.project_id = project
-        and p.place_id in (select id from inside) $$""",
-    """create function seen_point(project bigint, point bigint) returns boolean
-        language sql stable parallel safe as $$
-        select building_ids() is null or coalesce((select seen_place(p.project_id, p.place_id)
-            from point p where p.project_id = project and p.id = point), false) $$""",
-)
-
 # Row security keeps an index from answering whether an array contains another, because the operator
 # is not known to be leakproof; this function asks past the policy, for one project of the scope alone.
 FIND = """create function found_points(project bigint, pattern text) returns setof bigint
@@ -279,6 +207,42 @@ FIND = """create function found_points(project bigint, pattern text) returns set
     union select m.point_id from meter m
     where m.project_id = project and project = any (scope_ids()) and m.point_id is not null
     and m.grams @> (select grams from wanted) and m.address ilike pattern $$"""
+
+# The same for the search box, the best first: what is called just so, what begins so, the shortest.
+# Of more than two thousand that fit, a text says too little to choose the best among them.
+CALLED = """create function called_so(what text, project bigint, tokens text[], said text, most integer)
+    returns setof bigint language plpgsql stable security definer rows 50
+    set search_path = meterhouse, pg_temp as $$
+    begin
+        if not coalesce(project = any (scope_ids()), false) then return; end if;
+        -- A letter stands in nearly every name: the first two thousand of the order are looked at.
+        if octet_length(said) = 1 and what = 'place' then return query
+            select r.id from (select p.id, p.name from place p where p.project_id = project
+                and p.kind <> 'floor' order by p.name, p.id limit 2000) r
+            where position(said in lower(r.name)) > 0
+            order by lower(r.name) <> said, not starts_with(lower(r.name), said), length(r.name), r.name, r.id
+            limit most;
+            return;
+        elsif octet_length(said) = 1 then return; end if;
+        if what = 'place' then return query
+            select r.id from (select p.id, p.kind, p.name from place p where p.grams @> tokens
+                and p.project_id = project and p.kind <> 'floor' limit 2000) r
+            where position(said in lower(r.name)) > 0
+            order by r.kind <> 'building', lower(r.name) <> said, not starts_with(lower(r.name), said),
+                length(r.name), r.name, r.id limit most;
+        elsif what = 'meter' then return query
+            select r.id from (select m.id, m.address from meter m where m.grams @> tokens
+                and m.project_id = project and m.removed_at is null limit 2000) r
+            where position(said in lower(r.address)) > 0
+            order by lower(r.address) <> said, r.address, r.id limit most;
+        elsif what = 'customer' then return query
+            select c.id from (select h.id, h.name, h.phone from personal h where h.grams @> tokens
+                and h.project_id = project limit 2000) h
+            join customer c on (c.project_id, c.personal_id) = (project, h.id)
+            where position(said in lower(h.name)) > 0 or position(said in h.phone) > 0
+            order by c.id limit most;
+        end if;
+    end $$"""
 
 # Every order a long list offers first is served by an index, in both directions.
 LISTS = (
@@ -358,6 +322,8 @@ PERSONAL_MOVED = (
 )
 PERSONAL_ALONE = (
     "alter table customer alter column personal_id set not null",
+    "create index customer_personal on customer (project_id, personal_id)",
+    "create index agreement_customer on agreement (project_id, customer_id)",
     """alter table customer add constraint customer_personal foreign key (project_id, personal_id)
         references personal (project_id, id)""",
     "alter table customer drop column name, drop column phone, drop column email",
@@ -411,40 +377,36 @@ def upgrade() -> None:
         *TASKS,
         *PREMISES,
         *SEARCH,
-        *REACH,
         *PERSONAL,
         FIND,
+        CALLED,
         *LISTS,
         PARTITION,
     ):
         op.execute(statement)
-    new = "role, recovery_code, one_time_link, welcome_link, client_key, " + ", ".join(SCOPED)
+    new = "role, recovery_code, one_time_link, client_key, " + ", ".join(SCOPED)
     op.execute(f"grant all on {new} to meterhouse_maintenance")
     op.execute(f"grant select, insert, update on {new} to meterhouse_app")
     op.execute("grant delete on role, role_grant, recovery_code, saved_filter to meterhouse_app")
     op.execute("grant delete on calendar_day, task_file, answer to meterhouse_app")
-    op.execute("grant delete on place, point, agreement_point, stranger to meterhouse_app")
-    op.execute("grant delete on welcome_link to meterhouse_app")
     op.execute("grant select on personal_masked to meterhouse_app, meterhouse_maintenance")
     op.execute("grant usage on sequence personal_id_seq to meterhouse_maintenance")
     masks = (f"mask_{kind}(text)" for kind in ("name", "phone", "email", "id_number"))
-    seen = (
-        "building_ids()", "seen_place(bigint, bigint)", "seen_point(bigint, bigint)",
-        "seen_points(bigint)",
-    )  # fmt: skip
-    for function in ("grams(bigint, text)", "reached(bigint)", *seen, *masks):
+    for function in ("grams(bigint, text)", *masks):
         op.execute(f"revoke execute on function {function} from public")
         op.execute(
             f"grant execute on function {function} to meterhouse_app, meterhouse_maintenance"
         )
-    op.execute("revoke execute on function found_points(bigint, text) from public")
-    op.execute("grant execute on function found_points(bigint, text) to meterhouse_app")
-    op.execute("alter function found_points(bigint, text) owner to meterhouse_maintenance")
+    for function in (
+        "found_points(bigint, text)", "called_so(text, bigint, text[], text, integer)",
+    ):  # fmt: skip
+        op.execute(f"revoke execute on function {function} from public")
+        op.execute(f"grant execute on function {function} to meterhouse_app")
+        op.execute(f"alter function {function} owner to meterhouse_maintenance")
     op.execute("set local role meterhouse_maintenance")
     for statement in PERSONAL_MOVED:
         op.execute(statement)
     op.execute("set local role meterhouse_owner")
-    op.execute("alter function reached(bigint) owner to meterhouse_maintenance")
     for table in APPEND_ONLY:
         op.execute(f"revoke update on {table} from meterhouse_app")
     for table in ("audit_entry", "audit_seal"):

@@ -14,13 +14,17 @@ export function toast(text, colour = "busy") {
 }
 
 /* A fragment swapped into #dialog opens it; closing empties it, which also ends its polling, and
-   gives the focus back to what opened it. */
+   gives the focus back to what opened it. Asked for twice, as by a double click, it opens once: the
+   second answer would wipe out what was typed meanwhile. */
 let opener = null;
 document.body.addEventListener("htmx:before:request", (event) => {
   if (!dialog.open) opener = document.activeElement;
+  else if (event.detail.ctx.target === dialog && !dialog.contains(event.target)) event.preventDefault();
 });
 document.body.addEventListener("htmx:after:swap", () => {
   if (!dialog.childElementCount) return;
+  // Named by its heading: an id would be ambiguous where a page has the same form in it.
+  dialog.setAttribute("aria-label", dialog.querySelector("h2")?.textContent.trim() ?? "");
   if (!dialog.open) dialog.showModal();
   const first = dialog.querySelector(".is-invalid") || dialog.querySelector("[autofocus]");
   if (first && !dialog.contains(document.activeElement)) first.focus();
@@ -61,9 +65,11 @@ document.addEventListener("input", (event) => {
 });
 
 function start() {
+  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
   if (document.querySelector("[data-chart]")) import("./chart.js").then((m) => m.draw());
   if (document.querySelector("[data-board]")) import("./board.js").then((m) => m.watch());
   if (document.querySelector("[data-search]")) import("./search.js").then((m) => m.listen());
+  if (document.querySelector("[data-desk]")) import("./desk.js").then((m) => m.keep());
   if (document.querySelector("#list")) import("./lists.js").then((m) => m.choose());
 }
 start();

@@ -22,6 +22,11 @@ function show() {
 }
 
 export function choose() {
+  // What was ticked before this module came, or is ticked again on the way back, counts too.
+  if (bar()) {
+    if (pages().some((page) => page.checked)) for (const box of boxes()) box.checked = true;
+    show();
+  }
   document.addEventListener("change", (event) => {
     if (!bar() || !event.target.closest("#list")) return;
     if (event.target.matches("[data-choose-page]")) {

@@ -1,0 +1,91 @@
+"""What a transfer rests on: its booking, the charges that booking took, the readings of each.
+
+Owns these SELECTs. Must never rate, nor know how it is shown.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from meterhouse.store.db import Connection
+from meterhouse.store.readings import BANDS
+
+# A movement lies where its point does, else where its household has its first point.
+_POINT = """coalesce(t.point_id, (select min(ap.point_id) from agreement_point ap
+    where ap.project_id = t.project_id
+    and ap.agreement_id in (d.agreement_id, c.agreement_id)))"""
+
+
+async def get_transfer(
+    connection: Connection, project_id: int, transfer_id: int
+) -> asyncpg.Record | None:
+    """One transfer with both its accounts and its room, if it is in sight."""
+    return await connection.fetchrow(
+        f"""select q.*, r.name as room, b.name as building, p.commodity from (
+                select t.*, {_POINT} as shown_point_id,
+                    d.kind as debit_kind, d.compartment as debit_compartment,
+                    c.kind as credit_kind, c.compartment as credit_compartment,
+                    d.unit
+                from transfer t
+                join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
+                join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)
+                where t.project_id = $1 and t.id = $2) q
+            left join point p on (p.project_id, p.id) = (q.project_id, q.shown_point_id)
+            left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+            left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+            where seen_point(q.project_id, q.shown_point_id)""",
+        project_id, transfer_id,
+    )  # fmt: skip
+
+
+async def booking_parts(
+    connection: Connection, project_id: int, point_id: int, booking: int
+) -> list[asyncpg.Record]:
+    """id, compartment, signed_minor (what left the purse), rest_nano of one booking's transfers."""
+    return await connection.fetch(
+        """select t.id, t.rest_nano, case d.kind when 'revenue' then -t.amount_minor
+                   else t.amount_minor end as signed_minor,
+               case d.kind when 'revenue' then c.compartment else d.compartment end as compartment
+           from transfer t
+           join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
+           join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)
+           where t.project_id = $1 and t.point_id = $2 and t.booking = $3 order by t.id""",
+        project_id, point_id, booking,
+    )  # fmt: skip
+
+
+async def charges_of(
+    connection: Connection, project_id: int, point_id: int, booking: int
+) -> list[asyncpg.Record]:
+    """The charges a booking took, by time; `replaced_nano` is what each stands in place of."""
+    return await connection.fetch(
+        """with mine as (
+               select distinct on (ended_at) *, min(version) over (partition by ended_at) as first
+               from charge where project_id = $1 and point_id = $2 and booking = $3
+               order by ended_at, version desc)
+           select n.*, coalesce(o.amount_nano, 0) as replaced_nano, t.name as tariff,
+               m.address, m.model, m.multiplier, m.modulus_milli, m.max_power_w, v.commodity
+           from mine n join tariff t on (t.project_id, t.id) = (n.project_id, n.tariff_id)
+           join meter m on (m.project_id, m.id) = (n.project_id, n.meter_id)
+           join point v on (v.project_id, v.id) = (n.project_id, n.point_id)
+           left join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
+               = (n.project_id, n.point_id, n.ended_at, n.first - 1)
+           order by n.ended_at""",
+        project_id, point_id, booking,
+    )  # fmt: skip
+
+
+async def readings_at(
+    connection: Connection, project_id: int, keys: Sequence[tuple[int, int, datetime]]
+) -> dict[tuple[int, int, datetime], asyncpg.Record]:
+    """The readings of these (meter, register epoch, instant), by key."""
+    rows = await connection.fetch(
+        f"""select r.meter_id, r.register_epoch, r.read_at, r.received_at, r.source,
+                r.total_milli, {", ".join(f"r.{name}" for name in BANDS)}
+            from unnest($2::int8[], $3::int4[], $4::timestamptz[]) as k (meter_id, epoch, read_at)
+            join reading r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
+                = ($1, k.meter_id, k.epoch, k.read_at)""",
+        project_id, [one[0] for one in keys], [one[1] for one in keys], [one[2] for one in keys],
+    )  # fmt: skip
+    return {(row["meter_id"], row["register_epoch"], row["read_at"]): row for row in rows}

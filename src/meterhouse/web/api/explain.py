@@ -1,0 +1,200 @@
+"""Why an amount, in `/api/v1`: from a transfer down to the readings it rests on.
+
+Owns these shapes. Must never know a page, nor tell what only staff may see.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+
+from meterhouse.flows import explain
+from meterhouse.flows.access import Reach, Verb
+from meterhouse.model import AccountKind, Compartment, Quality
+from meterhouse.units import to_decimal
+from meterhouse.web.access import Permission, database_of
+from meterhouse.web.api import shapes, v1
+from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Money, Quantity, Shape, text
+from meterhouse.web.labels import UNIT, Source
+
+SourceName: TypeAlias = Literal["live", "gateway", "freeze", "hand"]
+QualityName: TypeAlias = Literal["good", "apportioned", "estimated", "doubtful", "edited"]
+
+
+class PriceLine(Shape):
+    """A part of an interval that had one price: `amount = energy × price`."""
+
+    version: int = Field(ge=1, le=COUNT_MAX, examples=[1])
+    """Which version of the tariff was in force, counted from 1."""
+    band: str = text("peak", most=60)
+    """The band of the day."""
+    block: int = Field(ge=1, le=COUNT_MAX, examples=[1])
+    """The block of the period, counted from 1."""
+    energy: Quantity
+    """What was used at this price."""
+    price: Money
+    """Price of one unit."""
+    amount: Money
+    """The exact product; never rounded."""
+
+
+class IntervalLine(Shape):
+    """A charged interval between two readings."""
+
+    started_at: At
+    """When it began."""
+    ended_at: At
+    """When it ended."""
+    address: str = text("000000000026", most=60)
+    """The meter's address."""
+    opening: Quantity | None
+    """What the meter showed at first; null where that reading is kept no more."""
+    closing: Quantity | None
+    """What it showed at last."""
+    source: SourceName | None
+    """Where the last reading came from; `freeze` is the meter's own store, `hand` a person."""
+    multiplier: int = Field(ge=1, le=1_000_000, examples=[1])
+    """What a difference of the register is multiplied by."""
+    energy: Quantity
+    """What was used."""
+    quality: QualityName
+    """How that is known; only `estimated` energy was not measured."""
+    tariff: str = text("Homes", most=200)
+    """Name of the tariff."""
+    lines: list[PriceLine] = Field(max_length=10_000)
+    """Band by band and block by block."""
+    amount: Money
+    """What it costs, exactly."""
+    replaced: Money
+    """What had been charged for it before it was corrected; zero at first."""
+    is_exact: bool = Field(examples=[True])
+    """Whether its lines add up to its amount."""
+
+
+class BookingParts(Shape):
+    """What one compartment of the purse gave to a booking."""
+
+    transfer_id: Id
+    """The transfer."""
+    compartment: Compartment | None
+    """The compartment; null where the household has left and the house's own books hold it."""
+    amount: Money
+    """What it gave; negative where a correction went back."""
+
+
+class BookingDetail(Shape):
+    """A booking: `carried + added = booked + rest`, to a billionth."""
+
+    carried: Money
+    """What the booking before had left below a coin."""
+    added: Money
+    """The sum of all its intervals."""
+    booked: Money
+    """Whole coins, of all parts together."""
+    rest: Money
+    """What stays below a coin for the next booking."""
+    is_exact: bool = Field(examples=[True])
+    """Whether all of it adds up."""
+    parts: list[BookingParts] = Field(max_length=10)
+    """What each compartment gave."""
+    interval_count: int = Field(ge=0, le=COUNT_MAX, examples=[48])
+    """How many intervals there are."""
+    intervals: list[IntervalLine] = Field(max_length=2_000)
+    """The first two thousand of them, by time."""
+
+
+class Explanation(Shape):
+    """Why a balance changed."""
+
+    transfer_id: Id
+    """The transfer."""
+    kind: str = text("booking", "recharge", most=40)
+    """What it was for, as a stable word."""
+    at: At
+    """When."""
+    debit: AccountKind
+    """The kind of account it left."""
+    credit: AccountKind
+    """The kind of account it went to."""
+    amount: Money
+    """What it moved."""
+    order_id: Id | None
+    """The order behind it, where there is one."""
+    booking: BookingDetail | None
+    """The energy behind it, where it paid for some."""
+
+
+def _name(one: Quality | Source) -> Any:
+    return one.name.lower()
+
+
+router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
+TransferId = Annotated[int, v1.path_id("transfer")]
+
+
+def _fine(amount_nano: int, scope: Reach) -> Money:
+    return Money(amount=to_decimal(amount_nano, 9), currency=scope.currency)
+
+
+def _quantity(energy_milli: int, unit: str) -> Quantity:
+    return Quantity(amount=to_decimal(energy_milli, 3), unit=unit)
+
+
+@router.get(
+    "/projects/{project_id}/transfers/{transfer_id}/explain",
+    dependencies=[Depends(Permission(Verb.MONEY_READ))],
+    tags=["books"],
+)
+async def explain_transfer(
+    request: Request, project_id: v1.ProjectId, transfer_id: TransferId
+) -> Explanation:
+    """Why a balance changed: the order behind it, or the energy down to each reading."""
+    scope, tariffs = request.state.scope, request.app.state.tariffs
+    database = database_of(request)
+    now = await explain.explain_transfer(database, tariffs, project_id, transfer_id)
+    row = now.row
+    return Explanation(
+        transfer_id=row["id"], kind=row["kind"], at=row["created_at"], debit=row["debit_kind"],
+        credit=row["credit_kind"], amount=shapes.money(row["amount_minor"], scope),
+        order_id=row["payment_id"],
+        booking=None if now.booking is None else _booking(now.booking, scope),
+    )  # fmt: skip
+
+
+def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
+    unit = UNIT[now.commodity]
+    return BookingDetail(
+        carried=_fine(now.carried_nano, scope), added=_fine(now.added_nano, scope),
+        booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope),
+        is_exact=now.is_exact, interval_count=now.interval_count,
+        parts=[
+            BookingParts(transfer_id=one.transfer_id, compartment=one.compartment,
+                         amount=shapes.money(one.amount_minor, scope))
+            for one in now.parts
+        ],
+        intervals=[_interval(one, unit, scope) for one in now.intervals],
+    )  # fmt: skip
+
+
+def _interval(one: explain.Interval, unit: str, scope: Reach) -> IntervalLine:
+    registers = [
+        None if said is None else _quantity(said.total_milli, unit)
+        for said in (one.opening, one.closing)
+    ]
+    return IntervalLine(
+        started_at=one.started_at, ended_at=one.ended_at, address=one.address,
+        opening=registers[0], closing=registers[1],
+        source=None if one.closing is None else _name(Source(one.closing.source)),
+        multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit),
+        quality=_name(one.quality), tariff=one.tariff, amount=_fine(one.amount_nano, scope),
+        replaced=_fine(one.replaced_nano, scope), is_exact=one.is_exact,
+        lines=[
+            PriceLine(
+                version=line.version + 1, band=line.band, block=line.block + 1,
+                energy=_quantity(line.energy_milli, unit),
+                price=_fine(line.price_micro * 1_000, scope),
+                amount=_fine(line.amount_nano, scope),
+            )
+            for line in one.lines
+        ],
+    )  # fmt: skip

@@ -1,0 +1,152 @@
+"""Every coin is explained to the last Nano, whatever arrived in whatever order."""
+
+import random
+
+import pytest
+
+from meterhouse.errors import NotFound
+from meterhouse.flows import close
+from meterhouse.flows.explain import explain_transfer
+from meterhouse.store.db import maintenance
+from premises import FLAT, HOMES
+
+METERED = {
+    "name": "Metered",
+    "commodity": "electricity",
+    "currency": "CNY",
+    "versions": [
+        {
+            "effective_from": "2020-01-01T00:00:00+08:00",
+            "bands": ["sharp", "peak", "flat", "valley"],
+            "band_source": "meter",
+            "prices_micro": {
+                "sharp": [1_234_567], "peak": [912_345], "flat": [623_457], "valley": [312_341],
+            },
+        }
+    ],
+}  # fmt: skip
+
+
+async def explained(site):
+    """Every booking of the project, explained."""
+    rows = await site.rows("select id from transfer where kind = 'booking' order by id")
+    return [
+        await explain_transfer(site.db, site.tariffs, site.project_id, row["id"]) for row in rows
+    ]
+
+
+def random_price(dice):
+    """The tariff for homes with prices of six decimals."""
+    version = HOMES["versions"][0]
+    prices = {
+        band: sorted(dice.randrange(1, 3_000_000) for _ in steps)
+        for band, steps in version["prices_micro"].items()
+    }
+    return HOMES | {"versions": [version | {"prices_micro": prices}]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_booking_adds_up_to_the_last_nano(new_site, seed):
+    dice = random.Random(seed)
+    site = await new_site(rooms=1, tariff=random_price(dice), multiplier=dice.choice([1, 40]))
+    await site.pay(1_000)
+    total, held = 0, []
+    for n in range(24):
+        site.clock.step(minutes=dice.randrange(5, 600))
+        total += dice.randrange(0, 2_000)
+        # Some readings come late, in any order, after later ones were booked.
+        if dice.random() < 0.3:
+            held.append((site.meters[0], site.clock(), total))
+        else:
+            await site.say(total)
+        if dice.random() < 0.3 and held:
+            dice.shuffle(held)
+            await site.read(held.pop())
+        if dice.random() < 0.5:
+            await close.book_day(site.db, site.project_id, site.clock())
+        if dice.random() < 0.2:
+            await site.pay(dice.randrange(1, 5_000), key=f"{seed}:{n}")
+    for late in held:
+        await site.read(late)
+    await close.book_day(site.db, site.project_id, site.clock())
+    found = await explained(site)
+    assert len(found) > 3
+    for one in found:
+        booking = one.booking
+        assert booking.is_exact, one.row
+        assert booking.carried_nano + booking.added_nano == (
+            booking.booked_nano + booking.rest_nano
+        )
+        assert sum(i.added_nano for i in booking.intervals) == booking.added_nano
+        assert one.row["id"] in [part.transfer_id for part in booking.parts]
+    state = await site.state()
+    assert state["rated_nano"] == sum({
+        one.row["booking"]: one.booking.added_nano for one in found
+    }.values()) + await unbooked(site)  # fmt: skip
+
+
+async def unbooked(site):
+    """What was rated since the last booking."""
+    row = await site.row(
+        """select coalesce(sum(amount_nano - replaced), 0)::int8 as nano from (
+               select *, coalesce(lag(amount_nano) over (
+                   partition by ended_at order by version), 0) as replaced from charge) c
+           where booking = (select booking from point_state)"""
+    )
+    return row["nano"]
+
+
+async def test_an_interval_names_readings_version_band_and_block(new_site):
+    site = await new_site(rooms=1, tariff=HOMES)
+    await site.pay(10_000)
+    await site.say(0)
+    site.clock.step(hours=2)
+    await site.say(25_000)
+    await close.book_day(site.db, site.project_id, site.clock())
+    (one,) = await explained(site)
+    (interval,) = one.booking.intervals
+    assert (interval.opening.total_milli, interval.closing.total_milli) == (0, 25_000)
+    assert [(line.band, line.block, line.energy_milli, line.price_micro)
+            for line in interval.lines] == [
+        ("peak", 0, 20_000, 620_000), ("peak", 1, 5_000, 670_000),
+    ]  # fmt: skip
+    assert one.booking.booked_nano == 20_000 * 620_000 + 5_000 * 670_000
+    assert one.booking.rest_nano == 0
+    assert one.booking.is_exact
+
+
+async def test_bands_of_the_meter_are_explained_too(new_site):
+    site = await new_site(rooms=1, tariff=METERED)
+    await site.pay(10_000)
+    for total, bands in ((0, (0, 0, 0, 0)), (10_000, (1_000, 2_000, 3_000, 4_000))):
+        site.clock.step(hours=1)
+        await site.read((site.meters[0], site.clock(), total, 1, bands))
+    await close.book_day(site.db, site.project_id, site.clock())
+    (one,) = await explained(site)
+    assert one.booking.is_exact
+    assert [line.band for line in one.booking.intervals[0].lines] == [
+        "sharp", "peak", "flat", "valley",
+    ]  # fmt: skip
+
+
+async def test_what_does_not_add_up_is_said(new_site, address):
+    site = await new_site(rooms=1, tariff=FLAT)
+    await site.pay(10_000)
+    await site.say(0)
+    site.clock.step(hours=1)
+    await site.say(1_000)
+    await close.book_day(site.db, site.project_id, site.clock())
+    async with maintenance(address) as connection:
+        await connection.execute("update charge set amount_nano = amount_nano + 1")
+    (one,) = await explained(site)
+    assert not one.booking.is_exact
+
+
+async def test_a_payment_leads_to_its_order(site):
+    await site.pay(1_000)
+    row = await site.row("select id, payment_id from transfer where kind = 'recharge'")
+    one = await explain_transfer(site.db, site.tariffs, site.project_id, row["id"])
+    assert one.order["id"] == row["payment_id"]
+    assert one.booking is None
+    with pytest.raises(NotFound):
+        await explain_transfer(site.db, site.tariffs, site.project_id, row["id"] + 99)

@@ -1,0 +1,208 @@
+"""Money on its way into meters, whatever happens to it: programs of payments, mishaps and crashes.
+
+The real flows, store, driver and simulated meters; only the way between them and the time are made
+(`street`). After every step everything in `money.Town.check` must be true. `planted` holds the
+faults that these checks must find: each has a short program that runs well, and does not with the
+fault in place.
+
+`METERHOUSE_SOAK=1` searches for as long as a long coffee takes, without and with the faults.
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from databases import copy_database, drop_copy
+from meterhouse.store.db import Address
+from stateful.money import ROOMS, Town
+from stateful.planted import FAULTS, Fault
+from stateful.watched import Broken
+from street import ESAM, ORDER, Mishap
+
+SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
+EXAMPLES, STEPS = (1_500, 50) if SOAK else (8, 20)
+rooms = st.integers(0, ROOMS - 1)
+picks = st.integers(0, 5)
+amounts = st.sampled_from([1, 100, 777, 5_000, 30_000])
+befalls = st.sampled_from(Mishap)
+
+
+class Money(RuleBasedStateMachine):
+    """Two households whose meters keep their money; `template` is set by the test."""
+
+    template: Address
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+
+    def do(self, doing: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(doing)
+
+    @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]))
+    def found(self, model: str) -> None:
+        self.address = self.do(copy_database(self.template))
+        self.town = Town(self.address)
+        self.do(self.town.open(model))
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "town"):
+                self.do(self.town.finish())
+        finally:
+            if hasattr(self, "address"):
+                self.do(self.town.close())
+                self.do(drop_copy(self.address))
+            self.runner.close()
+
+    @rule(room=rooms, amount_minor=amounts)
+    def pay(self, room: int, amount_minor: int) -> None:
+        self.do(self.town.pay(room, amount_minor))
+
+    @rule(pick=picks, more=st.sampled_from([0, 0, 5]))
+    def pay_again(self, pick: int, more: int) -> None:
+        self.do(self.town.pay_again(pick, more))
+
+    @rule(room=rooms, amount_minor=amounts, mishap=befalls, steps=st.sampled_from([9, 9, 9, 3, 2]),
+          copy_s=st.sampled_from([30, 180, 590]))  # fmt: skip
+    def pay_and_serve(
+        self, room: int, amount_minor: int, mishap: Mishap, steps: int, copy_s: int
+    ) -> None:
+        self.do(self.town.pay(room, amount_minor))
+        self.do(self.town.serve(mishap, steps, copy_s))
+
+    @rule(mishap=befalls, steps=st.integers(0, 9), copy_s=st.sampled_from([30, 590]))
+    def serve(self, mishap: Mishap, steps: int, copy_s: int) -> None:
+        self.do(self.town.serve(mishap, steps, copy_s))
+
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        self.do(self.town.cancel(pick))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([50, 900, None]))
+    def take_back(self, room: int, amount_minor: int | None) -> None:
+        self.do(self.town.take_back(room, amount_minor))
+
+    @rule(room=rooms)
+    def open_meter(self, room: int) -> None:
+        self.do(self.town.open_meter(room))
+
+    @rule(room=rooms)
+    def disown(self, room: int) -> None:
+        self.town.disown(room)
+
+    @rule(room=rooms)
+    def refund(self, room: int) -> None:
+        self.do(self.town.refund(room))
+
+    @rule(pick=picks)
+    def decide(self, pick: int) -> None:
+        self.do(self.town.decide(pick))
+
+    @rule(minutes=st.sampled_from([1, 3, 12, 45]))
+    def wait(self, minutes: int) -> None:
+        self.do(self.town.wait(minutes))
+
+    @rule(minutes=st.sampled_from([1, 9, 11, 90]))
+    def pass_time(self, minutes: int) -> None:
+        self.do(self.town.pass_time(minutes))
+
+    @rule()
+    def restart(self) -> None:
+        self.do(self.town.restart())
+
+    @rule(is_up=st.booleans())
+    def line(self, is_up: bool) -> None:
+        self.town.way.is_up = is_up
+
+    @rule(room=rooms, keep=st.booleans())
+    def read(self, room: int, keep: bool) -> None:
+        self.do(self.town.read(room, keep))
+
+    @precondition(lambda self: self.town.stale)
+    @rule(pick=picks)
+    def arrive_late(self, pick: int) -> None:
+        self.do(self.town.arrive_late(pick))
+
+    @rule(room=rooms, limit_minor=st.sampled_from([2_000, 99_999_999]))
+    def limit(self, room: int, limit_minor: int) -> None:
+        self.town.limit(room, limit_minor)
+
+    @rule(room=rooms)
+    def foreign(self, room: int) -> None:
+        self.town.foreign(room)
+
+    @rule(room=rooms, deed=st.sampled_from(["remove", "rename", "keeper"]))
+    def tamper(self, room: int, deed: str) -> None:
+        self.do(self.town.tamper(room, deed))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([None, 300]))
+    def send(self, room: int, amount_minor: int | None) -> None:
+        self.do(self.town.send(room, amount_minor))
+
+    @rule(room=rooms)
+    def swap(self, room: int) -> None:
+        self.do(self.town.swap(room))
+
+    @invariant()
+    def everything_is_true(self) -> None:
+        if hasattr(self, "town"):
+            self.do(self.town.check())
+
+
+def search(template: Address, examples: int, *, shrinks: bool) -> None:
+    """Let programs run until one breaks something."""
+    Money.template = template
+    phases = tuple(Phase) if shrinks else (Phase.generate,)
+    run_state_machine_as_test(
+        Money,
+        settings=settings(
+            max_examples=examples, stateful_step_count=STEPS, deadline=None, phases=phases,
+            suppress_health_check=list(HealthCheck), print_blob=False,
+        ),
+    )  # fmt: skip
+
+
+def test_money_arrives_exactly_once_whatever_happens(template: Address) -> None:
+    search(template, EXAMPLES, shrinks=SOAK)
+
+
+async def run_program(address: Address, fault: Fault) -> None:
+    """Run a fault's program, step by step, and everything that must be true after each."""
+    town = Town(address)
+    await town.open(fault.model)
+    try:
+        for verb, *given in fault.program:
+            done = getattr(town, verb)(*given)
+            if done is not None:
+                await done
+            await town.check()
+        await town.finish()
+    finally:
+        await town.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+async def test_a_planted_fault_is_found(address, fault, monkeypatch):
+    await fault.plant(monkeypatch, address)
+    with pytest.raises(Broken):
+        await run_program(address, fault)
+
+
+@pytest.mark.skipif(not SOAK, reason="a minute; the long run does it")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+async def test_the_program_that_finds_a_fault_runs_well_without_it(address, fault):
+    await run_program(address, fault)

@@ -1,0 +1,65 @@
+"""A street that looks at every order of money in the moment before it leaves.
+
+Owns what must be true of bytes that go out, and the word for what is not.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from meterhouse.control.recharge import LIFETIME
+from meterhouse.flows import transit
+from street import ESAM, Street
+
+LIVE = ("reserved", "sent", "unknown", "halted")
+
+
+class Broken(AssertionError):
+    """Something that must always be true is not."""
+
+
+def must(truth: object, what: str) -> None:
+    """Stop here unless it is so."""
+    if not truth:
+        raise Broken(what)
+
+
+@dataclass
+class Sent:
+    """The bytes of one order on their way."""
+
+    at: datetime
+    meter_id: int
+    epoch: int
+    number: int
+    recharge_id: int
+    amount_minor: int
+    frame: bytes
+
+
+class WatchedStreet(Street):
+    """A street that looks at every order in the moment before it leaves."""
+
+    sends: list[Sent]
+
+    async def before_send(self, due: transit.Due, frame: bytes) -> None:
+        row = await self.recharge(due.id)
+        must(row["frame"] == frame and row["state"] == "sent", "sent before it was written down")
+        must(row["dead_at"] == self.site.clock() + LIFETIME, "a lifetime that is none")
+        new = Sent(
+            self.site.clock(), row["meter_id"], row["wallet_epoch"], row["number"], row["id"],
+            row["amount_minor"], frame,
+        )  # fmt: skip
+        for old in self.sends:
+            if (old.meter_id, old.epoch) != (new.meter_id, new.epoch):
+                continue
+            if old.recharge_id == new.recharge_id:
+                must(new.at - old.at >= LIFETIME, "sent again while a copy may still arrive")
+                must(old.number == new.number, "sent again under another number")
+                same = self.model == ESAM or old.frame == frame
+                must(same, "sent again with other bytes")
+            else:
+                other = await self.recharge(old.recharge_id)
+                must(other["state"] not in LIVE, "two live recharges of one purse")
+                if old.number == new.number:
+                    must(other["state"] == "returned", "one number for two orders")
+        self.sends.append(new)
