@@ -38,7 +38,8 @@ def meter(site, room="A101"):
 
 async def order(erp, site, deed, key, room="A101", **body):
     return await erp.post(
-        f"{API}{meter(site, room)}/{deed}", json=body,
+        f"{API}{meter(site, room)}/{deed}",
+        json=body,
         headers={"Idempotency-Key": f"order-no-{key}"},
     )
 
