@@ -30,7 +30,7 @@ from meterhouse.flows import (
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue
-from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
+from meterhouse.store.db import APP, PLATFORM, Connection, Database, maintenance, set_scope
 from meterhouse.store.projects import Payee
 from meterhouse.units import Minor
 from meterhouse.web.access import Caller
@@ -111,7 +111,6 @@ class Estate:
     group_id: int
     foreign_group_id: int
     client_grant_id: int = 0
-    file_task_id: int = 0
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
 
 
@@ -169,7 +168,6 @@ async def furnish(site: Site, ids: dict[str, int]) -> Estate:
     clients = await staff.members(site.db, admin.person_id, *here)
     (erp,) = [one for one in clients.rows if one.row["login"] == "erp"]
     estate.client_grant_id = erp.grants[0].id
-    estate.file_task_id = await _task_with_file(site)
     made, _ = await role.put(site.db, admin.person_id, "porter", "Porter", verbs, NOW)
     ids |= {"role_id": made, "group_id": group_id, "building_id": first}
     return estate
@@ -201,6 +199,8 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
     )  # fmt: skip
     ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
     ids["recharge_id"] = await _recharge(site)
+    ids["purse_meter_id"] = site.rooms["A103"].meter_id
+    ids["file_task_id"] = await _task_with_file(site)
     ids["to_agreement_id"] = await _agreement_of(site, "A102")
     ids["of_project_id"] = site.project_id
     slip = refund.Slip("cash", "matrix-deposit", "", None, NOW)
@@ -212,8 +212,13 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
 
 
 async def _recharge(site: Site) -> int:
-    """The number of a recharge under way, of a meter no other row here is about."""
+    """The number of a recharge under way, of a meter with a purse no other row here is about."""
     room = site.rooms["A103"]
+    async with maintenance(site.db.address) as line:
+        await line.execute("update point set keeper = 'meter' where id = $1", room.point_id)
+        await line.execute(
+            "update meter set model = 'DLT645-2007-ORDER' where id = $1", room.meter_id
+        )
     async with site.db.transaction([site.project_id]) as connection:
         made: int = await connection.fetchval(
             """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,

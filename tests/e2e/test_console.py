@@ -154,7 +154,7 @@ async def test_credit_is_refused_beside_the_field_then_added(open_page, site):
     await expect(dialog.get_by_label("金额")).to_have_value("一百")
     await dialog.get_by_label("金额").fill("100")
     await dialog.get_by_label("金额").press("Enter")
-    await expect(dialog).to_contain_text("¥100.00")
+    await expect(dialog.locator("#sold")).to_contain_text("¥100.00")
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await expect(page.locator("#now")).to_contain_text("¥109.00")

@@ -60,6 +60,12 @@ IN_BUILDING = {
 IN_NONE = {"gateway_id", "task_id", "shift_id", "day_id"}
 # What a field that names a row is called in the estate, where not as in an address.
 ROW_OF = {"parent_id": "floor_id"}
+# What an address asks for that not every row of its name has: end of the address, name, the one.
+FITTING = (
+    ("/file", "task_id", "file_task_id"),
+    ("/give-back", "payment_id", "deposit_id"),
+    ("/purse", "meter_id", "purse_meter_id"),
+)
 PLACES = {"project": "of_project_id", "building": "building_id"}
 SECRETS = ("A101", "A102", "000000000001", "A栋", "王静")
 
@@ -136,10 +142,9 @@ class Desk:
         """The answer to an operation; its address filled from these ids."""
         if "{client_id" in path and ids["grant_id"] == self.estate.ids["grant_id"]:
             ids = ids | {"grant_id": self.estate.client_grant_id}
-        if path.endswith("/file") and ids["task_id"] == self.estate.ids["task_id"]:
-            ids = ids | {"task_id": self.estate.file_task_id}
-        if path.endswith("/give-back") and ids["payment_id"] == self.estate.ids["payment_id"]:
-            ids = ids | {"payment_id": ids["deposit_id"]}
+        for end, name, fitting in FITTING:
+            if path.endswith(end) and ids[name] == self.estate.ids[name]:
+                ids = ids | {name: ids[fitting]}
         headers, address = {"Accept-Language": "en"}, filled(path, ids)
         cookies = {LANGUAGE_COOKIE: "en"}
         more = {}
