@@ -29,7 +29,7 @@ from meterhouse.flows import (
 )
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
-from meterhouse.store import queue
+from meterhouse.store import queue, recharges
 from meterhouse.store.db import APP, PLATFORM, Connection, Database, maintenance, set_scope
 from meterhouse.store.projects import Payee
 from meterhouse.units import Minor
@@ -220,6 +220,7 @@ async def _recharge(site: Site) -> int:
             "update meter set model = 'DLT645-2007-ORDER' where id = $1", room.meter_id
         )
     async with site.db.transaction([site.project_id]) as connection:
+        await recharges.lock_wallet(connection, site.project_id, room.meter_id, 1)
         made: int = await connection.fetchval(
             """insert into recharge (project_id, payment_id, agreement_id, account_id, point_id,
                    meter_id, wallet_epoch, number, order_number, amount_minor, state, created_at)

@@ -18,7 +18,6 @@ from meterhouse.ports import Effect, Outcome, Values
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.web.works import works
 from small_site import NOW, PASSWORD, small_site
-from walking import ROOT, walk_of
 
 pytestmark = pytest.mark.browser
 
@@ -224,65 +223,6 @@ async def test_menu_opens_on_a_phone(open_page):
     await page.get_by_role("button", name="菜单").click()
     await page.get_by_role("link", name="报警", exact=True).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("报警")
-
-
-# What is fetched into a page, or is no page at all.
-PARTS = (
-    "/now",
-    "/progress",
-    "/changes",
-    "/bell",
-    "/switch",
-    "/export",
-    "/file",
-    "/template",
-    "/template.csv",
-    "/preview",
-)
-
-
-@pytest.fixture(scope="module")
-async def walked(template):
-    """All pages there are, of a site of their own where each has something to show."""
-    async with small_site(template) as made:
-        walk = await walk_of(made)
-        async with serving(walk.app) as listening:
-            yield walk, listening
-
-
-async def is_ragged(page):
-    return await page.evaluate("document.documentElement.scrollWidth > innerWidth")
-
-
-async def test_every_page_is_there_and_accessible_and_scrolls_no_way_but_down(open_page, walked):
-    """A route added tomorrow is visited without being named here."""
-    walk, address = walked
-    faults, seen = [], 0
-    wide = await open_page("en", DESKTOP, ROOT, address)
-    narrow = await open_page("zh-Hans", PHONE, ROOT, address)
-    for path, there in walk.pages():
-        if path.endswith(PARTS) or path.startswith("/health"):
-            continue
-        for page in (wide, narrow):
-            answer = await page.goto(there)
-            if answer.status != 200:
-                faults.append(f"{path}: {answer.status}")
-            if "text/html" not in answer.headers.get("content-type", ""):
-                continue
-            seen += 1
-            await page.evaluate(AXE.read_text(encoding="utf-8"))
-            found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            faults += [f"{path}: {one['id']} {one['nodes'][0]['html'][:120]}"
-                       for one in found["violations"]]  # fmt: skip
-            if await is_ragged(page):
-                faults.append(f"{path}: scrolls sideways at {page.viewport_size['width']}")
-        if await wide.locator("main table").count():
-            await wide.set_viewport_size(TABLET)
-            if await is_ragged(wide):
-                faults.append(f"{path}: scrolls sideways at {TABLET['width']}")
-            await wide.set_viewport_size(DESKTOP)
-    assert seen > 400
-    assert sorted(set(faults)) == [], "\n".join(sorted(set(faults)))
 
 
 async def test_many_are_disconnected_with_the_keyboard_and_watched(open_page, site):

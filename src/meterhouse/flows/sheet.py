@@ -254,8 +254,13 @@ async def _make(
     points: dict[Path, list[Any]] = {}
     for number in numbers:
         # Those of their meters that are new have said nothing yet to decide upon.
-        facts = {"id": point_ids[number], "commodity": rows[number].commodity, "meter_id": None}
-        points.setdefault(rows[number].path, []).append(facts)
+        path, commodity = rows[number].path, rows[number].commodity
+        there = known.points.get((known.places[path], commodity))
+        facts = {
+            "id": point_ids[number], "commodity": commodity, "meter_id": None,
+            "keeper": Keeper.PLATFORM if there is None else there["keeper"],
+        }  # fmt: skip
+        points.setdefault(path, []).append(facts)
     await admit(connection, project_id, households, points, actor_id, at)
     return Taken(room_count, len(new), len(meters), len(households))
 

@@ -97,6 +97,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "deed": N_("Step"),
     "deposit_minor": N_("Deposit"),
     "disabled": N_("Shut out"),
+    "drift_max_minor": N_("Meter may deduct otherwise by"),
     "energy_milli": N_("Energy"),
     "erased": N_("Erased"),
     "expected_milli": N_("Expected register"),

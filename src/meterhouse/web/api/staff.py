@@ -4,9 +4,9 @@ Owns the addresses. What changes them is declared in `acts`. Must never show a k
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
@@ -20,6 +20,7 @@ from meterhouse.web.realms import REALMS, Realm, where
 router = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
 PersonId = Annotated[int, v1.path_id("person")]
 ClientId = Annotated[int, v1.path_id("client")]
+ByName = Annotated[Literal["name"], Query(description="What to sort by; there is one order.")]
 
 
 def _realm(request: Request) -> tuple[Database, int, ScopeKind, int]:
@@ -28,20 +29,22 @@ def _realm(request: Request) -> tuple[Database, int, ScopeKind, int]:
 
 
 async def _page(
-    request: Request, pages: Paging, kind: str, shape: Callable[[staff.Member], Any]
+    request: Request, pages: Paging, sort: str, kind: str, shape: Callable[[staff.Member], Any]
 ) -> dict[str, Any]:
     """A page of those of one kind in the realm of the address, by name."""
     realm = _realm(request)
-    after, seal = opened(pages, PLATFORM, f"{kind}:{realm[2]}:{realm[3]}", "", {})
+    after, seal = opened(pages, PLATFORM, f"{kind}:{realm[2]}:{realm[3]}", sort, {})
     found = await staff.members(
         *realm, kind, after=after, limit=pages.limit, counted=pages.is_counted
     )
     return framed(found, seal, shape)
 
 
-async def list_staff(request: Request, pages: v1.Pages) -> Page[people.StaffMember]:
+async def list_staff(
+    request: Request, pages: v1.Pages, sort: ByName = "name"
+) -> Page[people.StaffMember]:
     """Staff whose roles reach into this place, by name; who is shut out comes last."""
-    found = await _page(request, pages, "staff", people.staff_member)
+    found = await _page(request, pages, sort, "staff", people.staff_member)
     return Page[people.StaffMember](**found)
 
 
@@ -50,9 +53,12 @@ async def get_staff(request: Request, person_id: PersonId) -> people.StaffMember
     return people.staff_member(await staff.member(*_realm(request), person_id))
 
 
-async def list_clients(request: Request, pages: v1.Pages) -> Page[people.ApiClient]:
+async def list_clients(
+    request: Request, pages: v1.Pages, sort: ByName = "name"
+) -> Page[people.ApiClient]:
     """API clients whose roles reach into this place, by name; who is shut out comes last."""
-    return Page[people.ApiClient](**await _page(request, pages, "client", people.client))
+    found = await _page(request, pages, sort, "client", people.client)
+    return Page[people.ApiClient](**found)
 
 
 async def get_client(request: Request, client_id: ClientId) -> people.ClientDetail:

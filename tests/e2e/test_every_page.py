@@ -1,0 +1,109 @@
+"""Every page there is, in a real browser: it answers, is accessible, and scrolls no way but down.
+
+A route added tomorrow is visited without being named here. Pages are seen on a desktop in English
+and on a phone in Chinese; those of acts, which one template makes, on one of them by turns.
+"""
+
+from contextlib import asynccontextmanager
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from playwright.async_api import TimeoutError
+
+import browsing
+from browsing import DESKTOP, PHONE, TABLET, overhear, serving
+from meterhouse.web.acts import ACTS
+from small_site import PASSWORD, small_site
+from walking import ROOT, walk_of
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+# What is fetched into a page, or is no page at all.
+PARTS = (
+    "/now", "/progress", "/changes", "/bell", "/switch", "/export", "/file", "/template",
+    "/template.csv", "/preview",
+)  # fmt: skip
+FORMS = {act.page for act in ACTS}
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+STICKS_OUT = """() => {
+    const cut = one => one
+        && (getComputedStyle(one).overflowX !== "visible" || cut(one.parentElement))
+    const out = [...document.querySelectorAll("main *")].filter(one =>
+        one.getBoundingClientRect().right > innerWidth + 1 && !cut(one.parentElement))
+    return (out.at(-1) ?? document.body).outerHTML.slice(0, 160)
+}"""
+
+
+@pytest.fixture
+async def walked(template):
+    """All pages there are, of a site where each has something to show, and where it listens."""
+    async with small_site(template) as made:
+        walk = await walk_of(made)
+        async with serving(walk.app) as address:
+            yield walk, address
+
+
+@asynccontextmanager
+async def reading(browser, address, language, viewport, complaints):
+    context = await browser.new_context(
+        base_url=address, viewport=viewport, locale="en-US", reduced_motion="reduce"
+    )
+    cookie = {"name": "meterhouse_language", "value": language, "url": address}
+    await context.add_cookies([cookie])
+    page = await context.new_page()
+    overhear(page, complaints)
+    await page.goto("/sign-in")
+    await page.fill("#login", ROOT)
+    await page.fill("#password", PASSWORD)
+    await page.click("main .btn-primary")
+    yield page
+    await context.close()
+
+
+async def faults_of(page, there):
+    """What is wrong with one page; None where the address is no page."""
+    answer = await page.goto(there)
+    if "text/html" not in answer.headers.get("content-type", ""):
+        return None if answer.status == 200 else [str(answer.status)]
+    faults = [] if answer.status == 200 else [str(answer.status)]
+    await page.evaluate(AXE)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    faults += [f"{one['id']} {one['nodes'][0]['html'][:120]}" for one in found["violations"]]
+    faults += await ragged(page)
+    if page.viewport_size == DESKTOP and await page.locator("main table").count():
+        await page.set_viewport_size(TABLET)
+        faults += await ragged(page)
+        await page.set_viewport_size(DESKTOP)
+    return faults
+
+
+async def ragged(page):
+    """What sticks out at the right, once charts have followed the window's width."""
+    try:
+        await page.wait_for_function(FITS, timeout=2_000)
+    except TimeoutError:
+        out = await page.evaluate(STICKS_OUT)
+        return [f"scrolls sideways at {page.viewport_size['width']}: {out}"]
+    return []
+
+
+async def test_every_page_is_there_and_accessible_and_scrolls_no_way_but_down(walked):
+    (walk, address), complaints, faults, seen = walked, [], set(), 0
+    async with (
+        browsing.chromium() as browser,
+        reading(browser, address, "en", DESKTOP, complaints) as wide,
+        reading(browser, address, "zh-Hans", PHONE, complaints) as narrow,
+    ):
+        turns = cycle([(wide,), (narrow,)])
+        for path, there in walk.pages():
+            if path.endswith(PARTS) or path.startswith("/health"):
+                continue
+            for page in next(turns) if path in FORMS else (wide, narrow):
+                found = await faults_of(page, there)
+                seen += found is not None
+                faults |= {f"{path}: {one}" for one in found or ()}
+    assert seen > 250
+    assert sorted(faults) == [], "\n".join(sorted(faults))
+    assert complaints == []
