@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from playwright.async_api import TimeoutError
+from playwright.async_api import Error
 
 import browsing
 from browsing import DESKTOP, PHONE, TABLET, overhear, serving
@@ -83,7 +83,7 @@ async def ragged(page):
     """What sticks out at the right, once charts have followed the window's width."""
     try:
         await page.wait_for_function(FITS, timeout=2_000)
-    except TimeoutError:
+    except Error:
         out = await page.evaluate(STICKS_OUT)
         return [f"scrolls sideways at {page.viewport_size['width']}: {out}"]
     return []

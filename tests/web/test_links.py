@@ -234,7 +234,7 @@ async def test_a_rule_leads_whoever_has_no_authenticator_to_set_one_up(desk, sit
     assert (await here.get(rooms)).status_code == 200
     assert (await here.get("/account/authenticator")).status_code == 303
     assert not (await access.known_by_id(site.db, number)).needs_code
-    await role.set_code_roles(site.db, 0, ())
+    await role.set_code_rule(site.db, 0, ())
 
 
 async def test_a_groups_rule_holds_in_its_projects_alone_and_not_for_programs(site, person):
@@ -248,17 +248,17 @@ async def test_a_groups_rule_holds_in_its_projects_alone_and_not_for_programs(si
         return [who.needs_code for who in known]
 
     group_id = (await access.known_by_id(site.db, one)).reaches[0].group_id
-    await role.set_code_roles(site.db, group_id, ["cashier", "project_manager"])
+    await role.set_code_rule(site.db, group_id, ["cashier", "project_manager"])
     assert await needing() == [True, False, False]
-    await role.set_code_roles(site.db, group_id + 1, ["cashier"])
-    await role.set_code_roles(site.db, group_id, [])
+    await role.set_code_rule(site.db, group_id + 1, ["cashier"])
+    await role.set_code_rule(site.db, group_id, [])
     assert await needing() == [False, False, False]
-    await role.set_code_roles(site.db, group_id + 1, [])
-    await role.set_code_roles(site.db, 0, sorted(ROLES))
+    await role.set_code_rule(site.db, group_id + 1, [])
+    await role.set_code_rule(site.db, 0, sorted(ROLES))
     assert await needing() == [True, True, False]
-    await role.set_code_roles(site.db, 0, ())
+    await role.set_code_rule(site.db, 0, ())
     with pytest.raises(role.RoleUnusable):
-        await role.set_code_roles(site.db, 0, ["night_porter"])
+        await role.set_code_rule(site.db, 0, ["night_porter"])
 
 
 async def test_an_own_role_may_need_one(site, person):

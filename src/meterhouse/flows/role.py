@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from meterhouse.errors import BadInput, Conflict, NotFound
 from meterhouse.flows.access import ROLES, Verb
+from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.flows.staff import BeyondYours, doer_of
 from meterhouse.store import people
 from meterhouse.store.db import PLATFORM, Database
@@ -41,14 +42,17 @@ async def put(
     at: datetime,
     is_new: bool = False,
     needs_code: bool = False,
+    version: int | None = None,
 ) -> tuple[int, Sequence[str]]:
     """Make a role, or replace all but its name; answers its id and the verbs it had before.
 
-    With `needs_code`, whoever holds it sets up an authenticator before they do anything.
+    With `needs_code`, whoever holds it sets up an authenticator before they do anything. `version`
+    is that of what the doer saw; without it, whatever is there is replaced.
 
     Raises:
         RoleUnusable: name, title or verbs are none.
         Conflict: it is a ready role's name, or with `is_new` that of any.
+        ChangedMeanwhile: it is not at this version any more.
         BeyondYours: it has, or is to have, a verb that the doer lacks on the platform.
     """
     title, wanted = title.strip(), frozenset(verbs)
@@ -63,6 +67,8 @@ async def put(
         before = await people.get_role(connection, name=name)
         if is_new and before is not None:
             raise Conflict(f"role {name}", "there is one already")
+        if version is not None and (before is None or before["version"] != version):
+            raise ChangedMeanwhile
         had: Sequence[str] = before["verbs"] if before else ()
         if not wanted | frozenset(had) & frozenset(Verb) <= known.platform:
             raise BeyondYours
@@ -74,26 +80,32 @@ async def put(
     return role_id, sorted(had)
 
 
-async def code_roles(db: Database, group_id: int) -> list[str]:
-    """Ready roles that need an authenticator by a group's rule; 0 is the platform's."""
+async def code_rule(db: Database, group_id: int) -> tuple[list[str], int]:
+    """Ready roles that need an authenticator by a group's rule (0: the platform's); its version."""
     async with db.transaction([PLATFORM]) as connection:
-        return await people.code_roles(connection, group_id)
+        return await people.code_rule(connection, group_id)
 
 
-async def set_code_roles(db: Database, group_id: int, roles: Collection[str]) -> list[str]:
+async def set_code_rule(
+    db: Database, group_id: int, roles: Collection[str], version: int | None = None
+) -> list[str]:
     """Let holders of these ready roles, and of no others, need an authenticator there.
 
-    A group's rule adds to the platform's. Answers which roles needed one before.
+    A group's rule adds to the platform's. Answers which roles needed one before. `version` is that
+    of what the doer saw; without it, whatever is there is replaced.
 
     Raises:
+        ChangedMeanwhile: it is not at this version any more.
         RoleUnusable: one of them is no ready role.
     """
     if not frozenset(roles) <= ROLES.keys():
         raise RoleUnusable
     async with db.transaction([PLATFORM]) as connection:
         await people.lock_grants(connection)
-        before = await people.code_roles(connection, group_id)
-        await people.set_code_roles(connection, group_id, sorted(set(roles)))
+        before, present = await people.code_rule(connection, group_id)
+        if version not in (None, present):
+            raise ChangedMeanwhile
+        await people.set_code_rule(connection, group_id, sorted(set(roles)))
         return before
 
 

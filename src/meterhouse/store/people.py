@@ -27,7 +27,7 @@ _WITHIN = """p.kind = $1 and ($2 = 0 or exists (select from role_grant g
 _GRANTS = """select g.id, g.person_id, g.person_kind, g.role, g.scope_kind, g.scope_id,
         g.within_project_id as project_id,
         r.verbs, coalesce(r.title, '') as title, coalesce(r.needs_code, false) as needs_code,
-        array(select c.group_id from code_rule c where c.role = g.role) as code_groups
+        array(select c.group_id from code_rule c where g.role = any(c.roles)) as code_groups
     from role_grant g left join role r on r.name = g.role"""
 
 
@@ -331,26 +331,30 @@ async def put_role(
     made: int = await connection.fetchval(
         """insert into role (name, title, verbs, needs_code, created_by, created_at)
            values ($1, $2, $3::text[], $4, $5, $6)
-           on conflict (name) do update set title = $2, verbs = $3::text[], needs_code = $4
+           on conflict (name) do update
+           set title = $2, verbs = $3::text[], needs_code = $4, version = role.version + 1
            returning id""",
         name, title, list(verbs), needs_code, made_by, at,
     )  # fmt: skip
     return made
 
 
-async def code_roles(connection: Connection, group_id: int) -> list[str]:
-    """Ready roles whose holders need an authenticator, by a group's rule (0: the platform's)."""
-    rows = await connection.fetch(
-        "select role from code_rule where group_id = $1 order by role", group_id
+async def code_rule(connection: Connection, group_id: int) -> tuple[list[str], int]:
+    """Ready roles whose holders need an authenticator, and the version of what says so.
+
+    By a group's rule; 0 is the platform's. Where nobody has said anything yet it is version 1.
+    """
+    row = await connection.fetchrow(
+        "select roles, version from code_rule where group_id = $1", group_id
     )
-    return [row["role"] for row in rows]
+    return ([], 1) if row is None else (row["roles"], row["version"])
 
 
-async def set_code_roles(connection: Connection, group_id: int, roles: Sequence[str]) -> None:
+async def set_code_rule(connection: Connection, group_id: int, roles: Sequence[str]) -> None:
     """Replace the rule of a group, or of the platform."""
-    await connection.execute("delete from code_rule where group_id = $1", group_id)
     await connection.execute(
-        "insert into code_rule (group_id, role) select $1, role from unnest($2::text[]) as role",
+        """insert into code_rule (group_id, roles) values ($1, $2::text[])
+           on conflict (group_id) do update set roles = $2, version = code_rule.version + 1""",
         group_id, list(roles),
     )  # fmt: skip
 

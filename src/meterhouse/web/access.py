@@ -162,12 +162,14 @@ class Gate(Protocol):
 class Permission:
     """A dependency that lets a caller with one verb pass; `None` declares the route public.
 
-    `early`: also one who has yet to set up the authenticator that their role needs.
+    `early`: also one who has yet to set up the authenticator that their role needs. `proof`: a form
+    of the console is done only by one who has lately proved who they are, whatever its verb.
     """
 
-    def __init__(self, verb: Verb | None, *, early: bool = False) -> None:
+    def __init__(self, verb: Verb | None, *, early: bool = False, proof: bool = False) -> None:
         self.verb = verb
         self.early = early
+        self.proof = proof
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller, once they have proved who they are and that they may.
@@ -178,7 +180,7 @@ class Permission:
             NotAllowed: the verb is not granted in the project the address names.
             NotFound: the project is not theirs.
             FormForged: a console form without its token.
-            ProofNeeded: a step-up verb, and they have not lately proved who they are.
+            ProofNeeded: the act or its verb asks for proof, and they have given none lately.
         """
         is_api = request.url.path.startswith("/api/")
         if not is_api and request.method not in _SAFE_METHODS:
@@ -195,7 +197,8 @@ class Permission:
             request.state.scope = reach.asked(self.verb)
         if self.verb is not Verb.SESSION_OWN and self.verb not in granted:
             raise NotAllowed(self.verb)
-        if self.verb in STEP_UP and not is_api and request.method not in _SAFE_METHODS:
+        asked = self.proof or self.verb in STEP_UP
+        if asked and not is_api and request.method not in _SAFE_METHODS:
             await check_proof(request)
         return caller
 

@@ -19,7 +19,7 @@ from meterhouse.flows.opening import Purse
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.customer import NewCustomer, about, facts_of
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, Why
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.acts.typed import EXAMPLE, Number, Short
 from meterhouse.web.api import setup as shapes
@@ -213,11 +213,14 @@ async def _open_prepared(doing: Doing, _: NoFields) -> Done:
     return Done(f"opening:{opening_id}", {"id": made}, after={"agreement_id": made})
 
 
-async def _withdraw(doing: Doing, _: NoFields) -> Done:
+async def _withdraw(doing: Doing, form: Why) -> Done:
     """Withdraw a prepared account; the place stays vacant."""
     opening_id = doing.ids["opening_id"]
     await account.withdraw(doing.db, doing.project_id, opening_id, doing.doer.at)
-    return Done(f"opening:{opening_id}", {"id": opening_id}, after={"state": "withdrawn"})
+    return Done(
+        f"opening:{opening_id}", {"id": opening_id}, after={"state": "withdrawn"},
+        reason=form.reason,
+    )  # fmt: skip
 
 
 async def _rooms(doing: Doing, ids: Sequence[int]) -> list[str]:
@@ -263,7 +266,7 @@ OPEN_PREPARED: Final = Act(
     shapes.Made, _open_prepared, tag=_TAG, about=_about_opening, bulk=_rooms, consequence=_PAYS,
 )  # fmt: skip
 WITHDRAW: Final = Act(
-    "opening.withdraw", Verb.ACCOUNT_OPEN, f"{_OPENING}/withdraw", N_("Withdraw"), NoFields,
+    "opening.withdraw", Verb.ACCOUNT_OPEN, f"{_OPENING}/withdraw", N_("Withdraw"), Why,
     shapes.Made, _withdraw, tag=_TAG, about=_about_opening, bulk=_rooms, danger=True,
     consequence=N_("What was prepared is given up; the place stays vacant."),
 )  # fmt: skip

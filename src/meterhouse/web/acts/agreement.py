@@ -261,7 +261,7 @@ def _page(doing: Doing, answer: Any) -> str:
 
 CLOSE: Final = Act(
     "account.close", Verb.ACCOUNT_CLOSE, f"{_ONE}/close", N_("Close account"), LeavingForm,
-    shapes.Closed, _close, tag=_TAG, about=_about, danger=True, needs_key=True, then=_page,
+    shapes.Closed, _close, tag=_TAG, about=_about, danger=True, proof=True, then=_page,
     preview=_preview, bulk=_rooms, second=_second,
     consequence=N_(
         "What was used until the last register is booked, and everything that is left is paid "
@@ -271,12 +271,12 @@ CLOSE: Final = Act(
 MOVE_TENANTS: Final = Act(
     "account.hand_over", Verb.ACCOUNT_CLOSE, f"{_ONE}/hand-over", N_("Change of tenants"),
     MovingForm, shapes.Closed, _move_tenants, tag=_TAG, about=_about, danger=True,
-    needs_key=True, then=_page,
+    proof=True, then=_page,
     consequence=N_("One account closes and the next one opens at the same instant and register."),
 )  # fmt: skip
 MOVE: Final = Act(
     "money.move", Verb.MONEY_MOVE, f"{_ONE}/moves", N_("Move money"), MoveForm, setup.Made, _move,
-    tag="money", about=_about, needs_key=True,
+    tag="money", about=_about, proof=True,
     consequence=N_("Never more than is available, and never to another payee's customers."),
 )  # fmt: skip
 

@@ -8,20 +8,13 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.model import AlarmKind
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Doing, Form, NoFields, ReasonText
+from meterhouse.web.acts.frame import Act, Doing, NoFields, Why
 from meterhouse.words import N_
 
 
 async def _names(doing: Doing, alarm_ids: Sequence[int]) -> list[str]:
     found = await monitor.alarm_names(doing.db, doing.project_id, alarm_ids)
     return [" ".join((labels.label(doing.words, AlarmKind(kind)), *where)) for kind, where in found]
-
-
-class Release(Form):
-    """Why a stopped sweep may go on."""
-
-    reason: ReasonText
-    """Why; kept in the audit."""
 
 
 async def _close(doing: Doing, _: NoFields) -> Done:
@@ -31,7 +24,7 @@ async def _close(doing: Doing, _: NoFields) -> Done:
     return Done(f"alarm:{alarm_id}", before={"open": True}, after={"open": False})
 
 
-async def _release(doing: Doing, form: Release) -> Done:
+async def _release(doing: Doing, form: Why) -> Done:
     """Let a stopped sweep go on: with the next readings it cuts off whom it would have cut off."""
     alarm_id = doing.ids["alarm_id"]
     await alarm.release(doing.db, doing.project_id, alarm_id, doing.doer.at)
@@ -59,7 +52,7 @@ RELEASE: Final = Act(
     Verb.PROJECT_EDIT,
     "/projects/{project_id}/alarms/{alarm_id}/release",
     N_("Let the sweep go on"),
-    Release,
+    Why,
     None,
     _release,
     consequence=N_(
@@ -67,7 +60,7 @@ RELEASE: Final = Act(
         "prices, balances and readings are right."
     ),
     danger=True,
-    needs_key=True,
+    proof=True,
     tag="alarms",
     then=lambda doing, _: f"/projects/{doing.project_id}/alarms",
 )

@@ -60,7 +60,7 @@ def bulk_of(act: Act[Any]) -> Act[Any]:
     run.__doc__ = f"{_summary(act)}, for many at once: answers the task that does it row by row."
     return Act(
         many_name(act), act.verb, _LAST_PART.sub(r"\2", act.address), act.title, form,
-        work.Task, run, consequence=act.consequence, danger=act.danger, needs_key=True,
+        work.Task, run, consequence=act.consequence, danger=act.danger, proof=act.proof,
         tag=act.tag, about=_about(act), typed=_chosen, watch=True,
         then=lambda doing, answer: f"/projects/{doing.project_id}/tasks/{answer['id']}/progress",
     )  # fmt: skip

@@ -113,7 +113,6 @@ CLOSE: Final = Act(
     DaysToClose, work.Task, _close, tag="books", typed=_typed, then=_watch, watch=True,
     consequence=N_("What was used is booked, the day's totals are written for ever and the books"
                    " are proved. What arrives later belongs to the next day."),
-    needs_key=True,
 )  # fmt: skip
 PROVE: Final = Act(
     "day.prove",

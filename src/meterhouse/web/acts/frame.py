@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.access import STEP_UP, Reach, Verb
 from meterhouse.flows.act import Doer, Done
 from meterhouse.store.db import Database
 from meterhouse.web.formats import Formats
@@ -31,6 +31,13 @@ from meterhouse.words import N_, Words
 
 REASON_CHARS_MIN: Final = 2
 REASON_CHARS_MAX: Final = 200
+# What is posted for these changes neither money nor meters; everything else takes a key.
+_KEYLESS: Final = frozenset(
+    {
+        Verb.SESSION_OWN, Verb.PERSONAL_SHOW, Verb.PERSONAL_ERASE, Verb.STAFF_EDIT,
+        Verb.CLIENT_EDIT, Verb.GROUP_EDIT, Verb.ROLE_EDIT,
+    }
+)  # fmt: skip
 Choices: TypeAlias = Sequence[tuple[str, str]]
 
 
@@ -121,6 +128,14 @@ ReasonText = Annotated[
     Ask(N_("Reason")),
 ]
 
+
+class Why(Form):
+    """Why something is done that somebody may ask about later."""
+
+    reason: ReasonText
+    """Why; kept in the audit, and with what it is done to."""
+
+
 Input = TypeVar("Input", bound=Form)
 
 
@@ -206,7 +221,8 @@ class Act(Generic[Input]):
         method: of the API's operation.
         consequence: what will happen to whom, said before it is done; a message id.
         danger: whether its button is red.
-        needs_key: whether a program must send an idempotency key (money and meters).
+        proof: whether a person at the console proves anew who they are before it, though its verb
+            does not ask for it; see `proves`.
         tag: under which the API's document lists it.
         about: facts of what it is done to, as (message id, text).
         typed: what the form holds at first, by field; for editing.
@@ -234,7 +250,7 @@ class Act(Generic[Input]):
     method: str = "POST"
     consequence: str = ""
     danger: bool = False
-    needs_key: bool = False
+    proof: bool = False
     tag: str = ""
     about: Callable[[Doing], Awaitable[Choices]] | None = None
     typed: Callable[[Doing], Awaitable[Mapping[str, Any]]] | None = None
@@ -259,6 +275,16 @@ class Act(Generic[Input]):
         """The console's address of its form."""
         ends = self.address.rstrip("/").endswith("/" + self.slug)
         return self.address if ends else f"{self.address}/{self.slug}"
+
+    @property
+    def proves(self) -> bool:
+        """Whether a person at the console proves anew who they are, unless they just did."""
+        return self.proof or self.verb in STEP_UP
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a program must send an idempotency key: it may change money or meters."""
+        return self.method == "POST" and self.verb not in _KEYLESS
 
     @property
     def status(self) -> int:

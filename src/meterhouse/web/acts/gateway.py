@@ -10,7 +10,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.flows.device import GatewayFacts
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, Why
 from meterhouse.web.acts.typed import Short, Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.words import N_
@@ -80,12 +80,12 @@ async def _edit(doing: Doing, form: GatewayChange) -> Done:
     return Done(f"gateway:{gateway_id}", {"id": gateway_id}, before, after)
 
 
-async def _remove(doing: Doing, _: NoFields) -> Done:
+async def _remove(doing: Doing, form: Why) -> Done:
     """Take a gateway out of use on which no meter hangs."""
     gateway_id = doing.ids["gateway_id"]
     was = await device.remove_gateway(doing.db, doing.project_id, gateway_id, doing.doer.at)
     before = {"name": was["name"], "registration": was["registration"]}
-    return Done(f"gateway:{gateway_id}", before=before)
+    return Done(f"gateway:{gateway_id}", before=before, reason=form.reason)
 
 
 async def _typed(doing: Doing) -> Mapping[str, Any]:
@@ -116,8 +116,8 @@ EDIT: Final = Act(
     method="PUT", tag=_TAG, typed=_typed,
 )  # fmt: skip
 REMOVE: Final = Act(
-    "gateway.remove", Verb.DEVICE_EDIT, _ONE, N_("Remove gateway"), NoFields, None, _remove,
-    method="DELETE", tag=_TAG, danger=True, about=_about, then=_list,
+    "gateway.remove", Verb.DEVICE_EDIT, f"{_ONE}/remove", N_("Remove gateway"), Why, None, _remove,
+    tag=_TAG, danger=True, about=_about, then=_list,
     consequence=N_("Its line is closed, and it is refused when it calls again."),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.model import Commodity, Keeper
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, Why
 from meterhouse.web.acts.typed import EXAMPLE, Number, Version, register_milli
 from meterhouse.web.api import setup as shapes
 from meterhouse.web.formats import ABSENT
@@ -196,12 +196,12 @@ async def _point_typed(doing: Doing) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-async def _remove_point(doing: Doing, _: NoFields) -> Done:
+async def _remove_point(doing: Doing, form: Why) -> Done:
     """Take away a point that never had a meter."""
     point_id = doing.ids["point_id"]
     was = await device.remove_point(doing.db, doing.project_id, point_id)
     before = {"place_id": was["place_id"], "commodity": was["commodity"]}
-    return Done(f"point:{point_id}", before=before)
+    return Done(f"point:{point_id}", before=before, reason=form.reason)
 
 
 async def _about_point(doing: Doing) -> Choices:
@@ -290,12 +290,12 @@ async def _hang(doing: Doing, form: Hang) -> Done:
     return Done(f"meter:{meter_id}", {"id": meter_id}, {"point_id": None}, after)
 
 
-async def _remove_meter(doing: Doing, _: NoFields) -> Done:
+async def _remove_meter(doing: Doing, form: Why) -> Done:
     """Take a meter out of service; its readings and what they cost stay."""
     meter_id = doing.ids["meter_id"]
     was = await device.remove_meter(doing.db, doing.project_id, meter_id, doing.doer.at)
     before = {"point_id": was["point_id"], "address": was["address"]}
-    return Done(f"meter:{meter_id}", before=before)
+    return Done(f"meter:{meter_id}", before=before, reason=form.reason)
 
 
 async def about_meter(doing: Doing) -> Choices:
@@ -331,8 +331,8 @@ EDIT_POINT: Final = Act(
     consequence=N_("What was used until the last reading keeps its price."),
 )  # fmt: skip
 REMOVE_POINT: Final = Act(
-    "point.remove", Verb.DEVICE_EDIT, _POINT, N_("Remove point"), NoFields, None, _remove_point,
-    method="DELETE", tag=_TAG, about=_about_point, danger=True,
+    "point.remove", Verb.DEVICE_EDIT, f"{_POINT}/remove", N_("Remove point"), Why, None,
+    _remove_point, tag=_TAG, about=_about_point, danger=True,
     consequence=N_("The point is gone. One that ever had a meter cannot be removed."),
 )  # fmt: skip
 ADD_METER: Final = Act(
@@ -358,7 +358,7 @@ HANG: Final = Act(
     consequence=N_("From now on what this meter counts is charged there."),
 )  # fmt: skip
 REMOVE_METER: Final = Act(
-    "meter.remove", Verb.DEVICE_EDIT, f"{_METER}/remove", N_("Remove meter"), NoFields, None,
+    "meter.remove", Verb.DEVICE_EDIT, f"{_METER}/remove", N_("Remove meter"), Why, None,
     _remove_meter, tag=_TAG, about=about_meter, danger=True, then=_list,
     consequence=N_("It is read no more. Read it once before, or what it counted since is lost."),
 )  # fmt: skip

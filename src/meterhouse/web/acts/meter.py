@@ -12,17 +12,10 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.model import CommandKind
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Choices, Doing, Form, NoFields, ReasonText
+from meterhouse.web.acts.frame import Act, Choices, Doing, NoFields, Why
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_
-
-
-class Why(Form):
-    """Why it is done."""
-
-    reason: ReasonText
-    """Why; kept with the command and in the audit."""
 
 
 async def _ask(doing: Doing, kind: CommandKind, reason: str) -> Done:
@@ -87,7 +80,6 @@ def _switch(
         typed,
         consequence=consequence,
         danger=danger,
-        needs_key=True,
         tag="commands",
         about=_about,
         then=_progress,
@@ -106,7 +98,6 @@ READ: Final = Act(
     schemas.Command,
     _read,
     consequence=N_("The meter is asked for its registers, power and relay now."),
-    needs_key=True,
     tag="commands",
     about=_about,
     then=_progress,

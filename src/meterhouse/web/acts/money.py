@@ -207,7 +207,6 @@ ADD: Final = Act(
     NewCredit,
     schemas.Credit,
     _add,
-    needs_key=True,
     tag="money",
     about=_about,
     typed=household_of,

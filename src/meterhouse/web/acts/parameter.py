@@ -15,7 +15,7 @@ from meterhouse.flows.act import Done
 from meterhouse.model import CommandKind
 from meterhouse.web import labels
 from meterhouse.web.acts import typed
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText, Why
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.parameterwords import is_idle, setting
@@ -35,13 +35,6 @@ class NewPrices(Form):
     ] = Field(default="", examples=["2026-05-01 00:00"])  # fmt: skip
     """When the meter switches; the project's own time, or RFC 3339, to the minute. Empty: with the
     tariff's next version, or in half an hour."""
-    reason: ReasonText
-    """Why; kept with the command and in the audit."""
-
-
-class Why(Form):
-    """Why it is done."""
-
     reason: ReasonText
     """Why; kept with the command and in the audit."""
 
@@ -130,7 +123,7 @@ def _progress(doing: Doing, answer: Any) -> str:
 SEND_PRICES: Final = Act(
     "meter.send_prices", Verb.PARAMETER_SEND, f"{_METER}/send-prices",
     labels.COMMAND_KIND[CommandKind.TARIFF], NewPrices, schemas.Command, _prices, tag="commands",
-    needs_key=True, about=_about, then=_progress, watch=True, preview=_preview, bulk=_names,
+    proof=True, about=_about, then=_progress, watch=True, preview=_preview, bulk=_names,
     consequence=N_(
         "The meter's standby prices are written and read back, and only then the time at which "
         "they come into force. Until then, and whenever anything is in doubt, it charges as before."
@@ -139,13 +132,13 @@ SEND_PRICES: Final = Act(
 SEND_WARNINGS: Final = Act(
     "meter.send_warnings", Verb.PARAMETER_SEND, f"{_METER}/send-warnings",
     labels.COMMAND_KIND[CommandKind.SETTING], Why, schemas.Command, _warnings, tag="commands",
-    needs_key=True, about=_about, then=_progress, watch=True, bulk=_names,
+    proof=True, about=_about, then=_progress, watch=True, bulk=_names,
     consequence=N_("The meter warns its household and cuts it off at these levels from then on."),
 )  # fmt: skip
 CHECK: Final = Act(
     "meter.check_prices", Verb.PARAMETER_SEND, f"{_METER}/check-prices",
     labels.COMMAND_KIND[CommandKind.CHECK], NoFields, schemas.Command, _check, tag="commands",
-    needs_key=True, about=_about, then=_progress, watch=True, bulk=_names,
+    about=_about, then=_progress, watch=True, bulk=_names,
     consequence=N_("The meter is asked what it charges by; nothing is changed in it."),
 )  # fmt: skip
 

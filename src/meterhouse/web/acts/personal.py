@@ -12,7 +12,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.flows.personal import Fact
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Why
 from meterhouse.web.api import schemas
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_
@@ -30,19 +30,12 @@ class Which(Form):
     """What to show; all of it when left out."""
 
 
-class Erasing(Form):
-    """Why somebody is erased."""
-
-    reason: ReasonText
-    """Why; kept in the audit."""
-
-
 async def _show(doing: Doing, form: Which) -> Done:
     """Show who one customer is, unmasked; who looked at what is kept in the audit."""
     return await personal.show(doing.db, doing.project_id, doing.ids["customer_id"], form.facts)
 
 
-async def _erase(doing: Doing, form: Erasing) -> Done:
+async def _erase(doing: Doing, form: Why) -> Done:
     """Erase who a customer is, for good; bookings stay."""
     return await personal.erase(
         doing.db, doing.project_id, doing.ids["customer_id"], form.reason, doing.doer.at
@@ -72,7 +65,7 @@ ERASE: Final = Act(
     Verb.PERSONAL_ERASE,
     f"{_CUSTOMER}/erase",
     N_("Erase customer"),
-    Erasing,
+    Why,
     None,
     _erase,
     consequence=N_(

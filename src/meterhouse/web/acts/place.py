@@ -12,7 +12,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.web import labels
 from meterhouse.web.acts import typed
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, Why
 from meterhouse.web.acts.typed import EXAMPLE, Number, Short, Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.words import N_
@@ -211,11 +211,12 @@ async def _typed(doing: Doing) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-async def _remove(doing: Doing, _: NoFields) -> Done:
+async def _remove(doing: Doing, form: Why) -> Done:
     """Remove a place in which nothing lies and to which nothing belongs."""
     place_id = doing.ids["place_id"]
     was = await place.remove(doing.db, doing.project_id, place_id)
-    return Done(f"place:{place_id}", before={"kind": was["kind"], "name": was["name"]})
+    before = {"kind": was["kind"], "name": was["name"]}
+    return Done(f"place:{place_id}", before=before, reason=form.reason)
 
 
 async def _about(doing: Doing) -> Choices:
@@ -248,8 +249,8 @@ EDIT: Final = Act(
     method="PUT", tag=_TAG, about=_about, typed=_typed,
 )  # fmt: skip
 REMOVE: Final = Act(
-    "place.remove", Verb.PLACE_EDIT, _PLACE, N_("Remove place"), NoFields, None, _remove,
-    method="DELETE", tag=_TAG, about=_about, danger=True, then=_places,
+    "place.remove", Verb.PLACE_EDIT, f"{_PLACE}/remove", N_("Remove place"), Why, None, _remove,
+    tag=_TAG, about=_about, danger=True, then=_places,
     consequence=N_("The place is gone. It must be empty: no rooms, no points, no meters."),
 )  # fmt: skip
 

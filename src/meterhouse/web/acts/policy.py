@@ -249,11 +249,11 @@ def _settings(doing: Doing, _: Any) -> str:
 
 EDIT: Final = Act(
     "policy.edit", Verb.PROJECT_EDIT, _POLICY, N_("Edit rules"), PolicyChange, shapes.Made, _edit,
-    method="PUT", tag=_TAG, typed=_typed, then=_settings,
+    method="PUT", tag=_TAG, typed=_typed, then=_settings, proof=True,
 )  # fmt: skip
 APPLY: Final = Act(
     "policy.apply", Verb.PROJECT_EDIT, f"{_POLICY}/apply", N_("Apply a template"), Template,
-    shapes.Made, _apply, tag=_TAG, typed=_version, then=_settings,
+    shapes.Made, _apply, tag=_TAG, typed=_version, then=_settings, proof=True,
     consequence=N_("All rules are replaced by those of the template."),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from meterhouse.flows.act import Done
 from meterhouse.flows.project import YEAR_MAX, YEAR_MIN, Identity
 from meterhouse.store.projects import Payee
 from meterhouse.web import labels
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, Why
 from meterhouse.web.acts.typed import Version
 from meterhouse.web.api import setup as shapes
 from meterhouse.words import N_
@@ -95,13 +95,6 @@ class ProjectChange(Form):
     """Decimals of the currency; fixed once money has moved."""
     interval_minutes: IntervalMinutes
     """Minutes between rounds of reading."""
-
-
-class Why(Form):
-    """Why it is done."""
-
-    reason: ReasonText
-    """Why; kept in the audit."""
 
 
 class PayeeFacts(Form):
@@ -330,7 +323,7 @@ FREEZE: Final = Act(
 )  # fmt: skip
 THAW: Final = Act(
     "project.thaw", Verb.PROJECT_EDIT, f"{_PROJECT}/thaw", N_("Thaw project"), Why, None, _thaw,
-    tag=_TAG, about=_about, danger=True, then=_settings,
+    tag=_TAG, about=_about, danger=True, proof=True, then=_settings,
     consequence=N_("The rules decide again: who is below the floor is disconnected in time."),
 )  # fmt: skip
 ADD_PAYEE: Final = Act(

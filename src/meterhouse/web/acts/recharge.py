@@ -16,7 +16,7 @@ from meterhouse.model import RechargeState
 from meterhouse.units import Minor
 from meterhouse.web import labels
 from meterhouse.web.acts.bulk import wait_for_second
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText, Why
 from meterhouse.web.acts.money import read_amount_minor
 from meterhouse.web.api import recharges as shapes
 from meterhouse.web.formats import ABSENT
@@ -41,13 +41,6 @@ class Decision(Form):
     """What was seen, and by whom."""
 
 
-class CallBack(Form):
-    """Why a recharge is called back."""
-
-    reason: ReasonText
-    """Why."""
-
-
 async def _shape(doing: Doing, recharge_id: int) -> shapes.Recharge:
     scope, _ = doing.here
     row, _ = await monitor.recharge(doing.db, doing.project_id, recharge_id)
@@ -68,7 +61,7 @@ async def _decide(doing: Doing, form: Decision) -> Done:
     )  # fmt: skip
 
 
-async def _cancel(doing: Doing, form: CallBack) -> Done:
+async def _cancel(doing: Doing, form: Why) -> Done:
     """Call a recharge back; it is not sent again, and returns once it can no longer arrive."""
     recharge_id = doing.ids["recharge_id"]
     before = await _shape(doing, recharge_id)
@@ -107,7 +100,6 @@ DECIDE: Final = Act(
         "meter does not come back by itself."
     ),
     danger=True,
-    needs_key=True,
     tag="money",
     about=_about,
     then=lambda doing, _: f"/projects/{doing.project_id}/recharges/{doing.ids['recharge_id']}",
@@ -117,14 +109,13 @@ CANCEL: Final = Act(
     Verb.RECHARGE_DECIDE,
     "/projects/{project_id}/recharges/{recharge_id}/cancel",
     N_("Call back"),
-    CallBack,
+    Why,
     shapes.Recharge,
     _cancel,
     consequence=N_(
         "The money is not sent again. If the meter has not taken it, it returns to the purse once "
         "no copy can arrive any more, which takes some ten minutes; if it has, it stays there."
     ),
-    needs_key=True,
     tag="money",
     about=_about,
     then=lambda doing, _: f"/projects/{doing.project_id}/recharges/{doing.ids['recharge_id']}",
@@ -151,13 +142,6 @@ class SentOn(Form):
         Ask(N_("Amount"), kind="money", hint=N_("Empty: all that is in the purse")),
     ] = Described(default="", examples=["12.50"])  # fmt: skip
     """Decimal string in the project's currency, above zero; empty: all that may be spent."""
-    reason: ReasonText
-    """Why; kept in the audit."""
-
-
-class Opened(Form):
-    """Why an account is opened in a meter."""
-
     reason: ReasonText
     """Why; kept in the audit."""
 
@@ -206,7 +190,7 @@ async def _send(doing: Doing, form: SentOn) -> Done:
     return await _ordered(doing, made, form.reason)
 
 
-async def _open(doing: Doing, form: Opened) -> Done:
+async def _open(doing: Doing, form: Why) -> Done:
     """Open an account in a meter that takes no money before; what is in it stays in it."""
     made = await recharge.open_wallet(
         doing.db, doing.project_id, doing.ids["point_id"], doing.doer.actor_id, doing.doer.at
@@ -251,7 +235,7 @@ TAKE_BACK: Final[Act[Any]] = Act(
         "that goes on deducting refuses what it no longer has."
     ),
     danger=True,
-    needs_key=True,
+    proof=True,
     tag="money",
     about=_about_purse,
     then=_ordered_page,
@@ -268,7 +252,6 @@ SEND: Final[Act[Any]] = Act(
         "Money that lies in the household's purse, as opening credit or what came back, sets out "
         "for the meter. No cash changes hands."
     ),
-    needs_key=True,
     tag="money",
     about=_about_purse,
     then=_ordered_page,
@@ -278,14 +261,13 @@ OPEN: Final[Act[Any]] = Act(
     Verb.ACCOUNT_OPEN,
     "/projects/{project_id}/points/{point_id}/open-meter",
     N_("Open in the meter"),
-    Opened,
+    Why,
     shapes.Ordered,
     _open,
     consequence=N_(
         "The meter is opened for this point: its counter of purchases begins anew, and what is in "
         "it stays in it. Money can be sold for it once the meter has been read back."
     ),
-    needs_key=True,
     tag="money",
     about=_about_purse,
     then=_ordered_page,

@@ -19,7 +19,7 @@ from meterhouse.units import Minor
 from meterhouse.web import labels
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.bulk import wait_for_second
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, ReasonText, Why
 from meterhouse.web.acts.money import CHANNELS, OfHousehold, household_of, read_amount_minor
 from meterhouse.web.api import desk as shapes
 from meterhouse.web.api.shapes import money
@@ -49,13 +49,6 @@ class NewRefund(OfHousehold):
             hint=N_("No more than was paid in that way")),
     ] = Field(default="cash", examples=["cash"])  # fmt: skip
     """How it is paid back; no more than was paid in over the same channel."""
-    reason: ReasonText
-    """Why; kept with the payment and in the audit."""
-
-
-class Why(Form):
-    """Why something is undone."""
-
     reason: ReasonText
     """Why; kept with the payment and in the audit."""
 
@@ -207,26 +200,25 @@ def _then(doing: Doing, answer: Any) -> str:
 
 REFUND: Final[Act[Any]] = Act(
     "payment.refund", Verb.MONEY_REFUND, f"{_POINT}/refunds", N_("Refund"), NewRefund,
-    shapes.Payout, _refund, tag=_TAG, needs_key=True, about=_about_point, watch=True, then=_then,
-    typed=household_of,
-    danger=True,
+    shapes.Payout, _refund, tag=_TAG, about=_about_point, watch=True, then=_then,
+    typed=household_of, danger=True, proof=True,
     consequence=N_("Money is paid out. What is left may be too little to keep the power on."),
 )  # fmt: skip
 REVERSE: Final[Act[Any]] = Act(
     "payment.reverse", Verb.MONEY_REFUND, f"{_PAYMENT}/reverse", N_("Reverse"), Why,
-    shapes.Payout, _reverse, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
-    then=_then, danger=True,
+    shapes.Payout, _reverse, tag=_TAG, about=_about_payment, watch=True,
+    then=_then, danger=True, proof=True,
     consequence=N_("The recharge is undone by a payment the other way; its receipt becomes void."),
 )  # fmt: skip
 DEPOSIT: Final[Act[Any]] = Act(
     "deposit.take", Verb.CREDIT_ADD, f"{_POINT}/deposits", N_("Take deposit"), NewDeposit,
-    shapes.Payout, _take, tag=_TAG, needs_key=True, about=_about_point, watch=True, then=_then,
+    shapes.Payout, _take, tag=_TAG, about=_about_point, watch=True, then=_then,
     typed=household_of,
 )  # fmt: skip
 GIVE_BACK: Final[Act[Any]] = Act(
     "deposit.give_back", Verb.MONEY_REFUND, f"{_PAYMENT}/give-back", N_("Return deposit"), Why,
-    shapes.Payout, _give_back, tag=_TAG, needs_key=True, about=_about_payment, watch=True,
-    then=_then, danger=True, consequence=N_("The whole deposit is paid out."),
+    shapes.Payout, _give_back, tag=_TAG, about=_about_payment, watch=True,
+    then=_then, danger=True, proof=True, consequence=N_("The whole deposit is paid out."),
 )  # fmt: skip
 
 

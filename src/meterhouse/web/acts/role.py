@@ -12,7 +12,8 @@ from meterhouse.errors import Conflict
 from meterhouse.flows import role
 from meterhouse.flows.access import ROLES, ScopeKind, Verb
 from meterhouse.flows.act import Done
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, NoFields
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, Name, Why
+from meterhouse.web.acts.typed import Version
 from meterhouse.web.api import people
 from meterhouse.web.realms import REALMS, base_of, where
 from meterhouse.web.rolewords import ROLE, VERB
@@ -57,6 +58,8 @@ class ChangedRole(Form):
     """What it lets do."""
     needs_code: NeedsCode = Field(default=False, examples=[False])
     """Whether whoever holds it needs an authenticator."""
+    version: Version
+    """That of the role as it was read."""
 
 
 class CodeRule(Form):
@@ -67,6 +70,8 @@ class CodeRule(Form):
         Ask(N_("Whoever holds one of these needs an authenticator"), kind="many", words=ROLE),
     ] = Field(default=[], max_length=len(ROLES), examples=[["finance"]])
     """Names of ready roles; those of a group add to those of the platform."""
+    version: Version
+    """That of the rule as it was read."""
 
 
 def _check_codes(doing: Doing, *, wanted: bool) -> None:
@@ -79,15 +84,16 @@ async def _set_codes(doing: Doing, form: CodeRule) -> Done:
     """Say which ready roles need an authenticator; holders set one up before anything else."""
     _check_codes(doing, wanted=bool(form.roles))
     kind, group_id = where(doing.ids)
-    before = await role.set_code_roles(doing.db, group_id, form.roles)
-    return Done(
-        f"{kind}:{group_id}", {"roles": sorted(set(form.roles))}, before={"roles": before},
-        after={"roles": sorted(set(form.roles))},
-    )  # fmt: skip
+    before = await role.set_code_rule(doing.db, group_id, form.roles, form.version)
+    _, version = await role.code_rule(doing.db, group_id)
+    roles = sorted(set(form.roles))
+    answer = people.CodeRule(roles=roles, version=version).model_dump(mode="json")
+    return Done(f"{kind}:{group_id}", answer, before={"roles": before}, after={"roles": roles})
 
 
 async def _codes_typed(doing: Doing) -> Mapping[str, Any]:
-    return {"roles": await role.code_roles(doing.db, where(doing.ids)[1])}
+    roles, version = await role.code_rule(doing.db, where(doing.ids)[1])
+    return {"roles": roles, "version": version}
 
 
 async def _add(doing: Doing, form: NewRole) -> Done:
@@ -109,7 +115,7 @@ async def _change(doing: Doing, form: ChangedRole) -> Done:
     found = await role.one_role(doing.db, role_id)
     _, had = await role.put(
         doing.db, doing.doer_id, found["name"], form.title, form.verbs, doing.doer.at,
-        needs_code=form.needs_code,
+        needs_code=form.needs_code, version=form.version,
     )  # fmt: skip
     answer = people.RoleMade(id=role_id, name=found["name"]).model_dump(mode="json")
     return Done(
@@ -119,16 +125,16 @@ async def _change(doing: Doing, form: ChangedRole) -> Done:
     )  # fmt: skip
 
 
-async def _remove(doing: Doing, _: NoFields) -> Done:
+async def _remove(doing: Doing, form: Why) -> Done:
     """Remove a role that nobody holds."""
     role_id = doing.ids["role_id"]
     name = await role.remove(doing.db, role_id)
-    return Done(f"role:{role_id}", before={"name": name})
+    return Done(f"role:{role_id}", before={"name": name}, reason=form.reason)
 
 
 async def _typed(doing: Doing) -> Mapping[str, Any]:
     found = await role.one_role(doing.db, doing.ids["role_id"])
-    return {"title": found["title"], "verbs": found["verbs"], "needs_code": found["needs_code"]}
+    return {name: found[name] for name in ("title", "verbs", "needs_code", "version")}
 
 
 async def _about(doing: Doing) -> Choices:
@@ -148,8 +154,8 @@ ACTS: Final[tuple[Act[Any], ...]] = (
         consequence=N_("Everybody who holds this role can do so much, and no more, at once."),
     ),
     Act(
-        "role.remove", Verb.ROLE_EDIT, "/platform/roles/{role_id}", N_("Remove the role"),
-        NoFields, None, _remove, method="DELETE", tag="staff", about=_about, danger=True,
+        "role.remove", Verb.ROLE_EDIT, "/platform/roles/{role_id}/remove", N_("Remove the role"),
+        Why, None, _remove, tag="staff", about=_about, danger=True,
         then=lambda *_: "/roles",
         consequence=N_("The role is gone. It can be removed only while nobody holds it."),
     ),

@@ -78,7 +78,7 @@ def add_forms(router: APIRouter, acts: Iterable[Act[Any]], chosen: Chosen) -> No
     `chosen` answers the ids that a page chose for an act that is done to many.
     """
     for act in acts:
-        may = [Depends(Permission(act.verb))]
+        may = [Depends(Permission(act.verb, proof=act.proves))]
         name = act.name.replace(".", "_")
         router.add_api_route(
             act.page, _shower(act, chosen), methods=["GET"], dependencies=may, name=f"{name}_form"

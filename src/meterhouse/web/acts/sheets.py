@@ -129,7 +129,7 @@ class Sheet(Generic[Row]):
         run.__doc__ = self.run.__doc__
         return Act(
             self.name, self.verb, f"{self.address}/import", self.title, form, self.answer, run,
-            tag=self.tag, needs_key=True, then=self.page_after,
+            tag=self.tag, then=self.page_after,
         )  # fmt: skip
 
     @property

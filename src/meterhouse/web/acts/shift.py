@@ -10,7 +10,7 @@ from meterhouse.flows.act import Done
 from meterhouse.units import Minor, to_decimal
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.bulk import wait_for_second
-from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form
+from meterhouse.web.acts.frame import REASON_CHARS_MAX, Act, Ask, Choices, Doing, Form, ReasonText
 from meterhouse.web.api import desk as shapes
 from meterhouse.web.api import shapes as values
 from meterhouse.words import N_
@@ -51,9 +51,7 @@ class ShiftLeft(Form):
         MoneyText, Ask(N_("Cash counted"), kind="money", hint=N_("Everything in the drawer"))
     ] = Field(examples=["1350.00"])
     """The cash that lies in the drawer, decimal, zero or above."""
-    note: Annotated[
-        str, StringConstraints(min_length=1, max_length=REASON_CHARS_MAX), Ask(N_("Reason"))
-    ] = Field(examples=["left without closing"])  # fmt: skip
+    reason: ReasonText
     """Why its cashier does not close it."""
 
 
@@ -98,11 +96,19 @@ async def _close_for(doing: Doing, form: ShiftLeft) -> Done:
     shift_id = doing.ids["shift_id"]
     counted_minor = _amount_minor(doing, form.counted, "counted")
     done = await shift.close_for(
-        doing.db, doing.project_id, shift_id, doing.doer_id, counted_minor, form.note, doing.doer.at
+        doing.db,
+        doing.project_id,
+        shift_id,
+        doing.doer_id,
+        counted_minor,
+        form.reason,
+        doing.doer.at,
     )
     answer = _shape(doing, done.expected_minor, counted_minor, None)
     after = {"expected_minor": done.expected_minor, "counted_minor": counted_minor}
-    return Done(f"shift:{shift_id}", answer.model_dump(mode="json"), after=after, reason=form.note)
+    return Done(
+        f"shift:{shift_id}", answer.model_dump(mode="json"), after=after, reason=form.reason
+    )
 
 
 async def _hand_over(doing: Doing, form: ShiftGiven) -> Done:
@@ -178,23 +184,23 @@ def _page(doing: Doing, answer: Any) -> str:
 
 OPEN: Final = Act(
     "shift.open", Verb.SHIFT_OWN, _ALL, N_("Open shift"), NewShift, shapes.ShiftOpened, _open,
-    tag=_TAG, needs_key=True, then=_page,
+    tag=_TAG, then=_page,
 )  # fmt: skip
 CLOSE: Final = Act(
     "shift.close", Verb.SHIFT_OWN, f"{_ONE}/close", N_("Close shift"), ShiftEnd,
-    shapes.ShiftEnded, _close, tag=_TAG, needs_key=True, about=_about, then=_page,
+    shapes.ShiftEnded, _close, tag=_TAG, about=_about, then=_page,
     consequence=N_("The shift ends; what was counted and what it differs by are kept."),
 )  # fmt: skip
 CLOSE_FOR: Final = Act(
     "shift.close_for", Verb.DAY_CLOSE, f"{_ONE}/close-for", N_("Close for the cashier"), ShiftLeft,
-    shapes.ShiftEnded, _close_for, tag=_TAG, needs_key=True, about=_about, then=_page, danger=True,
+    shapes.ShiftEnded, _close_for, tag=_TAG, about=_about, then=_page, danger=True,
     consequence=N_(
         "Somebody else's shift ends; what was counted, what it differs by and the reason are kept."
     ),
 )  # fmt: skip
 HAND_OVER: Final[Act[Any]] = Act(
     "shift.hand_over", Verb.SHIFT_OWN, f"{_ONE}/hand-over", N_("Hand over"), ShiftGiven,
-    shapes.ShiftEnded, _hand_over, tag=_TAG, needs_key=True, about=_about, then=_page,
+    shapes.ShiftEnded, _hand_over, tag=_TAG, about=_about, then=_page,
     consequence=N_(
         "Your shift ends, and your colleague's begins with the cash counted. Above the project's "
         "limit it waits until somebody else, most simply your colleague, has agreed."

@@ -22,7 +22,7 @@ from meterhouse.web.acts.frame import (
     Form,
     Name,
     NoFields,
-    ReasonText,
+    Why,
 )
 from meterhouse.web.api import people
 from meterhouse.web.realms import REALMS, Realm, base_of, where
@@ -121,13 +121,6 @@ class StaffChange(Form):
         Ask(N_("Language"), kind="choice", words=LANGUAGES),
     ] = Field(default="", examples=["zh-Hans"])  # fmt: skip
     """The language they read; empty: as it is."""
-
-
-class StaffErasing(Form):
-    """Why somebody who works here no more is erased."""
-
-    reason: ReasonText
-    """Why; kept in the audit."""
 
 
 class NewLink(Form):
@@ -237,7 +230,7 @@ async def _edited(doing: Doing) -> Mapping[str, Any]:
     return {"name": found.row["name"] or "", "language": found.row["language"]}
 
 
-async def _erase(doing: Doing, form: StaffErasing) -> Done:
+async def _erase(doing: Doing, form: Why) -> Done:
     """Erase who somebody was that has been shut out; what they did stays, by their number."""
     person_id = doing.ids["person_id"]
     await staff_facts.erase(doing.db, doing.doer_id, *where(doing.ids), person_id, doing.doer.at)
@@ -262,11 +255,13 @@ async def _end_sessions(doing: Doing, _: NoFields) -> Done:
     return Done(f"person:{person_id}", {"count": count}, before={"sessions": count})
 
 
-async def _forget_codes(doing: Doing, _: NoFields) -> Done:
+async def _forget_codes(doing: Doing, form: Why) -> Done:
     """Ask somebody who lost their authenticator for no codes any more; their sessions end."""
     person_id = doing.ids["person_id"]
     await staff_facts.take_off_codes(doing.db, doing.doer_id, *where(doing.ids), person_id)
-    return Done(f"person:{person_id}", before={"codes": True}, after={"codes": False})
+    return Done(
+        f"person:{person_id}", before={"codes": True}, after={"codes": False}, reason=form.reason
+    )
 
 
 async def _add_client(doing: Doing, form: NewClient) -> Done:
@@ -300,13 +295,13 @@ def _told_key(doing: Doing, _: Any) -> Choices:
     return ((N_("Key"), key), (N_("Keep it"), doing.words(N_("It is not shown again."))))
 
 
-async def _revoke_key(doing: Doing, _: NoFields) -> Done:
+async def _revoke_key(doing: Doing, form: Why) -> Done:
     """Revoke a key at once; whatever still uses it is refused."""
     client_id, key_id = doing.ids["client_id"], doing.ids["key_id"]
     hint = await client.revoke_key(
         doing.db, doing.doer_id, *where(doing.ids), client_id, key_id, doing.doer.at
     )
-    return Done(f"person:{client_id}", before={"key": hint})
+    return Done(f"person:{client_id}", before={"key": hint}, reason=form.reason)
 
 
 def _giver(person_kind: str, id_name: str) -> Callable[[Doing, Giving], Awaitable[Done]]:
@@ -322,8 +317,8 @@ def _giver(person_kind: str, id_name: str) -> Callable[[Doing, Giving], Awaitabl
     return run
 
 
-def _taker(person_kind: str, id_name: str) -> Callable[[Doing, NoFields], Awaitable[Done]]:
-    async def run(doing: Doing, _: NoFields) -> Done:
+def _taker(person_kind: str, id_name: str) -> Callable[[Doing, Why], Awaitable[Done]]:
+    async def run(doing: Doing, form: Why) -> Done:
         """Take a role away; the last administrator's stays."""
         person_id = doing.ids[id_name]
         name, scope = await staff.take(
@@ -331,22 +326,22 @@ def _taker(person_kind: str, id_name: str) -> Callable[[Doing, NoFields], Awaita
             person_kind,
         )  # fmt: skip
         before = {"role": name, "place": f"{scope.kind}:{scope.id}"}
-        return Done(f"person:{person_id}", before=before)
+        return Done(f"person:{person_id}", before=before, reason=form.reason)
 
     return run
 
 
 def _shutter(
     person_kind: str, id_name: str, is_out: bool
-) -> Callable[[Doing, NoFields], Awaitable[Done]]:
-    async def run(doing: Doing, _: NoFields) -> Done:
+) -> Callable[[Doing, Why], Awaitable[Done]]:
+    async def run(doing: Doing, form: Why) -> Done:
         person_id = doing.ids[id_name]
         await staff.set_disabled(
             doing.db, doing.doer_id, *where(doing.ids), person_id, is_out, doing.doer.at,
             person_kind,
         )  # fmt: skip
         before, after = {"disabled": not is_out}, {"disabled": is_out}
-        return Done(f"person:{person_id}", before=before, after=after)
+        return Done(f"person:{person_id}", before=before, after=after, reason=form.reason)
 
     run.__doc__ = (
         "Shut somebody or a program out at once; sessions end and keys are refused."
@@ -381,19 +376,19 @@ def _acts_of(realm: Realm, noun: str, id_name: str, verb: Verb) -> list[Act[Any]
     return [
         act("give", f"{one}/grants", N_("Give a role"), Giving, _giver(kind, id_name)),
         act(
-            "take", f"{one}/grants/{{grant_id}}", N_("Take the role away"), NoFields,
-            _taker(kind, id_name), method="DELETE", danger=True,
+            "take", f"{one}/grants/{{grant_id}}/take", N_("Take the role away"), Why,
+            _taker(kind, id_name), danger=True,
             consequence=N_("From the next moment on they can do and see no more than by the roles "
                            "they have left."),
         ),
         act(
-            "disable", f"{one}/disable", N_("Shut out"), NoFields, _shutter(kind, id_name, True),
+            "disable", f"{one}/disable", N_("Shut out"), Why, _shutter(kind, id_name, True),
             danger=True,
             consequence=N_("Every session ends and every key is refused, until they are let in "
                            "again. Their roles stay."),
         ),
         act(
-            "enable", f"{one}/enable", N_("Let in again"), NoFields,
+            "enable", f"{one}/enable", N_("Let in again"), Why,
             _shutter(kind, id_name, False),
             consequence=N_("They come back with the roles they have."),
         ),
@@ -428,7 +423,7 @@ def _staff_acts(realm: Realm) -> list[Act[Any]]:
             consequence=N_("With another e-mail, links that were sent before are void."),
         ),
         act(
-            "erase", f"{one}/erase", N_("Erase person"), StaffErasing, None, _erase, about=about,
+            "erase", f"{one}/erase", N_("Erase person"), Why, None, _erase, about=about,
             danger=True, then=lambda doing, _: f"{base_of(doing.ids)}/staff",
             consequence=N_("Name, user name and e-mail are overwritten, and roles, password and "
                            "authenticator go. Nobody can bring them back. What they did stays in "
@@ -440,7 +435,7 @@ def _staff_acts(realm: Realm) -> list[Act[Any]]:
             consequence=N_("They are signed out everywhere and can sign in again."),
         ),
         act(
-            "forget_codes", f"{one}/forget-codes", N_("Take the authenticator off"), NoFields,
+            "forget_codes", f"{one}/forget-codes", N_("Take the authenticator off"), Why,
             None, _forget_codes, about=about, then=_to("staff", "person_id"), danger=True,
             consequence=N_("The password alone opens their account until they set up an "
                            "authenticator again. Make sure that it is them who ask."),
@@ -461,8 +456,8 @@ def _client_acts(realm: Realm) -> list[Act[Any]]:
             _add_key, tag="staff", told=_told_key, about=about,
         ),
         Act(
-            f"{prefix}.revoke_key", verb, f"{one}/keys/{{key_id}}", N_("Revoke the key"),
-            NoFields, None, _revoke_key, method="DELETE", tag="staff", danger=True, about=about,
+            f"{prefix}.revoke_key", verb, f"{one}/keys/{{key_id}}/revoke-key", N_("Revoke the key"),
+            Why, None, _revoke_key, tag="staff", danger=True, about=about,
             then=_to("clients", "client_id"),
             consequence=N_("Whatever still uses this key is refused from now on."),
         ),

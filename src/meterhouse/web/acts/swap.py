@@ -128,7 +128,7 @@ def _page(doing: Doing, answer: Any) -> str:
 EXCHANGE: Final[Act[Any]] = Act(
     "meter.exchange", Verb.METER_EXCHANGE, "/projects/{project_id}/meters/{meter_id}/exchange",
     N_("Exchange meter"), ExchangeForm, shapes.Exchanged, _exchange, tag="devices", about=_about,
-    typed=_typed, then=_page, danger=True, needs_key=True,
+    typed=_typed, then=_page, danger=True,
     consequence=N_(
         "The old meter is read no more. Its energy until the closing register is charged, the "
         "blocks go on, and the new meter counts from its opening register."

@@ -347,7 +347,7 @@ PUBLISHERS: Final[tuple[Act[Any], ...]] = tuple(
     Act(
         f"tariff.publish_{kind}", Verb.TARIFF_EDIT, f"{_ONE}/versions/{kind}", title, form,
         shapes.Made, _publisher(part, f"Publish a further version with {what}."), tag=_TAG,
-        about=_about, then=_page,
+        about=_about, then=_page, proof=True,
         consequence=N_(
             "What is used from that instant on costs the new price. What was published before "
             "stays as it is."
@@ -357,7 +357,7 @@ PUBLISHERS: Final[tuple[Act[Any], ...]] = tuple(
 )  # fmt: skip
 ASSIGN: Final = Act(
     "tariff.assign", Verb.TARIFF_EDIT, f"{_ONE}/assign", N_("Assign to points"), Assignment,
-    shapes.Counted, _assign, tag=_TAG, about=_about, told=_assigned,
+    shapes.Counted, _assign, tag=_TAG, about=_about, told=_assigned, proof=True,
     consequence=N_("Every point of its commodity there is rated by it from the next reading on."),
 )  # fmt: skip
 

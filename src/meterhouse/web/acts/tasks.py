@@ -61,7 +61,7 @@ APPROVE: Final = Act(
     _approve,
     consequence=N_("You agree as the second person, and it begins at once."),
     danger=True,
-    needs_key=True,
+    proof=True,
     tag="tasks",
     about=_about,
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from meterhouse.flows.access import ROLES, ScopeKind
 from meterhouse.flows.staff import Grant, Member
-from meterhouse.web.api.schemas import COUNT_MAX, ID_MAX, At, Id, Shape, text
+from meterhouse.web.api.schemas import COUNT_MAX, ID_MAX, At, Id, Shape, Version, text
 
 
 class RoleGrant(Shape):
@@ -115,6 +115,13 @@ class Role(Shape):
     """Whether whoever holds it needs an authenticator, by the platform's rule or its own."""
 
 
+class RoleDetail(Role):
+    """One of the house's own roles."""
+
+    version: int = Version
+    """Its version, which `If-Match` names in a change."""
+
+
 class CodeRule(Shape):
     """Which ready roles need an authenticator."""
 
@@ -122,6 +129,8 @@ class CodeRule(Shape):
         max_length=100, examples=[["finance"]]
     )
     """Names of ready roles."""
+    version: int = Version
+    """Its version, which `If-Match` names in a change."""
 
 
 class Invited(Shape):
@@ -212,10 +221,16 @@ def roles(own: list[Any], need_codes: Collection[str]) -> list[Role]:
         Role(id=None, name=name, title="", verbs=sorted(verbs), needs_code=name in need_codes)
         for name, verbs in ROLES.items()
     ]
-    return ready + [
-        Role(
-            id=one["id"], name=one["name"], title=one["title"], verbs=sorted(one["verbs"]),
-            needs_code=one["needs_code"],
-        )
-        for one in own
-    ]  # fmt: skip
+    return ready + [Role(**_own(one)) for one in own]
+
+
+def role_detail(row: Any) -> RoleDetail:
+    """One of the house's own roles."""
+    return RoleDetail(**_own(row), version=row["version"])
+
+
+def _own(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"], "name": row["name"], "title": row["title"], "verbs": sorted(row["verbs"]),
+        "needs_code": row["needs_code"],
+    }  # fmt: skip

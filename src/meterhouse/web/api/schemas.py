@@ -30,6 +30,7 @@ ID_MAX = 2**63 - 1
 COUNT_MAX = 2**31 - 1
 
 Id = Annotated[int, Field(ge=1, le=ID_MAX, examples=[12])]
+Version: Any = Field(ge=1, le=COUNT_MAX, examples=[3])
 At = Annotated[datetime, Field(examples=["2026-11-21T03:00:24.336060Z"])]
 RelayState = Annotated[
     str, Field(json_schema_extra={"enum": [relay.name.lower() for relay in Relay]})

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from meterhouse.model import Commodity, Keeper
-from meterhouse.web.api.schemas import COUNT_MAX, DECIMAL, At, Id, Money, Shape
+from meterhouse.web.api.schemas import COUNT_MAX, DECIMAL, At, Id, Money, Shape, Version
 
 Count = Field(ge=0, le=COUNT_MAX, examples=[120])
 Area = Field(default=None, pattern=DECIMAL, examples=["86.50"])
-Version = Field(ge=1, le=COUNT_MAX, examples=[3])
 
 
 def _text(*examples: str, most: int = 200) -> Any:

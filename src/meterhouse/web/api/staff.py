@@ -6,13 +6,14 @@ Owns the addresses. What changes them is declared in `acts`. Must never show a k
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from meterhouse.flows import client, role, staff
 from meterhouse.flows.access import ScopeKind, Verb
 from meterhouse.store.db import PLATFORM, Database
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import people, v1
+from meterhouse.web.api.etags import VERSIONED, etag
 from meterhouse.web.api.paging import Paging, framed, opened
 from meterhouse.web.api.schemas import Page
 from meterhouse.web.realms import REALMS, Realm, where
@@ -70,13 +71,26 @@ async def get_client(request: Request, client_id: ClientId) -> people.ClientDeta
 async def list_roles(request: Request) -> list[people.Role]:
     """The ready roles and the house's own, with what each lets do."""
     db = database_of(request)
-    return people.roles(await role.own_roles(db), await role.code_roles(db, PLATFORM))
+    need_codes, _ = await role.code_rule(db, PLATFORM)
+    return people.roles(await role.own_roles(db), need_codes)
 
 
-async def get_codes(request: Request) -> people.CodeRule:
+@router.get("/platform/roles/{role_id}", **v1.told_of(Verb.ROLE_EDIT), tags=["staff"])
+async def get_role(
+    request: Request, response: Response, role_id: Annotated[int, v1.path_id("role")]
+) -> people.RoleDetail:
+    """One of the house's own roles, with what it lets do."""
+    row = await role.one_role(database_of(request), role_id)
+    response.headers.update(etag(row["version"]))
+    return people.role_detail(row)
+
+
+async def get_codes(request: Request, response: Response) -> people.CodeRule:
     """The ready roles whose holders need an authenticator here; a group's add to the platform's."""
     group_id = where(request.path_params)[1]
-    return people.CodeRule(roles=await role.code_roles(database_of(request), group_id))
+    roles, version = await role.code_rule(database_of(request), group_id)
+    response.headers.update(etag(version))
+    return people.CodeRule(roles=roles, version=version)
 
 
 async def _project(project_id: v1.ProjectId) -> None:
@@ -93,13 +107,18 @@ _NAMED: Final[dict[ScopeKind, list[Any]]] = {
 }
 
 
-def _add(realm: Realm, path: str, operation: Callable[..., Any]) -> None:
+def _add(
+    realm: Realm, path: str, operation: Callable[..., Any], *, versioned: bool = False
+) -> None:
     name = operation.__name__
+    dependencies = [Depends(Permission(Verb.STAFF_READ)), *_NAMED.get(realm.kind, ())]
+    more = VERSIONED if versioned else {"dependencies": []}
     router.add_api_route(
         f"{realm.address}{path}",
         operation,
         methods=["GET"],
-        dependencies=[Depends(Permission(Verb.STAFF_READ)), *_NAMED.get(realm.kind, ())],
+        dependencies=[*dependencies, *more["dependencies"]],
+        responses=more.get("responses"),
         name=f"{name}_of_{realm.prefix or 'project'}",
         tags=["staff"],
     )
@@ -111,4 +130,4 @@ for _one in REALMS:
     _add(_one, "/clients", list_clients)
     _add(_one, "/clients/{client_id}", get_client)
     if _one.kind is not ScopeKind.PROJECT:
-        _add(_one, "/codes", get_codes)
+        _add(_one, "/codes", get_codes, versioned=True)

@@ -75,7 +75,7 @@ async def staff_page(request: Request) -> Response:
     kind, place_id = where(request.path_params)
     need_codes = None
     if kind is not ScopeKind.PROJECT:
-        need_codes = await role.code_roles(database_of(request), place_id)
+        need_codes, _ = await role.code_rule(database_of(request), place_id)
     facts |= {
         "need_codes": need_codes,
         "ready_role": ROLE,
@@ -111,7 +111,7 @@ async def roles_page(request: Request) -> Response:
     """What each role lets do: verbs down, roles across."""
     own = await role.own_roles(database_of(request))
     words = words_of(request)
-    need_codes = await role.code_roles(database_of(request), PLATFORM)
+    need_codes, _ = await role.code_rule(database_of(request), PLATFORM)
     columns = [
         (role_word(name, "", words), verbs, None, name in need_codes)
         for name, verbs in ROLES.items()

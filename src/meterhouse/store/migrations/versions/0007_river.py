@@ -16,15 +16,15 @@ LISTS = (
 
 # A house's own roles say it themselves, ready ones by rule; nobody needs an authenticator yet.
 CODES = (
-    "alter table role add column needs_code boolean not null default false",
+    """alter table role add column needs_code boolean not null default false,
+        add column version integer not null default 1""",
     # Group 0 stands for the platform: its rule holds wherever the role is granted.
     """create table code_rule (
-        group_id bigint not null,
-        role text not null check (role ~ '^[a-z][a-z0-9_]{1,40}$'),
-        primary key (group_id, role))""",
-    "create index code_rule_role on code_rule (role)",
+        group_id bigint primary key,
+        roles text[] not null,
+        version integer not null default 2)""",
     "grant all on code_rule to meterhouse_maintenance",
-    "grant select, insert, delete on code_rule to meterhouse_app",
+    "grant select, insert, update on code_rule to meterhouse_app",
 )
 
 # Each booking of a point has a number. A charge carries that of the booking that will take it, and a
