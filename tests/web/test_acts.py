@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from meterhouse.flows.access import STEP_UP
 from meterhouse.web.access import check_routes
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import NoFields
@@ -51,6 +52,33 @@ def test_names_and_addresses_are_each_acts_own():
     assert len({(act.method, act.address) for act in ACTS}) == len(ACTS)
 
 
+# An approval has the reason of what it lets happen; trying a relay is a step of a checklist.
+REASON_ELSEWHERE = {"task.approve", "commissioning.try_relay"}
+# What takes money out, moves it, changes what many pay, or lets many be switched off.
+PROVED = {
+    "payment.refund", "payment.reverse", "deposit.give_back", "purse.take_back", "money.move",
+    "account.close", "accounts.close", "account.hand_over", "policy.edit", "policy.apply",
+    "project.thaw", "sweep.release", "meter.send_prices", "meters.send_prices",
+    "meter.send_warnings", "meters.send_warnings", "task.approve", "tariff.publish_flat",
+    "tariff.publish_bands", "tariff.publish_blocks", "tariff.assign", "recharge.decide",
+    "recharge.cancel",
+}  # fmt: skip
+KEPT_KEYLESS = {"session", "personal", "staff", "client", "group", "role", "filter"}
+
+
+def test_weighty_acts_ask_who_it_is():
+    proved = {act.name for act in ACTS if act.proves and act.verb not in STEP_UP}
+    assert proved | {"recharge.decide", "recharge.cancel"} == PROVED
+
+
+def test_whatever_is_posted_takes_a_key_unless_it_is_about_people_alone():
+    keyless = {act.name for act in ACTS if act.method == "POST" and not act.needs_key}
+    nouns = {name.partition(".")[0].removeprefix("group").removeprefix("platform") or "group"
+             for name in keyless}  # fmt: skip
+    assert nouns <= KEPT_KEYLESS, nouns - KEPT_KEYLESS
+    assert not [act.name for act in ACTS if act.method == "DELETE"], "it could take no reason"
+
+
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
 def test_an_act_says_what_it_does_and_asks(act):
     assert re.fullmatch(r"[a-z]+\.[a-z_]+", act.name)
@@ -59,6 +87,7 @@ def test_an_act_says_what_it_does_and_asks(act):
     assert len(act.run.__doc__.splitlines()[0]) <= 120
     if act.danger:
         assert act.consequence
+        assert "reason" in act.form.model_fields or act.name in REASON_ELSEWHERE
     if act.form is not NoFields:
         for name, (info, ask) in act.asks.items():
             assert info.description, name
