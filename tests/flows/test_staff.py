@@ -22,6 +22,7 @@ from meterhouse.flows import (
 )
 from meterhouse.flows.access import IN_BUILDINGS, ROLES, STEP_UP, Scope, ScopeKind, Verb
 from meterhouse.flows.monitor import Wanted
+from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.store.lists import PositionUnfit
 from premises import MORNING
 
@@ -240,6 +241,26 @@ async def test_an_own_role_holds_what_its_maker_holds_and_works(house):
     await role.put(house.db, house.admin, "reader", "Reader", verbs[:2], MORNING)
     (reach,) = (await known(house.db, wang)).reaches
     assert reach.verbs == frozenset(verbs[:2])
+
+
+async def test_two_who_edit_a_role_or_a_rule_do_not_undo_each_other(house):
+    async def put(version):
+        made = await role.put(
+            house.db, house.admin, "guest", "Guest", [Verb.ROOM_READ], MORNING, version=version
+        )
+        return (await role.one_role(house.db, made[0]))["version"]
+
+    with pytest.raises(ChangedMeanwhile):
+        await put(1)
+    assert [await put(None), await put(1), await put(None)] == [1, 2, 3]
+    with pytest.raises(ChangedMeanwhile):
+        await put(2)
+
+    assert await role.code_rule(house.db, 77) == ([], 1)
+    assert await role.set_code_rule(house.db, 77, ["finance"], 1) == []
+    with pytest.raises(ChangedMeanwhile):
+        await role.set_code_rule(house.db, 77, [], 1)
+    assert await role.code_rule(house.db, 77) == (["finance"], 2)
 
 
 @pytest.mark.parametrize(

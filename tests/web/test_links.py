@@ -210,11 +210,13 @@ async def test_a_rule_leads_whoever_has_no_authenticator_to_set_one_up(desk, sit
     chief, _ = await person()
     boss = await signed_in(desk(), chief)
     form = await boss.get("/platform/codes/set")
-    done = await boss.post(
-        "/platform/codes/set",
-        data={"csrf": token_in(form), "key": key_in(form), "roles": ["finance"]},
-    )
+    version = re.search(r'name="version"[^>]* value="(\d+)"', form.text)[1]
+    asked = {"csrf": token_in(form), "version": version, "roles": ["finance"]}
+    done = await boss.post("/platform/codes/set", data={**asked, "key": key_in(form)})
     assert done.status_code == 303
+    # Somebody who looked at it before that does not undo it unseen.
+    late = await boss.post("/platform/codes/set", data={**asked, "key": "k" * 32, "roles": []})
+    assert (late.status_code, "Somebody else changed this" in late.text) == (412, True)
     assert "Finance" in (await boss.get("/platform/staff")).text
 
     here = await signed_in(desk(), login)
