@@ -186,11 +186,14 @@ class _Piece:
     order: str
 
     def sql(self, limit: int, offset: int) -> str:
-        """The rows: their keys are found first, and only these rows are joined and made whole."""
+        """The rows: their keys are found first, and only these rows are joined and made whole.
+
+        Found once: of tables nobody has counted yet, a planner would find them anew for each row.
+        """
         key = ", ".join(self.query.key)
         named = ", ".join(f"q.{name}" for name in self.query.key)
-        return f"""select q.* from ({self.keys(limit, offset, named)}) k
-            join ({self.query.source}) q using ({key}) {self.order}"""
+        return f"""with k as materialized ({self.keys(limit, offset, named)})
+            select q.* from k join ({self.query.source}) q using ({key}) {self.order}"""
 
     def keys(self, limit: int, offset: int, columns: str) -> str:
         where = f"where {' and '.join(self.conditions)}" if self.conditions else ""
