@@ -1,6 +1,7 @@
 """A person at a desk: reads what a form hides, signs in, sends forms; and the worker behind it."""
 
 import re
+import secrets
 from contextlib import asynccontextmanager
 
 import httpx
@@ -21,6 +22,11 @@ def token_in(page: httpx.Response) -> str:
 def key_in(page: httpx.Response) -> str:
     """The key that makes a form this one and no other."""
     return re.search(r'name="key" value="(\w+)"', page.text)[1]
+
+
+def fresh_key() -> dict[str, str]:
+    """The header by which a program names an act it asks for once."""
+    return {"Idempotency-Key": secrets.token_hex(8)}
 
 
 async def signed_in(client: httpx.AsyncClient, login: str) -> httpx.AsyncClient:

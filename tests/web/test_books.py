@@ -161,7 +161,7 @@ async def test_several_projects_are_closed_by_one_task(erp, app, site, here):
     assert [(one["id"], one["outcome"]) for one in done["rows"]] == [
         (site.project_id, "done"), (site.other_id, "refused"),
     ]  # fmt: skip
-    proved = await erp.post(f"{API}{here}/days/prove", json={})
+    proved = await erp.post(f"{API}{here}/days/prove", headers={"Idempotency-Key": "prove-all-1"})
     assert set(proved.json()["contradicting"].values()) == {0}
 
 

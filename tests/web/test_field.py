@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from desk import key_in, token_in
+from desk import fresh_key, key_in, token_in
 from meterhouse.flows import command, scan, task
 from meterhouse.flows.task import Progress
 from meterhouse.model import Relay
@@ -103,7 +103,9 @@ async def test_a_search_is_begun_watched_stopped_and_gone_on_with(manager, site)
 async def test_a_program_searches_a_bus(erp, site):
     base = f"{API}/projects/{site.project_id}"
     gateway_id = await gateway_of(site)
-    begun = await erp.post(f"{base}/gateways/{gateway_id}/scans", json={"ending": "05"})
+    begun = await erp.post(
+        f"{base}/gateways/{gateway_id}/scans", json={"ending": "05"}, headers=fresh_key()
+    )
     assert (begun.status_code, begun.json()["state"]) == (201, "queued")
     number = begun.json()["id"]
     claimed = await work(site, {"000000000105": DEVICE})
@@ -113,13 +115,15 @@ async def test_a_program_searches_a_bus(erp, site):
     assert device["total"] == {"amount": "1234.560", "unit": "kWh"}
     assert (device["known"], device["meter_id"]) == ("new", None)
     assert device["candidates"][0] == {"model": "DDSY1352-NK", "confidence": "likely"}
-    assert (await erp.post(f"{base}/scans/{number}/cancel")).status_code == 204
+    assert (await erp.post(f"{base}/scans/{number}/cancel", headers=fresh_key())).status_code == 204
     with pytest.raises(task.TaskStopped):
         await task.tell(site.db, claimed, Progress(), NOW)
     listed = (await erp.get(f"{base}/gateways/{gateway_id}/scans")).json()
     assert (listed[0]["id"], listed[0]["state"]) == (number, "cancelled")
     assert (await erp.get(f"{base}/scans/{number + 99}")).status_code == 404
-    refused = await erp.post(f"{base}/gateways/{gateway_id}/scans", json={"ending": "5"})
+    refused = await erp.post(
+        f"{base}/gateways/{gateway_id}/scans", json={"ending": "5"}, headers=fresh_key()
+    )
     assert refused.status_code == 422
 
 
@@ -233,5 +237,7 @@ async def test_another_projects_meters_gateways_and_searches_do_not_exist(erp, s
     gateway_id = await gateway_of(site)
     for address in (f"{other}/commissioning", f"{other}/gateways/{gateway_id}/scans"):
         assert (await erp.get(address)).status_code == 404
-    assert (await erp.post(f"{base}/gateways/999999/scans", json={})).status_code == 404
+    assert (
+        await erp.post(f"{base}/gateways/999999/scans", json={}, headers=fresh_key())
+    ).status_code == 404
     assert (await erp.get(f"{base}/commissionings/999999")).status_code == 404

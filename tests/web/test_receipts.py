@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from desk import key_in, token_in
+from desk import fresh_key, key_in, token_in
 from meterhouse.flows import commission, receipt
 from meterhouse.press import fonts
 from small_site import NOW
@@ -41,14 +41,18 @@ async def test_a_program_prints_an_original_and_a_copy(erp, site, made):
     one = (await erp.get(f"{base}/{made}")).json()
     assert (one["print_count"], one["is_void"], one["prints"]) == (0, False, [])
     assert one["amount"]["currency"] == "CNY"
-    first = await erp.post(f"{base}/{made}/prints", json={"paper": "roll", "language": "en"})
+    first = await erp.post(
+        f"{base}/{made}/prints", json={"paper": "roll", "language": "en"}, headers=fresh_key()
+    )
     assert first.status_code == 201
     assert first.json()["copy_number"] == 1
     file = await erp.get(first.json()["file"])
     assert file.headers["content-type"] == "application/pdf"
     assert file.headers["content-disposition"].startswith("inline")
     assert file.content.startswith(b"%PDF-")
-    second = (await erp.post(f"{base}/{made}/prints", json={"paper": "ticket_58"})).json()
+    second = (
+        await erp.post(f"{base}/{made}/prints", json={"paper": "ticket_58"}, headers=fresh_key())
+    ).json()
     ticket = await erp.get(second["file"])
     assert ticket.headers["content-disposition"].endswith('.escpos"')
     assert ticket.content.startswith(b"\x1b@\x1c&")
@@ -71,17 +75,23 @@ async def test_a_void_receipt_says_so_on_paper_and_its_payment_gets_another(erp,
     here = f"{base}/receipts/{made}"
     payment_id = (await erp.get(here)).json()["payment_id"]
     address = f"{base}/payments/{payment_id}/receipts"
-    there = await erp.post(address)
+    there = await erp.post(address, headers=fresh_key())
     assert (there.status_code, there.json()["code"]) == (409, "receipt_there")
-    done = await erp.post(f"{here}/void", json={"reason": "torn in the printer"})
+    done = await erp.post(
+        f"{here}/void", json={"reason": "torn in the printer"}, headers=fresh_key()
+    )
     assert done.status_code == 204
-    again = await erp.post(f"{here}/void", json={"reason": "torn in the printer"})
+    again = await erp.post(
+        f"{here}/void", json={"reason": "torn in the printer"}, headers=fresh_key()
+    )
     assert (again.status_code, again.json()["code"]) == (409, "receipt_void")
-    sent = await erp.post(f"{here}/prints", json={"paper": "ticket_80", "language": "en"})
+    sent = await erp.post(
+        f"{here}/prints", json={"paper": "ticket_80", "language": "en"}, headers=fresh_key()
+    )
     ticket = (await erp.get(sent.json()["file"])).content
     assert b"VOID" in ticket
     assert b"torn in the printer" in ticket
-    other = await erp.post(address)
+    other = await erp.post(address, headers=fresh_key())
     assert other.status_code == 201
     listed = await erp.get(f"{base}/receipts?payment={payment_id}&sort=number")
     found = [(one["id"], one["is_void"]) for one in listed.json()["items"]]
@@ -115,7 +125,11 @@ async def test_a_name_is_printed_where_it_may_be_and_stands_in_the_audit(erp, si
     base = f"{API}/projects/{site.project_id}"
     asked = {"paper": "ticket_80", "language": "en"}
     for is_named, is_shown in ((False, False), (True, True)):
-        sent = await erp.post(f"{base}/receipts/{made}/prints", json=asked | {"is_named": is_named})
+        sent = await erp.post(
+            f"{base}/receipts/{made}/prints",
+            json=asked | {"is_named": is_named},
+            headers=fresh_key(),
+        )
         ticket = (await erp.get(sent.json()["file"])).content.decode("gb18030")
         names = ("王静", "李芳", "张伟", "陈敏", "赵磊")
         assert any(name in ticket for name in names) is is_shown
@@ -139,10 +153,10 @@ async def test_how_receipts_look_is_changed_with_its_version(erp, site):
 async def test_without_a_font_nothing_is_counted(erp, site, made, monkeypatch):
     monkeypatch.setattr(fonts, "FAMILIES", ())
     base = f"{API}/projects/{site.project_id}/receipts/{made}"
-    refused = await erp.post(f"{base}/prints", json={"paper": "a5"})
+    refused = await erp.post(f"{base}/prints", json={"paper": "a5"}, headers=fresh_key())
     assert (refused.status_code, refused.json()["code"]) == (503, "chinese_font_missing")
     assert (await erp.get(base)).json()["print_count"] == 0
-    ticket = await erp.post(f"{base}/prints", json={"paper": "ticket_58"})
+    ticket = await erp.post(f"{base}/prints", json={"paper": "ticket_58"}, headers=fresh_key())
     assert ticket.json()["copy_number"] == 1
 
 
