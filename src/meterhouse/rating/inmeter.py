@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from meterhouse.errors import BadInput
-from meterhouse.rating.tariff import DAY_TYPES, BandSource, DayTable, Fill, Period, Version
+from meterhouse.rating.blocks import Fill, Period
+from meterhouse.rating.tariff import DAY_TYPES, BandSource, DayTable, Version
 from meterhouse.units import to_decimal
 
 MICRO_DECIMALS: Final = 6

@@ -14,10 +14,11 @@ The rules, which an independent oracle in the tests follows too:
 3. *Blocks.* They begin empty at the start of each period and fill in order. Energy that follows the
    order of time (chronological) fills them piece by piece, within a piece of meter's bands in the
    registers' order.
-4. *Pro rata.* All the interval's energy within one version and period fills the blocks at once;
-   then band after band takes of each block in proportion to what the block has left, R₀..Rₖ: of a
-   band's energy B the blocks up to k get ⌊B·(R₀+…+Rₖ) / ΣR⌋. Both margins come out exact.
-5. A change of version keeps the block position when the period's start stays the same instant,
+4. *Pro rata.* All the interval's energy within one version, its season's limits and period fills
+   the blocks at once; then band after band takes of each block in proportion to what the block has
+   left, R₀..Rₖ: of a band's energy B the blocks up to k get ⌊B·(R₀+…+Rₖ) / ΣR⌋. Both margins come
+   out exact.
+5. A change of version or limits keeps the block position when the period's start stays the same instant,
    and begins empty otherwise.
 
 Why int64 cannot overflow: one interval has at most 10⁹ Milli and one price at most 10⁹ Micro, so
@@ -33,7 +34,8 @@ import numpy as np
 
 from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Codes, Ints, ints, jit
-from meterhouse.rating.tariff import BANDS_MAX, BLOCKS_MAX
+from meterhouse.rating.blocks import BLOCKS_MAX
+from meterhouse.rating.tariff import BANDS_MAX
 from meterhouse.rating.timeline import Packed, Timeline, pack
 from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
@@ -125,14 +127,7 @@ def rate_intervals(
         OutOfRange: an element is beyond its bound, or an interval reaches outside its timeline.
         ArraysDisagree: shapes do not fit.
     """
-    rows = len(block_milli)
-    used = ints("block_milli", block_milli, (rows,), 0, REGISTER_MILLI_MAX).copy()
-    period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
-    checked = _checked(packed, intervals, rows)
-    count = len(checked.row)
-    amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
-    outcome = np.zeros(count, np.int8)
-    rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
+    checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     _rate_all(packed, checked, rated)
     return rated
 
@@ -162,11 +157,44 @@ def explain_interval(
     return [_line(timeline, *row) for row in lines[:count].tolist()]
 
 
+def rate_lines(
+    packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
+) -> tuple[Rated, Ints]:
+    """As `rate_intervals`, and every line of every interval's price, for bills.
+
+    Returns:
+        What the intervals cost, and int64[k, 8] by column: place of the interval, place of the
+        section (`Timeline.sections`, counted across schemes), band, block, energy_milli,
+        price_micro, from_us, to_us. An interval's lines add up to it exactly.
+
+    Raises:
+        OutOfRange, ArraysDisagree: as `rate_intervals`.
+    """
+    checked, rated = _opened(packed, intervals, block_milli, block_period_us)
+    return rated, _rate_all_lines(packed, checked, rated)
+
+
 def _line(timeline: Timeline, *columns: int) -> Line:
-    version, band, block, energy_milli, price_micro, from_us, to_us = columns
+    section, band, block, energy_milli, price_micro, from_us, to_us = columns
+    version = timeline.sections[section].version
     name = timeline.scheme.versions[version].bands[band]
     amount_nano = energy_milli * price_micro
     return Line(version, name, block, energy_milli, price_micro, amount_nano, from_us, to_us)
+
+
+def _opened(
+    packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
+) -> tuple[Intervals, Rated]:
+    """Everything checked, and room for what the kernel will write."""
+    rows = len(block_milli)
+    used = ints("block_milli", block_milli, (rows,), 0, REGISTER_MILLI_MAX).copy()
+    period = ints("block_period_us", block_period_us, (rows,), 0, AT_US_MAX).copy()
+    checked = _checked(packed, intervals, rows)
+    count = len(checked.row)
+    amount_nano, before_milli, before_period_us = np.zeros((3, count), np.int64)
+    outcome = np.zeros(count, np.int8)
+    rated = Rated(amount_nano, outcome, before_milli, before_period_us, used, period)
+    return checked, rated
 
 
 def _checked(packed: Packed, intervals: Intervals, rows: int) -> Intervals:
@@ -407,3 +435,31 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
+
+
+@jit
+def _rate_all_lines(packed: Packed, intervals: Intervals, rated: Rated) -> Ints:
+    """As `_rate_all`, and the lines; the place of the interval stands before each."""
+    most = len(packed.band) * BANDS_MAX * BLOCKS_MAX
+    scratch = np.zeros((most, _LINE_COLUMNS), np.int64)
+    lines = np.zeros((2 * len(intervals.row) + most, _LINE_COLUMNS + 1), np.int64)
+    filled = 0
+    for place in range(len(intervals.row)):
+        row = intervals.row[place]
+        outcome, amount_nano, used_milli, period_us, count = _rate_one(
+            packed, intervals, place, rated.block_milli[row], rated.block_period_us[row], scratch
+        )
+        if filled + count > len(lines):
+            longer = np.zeros((2 * len(lines), _LINE_COLUMNS + 1), np.int64)
+            longer[:filled] = lines[:filled]
+            lines = longer
+        lines[filled : filled + count, 0] = place
+        lines[filled : filled + count, 1:] = scratch[:count]
+        filled += count
+        rated.before_milli[place] = rated.block_milli[row]
+        rated.before_period_us[place] = rated.block_period_us[row]
+        rated.outcome[place] = outcome
+        rated.amount_nano[place] = amount_nano
+        rated.block_milli[row] = used_milli
+        rated.block_period_us[row] = period_us
+    return lines[:filled].copy()

@@ -13,22 +13,36 @@ are marginal: each unit costs what its own block costs.
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
-from meterhouse.errors import BadInput
 from meterhouse.model import Commodity
-from meterhouse.units import PRICE_MICRO_MAX, REGISTER_MILLI_MAX
+from meterhouse.rating import charges as extra
+from meterhouse.rating.blocks import Blocks, dump_blocks, parse_blocks
+from meterhouse.rating.blocks import Fill as Fill
+from meterhouse.rating.blocks import Period as Period
+from meterhouse.rating.charges import NO_CHARGES, Charges
+from meterhouse.rating.fields import TariffInvalid as TariffInvalid
+from meterhouse.rating.fields import (
+    identifier_of,
+    instant_of,
+    is_whole,
+    list_of,
+    object_of,
+    text_of,
+    word_of,
+)
+from meterhouse.rating.periods import Billing, dump_billing, parse_billing
+from meterhouse.rating.source import Source, dump_source, parse_source
+from meterhouse.units import PRICE_MICRO_MAX
 
 BANDS_MAX = 8
-BLOCKS_MAX = 8
 VERSIONS_MAX = 1_000
 TABLES_MAX = 64
 SEASONS_MAX = 24
 SPECIAL_DAYS_MAX = 5_000
-NAME_MAX = 100
 MINUTES_PER_DAY = 1_440
 
 METER_BANDS = ("sharp", "peak", "flat", "valley")
@@ -38,7 +52,6 @@ DAY_TYPES = ("workday", "weekend", "holiday", "makeup_workday")
 # A day type a season does not name is treated as the next one it is like.
 _LIKE = {"makeup_workday": "workday", "holiday": "weekend", "weekend": "workday"}
 
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 _MONTH_DAY = re.compile(r"(\d\d)-(\d\d)\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
@@ -46,38 +59,11 @@ _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _LEAP_DAYS = tuple(date(2024, 1, 1) + timedelta(days=day) for day in range(366))
 
 
-class TariffInvalid(BadInput):
-    """The tariff is not usable at {path}: {mend}."""
-
-    code = "tariff_invalid"
-
-    def __init__(self, path: str, mend: str) -> None:
-        super().__init__(path=path, mend=mend)
-
-
 class BandSource(StrEnum):
     """Who decides an interval's band: the platform by its day tables, or the meter's registers."""
 
     PLATFORM = "platform"
     METER = "meter"
-
-
-class Period(StrEnum):
-    """After how long the blocks begin again, by the project's calendar."""
-
-    NONE = "none"
-    MONTH = "month"
-    YEAR = "year"
-
-
-class Fill(StrEnum):
-    """How an interval that meets several bands and several blocks fills the blocks.
-
-    Chronological: in the order of time. Pro rata: every band in the same proportion.
-    """
-
-    CHRONOLOGICAL = "chronological"
-    PRO_RATA = "pro_rata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +99,6 @@ class Season:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
-    """Upper limits of all blocks but the last, in Milli within one period, ascending."""
-
-    period: Period = Period.NONE
-    fill: Fill = Fill.CHRONOLOGICAL
-    limits_milli: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Version:
     """What is in force from one instant until the next version's.
 
@@ -138,6 +115,7 @@ class Version:
     special_days: tuple[tuple[date, str], ...]
     blocks: Blocks
     prices_micro: tuple[tuple[int, ...], ...]
+    charges: Charges = NO_CHARGES
 
     def day_type(self, day: date) -> str:
         """What kind of day a date is: a special day first, else by the week."""
@@ -148,18 +126,34 @@ class Version:
 
     def table_name(self, day: date) -> str:
         """The day table of a date, by its season and its day type."""
-        season = next(each for each in self.seasons if each.holds((day.month, day.day)))
-        return season.table(self.day_type(day))
+        return self.season(day).table(self.day_type(day))
+
+    def season(self, day: date) -> Season:
+        """The season of a date."""
+        return next(each for each in self.seasons if each.holds((day.month, day.day)))
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A calculation scheme (计算方案); its versions ascend by `effective_from`."""
+    """A calculation scheme (计算方案); its versions ascend by `effective_from`.
+
+    Without `billing` a month is a calendar month.
+    """
 
     name: str
     commodity: Commodity
     currency: str
     versions: tuple[Version, ...]
+    billing: Billing | None = None
+    source: Source | None = None
+
+    def of_household(self, persons: int) -> "Scheme":
+        """The scheme as it is for a household of so many persons."""
+        versions = tuple(
+            replace(version, blocks=version.blocks.of_household(persons))
+            for version in self.versions
+        )
+        return replace(self, versions=versions)
 
 
 def parse(data: Mapping[str, Any]) -> Scheme:
@@ -188,33 +182,43 @@ def parse(data: Mapping[str, Any]) -> Scheme:
     Raises:
         TariffInvalid: the first thing wrong, by its path, and what to do about it.
     """
-    fields = _object(data, "$", {"name", "commodity", "currency", "versions"}, set())
-    currency = _text(fields["currency"], "$.currency")
+    needed = {"name", "commodity", "currency", "versions"}
+    fields = object_of(data, "$", needed, {"billing", "source"})
+    currency = text_of(fields["currency"], "$.currency")
     if not _CURRENCY.match(currency):
         raise TariffInvalid("$.currency", "give the three capital letters of ISO 4217")
     versions = tuple(
         _version(each, f"$.versions[{place}]")
-        for place, each in enumerate(_list(fields["versions"], "$.versions", 1, VERSIONS_MAX))
+        for place, each in enumerate(list_of(fields["versions"], "$.versions", 1, VERSIONS_MAX))
     )
     for place in range(1, len(versions)):
         if versions[place].effective_from <= versions[place - 1].effective_from:
             path = f"$.versions[{place}].effective_from"
             raise TariffInvalid(path, "put the versions in the order they come into force")
     return Scheme(
-        name=_text(fields["name"], "$.name"),
-        commodity=_word(Commodity, fields["commodity"], "$.commodity"),
+        name=text_of(fields["name"], "$.name"),
+        commodity=word_of(Commodity, fields["commodity"], "$.commodity"),
         currency=currency,
         versions=versions,
+        billing=parse_billing(fields["billing"], "$.billing") if "billing" in fields else None,
+        source=parse_source(fields["source"], "$.source") if "source" in fields else None,
     )
 
 
 def dump(scheme: Scheme) -> dict[str, Any]:
-    """The JSON form of a scheme, everything spelt out; `parse(dump(scheme)) == scheme`."""
+    """The JSON form of a scheme; `parse(dump(scheme)) == scheme`.
+
+    What energy costs is spelt out; what is charged beside it is named only where it is charged.
+    """
+    billing = {"billing": dump_billing(scheme.billing)} if scheme.billing else {}
+    source = {"source": dump_source(scheme.source)} if scheme.source else {}
     return {
         "name": scheme.name,
         "commodity": scheme.commodity.value,
         "currency": scheme.currency,
         "versions": [_dump_version(version) for version in scheme.versions],
+        **billing,
+        **source,
     }
 
 
@@ -241,15 +245,12 @@ def _dump_version(version: Version) -> dict[str, Any]:
         ],
         "weekend": list(version.weekend),
         "special_days": {day.isoformat(): kind for day, kind in version.special_days},
-        "blocks": {
-            "period": version.blocks.period.value,
-            "fill": version.blocks.fill.value,
-            "limits_milli": list(version.blocks.limits_milli),
-        },
+        "blocks": dump_blocks(version.blocks),
         "prices_micro": {
             band: list(prices)
             for band, prices in zip(version.bands, version.prices_micro, strict=True)
         },
+        **extra.dump_charges(version.charges),
     }
 
 
@@ -258,24 +259,28 @@ def _version(data: Any, path: str) -> Version:
         "band_source", "bands", "day_tables", "seasons", "weekend", "special_days", "blocks",
         "adders_micro",
     }  # fmt: skip
-    fields = _object(data, path, {"effective_from", "prices_micro"}, optional)
+    fields = object_of(data, path, {"effective_from", "prices_micro"}, optional | extra.FIELDS)
     bands = _bands(fields, path)
-    source = _word(BandSource, fields.get("band_source", "platform"), f"{path}.band_source")
+    source = word_of(BandSource, fields.get("band_source", "platform"), f"{path}.band_source")
     if source is BandSource.METER and bands != METER_BANDS:
         mend = f"a meter counts by the bands {', '.join(METER_BANDS)}; name these, in this order"
         raise TariffInvalid(f"{path}.bands", mend)
-    blocks = _blocks(fields.get("blocks", {}), f"{path}.blocks")
     tables = _day_tables(fields, bands, path, source)
+    seasons = _seasons(fields, [table.name for table in tables], path)
+    blocks = parse_blocks(
+        fields.get("blocks", {}), {season.name for season in seasons}, f"{path}.blocks"
+    )
     return Version(
-        effective_from=_instant(fields["effective_from"], f"{path}.effective_from"),
+        effective_from=instant_of(fields["effective_from"], f"{path}.effective_from"),
         band_source=source,
         bands=bands,
         day_tables=tables,
-        seasons=_seasons(fields, [table.name for table in tables], path),
+        seasons=seasons,
         weekend=_weekend(fields.get("weekend", [6, 7]), f"{path}.weekend"),
         special_days=_special_days(fields.get("special_days", {}), f"{path}.special_days"),
         blocks=blocks,
         prices_micro=_prices(fields, bands, len(blocks.limits_milli) + 1, path),
+        charges=extra.parse_charges(fields, path),
     )
 
 
@@ -285,8 +290,8 @@ def _bands(fields: Mapping[str, Any], path: str) -> tuple[str, ...]:
         fields = {**fields, "bands": list(prices)}
     if "bands" not in fields:
         raise TariffInvalid(f"{path}.bands", "list the bands, because there is more than one")
-    names = _list(fields["bands"], f"{path}.bands", 1, BANDS_MAX)
-    bands = tuple(_identifier(name, f"{path}.bands[{i}]") for i, name in enumerate(names))
+    names = list_of(fields["bands"], f"{path}.bands", 1, BANDS_MAX)
+    bands = tuple(identifier_of(name, f"{path}.bands[{i}]") for i, name in enumerate(names))
     if len(set(bands)) < len(bands):
         raise TariffInvalid(f"{path}.bands", "name each band once")
     return bands
@@ -303,7 +308,7 @@ def _day_tables(
     if not 1 <= len(fields["day_tables"]) <= TABLES_MAX:
         raise TariffInvalid(at, f"give between 1 and {TABLES_MAX} day tables")
     return tuple(
-        _day_table(_identifier(name, at), fields["day_tables"][name], bands, f"{at}.{name}")
+        _day_table(identifier_of(name, at), fields["day_tables"][name], bands, f"{at}.{name}")
         for name in sorted(fields["day_tables"], key=str)
     )
 
@@ -333,7 +338,7 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
         return (Season("year", (1, 1), (12, 31), (("workday", names[0]),)),)
     seasons = tuple(
         _season(each, names, f"{at}[{place}]")
-        for place, each in enumerate(_list(fields["seasons"], at, 1, SEASONS_MAX))
+        for place, each in enumerate(list_of(fields["seasons"], at, 1, SEASONS_MAX))
     )
     for day in _LEAP_DAYS:
         held = sum(season.holds((day.month, day.day)) for season in seasons)
@@ -344,7 +349,7 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
 
 
 def _season(data: Any, names: Sequence[str], path: str) -> Season:
-    fields = _object(data, path, {"name", "first", "last", "tables"}, set())
+    fields = object_of(data, path, {"name", "first", "last", "tables"}, set())
     tables = fields["tables"]
     if not isinstance(tables, Mapping) or "workday" not in tables:
         raise TariffInvalid(f"{path}.tables", "name at least the day table of a workday")
@@ -354,7 +359,7 @@ def _season(data: Any, names: Sequence[str], path: str) -> Season:
         if table not in names:
             raise TariffInvalid(f"{path}.tables.{day_type}", f"choose of {', '.join(names)}")
     return Season(
-        name=_identifier(fields["name"], f"{path}.name"),
+        name=identifier_of(fields["name"], f"{path}.name"),
         first=_month_day(fields["first"], f"{path}.first"),
         last=_month_day(fields["last"], f"{path}.last"),
         tables=tuple((kind, tables[kind]) for kind in DAY_TYPES if kind in tables),
@@ -362,7 +367,7 @@ def _season(data: Any, names: Sequence[str], path: str) -> Season:
 
 
 def _month_day(data: Any, path: str) -> tuple[int, int]:
-    found = _MONTH_DAY.match(_text(data, path))
+    found = _MONTH_DAY.match(text_of(data, path))
     day = (int(found[1]), int(found[2])) if found else (0, 0)
     if day not in {(each.month, each.day) for each in _LEAP_DAYS}:
         raise TariffInvalid(path, "write a day of the year as MM-DD")
@@ -370,8 +375,8 @@ def _month_day(data: Any, path: str) -> tuple[int, int]:
 
 
 def _weekend(data: Any, path: str) -> tuple[int, ...]:
-    days = _list(data, path, 0, 7)
-    if not all(_is_int(day) and 1 <= day <= 7 for day in days) or len(set(days)) < len(days):
+    days = list_of(data, path, 0, 7)
+    if not all(is_whole(day) and 1 <= day <= 7 for day in days) or len(set(days)) < len(days):
         raise TariffInvalid(path, "list weekdays from 1 (Monday) to 7 (Sunday), each once")
     return tuple(sorted(days))
 
@@ -391,93 +396,25 @@ def _special_days(data: Any, path: str) -> tuple[tuple[date, str], ...]:
     return tuple(sorted(days.items()))
 
 
-def _blocks(data: Any, path: str) -> Blocks:
-    fields = _object(data, path, set(), {"period", "fill", "limits_milli"})
-    limits = _list(fields.get("limits_milli", []), f"{path}.limits_milli", 0, BLOCKS_MAX - 1)
-    below = 0
-    for place, limit in enumerate(limits):
-        if not _is_int(limit) or not below < limit <= REGISTER_MILLI_MAX:
-            mend = f"give an integer of Milli above {below}: each limit lies above the one before"
-            raise TariffInvalid(f"{path}.limits_milli[{place}]", mend)
-        below = limit
-    return Blocks(
-        period=_word(Period, fields.get("period", "none"), f"{path}.period"),
-        fill=_word(Fill, fields.get("fill", "chronological"), f"{path}.fill"),
-        limits_milli=tuple(limits),
-    )
-
-
 def _prices(
     fields: Mapping[str, Any], bands: tuple[str, ...], blocks: int, path: str
 ) -> tuple[tuple[int, ...], ...]:
     at = f"{path}.prices_micro"
-    prices = _object(fields["prices_micro"], at, set(bands), set())
-    adders = _list(fields.get("adders_micro", [0] * blocks), f"{path}.adders_micro", blocks, blocks)
+    prices = object_of(fields["prices_micro"], at, set(bands), set())
+    adders = list_of(
+        fields.get("adders_micro", [0] * blocks), f"{path}.adders_micro", blocks, blocks
+    )
     for place, adder in enumerate(adders):
-        if not _is_int(adder):
+        if not is_whole(adder):
             raise TariffInvalid(f"{path}.adders_micro[{place}]", "give an integer of Micro")
     rows = []
     for band in bands:
         price = prices[band]
-        row = [price] * blocks if _is_int(price) else price
-        row = _list(row, f"{at}.{band}", blocks, blocks)
+        row = [price] * blocks if is_whole(price) else price
+        row = list_of(row, f"{at}.{band}", blocks, blocks)
         for place, each in enumerate(row):
-            if not _is_int(each) or not 0 <= each + adders[place] <= PRICE_MICRO_MAX:
+            if not is_whole(each) or not 0 <= each + adders[place] <= PRICE_MICRO_MAX:
                 mend = f"give an integer of Micro from 0 to {PRICE_MICRO_MAX}, adder included"
                 raise TariffInvalid(f"{at}.{band}[{place}]", mend)
         rows.append(tuple(each + adder for each, adder in zip(row, adders, strict=True)))
     return tuple(rows)
-
-
-def _object(data: Any, path: str, needed: set[str], optional: set[str]) -> Mapping[str, Any]:
-    if not isinstance(data, Mapping):
-        raise TariffInvalid(path, "give an object")
-    for name in sorted(needed - data.keys()):
-        raise TariffInvalid(f"{path}.{name}", "add it; it is required")
-    for name in sorted(data.keys() - needed - optional, key=str):
-        raise TariffInvalid(f"{path}.{name}", "take it out; nothing of this name is known here")
-    return data
-
-
-def _list(data: Any, path: str, least: int, most: int) -> list[Any]:
-    if not isinstance(data, list) or not least <= len(data) <= most:
-        count = f"{least}" if least == most else f"{least} to {most}"
-        raise TariffInvalid(path, f"give a list of {count} entries")
-    return data
-
-
-def _text(data: Any, path: str) -> str:
-    if not isinstance(data, str) or not 1 <= len(data.strip()) <= NAME_MAX:
-        raise TariffInvalid(path, f"give a text of 1 to {NAME_MAX} characters")
-    return data
-
-
-def _identifier(data: Any, path: str) -> str:
-    if not isinstance(data, str) or not _IDENTIFIER.match(data):
-        raise TariffInvalid(path, "use small letters, digits and _, 40 at most, a letter first")
-    return data
-
-
-def _instant(data: Any, path: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(_text(data, path))
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None or not 1970 < instant.year < 2100:
-        mend = "write an instant with its offset, 1971 to 2099, as 2026-01-01T00:00:00+08:00"
-        raise TariffInvalid(path, mend)
-    return instant.astimezone(UTC)
-
-
-_Word = TypeVar("_Word", bound=StrEnum)
-
-
-def _word(words: type[_Word], data: Any, path: str) -> _Word:
-    try:
-        return words(data)
-    except ValueError:
-        raise TariffInvalid(path, f"choose one of {', '.join(words)}") from None
-
-
-def _is_int(data: Any) -> bool:
-    return isinstance(data, int) and not isinstance(data, bool)

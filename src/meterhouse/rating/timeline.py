@@ -8,9 +8,10 @@ The layout is a list of *pieces*, each a stretch of time in which nothing change
 band edges, period starts and clock changes are all only edges between pieces.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,15 +19,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from meterhouse import units
-from meterhouse.errors import OutOfRange, Unreadable
+from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Flags, Ints
+from meterhouse.rating.blocks import BLOCKS_MAX, Fill, Period
+from meterhouse.rating.periods import Billing, month_starts, starts_of, year_starts, zone_of
 from meterhouse.rating.tariff import (
     BANDS_MAX,
-    BLOCKS_MAX,
     MINUTES_PER_DAY,
     BandSource,
-    Fill,
-    Period,
     Scheme,
     Version,
 )
@@ -40,6 +40,19 @@ _DAY_US = MINUTES_PER_DAY * _MINUTE_US
 _PROBE_US = _DAY_US // 2
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A version with one set of block limits: it has as many as its seasons' limits differ.
+
+    Attributes:
+        version: place in the scheme's `versions`.
+        limits_milli: of the blocks, in this section.
+    """
+
+    version: int
+    limits_milli: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """One scheme over one span; P pieces follow each other without a gap.
@@ -50,8 +63,9 @@ class Timeline:
         edge_us: int64[P + 1]; piece p is [edge_us[p], edge_us[p + 1]). The first edge is later
             than `from_us` when no version was in force yet.
         band: int64[P], place in the version's `bands`; 0 where the meter decides the band.
-        version: int64[P], place in the scheme's `versions`.
+        section: int64[P], place in `sections`.
         period_start_us: int64[P], when the blocks began; 0 where they never begin again.
+        sections: what the kernel tells apart.
     """
 
     scheme: Scheme
@@ -59,17 +73,19 @@ class Timeline:
     to_us: int
     edge_us: Ints
     band: Ints
-    version: Ints
+    section: Ints
     period_start_us: Ints
+    sections: tuple[Section, ...]
 
 
 class Packed(NamedTuple):
-    """S timelines side by side for the kernel; P pieces and V versions in all.
+    """S timelines side by side for the kernel; P pieces and V sections in all.
 
     Attributes:
         first_piece: int64[S + 1], scheme s has the pieces first_piece[s] .. first_piece[s+1]−1.
         from_us, to_us: int64[S].
-        start_us, end_us, band, version, period_start_us: int64[P]; `version` counts across schemes.
+        start_us, end_us, band, version, period_start_us: int64[P]; `version` is the section and
+            counts across schemes: to the kernel each set of limits is a version.
         block_count: int64[V], K.
         limit_milli: int64[V, 7], upper limits of the blocks but the last.
         price_micro: int64[V, 8, 8] by band and block.
@@ -102,33 +118,47 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
     """
     if not 0 < from_us < to_us <= AT_US_MAX:
         raise OutOfRange("to_us", to_us, max(from_us, 0) + 1, AT_US_MAX)
-    try:
-        zone = ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        raise Unreadable("time zone", timezone, "a name such as Asia/Shanghai") from None
+    zone = zone_of(timezone)
     begins = [units.to_us(version.effective_from) for version in scheme.versions]
+    billing = scheme.billing or Billing()
+    sections: list[Section] = []
     pieces: list[tuple[int, int, int, int]] = []
     for place, version in enumerate(scheme.versions):
         start_us = max(from_us, begins[place])
         end_us = min([to_us, *begins[place + 1 :]])
-        for at_us, band, period_us in _pieces(version, zone, start_us, end_us):
-            if not pieces or pieces[-1][1:] != (band, place, period_us):
-                pieces.append((at_us, band, place, period_us))
+        own = {version.blocks.limits_of(season.name): 0 for season in version.seasons}
+        number = {limits: len(sections) + which for which, limits in enumerate(own)}
+        sections += [Section(place, limits) for limits in own]
+        if start_us >= end_us:
+            continue
+        starts = _block_starts(version, billing, zone, start_us, end_us)
+        laid = _cut(_pieces(version, zone, start_us, end_us, number), starts, end_us)
+        for at_us, band, section in laid:
+            period_us = starts[max(bisect_right(starts, at_us) - 1, 0)]
+            if not pieces or pieces[-1][1:] != (band, section, period_us):
+                pieces.append((at_us, band, section, period_us))
     columns = np.array(pieces, np.int64).reshape(-1, 4).T
     edges = np.append(columns[0], to_us)
-    return Timeline(scheme, from_us, to_us, edges, columns[1], columns[2], columns[3])
+    return Timeline(
+        scheme, from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections)
+    )
 
 
 def pack(timelines: Sequence[Timeline]) -> Packed:
     """Put timelines side by side; a scheme's index is its place in the sequence."""
-    versions = [version for timeline in timelines for version in timeline.scheme.versions]
+    sections = [section for timeline in timelines for section in timeline.sections]
+    versions = [
+        timeline.scheme.versions[section.version]
+        for timeline in timelines
+        for section in timeline.sections
+    ]
     limit_milli = np.zeros((len(versions), BLOCKS_MAX - 1), np.int64)
     price_micro = np.zeros((len(versions), BANDS_MAX, BLOCKS_MAX), np.int64)
-    for place, version in enumerate(versions):
-        blocks = len(version.blocks.limits_milli)
-        limit_milli[place, :blocks] = version.blocks.limits_milli
+    for place, (version, section) in enumerate(zip(versions, sections, strict=True)):
+        blocks = len(section.limits_milli)
+        limit_milli[place, :blocks] = section.limits_milli
         price_micro[place, : len(version.bands), : blocks + 1] = version.prices_micro
-    first_version = np.cumsum([0, *(len(each.scheme.versions) for each in timelines)])
+    first_section = np.cumsum([0, *(len(each.sections) for each in timelines)])
     nothing = np.zeros(0, np.int64)
     return Packed(
         first_piece=np.cumsum([0, *(len(each.band) for each in timelines)], dtype=np.int64),
@@ -138,10 +168,10 @@ def pack(timelines: Sequence[Timeline]) -> Packed:
         end_us=np.concatenate([nothing, *(each.edge_us[1:] for each in timelines)]),
         band=np.concatenate([nothing, *(each.band for each in timelines)]),
         version=np.concatenate(
-            [nothing, *(each.version + first_version[s] for s, each in enumerate(timelines))]
+            [nothing, *(each.section + first_section[s] for s, each in enumerate(timelines))]
         ),
         period_start_us=np.concatenate([nothing, *(each.period_start_us for each in timelines)]),
-        block_count=np.array([len(v.blocks.limits_milli) + 1 for v in versions], np.int64),
+        block_count=np.array([len(s.limits_milli) + 1 for s in sections], np.int64),
         limit_milli=limit_milli,
         price_micro=price_micro,
         pro_rata=np.array([v.blocks.fill is Fill.PRO_RATA for v in versions], np.bool_),
@@ -150,36 +180,55 @@ def pack(timelines: Sequence[Timeline]) -> Packed:
 
 
 def _pieces(
-    version: Version, zone: ZoneInfo, from_us: int, to_us: int
+    version: Version,
+    zone: ZoneInfo,
+    from_us: int,
+    to_us: int,
+    number: Mapping[tuple[int, ...], int],
 ) -> Iterator[tuple[int, int, int]]:
-    """(start, band, period start) of every piece of one version, in order."""
+    """(start, band, section) of every piece of one version, in order; `number` counts sections."""
     tables = {table.name: table for table in version.day_tables}
-    periods: dict[date, int] = {}
     for start_us, end_us, offset_us in _stretches(zone, from_us, to_us):
         # Within a stretch the wall clock runs evenly: wall = UTC + offset.
         first_day, last_day = ((at + offset_us) // _DAY_US for at in (start_us, end_us - 1))
         for ordinal in range(first_day, last_day + 1):
             day = _EPOCH_DAY + timedelta(days=ordinal)
-            opening = _opening(version.blocks.period, day)
-            if opening not in periods:
-                periods[opening] = _first_instant(zone, opening) if opening > _EPOCH_DAY else 0
+            season = version.season(day)
+            section = number[version.blocks.limits_of(season.name)]
             midnight_us = ordinal * _DAY_US - offset_us
-            table = tables[version.table_name(day)]
+            table = tables[season.table(version.day_type(day))]
             ends = [*table.starts_minute[1:], MINUTES_PER_DAY]
             for minute, end, band in zip(table.starts_minute, ends, table.bands, strict=True):
                 at_us = max(start_us, midnight_us + minute * _MINUTE_US)
                 if at_us < min(end_us, midnight_us + end * _MINUTE_US):
                     by_meter = version.band_source is BandSource.METER
-                    yield at_us, 0 if by_meter else band, periods[opening]
+                    yield at_us, 0 if by_meter else band, section
 
 
-def _opening(period: Period, day: date) -> date:
-    """The first day of the period that holds a day; the epoch's day for blocks that never reset."""
-    if period is Period.MONTH:
-        return day.replace(day=1)
-    if period is Period.YEAR:
-        return day.replace(month=1, day=1)
-    return _EPOCH_DAY
+def _block_starts(
+    version: Version, billing: Billing, zone: ZoneInfo, from_us: int, to_us: int
+) -> list[int]:
+    """When the blocks of a version begin again, from the last time at or before `from_us` on."""
+    match version.blocks.period:
+        case Period.MONTH:
+            return month_starts(billing, zone, from_us, to_us)
+        case Period.YEAR:
+            return year_starts(billing, zone, from_us, to_us)
+        case Period.SEASON:
+            firsts = [season.first for season in version.seasons]
+            return starts_of(firsts, 0, zone, from_us, to_us)
+        case _:
+            return [0]
+
+
+def _cut(
+    pieces: Iterable[tuple[int, int, int]], starts: Sequence[int], end_us: int
+) -> Iterator[tuple[int, int, int]]:
+    """The pieces, cut where blocks begin again inside one."""
+    for (at_us, band, section), (after_us, *_) in pairwise([*pieces, (end_us, 0, 0)]):
+        yield at_us, band, section
+        for start_us in starts[bisect_right(starts, at_us) : bisect_left(starts, after_us)]:
+            yield start_us, band, section
 
 
 def _offset_us(zone: ZoneInfo, at_us: int) -> int:
@@ -207,12 +256,3 @@ def _stretches(zone: ZoneInfo, from_us: int, to_us: int) -> Iterator[tuple[int, 
         start_us = changed
     if start_us < to_us:
         yield start_us, to_us, _offset_us(zone, start_us)
-
-
-def _first_instant(zone: ZoneInfo, day: date) -> int:
-    """The first instant whose wall clock shows a date.
-
-    Of a repeated midnight it is the first one; of a skipped midnight, read by the offset before
-    the change, it is the instant at which the clock is put forward.
-    """
-    return units.to_us(datetime(day.year, day.month, day.day, tzinfo=zone))
