@@ -373,6 +373,30 @@ def decode(
 
 
 @app.command()
+def rate(
+    scheme: Annotated[str, typer.Argument(help="A scheme file, or a published scheme's name.")],
+    load: Annotated[Path, typer.Argument(help="CSV: start (local ISO time), energy_wh.")],
+    explain: Annotated[bool, typer.Option(help="Every day and every interval too.")] = False,
+    timezone: Annotated[str, typer.Option(help="Whose wall clock holds.")] = "Asia/Shanghai",
+    persons: Annotated[int, typer.Option(min=1, max=100, help="How many live there.")] = 1,
+    capacity_w: Annotated[int, typer.Option(min=0, help="Contracted capacity, W or VA.")] = 0,
+    decimals: Annotated[int, typer.Option(min=0, max=9, help="Of the currency.")] = 2,
+    data: Data = None,
+) -> None:
+    """What a load costs by a scheme, without a database: bills, line by line, as JSON.
+
+    The scheme's form and the load's are in docs/nouns/tariff.md.
+    """
+    settle(data=data)
+    from meterhouse.cli.rate import rate_files
+    from meterhouse.rating.bill import Household
+
+    household = Household(persons, capacity_w)
+    said = rate_files(scheme, load, timezone, household, decimals, explain=explain)
+    typer.echo(json.dumps(said, ensure_ascii=False, indent=1))
+
+
+@app.command()
 def contract() -> None:
     """Print the contract of the API in OpenAPI 3.1, as `/api/v1/openapi.json` has it."""
     from meterhouse.web.app import contract_alone

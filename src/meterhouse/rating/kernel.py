@@ -18,8 +18,8 @@ The rules, which an independent oracle in the tests follows too:
    the blocks at once; then band after band takes of each block in proportion to what the block has
    left, R₀..Rₖ: of a band's energy B the blocks up to k get ⌊B·(R₀+…+Rₖ) / ΣR⌋. Both margins come
    out exact.
-5. A change of version or limits keeps the block position when the period's start stays the same instant,
-   and begins empty otherwise.
+5. A change of version or limits keeps the block position when the period's start stays the same
+   instant, and begins empty otherwise.
 
 Why int64 cannot overflow: one interval has at most 10⁹ Milli and one price at most 10⁹ Micro, so
 its parts add up to at most 10¹⁸ Nano < 9.2·10¹⁸; rule 4 multiplies two energies of at most 10⁹;
