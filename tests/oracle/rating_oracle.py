@@ -34,6 +34,9 @@ def first_instant(zone: ZoneInfo, day: date, hour: int = 0) -> int:
     shown = datetime(day.year, day.month, day.day, hour)
     at_us = int((shown - datetime(1970, 1, 1)).total_seconds())
     at_us = (at_us - 15 * 3600) * 1_000_000
+    # None of these clocks moves by more than two hours, so far from the date hours are enough.
+    while wall(zone, at_us) < shown - timedelta(hours=4):
+        at_us += 60 * MINUTE_US
     while wall(zone, at_us) < shown:
         at_us += MINUTE_US
     return at_us
@@ -76,6 +79,7 @@ class RatingOracle:
     ) -> None:
         """`step_us` divides every edge of the scheme and every offset of the zone."""
         self.step_us, self.persons = step_us, persons
+        self.days: dict[tuple[int, date], tuple[dict, tuple[int, ...]]] = {}
         self.versions = data["versions"]
         billing = data.get("billing", {})
         self.anchor = (billing.get("anchor_day", 1), billing.get("anchor_hour", 0))
@@ -94,9 +98,13 @@ class RatingOracle:
             return None
         words = self.versions[version]
         shown = wall(self.zone, at_us)
+        key = (version, shown.date())
+        if key not in self.days:
+            self.days[key] = (self.day_table(words, shown), self.limits(words, shown))
+        table, limits = self.days[key]
+        clock = f"{shown.hour:02}:{shown.minute:02}"
         by_meter = words.get("band_source") == "meter"
-        band = "" if by_meter else self.band(words, shown)
-        limits = self.limits(words, shown)
+        band = "" if by_meter else table[max(start for start in table if start <= clock)]
         return Situation(version, band, self.period_start(words, shown, at_us), limits)
 
     def period_start(self, words: dict, shown: datetime, at_us: int) -> int:
@@ -129,9 +137,10 @@ class RatingOracle:
         adds = large[-1]["add_milli"] if large else [0] * len(limits)
         return tuple(limit + add for limit, add in zip(limits, adds, strict=True))
 
-    def band(self, words: dict, shown: datetime) -> str:
+    def day_table(self, words: dict, shown: datetime) -> dict:
+        """Which band has which time of a date's day."""
         if "day_tables" not in words:
-            return next(iter(words["prices_micro"]))
+            return {"00:00": next(iter(words["prices_micro"]))}
         tables = words["day_tables"]
         name = next(iter(tables))
         if "seasons" in words:
@@ -141,8 +150,7 @@ class RatingOracle:
             for season in words["seasons"]:
                 if in_season(season, month_day):
                     name = next(season["tables"][k] for k in ALIKE[kind] if k in season["tables"])
-        clock = f"{shown:%H:%M}"
-        return tables[name][max(start for start in tables[name] if start <= clock)]
+        return tables[name]
 
     def parts(self, start_us: int, end_us: int) -> list[tuple[int, int, Situation | None]]:
         """The interval cut wherever the situation changes."""

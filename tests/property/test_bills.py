@@ -135,12 +135,12 @@ def some_version(random: Random, begins: datetime, energy: int, is_coarse: bool)
 def some_edges(random: Random, moment_us: int, is_coarse: bool) -> list[int]:
     """Where intervals begin and end; some straddle days, some months, some nothing."""
     if is_coarse:
-        span_us, step = random.choice([3, 20, 70]) * 96 * QUARTER_US, QUARTER_US
-        lengths = random.choice([[4], [2], [96], [1, 2, 4, 96, 700]])
+        span_us, step = random.choice([2, 8, 40]) * 96 * QUARTER_US, QUARTER_US
+        lengths = random.choice([[4], [2], [96], [1, 4, 96, 700]])
     else:
         span_us, step = random.choice([1, 30]) * 60 * MINUTE_US, MINUTE_US
         lengths = random.choice([[30], [15, 30, 97, 555], [7]])
-    most = random.choice([5, 60, 300])
+    most = random.choice([5, 40, 150])
     edges = [moment_us - random.randrange(0, span_us // step) * step]
     if not is_coarse:
         edges[0] += random.choice([0, random.randrange(MINUTE_US)])
