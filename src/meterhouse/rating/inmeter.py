@@ -17,6 +17,7 @@ from typing import Final
 
 from meterhouse.errors import BadInput
 from meterhouse.rating.blocks import Fill, Period
+from meterhouse.rating.charges import NO_CHARGES
 from meterhouse.rating.tariff import DAY_TYPES, BandSource, DayTable, Version
 from meterhouse.units import to_decimal
 
@@ -62,6 +63,12 @@ class DaysNotInMeter(BadInput):
     """The meter knows no days that differ within a season; this price does."""
 
     code = "days_not_in_meter"
+
+
+class ChargesNotInMeter(BadInput):
+    """The meter charges for energy alone, by the same limits always; this price does not."""
+
+    code = "charges_not_in_meter"
 
 
 class TablesNotInMeter(BadInput):
@@ -121,8 +128,10 @@ def compiled(version: Version, holds: Holds) -> InMeter:
 
     Raises:
         PriceTooFine, BandNotInMeter, BlocksNotInMeter, BlocksNotSeparable, PeriodNotInMeter,
-        DaysNotInMeter, TablesNotInMeter: it would charge otherwise.
+        DaysNotInMeter, TablesNotInMeter, ChargesNotInMeter: it would charge otherwise.
     """
+    if version.charges != NO_CHARGES or version.blocks.seasonal or version.blocks.persons:
+        raise ChargesNotInMeter
     _check_bands(version, holds)
     bands, blocks = _separated(version, holds)
     parts = [_Part("tariffs_switch", tuple(_prices(version, bands, holds)))]

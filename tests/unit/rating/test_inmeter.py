@@ -6,6 +6,7 @@ from meterhouse.rating.inmeter import (
     BandNotInMeter,
     BlocksNotInMeter,
     BlocksNotSeparable,
+    ChargesNotInMeter,
     DaysNotInMeter,
     Holds,
     PeriodNotInMeter,
@@ -176,3 +177,17 @@ def test_a_weekend_that_never_comes_may_have_what_table_it_likes():
 )
 def test_a_price_is_written_with_the_decimals_that_are_kept(price, decimals, kept, text):
     assert price_text(price, decimals, kept) == text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"standing": {"per": "day", "amount_micro": 1}},
+        {"surcharges": [{"name": "funds", "price_micro": 1}]},
+        {"blocks": {"period": "month", "seasonal": {"year": []}}},
+        {"blocks": {"period": "month", "persons": [{"persons": 5, "add_milli": []}]}},
+    ],
+)
+def test_what_is_charged_beside_energy_stays_with_the_platform(part):
+    with pytest.raises(ChargesNotInMeter):
+        compiled(version(prices_micro={"flat": 600_000}, **part), HOLDS)
