@@ -438,11 +438,24 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
 
 
 @jit
+def _most_pieces(packed: Packed, intervals: Intervals) -> int:
+    """How many pieces the interval that reaches over most of them has."""
+    most = 0
+    for place in range(len(intervals.row)):
+        piece = max(_first_piece(packed, intervals, place), 0)
+        end, last = piece, packed.first_piece[intervals.scheme[place] + 1]
+        while end < last and packed.start_us[end] < intervals.end_us[place]:
+            end += 1
+        most = max(most, end - piece)
+    return most
+
+
+@jit
 def _rate_all_lines(packed: Packed, intervals: Intervals, rated: Rated) -> Ints:
     """As `_rate_all`, and the lines; the place of the interval stands before each."""
-    most = len(packed.band) * BANDS_MAX * BLOCKS_MAX
+    most = _most_pieces(packed, intervals) * BANDS_MAX * BLOCKS_MAX
     scratch = np.zeros((most, _LINE_COLUMNS), np.int64)
-    lines = np.zeros((2 * len(intervals.row) + most, _LINE_COLUMNS + 1), np.int64)
+    lines = np.zeros((2 * len(intervals.row), _LINE_COLUMNS + 1), np.int64)
     filled = 0
     for place in range(len(intervals.row)):
         row = intervals.row[place]
@@ -450,7 +463,7 @@ def _rate_all_lines(packed: Packed, intervals: Intervals, rated: Rated) -> Ints:
             packed, intervals, place, rated.block_milli[row], rated.block_period_us[row], scratch
         )
         if filled + count > len(lines):
-            longer = np.zeros((2 * len(lines), _LINE_COLUMNS + 1), np.int64)
+            longer = np.zeros((2 * len(lines) + most, _LINE_COLUMNS + 1), np.int64)
             longer[:filled] = lines[:filled]
             lines = longer
         lines[filled : filled + count, 0] = place

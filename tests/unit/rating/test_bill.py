@@ -1,6 +1,7 @@
 """Bills worked by hand: each expectation's arithmetic stands beside it."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -54,6 +55,54 @@ def test_a_month_of_blocks():
     ]  # fmt: skip
     assert [one.total_minor for one in billed.bills] == [192_60, 172_80]
     assert billed.after.block_milli == 280_000
+
+
+@pytest.mark.parametrize(
+    ("start_kwh", "yuan_cents"),
+    # 40 × 0.66 + 10 × 0.90; 150 × 0.66 + 10 × 0.90.
+    [(360, 35_40), (250, 108_00)],
+)
+def test_an_increment_that_crosses_blocks(start_kwh, yuan_cents):
+    load = every(1, "2026-03-05T10:00:00+08:00", "2026-03-05T11:00:00+08:00", 0)
+    load.energy_milli[:] = 410_000 - start_kwh * 1_000
+    began_us = to_us(datetime.fromisoformat("2026-03-01T00:00:00+08:00"))
+    billed = bill(
+        scheme(BLOCKS), SHANGHAI, load, opening=Position(start_kwh * 1_000, began_us, 0)
+    )  # fmt: skip
+    assert billed.bills[0].total_minor == yuan_cents
+    assert billed.after.block_milli == 410_000
+
+
+@pytest.mark.parametrize("zone", [SHANGHAI, "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize(
+    ("period", "midnight"), [("month", "2026-03-01T00:00"), ("year", "2027-01-01T00:00")]
+)
+def test_blocks_begin_again_at_midnight_of_the_zone(zone, period, midnight):
+    plan = scheme({**BLOCKS, "blocks": {**BLOCKS["blocks"], "period": period}})
+    edge = datetime.fromisoformat(midnight).replace(tzinfo=ZoneInfo(zone))
+    start, end = (edge + timedelta(minutes=minutes) for minutes in (-60, 60))
+    load = every(2, start.isoformat(), end.isoformat(), 500_000)
+    before, after = bill(plan, zone, load).bills
+    # 250 kWh on each side: 200 in the first block and 50 in the second, twice.
+    assert energy_of(before) == energy_of(after) == [(0, 200_000), (1, 50_000)]
+
+
+@pytest.mark.parametrize("edge", ["08:30", "11:30", "17:30", "22:30"])
+def test_half_hours_at_an_edge_lie_wholly_on_their_side(edge):
+    table = {
+        "00:00": "valley", "08:30": "peak", "11:30": "flat", "17:30": "peak", "22:30": "valley",
+    }  # fmt: skip
+    plan = scheme({
+        "bands": ["peak", "flat", "valley"], "day_tables": {"day": table},
+        "prices_micro": {"peak": 1_200_000, "flat": 700_000, "valley": 300_000},
+    })  # fmt: skip
+    middle = datetime.fromisoformat(f"2026-03-05T{edge}:00+08:00")
+    span = [(middle + timedelta(minutes=minutes)).isoformat() for minutes in (-30, 30)]
+    (one,) = bill(plan, SHANGHAI, every(0.5, *span, 1_000)).bills
+    before = table[max(clock for clock in table if clock < edge)]
+    assert {line.name: line.quantity_milli for line in one.lines} == {
+        before: 1_000, table[edge]: 1_000,
+    }  # fmt: skip
 
 
 def test_months_begin_at_the_anchor_and_blocks_with_them():
