@@ -177,11 +177,13 @@ class BillOracle:
         return sorted(counts.items()), len(all_days)
 
     def parts(self, month: int) -> list[tuple[int, Fraction]]:
+        if self.rule == "whole":
+            return [(self.version_at(max(month, self.served[0])), Fraction(1))]
         counts, of_days = self.days_of(month)
         if self.rule == "days":
             return [(number, Fraction(days, of_days)) for number, days in counts]
         is_full = sum(days for _, days in counts) == of_days
-        return [(counts[0][0], Fraction(1))] if counts and (is_full or self.rule == "whole") else []
+        return [(counts[0][0], Fraction(1))] if counts and is_full else []
 
     def nano(self, exact: Fraction) -> Fraction:
         return Fraction(floor(exact * 10**9), 10**9)

@@ -27,16 +27,16 @@ ANCHOR_HOUR_MAX = 23
 class Proration(StrEnum):
     """What of a charge by the period is owed when only a part of the period was served.
 
-    The part is counted in billing days. A day belongs to the household and to the version that had
+    A part is counted in billing days. A day belongs to the household and to the version that had
     it when it began, so an opening, a change of tenants or a change of scheme charges no day twice.
     """
 
     DAYS = "days"
     """The part of it that the days served are of the period's days, down to a whole Nano."""
     WHOLE = "whole"
-    """All of it, for a single day too, by the version in force on the first day served."""
+    """All of it, for a single hour too, by the version in force at the first instant served."""
     FULL_ONLY = "full_only"
-    """All of it if every day was served, else nothing; by the version as for WHOLE."""
+    """All of it if every day was served, else nothing; by the version of the first day."""
 
 
 @dataclass(frozen=True, slots=True)

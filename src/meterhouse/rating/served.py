@@ -72,12 +72,15 @@ class Served:
 
     def parts(self, month: int) -> list[Part]:
         """The parts of what is charged by the period, by the proration rule."""
+        if self.proration is Proration.WHOLE:
+            low_us = max(self.from_us, int(self.month_us[month]))
+            (version,) = self.version_of(np.array([low_us], np.int64)).tolist()
+            return [Part(version, 1, 1)]
         served = self.served_days(month)
         if self.proration is Proration.DAYS or not served:
             return served
         is_full = sum(part.days for part in served) == served[0].of_days
-        is_charged = is_full or self.proration is Proration.WHOLE
-        return [Part(served[0].version, 1, 1)] if is_charged else []
+        return [Part(served[0].version, 1, 1)] if is_full else []
 
     def _days(self, from_us: int, to_us: int) -> int:
         """How many days begin in [from, to)."""
