@@ -99,11 +99,14 @@ def some_charges(random: Random, energy: int) -> dict:
     return {name: what for name, what in said.items() if random.random() < often}
 
 
+def some_price(random: Random) -> int:
+    return random.choice([0, random.randint(0, 3_000_000), random.randint(0, 10**8)])
+
+
 def some_version(random: Random, begins: datetime, energy: int, is_coarse: bool) -> dict:
     bands = random.sample(BANDS, random.choice([1, 1, 2, 3, 4, 8]))
     blocks = some_blocks(random, energy)
     count = len(blocks["limits_milli"]) + 1
-    price = lambda: random.choice([0, random.randint(0, 3_000_000), random.randint(0, 10**8)])  # noqa: E731
     first, last = random.choice([("04-01", "09-30"), ("10-01", "02-29"), ("11-01", "02-28")])
     after = {"09-30": "10-01", "02-29": "03-01", "02-28": "02-29"}[last]
     before = {"04-01": "03-31", "10-01": "09-30", "11-01": "10-31"}[first]
@@ -124,7 +127,9 @@ def some_version(random: Random, begins: datetime, energy: int, is_coarse: bool)
         "special_days": {"2026-10-01": "holiday", "2026-02-01": "makeup_workday"},
         "blocks": blocks,
         "prices_micro": {
-            band: price() if random.random() < 0.5 else [price() for _ in range(count)]
+            band: some_price(random)
+            if random.random() < 0.5
+            else [some_price(random) for _ in range(count)]
             for band in bands
         },
         "adders_micro": [random.randint(0, 500_000) for _ in range(count)],
