@@ -9,7 +9,7 @@ from meterhouse.flows import move as moves
 from meterhouse.flows.orders import FROM_PURSE, Direction
 from meterhouse.flows.refund import Slip
 from meterhouse.flows.sale import Wish
-from meterhouse.store import proofs
+from meterhouse.store import proofs, receipts
 from meterhouse.store.lists import Wanted
 from meterhouse.units import Minor
 
@@ -224,3 +224,19 @@ async def test_a_fee_says_what_for_and_nothing_is_sold_out_of_the_purse(site):
         await charge(site, 100, reason=" ")
     with pytest.raises(sale.ChannelUnusable):
         await sell(site, channel=FROM_PURSE)
+
+
+async def test_an_order_over_a_quiet_channel_brings_no_receipt_by_itself(site):
+    async with site.db.transaction([site.project_id]) as connection:
+        now = await receipts.settings(connection, site.project_id)
+        await receipts.change_settings(
+            connection, site.project_id, now._replace(quiet_channels=["card"])
+        )
+    for channel, key in (("card", "f-1"), ("cash", "f-2")):
+        await charge(site, 100, channel, key=key)
+    rows = await site.rows(
+        """select y.channel from receipt r join payment y on y.id = r.payment_id"""
+    )
+    assert rows == [{"channel": "cash"}]
+    row = await site.row("select id from payment where channel = 'card'")
+    assert await receipt.issue_later(site.db, site.project_id, row["id"], None, site.clock())
