@@ -374,12 +374,13 @@ async def _move(
     if is_new:
         meters = await monitor.meters_of_account(connection, project_id, facts["account_id"])
         await react.look_again(connection, facts, meters, slip.at)
-        if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
-            await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
         if receipt.is_fit(new.kind, new.channel):
             await sale.with_receipt(
                 connection, facts, payment_id, new.channel, slip.actor_id, slip.at
             )
+        # Only now, since the new paper names the one that it takes back.
+        if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
+            await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
     assert new.point_id is not None
     purse = await ledger.read_purse(connection, project_id, new.point_id)
     await readings.bump(connection, project_id)
