@@ -1,5 +1,7 @@
 """Fees on the web: who may charge them how, what stands on the pages, and how one is undone."""
 
+import re
+
 import pytest
 
 from desk import another, fresh_key, latest, send, work
@@ -79,6 +81,10 @@ async def test_a_fee_out_of_the_purse_is_told_everywhere_and_undone_at_once(mana
     listed = await manager.get(f"{project}/orders?channel=purse")
     assert "Between accounts" in listed.text
     assert "¥20.00" in listed.text
+    transfer = re.search(r"transfers/(\d+)/explain", order.text)[1]
+    explained = await manager.get(f"{project}/transfers/{transfer}/explain")
+    for part in ("late payment", "Fees earned", "¥20.00"):
+        assert part in explained.text, part
     agreement = site.rooms["A101"].agreement_id
     for page in (f"agreements/{agreement}", f"agreements/{agreement}/statement", "audit"):
         assert "late payment" in (await manager.get(f"{project}/{page}")).text, page
