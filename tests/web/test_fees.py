@@ -71,11 +71,11 @@ async def test_a_fee_out_of_the_purse_is_told_everywhere_and_undone_at_once(mana
     await share(site, 5_000)
     done = await send(manager, form(site), amount="20", reason="late payment", channel="purse")
     sold = await manager.get(done.headers["location"])
-    assert "From the purse" in sold.text
+    assert "<dd>Purse</dd>" in sold.text
     assert "Print receipt" not in sold.text
     number = (await fees(site))[0][0]
     order = await manager.get(f"{project}/orders/{number}")
-    for part in ("late payment", "From the purse", "Fees earned"):
+    for part in ("late payment", "<dd>Purse</dd>", "Fees earned"):
         assert part in order.text, part
     assert "Issue receipt" not in order.text
     listed = await manager.get(f"{project}/orders?channel=purse")

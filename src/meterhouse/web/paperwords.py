@@ -21,7 +21,7 @@ class ReceiptState(StrEnum):
 
 PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
 WAYS: Final = PAID_BY | {
-    FROM_PURSE: N_("From the purse"),
+    FROM_PURSE: N_("Purse"),
     "move": N_("From account to account"),
     "opening": N_("Brought along"),
 }

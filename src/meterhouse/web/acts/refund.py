@@ -68,7 +68,7 @@ async def _fee_ways(doing: Doing) -> Choices:
     """How a fee may be paid; out of the purse where the reader may move households' money."""
     ways = PAID_BY
     if doing.may(Verb.MONEY_MOVE):
-        ways = ways | {FROM_PURSE: WAYS[FROM_PURSE]}
+        ways = ways | {FROM_PURSE: N_("From the purse")}
     return [(way, doing.words(word)) for way, word in ways.items()]
 
 
