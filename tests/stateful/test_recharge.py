@@ -27,8 +27,9 @@ from hypothesis.stateful import (
 
 from databases import copy_database, drop_copy
 from meterhouse.store.db import Address
-from stateful.money import ROOMS, Town
+from stateful.money import ROOMS
 from stateful.planted import FAULTS, Fault
+from stateful.town import Desk
 from stateful.watched import Broken
 from street import ESAM, ORDER, Mishap
 
@@ -55,7 +56,7 @@ class Money(RuleBasedStateMachine):
     @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]))
     def found(self, model: str) -> None:
         self.address = self.do(copy_database(self.template))
-        self.town = Town(self.address)
+        self.town = Desk(self.address)
         self.do(self.town.open(model))
 
     def teardown(self) -> None:
@@ -182,7 +183,7 @@ def test_money_arrives_exactly_once_whatever_happens(template: Address) -> None:
 
 async def run_program(address: Address, fault: Fault) -> None:
     """Run a fault's program, step by step, and everything that must be true after each."""
-    town = Town(address)
+    town = Desk(address)
     await town.open(fault.model)
     try:
         for verb, *given in fault.program:
