@@ -113,7 +113,7 @@ class Town:
         """Somebody pays; None where the platform refuses to take the money."""
         key, home = f"key-{len(self.paid)}", self.homes[room]
         codes: tuple[str, ...] = () if home.is_let else ("no_live_agreement",)
-        if home.is_let and await self.is_live(room):
+        if home.is_let and await self.is_live(room, is_there=True):
             codes = ("recharge_live", *TAKES_NONE)
         made: int | None = await self.ask(
             self.street.pay(amount_minor, room, key), *codes, may=TAKES_NONE
@@ -367,14 +367,15 @@ class Town:
             "select * from recharge where state = any($1::text[]) order by id", list(states)
         )
 
-    async def is_live(self, room: int) -> bool:
-        """Whether money may still arrive at a room's meter, or leave it."""
-        rows = await self.live(*LIVE)
-        return any(row["point_id"] == self.site.points[room] for row in rows)
+    async def is_live(self, room: int, *, is_there: bool = False) -> bool:
+        """Whether an order of a room is not settled; `is_there`: of the meter that hangs there."""
+        rows = [row for row in await self.live(*LIVE)
+                if row["point_id"] == self.site.points[room]]  # fmt: skip
+        return any(not is_there or row["id"] not in self.taken_down for row in rows)
 
     async def live_codes(self, room: int, may: Collection[str]) -> tuple[str, ...]:
         """How a second order is refused while one is on its way."""
-        return ("recharge_live", *may) if await self.is_live(room) else ()
+        return ("recharge_live", *may) if await self.is_live(room, is_there=True) else ()
 
     def life_of(self, face: MeterFace) -> Life:
         """What is known of a meter."""

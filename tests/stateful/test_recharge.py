@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from databases import copy_database, drop_copy
+from meterhouse.flows.settle import Balance
 from meterhouse.store.db import Address
 from stateful.money import ROOMS
 from stateful.planted import FAULTS, Fault
@@ -34,11 +35,13 @@ from stateful.watched import Broken
 from street import ESAM, ORDER, Mishap
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES, STEPS = (1_500, 50) if SOAK else (8, 20)
+PROGRAMS = int(os.environ.get("METERHOUSE_SOAK_PROGRAMS", "1500"))
+EXAMPLES, STEPS = (PROGRAMS, 50) if SOAK else (8, 20)
 rooms = st.integers(0, ROOMS - 1)
 picks = st.integers(0, 5)
 amounts = st.sampled_from([1, 100, 777, 5_000, 30_000])
 befalls = st.sampled_from(Mishap)
+moments = st.sampled_from(["", "", "before", "after"])
 
 
 class Money(RuleBasedStateMachine):
@@ -49,9 +52,13 @@ class Money(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
+        self.is_sound = True
 
     def do(self, doing: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(doing)
+        sound, self.is_sound = self.is_sound, False
+        done = self.runner.run(doing)
+        self.is_sound = sound
+        return done
 
     @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]))
     def found(self, model: str) -> None:
@@ -61,7 +68,7 @@ class Money(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "town"):
+            if hasattr(self, "town") and self.is_sound:
                 self.do(self.town.finish())
         finally:
             if hasattr(self, "address"):
@@ -105,9 +112,53 @@ class Money(RuleBasedStateMachine):
     def disown(self, room: int) -> None:
         self.town.disown(room)
 
-    @rule(room=rooms)
-    def refund(self, room: int) -> None:
-        self.do(self.town.refund(room))
+    @rule(room=rooms, moment=moments)
+    def refund(self, room: int, moment: str) -> None:
+        self.do(self.town.refund(room, moment))
+
+    @rule(pick=picks, moment=moments)
+    def reverse(self, pick: int, moment: str) -> None:
+        self.do(self.town.reverse(pick, moment))
+
+    @rule(room=rooms, to_room=rooms, amount_minor=st.sampled_from([1, 100, 5_000]), moment=moments)
+    def move(self, room: int, to_room: int, amount_minor: int, moment: str) -> None:
+        self.do(self.town.move(room, to_room, amount_minor, moment))
+
+    @rule(pick=picks)
+    def move_again(self, pick: int) -> None:
+        self.do(self.town.move_again(pick))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([1, 20_000]), moment=moments)
+    def deposit(self, room: int, amount_minor: int, moment: str) -> None:
+        self.do(self.town.deposit(room, amount_minor, moment))
+
+    @rule(pick=picks, moment=moments)
+    def give_back(self, pick: int, moment: str) -> None:
+        self.do(self.town.give_back(pick, moment))
+
+    @rule(room=rooms, moment=moments)
+    def leave(self, room: int, moment: str) -> None:
+        self.do(self.town.leave(room, moment))
+
+    @rule(room=rooms, balance=st.sampled_from(Balance), moment=moments)
+    def hand_over(self, room: int, balance: Balance, moment: str) -> None:
+        self.do(self.town.hand_over(room, balance, moment))
+
+    @rule(room=rooms, goes=st.sampled_from(["leave", "pay_out", "move"]), moment=moments)
+    def empty_and_go(self, room: int, goes: str, moment: str) -> None:
+        self.do(self.town.empty(room))
+        if goes == "leave":
+            self.do(self.town.leave(room, moment))
+        else:
+            self.do(self.town.hand_over(room, goes, moment))
+
+    @rule(room=rooms, credit_minor=st.sampled_from([0, 3_000]), moment=moments)
+    def come(self, room: int, credit_minor: int, moment: str) -> None:
+        self.do(self.town.come(room, credit_minor, moment))
+
+    @rule(room=rooms, count=st.sampled_from([0, 3]), is_same=st.booleans(), moment=moments)
+    def exchange(self, room: int, count: int, is_same: bool, moment: str) -> None:
+        self.do(self.town.exchange(room, count, is_same=is_same, moment=moment))
 
     @rule(pick=picks)
     def decide(self, pick: int) -> None:
@@ -178,7 +229,7 @@ def search(template: Address, examples: int, *, shrinks: bool) -> None:
 
 
 def test_money_arrives_exactly_once_whatever_happens(template: Address) -> None:
-    search(template, EXAMPLES, shrinks=SOAK)
+    search(template, EXAMPLES, shrinks=SOAK and "METERHOUSE_SOAK_PROGRAMS" not in os.environ)
 
 
 async def run_program(address: Address, fault: Fault) -> None:

@@ -254,6 +254,13 @@ class Desk(Town):
 
     # Households come and go.
 
+    async def empty(self, room: int) -> None:
+        """All money is taken back out of a meter, and its relay opened, as before a leave."""
+        self.street.faces[room].meter.trip()
+        await self.read(room)
+        await self.take_back(room, None)
+        await self.wait(2)
+
     async def leave_codes(self, room: int) -> tuple[str | None, tuple[str, ...]]:
         """How leaving must be refused, and how it may be."""
         await self.read(room)
