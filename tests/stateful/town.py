@@ -11,12 +11,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, customer, exchange, move, refund, settle
+from meterhouse.flows import account, customer, device, exchange, move, refund, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.exchange import Exchange
+from meterhouse.flows.keeping import MeterHoldsMoney
 from meterhouse.flows.refund import Slip
 from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.model import Keeper
 from meterhouse.sim.spec import MeterSpec
+from meterhouse.store import recharges
 from meterhouse.store.personal import Facts
 from meterhouse.units import Minor
 from stateful.homes import Died, Home, Life, Sale, dying
@@ -365,11 +368,14 @@ class Desk(Town):
 
     # Meters are exchanged.
 
-    async def exchange(self, room: int, count: int, *, is_same: bool, moment: str = "") -> None:
-        """A meter is given for another, under its address or a new one; what it shows is told.
+    async def exchange(
+        self, room: int, count: int, where: str, born_minor: int = 0, moment: str = ""
+    ) -> None:
+        """A meter is given for another under the `same` address or a `new` one, as it shows.
 
         Where the address is the same, the line is cleared of what was still on it.
         """
+        is_same = where == "same"
         await self.read(room)
         old, home, last = self.street.faces[room], self.homes[room], self.lives[room][-1]
         at = self.clock.step(seconds=1)
@@ -402,6 +408,7 @@ class Desk(Town):
             MeterSpec(
                 address, self.street.model, load_class="steady", scale_permille=500_000,
                 keeps_purse=True, price_micro=(500_000,) * 4, purchase_count=count,
+                credit_minor=born_minor,
             )
         )  # fmt: skip
         self.street.addresses[room] = address
@@ -414,6 +421,36 @@ class Desk(Town):
         self.hung[id(face)] = at
         self.lives[room].append(Life(face, row["id"], 0))
         self.site.rooms[room] = replace(self.site.rooms[room], meter_id=row["id"])
+
+    async def tamper(self, room: int, deed: str) -> None:
+        """Somebody wants a meter gone, renamed, or its point kept otherwise, money or not.
+
+        Only where there is money: an empty meter may go, and this street would be without one.
+        """
+        site, at = self.site, self.clock()
+        db, number, meter_id, point_id = (
+            site.db, site.project_id, site.meters[room], site.points[room],
+        )  # fmt: skip
+        async with db.transaction([number]) as connection:
+            (known,) = await recharges.in_meters(connection, number, [meter_id])
+        if not known["is_live"] and not known["net_minor"]:
+            return
+        meter = await device.meter(db, number, meter_id)
+        point = await device.point(db, number, point_id)
+        doing = {
+            "remove": lambda: device.remove_meter(db, number, meter_id, at),
+            "rename": lambda: device.edit_meter(
+                db, number, meter_id, meter["version"], site.gateway_id, "000000000088"
+            ),
+            "keeper": lambda: device.edit_point(
+                db, number, point_id, point["version"], point["tariff_id"], Keeper.PLATFORM, at
+            ),
+        }  # fmt: skip
+        try:
+            await doing[deed]()
+        except (recharges.RechargeLive, MeterHoldsMoney):
+            return
+        must(False, f"{deed}: a meter changed under its money")
 
     # What is true.
 
@@ -432,9 +469,9 @@ class Desk(Town):
             left = [kind for number, kind in found if number == home.agreement_id
                     and found[number, kind]]  # fmt: skip
             must(not left, f"a closed account is not at zero: {left}")
-        payers: dict[int, list[Home]] = {}
+        payers: dict[int, list[Home]] = {one.agreement_id: [] for one in self.homes}
         for home in self.homes:
-            payers.setdefault(home.agreement_id, []).append(home)
+            payers[home.agreement_id].append(home)
         for number, homes in payers.items():
             here = [await self.here_minor(home) for home in homes]
             here += [] if homes[0].is_let else self.housed
