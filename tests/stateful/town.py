@@ -5,6 +5,7 @@ each foretold: how it must be refused, or what must be true of every household b
 does it may die before its transaction commits, or after; then it is done again.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +43,8 @@ class Desk(Town):
     moves: list[tuple[Home, Home, int, str]] = field(default_factory=list)
     deposited: list[tuple[int, Home]] = field(default_factory=list)
     key_count: int = 0
+    # What was foretold of everything asked for: refused as, or done by who dies before or after.
+    asked: Counter[str] = field(default_factory=Counter)
 
     async def do(
         self, doing: Callable[[], Awaitable[Any]], code: str | None = None, moment: str = "",
@@ -56,6 +59,7 @@ class Desk(Town):
             again: how it is refused once it is done.
             may: how it may be refused besides.
         """
+        self.asked[code or moment or "whole"] += 1
         if code is not None:
             await self.ask(doing(), code, *may)
             return False
