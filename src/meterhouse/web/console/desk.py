@@ -16,6 +16,7 @@ from meterhouse.flows.desk import Household
 from meterhouse.model import CommandState, Commodity, PaymentKind, RechargeState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
+from meterhouse.web.acts.account import OPEN as OPEN_ACCOUNT
 from meterhouse.web.acts.money import ADD, CHANNELS
 from meterhouse.web.acts.receipt import PRINT
 from meterhouse.web.acts.refund import DEPOSIT, REFUND, undo_of
@@ -165,5 +166,6 @@ async def _household(request: Request, project_id: int, room_id: int) -> dict[st
         "kind_of": PaymentKind,
         "channel_word": channel_word,
         "deeds": (REFUND, DEPOSIT),
+        "open_account": OPEN_ACCOUNT,
         "undo": lambda row: None if row["is_undone"] else undo_of(row, zone, at),
     }
