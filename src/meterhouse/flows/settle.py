@@ -27,6 +27,7 @@ from meterhouse.model import (
     Override,
     PaymentKind,
     Reason,
+    TransferKind,
 )
 from meterhouse.store import agreements, catalog, customers, ledger, monitor, recharges
 from meterhouse.store.agreements import Settlement
@@ -367,7 +368,8 @@ class _Desk:
             self.connection, project_id, AccountKind.RECEIVABLE, unit, floor_minor=None
         )
         transfer = NewTransfer(
-            owed_id, purse_id, Minor(debt_minor), Debt.WRITE_OFF, reason=self.leaving.reason
+            owed_id, purse_id, Minor(debt_minor), TransferKind.WRITE_OFF,
+            reason=self.leaving.reason,
         )
         await ledger.post(self.connection, project_id, [transfer], self.actor_id, self.at)
         self.paid.append(Paid(Debt.WRITE_OFF, part, debt_minor))

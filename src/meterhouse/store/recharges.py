@@ -5,7 +5,7 @@ taken in the order meter (by the flow), recharge, wallet, accounts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -363,6 +363,32 @@ async def set_wallet(
         f"""update wallet set {sets}
         where project_id = $1 and meter_id = $2 and wallet_epoch = $3""",
         project_id, meter_id, wallet_epoch, *changes.values(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a transfer between a meter's purse and the books rests on: two looks into the purse.
+
+    `known_minor` stood there at `known_at` (None: nobody had looked), `said_minor` at `read_at`;
+    both are credit less overdraft.
+    """
+
+    transfer_id: int
+    meter_id: int
+    wallet_epoch: int
+    known_at: datetime | None
+    known_minor: int
+    read_at: datetime
+    said_minor: int
+
+
+async def insert_report(connection: Connection, project_id: int, new: Report) -> None:
+    """Keep what a transfer rests on."""
+    await connection.execute(
+        """insert into purse_report (project_id, transfer_id, meter_id, wallet_epoch, known_at,
+               known_minor, read_at, said_minor) values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        project_id, *astuple(new),
     )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def _transfer(row: Any) -> dict[str, Any]:
 _STATEMENT: Final = f"{_PROJECT}/agreements/{{agreement_id:int}}/statement"
 _MOVED: Final = (
     Column("at", N_("When"), lambda one: one.at, Kind.INSTANT),
-    Column("why", N_("What for"), lambda one: why_moved(one.kind, one.commodity, one.payment_kind),
+    Column("why", N_("What for"), lambda one: why_moved(one.kind, one.commodity),
            Kind.WORD),
     Column("room", N_("Room"), lambda one: one.room),
     Column("amount", N_("Amount"), lambda one: one.amount_minor, Kind.MONEY),
