@@ -368,7 +368,10 @@ class _Desk:
             self.connection, project_id, AccountKind.RECEIVABLE, unit, floor_minor=None
         )
         transfer = NewTransfer(
-            owed_id, purse_id, Minor(debt_minor), TransferKind.WRITE_OFF,
+            owed_id,
+            purse_id,
+            Minor(debt_minor),
+            TransferKind.WRITE_OFF,
             reason=self.leaving.reason,
         )
         await ledger.post(self.connection, project_id, [transfer], self.actor_id, self.at)

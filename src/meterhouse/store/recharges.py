@@ -5,7 +5,7 @@ taken in the order meter (by the flow), recharge, wallet, accounts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -388,7 +388,8 @@ async def insert_report(connection: Connection, project_id: int, new: Report) ->
     await connection.execute(
         """insert into purse_report (project_id, transfer_id, meter_id, wallet_epoch, known_at,
                known_minor, read_at, said_minor) values ($1, $2, $3, $4, $5, $6, $7, $8)""",
-        project_id, *astuple(new),
+        project_id, new.transfer_id, new.meter_id, new.wallet_epoch, new.known_at,
+        new.known_minor, new.read_at, new.said_minor,
     )  # fmt: skip
 
 
