@@ -26,7 +26,7 @@ async def get_transfer(
     """
     return await connection.fetchrow(
         f"""select q.*, r.name as room, b.name as building, p.commodity, h.name as customer,
-                h.erased_at is not null as is_erased from (
+                h.erased_at is not null as is_erased, u.language from (
                 select t.*, {_POINT} as shown_point_id,
                     d.kind as debit_kind, d.compartment as debit_compartment,
                     c.kind as credit_kind, c.compartment as credit_compartment,
