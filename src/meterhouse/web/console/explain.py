@@ -16,7 +16,7 @@ from meterhouse.flows.explain import Explained, Interval, explain_transfer
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
 from meterhouse.rating.kernel import Line
 from meterhouse.units import nano_per_minor
-from meterhouse.web import labels, lifewords, parameterwords, rechargewords
+from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import masked_name
@@ -72,6 +72,8 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
     row, order = now.row, now.order
     commodity = Commodity(row["commodity"]) if row["commodity"] else None
     unit = labels.UNIT[commodity] if commodity else ""
+    rated = now.booking or now.report
+    tariffs = sorted({one.tariff for one in rated.intervals}) if rated else []
     return {
         "told": now,
         "row": row,
@@ -79,7 +81,7 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
         "why_moved": why_moved,
         "sides": [(AccountKind(row[f"{side}_kind"]), row[f"{side}_compartment"])
                   for side in ("debit", "credit")],
-        "part_words": lifewords.COMPARTMENT,
+        "part_words": moneywords.COMPARTMENT,
         "customer": masked_name(row),
         "order": order,
         "order_kind": None if order is None else PaymentKind(order["kind"]),
@@ -92,7 +94,8 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
         "fine": fine_amount,
         "exact_energy": lambda milli: grouped(milli, 3),
         "line_text": _line_text(fmt, unit),
-        "remarks": lambda one: _remarks(one, fmt, unit),
+        "tariffs": tariffs,
+        "remarks": lambda one: _remarks(one, fmt, unit, is_mixed=len(tariffs) > 1),
     }  # fmt: skip
 
 
@@ -125,9 +128,14 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
     return text
 
 
-def _remarks(one: Interval, fmt: Formats, unit: str) -> Sequence[str]:
-    """What else there is to know of an interval, in the reader's words."""
-    words, found = fmt.words, [fmt.words(N_("Tariff {name}"), name=one.tariff)]
+def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Sequence[str]:
+    """What else there is to know of an interval, in the reader's words.
+
+    The tariff stands above them all, unless several are mixed.
+    """
+    words, found = fmt.words, []
+    if is_mixed:
+        found.append(words(N_("Tariff {name}"), name=one.tariff))
     if one.closing is not None:
         found.append(labels.label(words, Source(one.closing.source)))
     if one.limits_milli:
