@@ -59,6 +59,8 @@ PLANTED = {
         "delete from recharge where state = 'reserved'",
     "money on meters is what their purses were last known to hold, household by household":
         "update wallet set credit_minor = credit_minor + 1",
+    "what moved by a meter's report is what two looks into its purse differ by":
+        "update purse_report set said_minor = said_minor + 1",
     "a recharge left the purse once, and reached the meter or came back once, or is live":
         "update recharge set state = 'returned', ended_at = applied_at where state = 'applied'",
     "a meter takes one amount under one number of one purse":

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.flows import react, receipt, sale, shift
+from meterhouse.model import TransferKind
 from meterhouse.store import desk, ledger, receipts
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewPayment, NewTransfer
@@ -37,8 +38,8 @@ async def place(
     payment_id, is_new = await ledger.insert_payment(connection, project_id, new, actor_id, at)
     if is_new:
         transfer = NewTransfer(
-            debit_account_id, credit_account_id, new.amount_minor, new.kind, new.point_id,
-            payment_id, new.reason,
+            debit_account_id, credit_account_id, new.amount_minor, TransferKind(new.kind),
+            new.point_id, payment_id, new.reason,
         )  # fmt: skip
         await ledger.post(connection, project_id, [transfer], actor_id, at)
         if is_fit:

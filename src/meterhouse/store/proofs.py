@@ -153,6 +153,13 @@ QUESTIONS: dict[str, str] = {
             where w.credit_minor <> w.overdraft_minor group by 1, 2) w
             on (w.project_id, w.agreement_id) = (a.project_id, a.agreement_id)
         where coalesce(held, 0) <> coalesce(known, 0)""",
+    "what moved by a meter's report is what two looks into its purse differ by": """
+        select count(*) from purse_report r join transfer t
+            on (t.project_id, t.id) = (r.project_id, r.transfer_id)
+        where t.amount_minor <> case t.kind when 'deducted' then r.known_minor - r.said_minor
+            when 'adopted' then abs(r.said_minor - r.known_minor)
+            when 'taken_over' then abs(r.said_minor) end
+        or t.kind not in ('deducted', 'adopted', 'taken_over')""",
     "a recharge left the purse once, and reached the meter or came back once, or is live": """
         select count(*) from recharge r, lateral (
             select count(*) filter (where t.kind = 'reserve') as reserved,

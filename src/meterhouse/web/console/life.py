@@ -42,7 +42,7 @@ async def agreement_page(request: Request, project_id: int, agreement_id: int) -
         "account_word": lambda row: moneywords.ACCOUNT_KIND[AccountKind(row["kind"])],
         "part_word": lambda part: lifewords.COMPARTMENT[Compartment(part)] if part else "",
         "order_word": lambda kind: moneywords.PAYMENT_KIND[PaymentKind(kind)],
-        "transfer_word": lifewords.transfer,
+        "transfer_word": moneywords.why_moved,
         "channels": WAYS,
         "acts": agreement_acts,
         "accounts": account_acts,
