@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterhouse.errors import OutOfRange
@@ -49,6 +49,8 @@ def rate(plan, interval):
     return rate_intervals(plan, interval, np.zeros(1, np.int64), np.zeros(1, np.int64))
 
 
+# The first call compiles it.
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.data())
 def test_a_share_is_the_exact_floor(energy_milli, data):
     whole_us = data.draw(st.integers(1, 2**52 - 1))
