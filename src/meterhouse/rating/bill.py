@@ -25,10 +25,10 @@ import numpy as np
 
 from meterhouse.errors import BadInput, OutOfRange
 from meterhouse.rating.allowance import Part, free_of_period, once_milli, taken, with_losses
-from meterhouse.rating.arrays import Ints, ints
+from meterhouse.rating.arrays import Ints, OutOfOrder, ints
 from meterhouse.rating.charges import DemandBy, Per, Tax
 from meterhouse.rating.kernel import METER_BANDS, Intervals, RatingOutcome, rate_lines
-from meterhouse.rating.load import Load
+from meterhouse.rating.load import ROWS_MAX, Load
 from meterhouse.rating.served import Served, lay_out, place_in
 from meterhouse.rating.tariff import Scheme
 from meterhouse.rating.timeline import Timeline, compile_timeline, pack
@@ -175,12 +175,14 @@ def bill(
     Raises:
         SchemeNotInForce: at some instant of the load there is no price.
         BandsUncounted: the scheme bills by the meter's bands.
-        OutOfRange: an interval is beyond its bound.
+        OutOfRange: an interval is beyond its bound, or there is none.
+        OutOfOrder: an interval begins before the one before it, or does not end after it begins.
         Unreadable: no such time zone.
     """
+    _check_order(load)
     whose = household or Household()
     scheme = scheme.of_household(whose.persons)
-    span = (int(load.start_us[0]), int(load.end_us[-1]))
+    span = (int(load.start_us[0]), int(load.end_us.max()))
     served = lay_out(scheme, timezone, *span)
     uses, kept_milli = _uses(scheme, served, load, whose, opening)
     timeline = compile_timeline(scheme, timezone, *span)
@@ -219,6 +221,14 @@ def bill(
         lines=lines,
         after=Position(int(rated.block_milli[0]), int(rated.block_period_us[0]), kept_milli),
     )
+
+
+def _check_order(load: Load) -> None:
+    if not len(load.start_us):
+        raise OutOfRange("intervals of the load", 0, 1, ROWS_MAX)
+    wrong = (load.end_us <= load.start_us) | (np.diff(load.start_us, prepend=0) < 0)
+    if wrong.any():
+        raise OutOfOrder("intervals of the load", int(wrong.argmax()))
 
 
 class _Uses(NamedTuple):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from meterhouse.errors import OutOfRange
+from meterhouse.rating.arrays import OutOfOrder
 from meterhouse.rating.bill import BandsUncounted, Household, Kind, Position, bill
 from meterhouse.rating.load import Load
 from meterhouse.rating.served import SchemeNotInForce
@@ -308,7 +309,24 @@ def test_seasonal_blocks_begin_again_with_the_season():
     assert [energy for _, energy in energy_of(june)] == [100_000, 200_000]
 
 
+@pytest.mark.parametrize("edges", [[(5, 5)], [(5, 4)], [(5, 6), (4, 5)]])
+def test_intervals_that_run_backwards_are_refused(edges):
+    starts, ends = (np.array(column, np.int64) for column in zip(*edges, strict=True))
+    with pytest.raises(OutOfOrder):
+        bill(scheme(FLAT), SHANGHAI, Load(starts, ends, np.zeros(len(edges), np.int64)))
+
+
+def test_a_load_of_several_meters_of_one_household_fills_blocks_together():
+    one = every(24, "2026-01-01T00:00:00+08:00", "2026-01-02T00:00:00+08:00", 150_000)
+    both = Load(*(np.repeat(column, 2) for column in one))
+    (sum_of_both,) = bill(scheme(BLOCKS), SHANGHAI, both).bills
+    assert energy_of(sum_of_both) == [(0, 200_000), (1, 100_000)]
+
+
 def test_what_cannot_be_billed_is_refused():
+    none = np.zeros(0, np.int64)
+    with pytest.raises(OutOfRange):
+        bill(scheme(FLAT), SHANGHAI, Load(none, none, none))
     load = month_of_days(1_000)
     late = scheme({"effective_from": "2026-01-05T00:00:00+08:00", **FLAT})
     with pytest.raises(SchemeNotInForce, match="2025-12-31T16:00"):
