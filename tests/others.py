@@ -61,6 +61,9 @@ LEFT_BEHIND = (
     """insert into recharge_step (project_id, recharge_id, at, deed, rule)
         select $project, id, $at, 'look', 'r' from recharge where project_id = $project""",
     "insert into wallet (project_id, meter_id, wallet_epoch) values ($project, $meter, 1)",
+    """insert into purse_report (project_id, transfer_id, meter_id, wallet_epoch, known_minor,
+            read_at, said_minor)
+        select $project, min(id), $meter, 1, 0, $at, 0 from transfer where project_id = $project""",
     """insert into opening (project_id, place_id, customer_id, terms, created_at)
         values ($project, $place, $customer, '{}', $at)""",
     """insert into exchange (project_id, point_id, old_meter_id, new_meter_id, exchanged_at,
@@ -194,7 +197,8 @@ async def foreign(theirs) -> dict[str, Any]:
             asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
             version=1, title="N",
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
-            written_off_minor=0,
+            written_off_minor=0, transfer_id=9**9, known_at=now, known_minor=0, read_at=now,
+            said_minor=0,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,

@@ -102,6 +102,30 @@ class PaymentKind(StrEnum):
     SETTLEMENT = "settlement"
 
 
+class TransferKind(StrEnum):
+    """What a transfer was written for; an order's transfer has the word of its order."""
+
+    RECHARGE = "recharge"
+    REFUND = "refund"
+    REVERSAL = "reversal"
+    MOVE = "move"
+    DEPOSIT = "deposit"
+    DEPOSIT_REFUND = "deposit_refund"
+    FEE = "fee"
+    OPENING = "opening"
+    SETTLEMENT = "settlement"
+    WRITE_OFF = "write_off"
+    BOOKING = "booking"
+    ROUNDING = "rounding"
+    RESERVE = "reserve"
+    APPLY = "apply"
+    RETURN = "return"
+    TAKE_BACK = "take_back"
+    DEDUCTED = "deducted"
+    ADOPTED = "adopted"
+    TAKEN_OVER = "taken_over"
+
+
 class RechargeState(StrEnum):
     """How far money is on its way into a meter; `control.recharge` says what leads where."""
 

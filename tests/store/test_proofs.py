@@ -24,8 +24,10 @@ PLANTED = {
         "update account set credit_minor = credit_minor + 1 where kind = 'revenue'",
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
-    "a reversal undoes one sale: once, whole, out of the purse it went into":
+    "a reversal undoes one sale or fee: once, whole, between the accounts it went between":
         f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
+    "a fee is earned out of a purse or over the counter, and its reversal goes the way back":
+        "update payment set kind = 'fee' where kind = 'recharge'",
     "no more is paid back out of a purse than was paid into it, channel by channel":
         f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
     "opening credit is taken back once, whole, out of the purse it went into":
@@ -57,6 +59,8 @@ PLANTED = {
         "delete from recharge where state = 'reserved'",
     "money on meters is what their purses were last known to hold, household by household":
         "update wallet set credit_minor = credit_minor + 1",
+    "what moved by a meter's report is what two looks into its purse differ by":
+        "update purse_report set said_minor = said_minor + 1",
     "a recharge left the purse once, and reached the meter or came back once, or is live":
         "update recharge set state = 'returned', ended_at = applied_at where state = 'applied'",
     "a meter takes one amount under one number of one purse":

@@ -9,7 +9,7 @@ from typing import Any
 
 from meterhouse.control.recharge import Row
 from meterhouse.flows import received, wallet
-from meterhouse.model import AccountKind, AlarmKind, RechargeState
+from meterhouse.model import AccountKind, AlarmKind, RechargeState, TransferKind
 from meterhouse.ports import Values
 from meterhouse.store import catalog, ledger, queue, recharges
 from meterhouse.store.db import Connection
@@ -68,9 +68,9 @@ async def _move(
     where = await ledger.account_of(connection, row["project_id"], row["account_id"])
     on_meter = await wallet.account(connection, project, AccountKind.ON_METER, where)
     in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
-    sides = (in_flight, on_meter, "apply")
+    sides = (in_flight, on_meter, TransferKind.APPLY)
     if row["kind"] == "take_back":
-        sides = (on_meter, row["account_id"], "take_back")
+        sides = (on_meter, row["account_id"], TransferKind.TAKE_BACK)
     moved = NewTransfer(
         sides[0], sides[1], Minor(row["amount_minor"]), sides[2], row["point_id"],
         recharge_id=row["id"],
@@ -88,8 +88,8 @@ async def give_back(
         where = await ledger.account_of(connection, project_id, row["account_id"])
         in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
         back = NewTransfer(
-            in_flight, row["account_id"], Minor(row["amount_minor"]), "return", row["point_id"],
-            recharge_id=recharge_id,
+            in_flight, row["account_id"], Minor(row["amount_minor"]), TransferKind.RETURN,
+            row["point_id"], recharge_id=recharge_id,
         )  # fmt: skip
         await ledger.post(connection, project_id, [back], actor_id, at)
     changes = {

@@ -6,16 +6,17 @@ rated. Must never know why hands change. Works inside its caller's transaction.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from meterhouse.flows import close
 from meterhouse.ledger.book import draw
-from meterhouse.model import AccountKind
+from meterhouse.model import AccountKind, TransferKind
 from meterhouse.store import bookings, ledger
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewTransfer
-from meterhouse.units import Minor, Nano, round_minor
+from meterhouse.units import Minor, Nano, nano_per_minor, round_minor
 
 
 async def book_purse(connection: Connection, project: Any, purse_id: int, at: datetime) -> None:
@@ -42,13 +43,14 @@ async def settle(
     )
     left_minor = {one: row["balance_minor"] for one, row in locked.items()}
     transfers: list[NewTransfer] = []
+    size_nano = nano_per_minor(exponent)
     for row in rows:
         draw_ids = _purses(row)
         due_minor = round_minor(Nano(row["accrued_nano"]), exponent)
         parts = draw(due_minor, [left_minor[one] for one in draw_ids])
         for one, part in zip(draw_ids, parts, strict=True):
             left_minor[one] -= part
-            transfers += _rounding(one, rounding_id, part, row["point_id"])
+            transfers += _rounding(one, rounding_id, part, row, due_minor * size_nano)
     await ledger.post(connection, project_id, transfers, None, at)
     await bookings.take_rests(
         connection, project_id, {row["point_id"]: row["accrued_nano"] for row in rows}
@@ -59,10 +61,16 @@ def _purses(row: Any) -> list[int]:
     return [one for one in (row["account_id"], row["common_account_id"]) if one is not None]
 
 
-def _rounding(purse_id: int, house_id: int, part_minor: int, point_id: int) -> list[NewTransfer]:
-    """The transfer of one part; a negative one (a correction) goes back the other way."""
+def _rounding(
+    purse_id: int, house_id: int, part_minor: int, row: Any, due_nano: int
+) -> list[NewTransfer]:
+    """The transfer of one part; a negative one (a correction) goes back the other way.
+
+    It has the number of the booking it stands for, and what rounding left or added as its rest.
+    """
     if part_minor == 0:
         return []
-    if part_minor > 0:
-        return [NewTransfer(purse_id, house_id, Minor(part_minor), "rounding", point_id)]
-    return [NewTransfer(house_id, purse_id, Minor(-part_minor), "rounding", point_id)]
+    sides = (purse_id, house_id) if part_minor > 0 else (house_id, purse_id)
+    new = NewTransfer(*sides, Minor(abs(part_minor)), TransferKind.ROUNDING, row["point_id"])
+    rest_nano = row["accrued_nano"] - due_nano
+    return [replace(new, booking=row["booking"], rest_nano=rest_nano)]

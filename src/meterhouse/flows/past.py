@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from meterhouse.model import AccountKind, AlarmKind
+from meterhouse.model import AccountKind, AlarmKind, TransferKind
 from meterhouse.store import bookings, ledger, queue
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewTransfer
@@ -67,7 +67,7 @@ async def book(
             payer_id = await _payer(connection, project, share, amount_minor)
             revenue_id = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
             sides = (payer_id, revenue_id) if amount_minor > 0 else (revenue_id, payer_id)
-            new = NewTransfer(*sides, Minor(abs(amount_minor)), "booking", point_id)
+            new = NewTransfer(*sides, Minor(abs(amount_minor)), TransferKind.BOOKING, point_id)
             transfers.append(replace(new, booking=share.booking, rest_nano=rest_nano))
         if amount_minor and not share.is_open:
             subject, facts = f"agreement:{share.agreement_id}", {"amount_minor": amount_minor}

@@ -16,7 +16,7 @@ from meterhouse.control.recharge import NUMBER_MAX
 from meterhouse.errors import Conflict, MeterhouseError, NotFound, OutOfRange
 from meterhouse.flows import close, react, received, wallet
 from meterhouse.ledger.book import available_minor
-from meterhouse.model import AccountKind, Keeper
+from meterhouse.model import AccountKind, Keeper, TransferKind
 from meterhouse.store import catalog, ledger, monitor, readings, recharges
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment, NewTransfer
@@ -152,8 +152,8 @@ async def add_credit(
         if is_new:
             cash_id = await ledger.house_account(connection, project_id, AccountKind.CASH)
             transfer = NewTransfer(
-                cash_id, payer["account_id"], amount_minor, "recharge", point_id, payment_id,
-                reason,
+                cash_id, payer["account_id"], amount_minor, TransferKind.RECHARGE, point_id,
+                payment_id, reason,
             )  # fmt: skip
             await ledger.post(connection, project_id, [transfer], actor_id, at)
             if payer["keeper"] == Keeper.METER:
@@ -212,7 +212,12 @@ async def begin(
     recharge_id = await recharges.insert(connection, project_id, new, actor_id, at)
     in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
     reserve = NewTransfer(
-        where["account_id"], in_flight, amount_minor, "reserve", point_id, recharge_id=recharge_id
+        where["account_id"],
+        in_flight,
+        amount_minor,
+        TransferKind.RESERVE,
+        point_id,
+        recharge_id=recharge_id,
     )
     await ledger.post(connection, project_id, [reserve], actor_id, at)
     await recharges.wake(connection, project_id, where["gateway_id"])

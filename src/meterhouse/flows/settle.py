@@ -2,8 +2,9 @@
 
 Owns the order: what was used until the last registers is rated and booked to the coin, the points
 go to who pays next, then the purses and the deposit are paid out, moved or made good, so that every
-account of the household ends at exactly zero. Must never know how a meter is read. Nothing of it is
-forgotten: readings, orders and transfers stay.
+account of the household ends at exactly zero. Each purse is an order of its own with the point it
+pays for, out of the cash of whoever took the money. Must never know how a meter is read. Nothing of
+it is forgotten: readings, orders and transfers stay.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,8 +28,9 @@ from meterhouse.model import (
     Override,
     PaymentKind,
     Reason,
+    TransferKind,
 )
-from meterhouse.store import agreements, catalog, customers, ledger, monitor, recharges
+from meterhouse.store import agreements, catalog, customers, ledger, monitor, projects, recharges
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment, NewTransfer
@@ -98,11 +100,23 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """One thing that was done with an account's money; `kind` as the transfer's."""
+    """One thing that was done with an account's money; `kind` as the transfer's.
+
+    Attributes:
+        compartment: which purse; empty: the deposit.
+        payee_id: out of or into whose cash; None: the house's, or none moved.
+        payee: its name; empty for the house.
+        point_id: what the purse pays for.
+        payment_id: the order; None for what is written off.
+    """
 
     kind: str
     compartment: str
     amount_minor: int
+    payee_id: int | None = None
+    payee: str = ""
+    point_id: int | None = None
+    payment_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +247,7 @@ async def _pay_out(
     project_id = project["id"]
     rows = await agreements.accounts(connection, project_id, agreement_id)
     await _check_home(connection, project, rows, points)
-    desk = _Desk(connection, project, agreement_id, leaving, actor_id, at, second_id)
+    desk = _Desk(connection, project, agreement_id, points, leaving, actor_id, at, second_id)
     await desk.begin()
     purses = {row["id"]: row for row in rows if row["kind"] == AccountKind.PURSE}
     left_minor = {number: row["balance_minor"] for number, row in purses.items()}
@@ -243,9 +257,11 @@ async def _pay_out(
         if amount_minor > 0 and to_id is not None:
             await desk.move_on(number, part, amount_minor, to_id)
         elif amount_minor > 0:
-            payee_id = await agreements.payee_of_purse(connection, project_id, number, part)
-            new = desk.order(PaymentKind.SETTLEMENT, number, amount_minor, payee_id)
-            await desk.pay_out(new, part)
+            took = await agreements.paid_into(connection, project_id, number)
+            left = {row["payee_id"]: row["left_minor"] for row in took}
+            for payee_id, much_minor in shares(amount_minor, left, desk.payee_of(number)):
+                new = desk.order(PaymentKind.SETTLEMENT, number, much_minor, payee_id)
+                await desk.pay_out(new, part)
         elif amount_minor < 0:
             await desk.make_good(number, part, -amount_minor)
     for row in await agreements.deposits(connection, project_id, agreement_id):
@@ -260,6 +276,29 @@ async def _pay_out(
     return desk.paid
 
 
+def shares(
+    amount_minor: int, left_minor: Mapping[int | None, int], payee_id: int | None
+) -> list[tuple[int | None, int]]:
+    """Who pays back how much of a purse: one payee where one took enough, the present one first.
+
+    Else each pays what it took, and what nobody was paid (opening credit) the present one.
+
+    Args:
+        amount_minor: what is in the purse, above zero.
+        left_minor: what each payee took for it and has not paid back, most first.
+        payee_id: who is paid for it at present; None: the house.
+    """
+    enough = [one for one, left in left_minor.items() if left >= amount_minor]
+    if enough:
+        return [(payee_id if payee_id in enough else enough[0], amount_minor)]
+    parts, rest_minor = {payee_id: 0}, amount_minor
+    for one in sorted(left_minor, key=lambda one: one != payee_id):
+        parts[one] = min(left_minor[one], rest_minor)
+        rest_minor -= parts[one]
+    parts[payee_id] += rest_minor
+    return [(one, much) for one, much in parts.items() if much]
+
+
 _PAID_OUT = (PaymentKind.SETTLEMENT, PaymentKind.DEPOSIT_REFUND)
 
 
@@ -270,11 +309,13 @@ class _Desk:
     connection: Connection
     project: Any
     agreement_id: int
+    points: Sequence[Any]
     leaving: Leaving
     actor_id: int | None
     at: datetime
     second_id: int | None
     cash_id: int = 0
+    payees: Mapping[str, Any] = field(default_factory=dict)
     parties: Mapping[str, str] = field(default_factory=dict)
     drawn: Collection[str] = ()
     paid: list[Paid] = field(default_factory=list)
@@ -283,8 +324,24 @@ class _Desk:
         """Look up what they go against."""
         project_id = self.project["id"]
         self.cash_id = await ledger.house_account(self.connection, project_id, AccountKind.CASH)
+        payees = await projects.payees(self.connection, project_id)
+        self.payees = {row["charge_class"]: row for row in payees}
         self.parties = await parties.of_project(self.connection, project_id)
         self.drawn = await parties.drawn_by(self.connection, project_id, [self.agreement_id])
+
+    def point_of(self, purse_id: int) -> Any | None:
+        """A point that a purse pays for, its own before one that only may draw it."""
+        for drawn in ("account_id", "common_account_id"):
+            for row in self.points:
+                if row[drawn] == purse_id:
+                    return row
+        return None
+
+    def payee_of(self, purse_id: int) -> int | None:
+        """Who is paid for what a purse pays for, at present; None: the house."""
+        point = self.point_of(purse_id)
+        row = None if point is None else self.payees.get(point["commodity"])
+        return None if row is None else row["id"]
 
     def order(
         self, kind: PaymentKind, account_id: int, amount_minor: int,
@@ -292,27 +349,35 @@ class _Desk:
     ) -> NewPayment:  # fmt: skip
         """An order of this closing; one a kind, account and order that it pays back."""
         channel = "move" if kind is PaymentKind.MOVE else self.leaving.channel
+        point = self.point_of(account_id)
         return NewPayment(
             self.agreement_id, account_id, channel, Minor(amount_minor),
             f"close:{self.agreement_id}:{kind}:{account_id}:{of_id or len(self.paid)}", kind,
-            self.leaving.reason, of_payment_id=of_id, payee_id=payee_id,
+            self.leaving.reason, None if point is None else point["id"], of_id, payee_id,
             second_id=self.second_id,
         )  # fmt: skip
 
     async def check_second(self, counted: Sequence[PaymentKind]) -> None:
-        """Much money, or money that this household never paid in, is paid out by two.
+        """Much money, or money that this household never paid in, is given out of hand by two.
+
+        What is written off is given too: nobody will pay it.
 
         Raises:
             PayoutNeedsSecond: and nobody else has agreed.
         """
         limit_minor = react.Setting.of(self.project).policy.refund_second_minor
-        out_minor = sum(one.amount_minor for one in self.paid if one.kind in counted)
-        if limit_minor == 0 or out_minor == 0 or self.second_id not in (None, self.actor_id):
+        out_minor, lost_minor = (
+            sum(one.amount_minor for one in self.paid if one.kind in kinds)
+            for kinds in (counted, (Debt.WRITE_OFF,))
+        )
+        is_agreed = self.second_id not in (None, self.actor_id)
+        if limit_minor == 0 or out_minor + lost_minor == 0 or is_agreed:
             return
         left_minor = await agreements.paid_in_minor(
             self.connection, self.project["id"], self.agreement_id
         )
-        if out_minor > limit_minor or left_minor < 0:
+        is_unpaid = out_minor > 0 and left_minor < 0
+        if max(out_minor, lost_minor) > limit_minor or is_unpaid:
             error = refund.PayoutNeedsSecond()
             error.field = ""
             raise error
@@ -324,10 +389,14 @@ class _Desk:
 
     async def pay(self, new: NewPayment, debit_id: int, credit_id: int, part: str) -> None:
         """Write an order and note it."""
-        await ordering.place(
+        payment_id, _ = await ordering.place(
             self.connection, self.project, new, debit_id, credit_id, self.actor_id, self.at
         )
-        self.paid.append(Paid(new.kind, part, new.amount_minor))
+        names = {row["id"]: row["name"] for row in self.payees.values()}
+        self.paid.append(
+            Paid(new.kind, part, new.amount_minor, new.payee_id, names.get(new.payee_id, ""),
+                 new.point_id, payment_id)
+        )  # fmt: skip
 
     async def balance(self, purses: Mapping[int, Any], left_minor: dict[int, int]) -> None:
         """Let what one compartment has make good what another owes, where one party gets both."""
@@ -355,9 +424,7 @@ class _Desk:
         if self.leaving.debt is Debt.REFUSE:
             raise DebtOpen(amount=to_decimal(debt_minor, self.project["currency_exponent"]))
         if self.leaving.debt is Debt.PAID:
-            payee_id = await agreements.payee_of_purse(
-                self.connection, self.project["id"], purse_id, part
-            )
+            payee_id = self.payee_of(purse_id)
             new = self.order(PaymentKind.RECHARGE, purse_id, debt_minor, payee_id)
             cash_id = await ordering.cash_of(self.connection, self.project, payee_id, self.cash_id)
             await self.pay(new, cash_id, purse_id, part)
@@ -366,11 +433,14 @@ class _Desk:
         owed_id = await ledger.open_account(
             self.connection, project_id, AccountKind.RECEIVABLE, unit, floor_minor=None
         )
+        point = self.point_of(purse_id)
+        point_id = None if point is None else point["id"]
         transfer = NewTransfer(
-            owed_id, purse_id, Minor(debt_minor), Debt.WRITE_OFF, reason=self.leaving.reason
-        )
+            owed_id, purse_id, Minor(debt_minor), TransferKind.WRITE_OFF, point_id,
+            reason=self.leaving.reason,
+        )  # fmt: skip
         await ledger.post(self.connection, project_id, [transfer], self.actor_id, self.at)
-        self.paid.append(Paid(Debt.WRITE_OFF, part, debt_minor))
+        self.paid.append(Paid(Debt.WRITE_OFF, part, debt_minor, point_id=point_id))
 
 
 async def _write(

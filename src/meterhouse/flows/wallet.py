@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.model import AccountKind, AlarmKind, Compartment, RechargeState
+from meterhouse.model import AccountKind, AlarmKind, Compartment, RechargeState, TransferKind
 from meterhouse.ports import Values
 from meterhouse.store import ledger, queue, recharges
 from meterhouse.store.db import Connection
@@ -121,8 +121,11 @@ async def report(
     if used_minor:
         on_meter = await account(connection, project, AccountKind.ON_METER, keeper)
         revenue = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
-        transfer = NewTransfer(on_meter, revenue, Minor(used_minor), "deducted", keeper["point_id"])
-        await ledger.post(connection, project_id, [transfer], None, at)
+        transfer = NewTransfer(
+            on_meter, revenue, Minor(used_minor), TransferKind.DEDUCTED, keeper["point_id"]
+        )
+        made = await ledger.post(connection, project_id, [transfer], None, at)
+        await _note(connection, project_id, wallet, made, net, read_at)
     changes: dict[str, Any] = {
         **split(net), "consumed_minor": wallet["consumed_minor"] + used_minor, "read_at": read_at,
     }  # fmt: skip
@@ -145,17 +148,18 @@ async def adopt(
     found_minor = net - wallet["net_minor"]
     if found_minor > 0:
         opening = await ledger.house_account(connection, project_id, AccountKind.OPENING)
-        moved = [(opening, on_meter, "adopted")]
+        moved = [(opening, on_meter, TransferKind.ADOPTED)]
     else:
         revenue = await ledger.house_account(connection, project_id, AccountKind.REVENUE)
-        moved = [(on_meter, revenue, "deducted")]
+        moved = [(on_meter, revenue, TransferKind.DEDUCTED)]
     transfers = [
         NewTransfer(debit, credit, Minor(abs(found_minor)), kind, keeper["point_id"])
         for debit, credit, kind in moved
         if found_minor
     ]
     # Written when it is known: a day or a balance of before that is printed stays as it is.
-    await ledger.post(connection, project_id, transfers, None, at)
+    made = await ledger.post(connection, project_id, transfers, None, at)
+    await _note(connection, project_id, wallet, made, net, read_at)
     changes: dict[str, Any] = {
         **split(net), "number": count, "read_at": read_at,
         "opened_at": wallet["opened_at"] or read_at,
@@ -164,6 +168,20 @@ async def adopt(
     await recharges.set_wallet(
         connection, project_id, keeper["meter_id"], keeper["wallet_epoch"], changes
     )
+
+
+async def _note(
+    connection: Connection, project_id: int, wallet: Any, transfer_ids: Sequence[int], net: int,
+    read_at: datetime,
+) -> None:  # fmt: skip
+    """Keep which report transfers rest on, and what had been known before it."""
+    known_at = wallet["read_at"] or wallet["opened_at"]
+    for transfer_id in transfer_ids:
+        new = recharges.Report(
+            transfer_id, wallet["meter_id"], wallet["wallet_epoch"], known_at,
+            wallet["net_minor"], read_at, net,
+        )  # fmt: skip
+        await recharges.insert_report(connection, project_id, new)
 
 
 async def contradicts(
@@ -204,14 +222,21 @@ async def go_along(
 ) -> None:
     """What vacant meters hold goes along with them to who pays from now on (after `vacant`)."""
     held = {row["meter_id"]: row for row in before if row["net_minor"]}
-    transfers = []
+    transfers, reports = [], []
     for keeper in await recharges.keepers(connection, project["id"], list(held)):
         net: int = held[keeper["meter_id"]]["net_minor"]
         house = await account(connection, project, AccountKind.ON_METER, held[keeper["meter_id"]])
         theirs = await account(connection, project, AccountKind.ON_METER, keeper)
         sides = (house, theirs) if net > 0 else (theirs, house)
-        transfers.append(NewTransfer(*sides, Minor(abs(net)), "adopted", keeper["point_id"]))
-    await ledger.post(connection, project["id"], transfers, None, at)
+        kind, point_id = TransferKind.ADOPTED, keeper["point_id"]
+        transfers.append(NewTransfer(*sides, Minor(abs(net)), kind, point_id))
+        seen_at = held[keeper["meter_id"]]["read_at"] or at
+        # To them the purse is new: what it was last seen to hold is all that they find in it.
+        reports.append((keeper["meter_id"], keeper["wallet_epoch"], None, 0, seen_at, net))
+    made = await ledger.post(connection, project["id"], transfers, None, at)
+    for transfer_id, report in zip(made, reports, strict=True):
+        new = recharges.Report(transfer_id, *report)
+        await recharges.insert_report(connection, project["id"], new)
 
 
 async def retire(
@@ -245,10 +270,10 @@ async def retire(
     used_minor = wallet["net_minor"] - net
     point_id, purse = keeper["point_id"], keeper["account_id"]
     moved = (
-        (on_meter, revenue, used_minor, "deducted"),
-        (opening, on_meter, -used_minor, "adopted"),
-        (on_meter, purse, net, "taken_over"),
-        (purse, on_meter, -net, "taken_over"),
+        (on_meter, revenue, used_minor, TransferKind.DEDUCTED),
+        (opening, on_meter, -used_minor, TransferKind.ADOPTED),
+        (on_meter, purse, net, TransferKind.TAKEN_OVER),
+        (purse, on_meter, -net, TransferKind.TAKEN_OVER),
     )
     transfers = [
         NewTransfer(
@@ -257,7 +282,8 @@ async def retire(
         for debit, credit, much, kind in moved
         if much > 0
     ]
-    await ledger.post(connection, project_id, transfers, actor_id, at)
+    made = await ledger.post(connection, project_id, transfers, actor_id, at)
+    await _note(connection, project_id, wallet, made, net, at)
     changes: dict[str, Any] = {
         **split(0), "consumed_minor": wallet["consumed_minor"] + max(used_minor, 0),
         "read_at": at, "frozen_at": at,

@@ -20,7 +20,10 @@ from meterhouse.words import N_
 
 ROWS_SHOWN: Final = 200
 
+# A fee was never the household's to get back, so neither it nor its reversal counts.
 _PAID_IN: Final = """coalesce(sum(case when y.kind in ('recharge', 'deposit') then y.amount_minor
+    when y.kind = 'reversal' and (select f.kind from payment f where f.project_id = y.project_id
+        and f.id = y.of_payment_id) = 'fee' then 0
     when y.kind in ('refund', 'reversal', 'deposit_refund', 'settlement')
         then -y.amount_minor end), 0)::int8"""
 
@@ -107,8 +110,9 @@ async def points(
 ) -> list[asyncpg.Record]:
     """The points an agreement pays or paid for, with place, span, and the meter there now."""
     return await connection.fetch(
-        """select p.id, p.commodity, p.keeper, ap.valid_from, ap.valid_to, r.id as place_id,
-               r.name as room, b.name as building, m.id as meter_id, m.address, m.gateway_id,
+        """select p.id, p.commodity, p.keeper, p.account_id, p.common_account_id,
+               ap.valid_from, ap.valid_to, r.id as place_id, r.name as room,
+               b.name as building, m.id as meter_id, m.address, m.gateway_id,
                s.read_at, s.good_at, s.good_0_milli, s.good_1_milli, s.good_2_milli,
                s.good_3_milli, s.good_4_milli
            from agreement_point ap
@@ -126,15 +130,16 @@ async def points(
 async def richer_than(
     connection: Connection, project_id: int, agreement_ids: Sequence[int], limit_minor: int
 ) -> list[int]:
-    """Those of these agreements that hold more than a limit, or more than they paid in."""
+    """Those of these agreements that hold more than a limit or than they paid in, or owe more."""
     rows = await connection.fetch(
         f"""select agreement_id from account a
             where project_id = $1 and agreement_id = any($2::int8[])
-            and kind in ('purse', 'deposit') and credit_minor > debit_minor
+            and kind in ('purse', 'deposit') and credit_minor <> debit_minor
             group by agreement_id
-            having sum(credit_minor - debit_minor) > least($3, (
-                select {_PAID_IN} from payment y
-                where y.project_id = $1 and y.agreement_id = a.agreement_id)) order by 1""",
+            having sum(greatest(debit_minor - credit_minor, 0)) > $3
+                or sum(greatest(credit_minor - debit_minor, 0)) > greatest(0, least($3, (
+                    select {_PAID_IN} from payment y
+                    where y.project_id = $1 and y.agreement_id = a.agreement_id))) order by 1""",
         project_id, list(agreement_ids), limit_minor,
     )  # fmt: skip
     return [row["agreement_id"] for row in rows]
@@ -168,23 +173,19 @@ async def deposits(
     )  # fmt: skip
 
 
-async def payee_of_purse(
-    connection: Connection, project_id: int, account_id: int, compartment: str
-) -> int | None:
-    """Who took most of what was paid into a purse; before any payment, the payee of its class."""
-    rows = await connection.fetch(
-        """select payee_id from payment where project_id = $1 and account_id = $2
-           and kind = 'recharge' group by payee_id order by sum(amount_minor) desc limit 1""",
+async def paid_into(
+    connection: Connection, project_id: int, account_id: int
+) -> list[asyncpg.Record]:
+    """payee_id, left_minor of who took money for a purse and has not paid it back, most first."""
+    return await connection.fetch(
+        """select payee_id, sum(case when kind = 'recharge' then amount_minor
+               else -amount_minor end)::int8 as left_minor
+           from payment where project_id = $1 and account_id = $2
+           and kind in ('recharge', 'refund', 'reversal', 'settlement') group by payee_id
+           having sum(case when kind = 'recharge' then amount_minor else -amount_minor end) > 0
+           order by left_minor desc, payee_id nulls first""",
         project_id, account_id,
     )  # fmt: skip
-    if rows:
-        took: int | None = rows[0]["payee_id"]
-        return took
-    found: int | None = await connection.fetchval(
-        "select id from payee where project_id = $1 and charge_class = $2",
-        project_id, compartment,
-    )  # fmt: skip
-    return found
 
 
 async def payments(

@@ -86,9 +86,9 @@ async def meters_of_purses(
 async def rests(
     connection: Connection, project_id: int, point_ids: Sequence[int]
 ) -> list[asyncpg.Record]:
-    """point_id, accrued_nano, account_id, common_account_id of points that accrued, locked."""
+    """point_id, accrued_nano, booking and purses of points that accrued, locked."""
     return await connection.fetch(
-        """select ps.point_id, ps.accrued_nano, p.account_id, p.common_account_id
+        """select ps.point_id, ps.accrued_nano, ps.booking, p.account_id, p.common_account_id
            from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
            where ps.project_id = $1 and ps.point_id = any($2::int8[]) and ps.accrued_nano <> 0
            and p.account_id is not null order by ps.point_id for update of ps""",

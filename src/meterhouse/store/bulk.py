@@ -40,7 +40,7 @@ _ACCOUNTS = f"""insert into account (project_id, id, kind, compartment, agreemen
     from {_ROOMS}, generate_series(0, 1) as k"""
 _TRANSFERS = """insert into transfer (project_id, debit_account_id, credit_account_id, amount_minor,
         state, kind, created_at)
-    select $1, c.id, p.id, p.credit_minor, 'posted', 'credit', $2
+    select $1, c.id, p.id, p.credit_minor, 'posted', 'recharge', $2
     from account p, account c where p.project_id = $1 and p.kind = 'purse' and p.credit_minor > 0
     and c.project_id = $1 and c.kind = 'cash'"""
 _CASH = """update account set debit_minor = (select sum(credit_minor) from account

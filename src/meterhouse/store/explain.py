@@ -1,4 +1,4 @@
-"""What a transfer rests on: its booking, the charges that booking took, the readings of each.
+"""What a transfer rests on: a booking with its charges and their readings, a meter's report.
 
 Owns these SELECTs. Must never rate, nor know how it is shown.
 """
@@ -20,12 +20,19 @@ _POINT = """coalesce(t.point_id, (select min(ap.point_id) from agreement_point a
 async def get_transfer(
     connection: Connection, project_id: int, transfer_id: int
 ) -> asyncpg.Record | None:
-    """One transfer with both its accounts and its room, if it is in sight."""
+    """One transfer with both its accounts, its room and its household, if it is in sight.
+
+    Where it went from one household to another, none is named (`agreement_id` is null).
+    """
     return await connection.fetchrow(
-        f"""select q.*, r.name as room, b.name as building, p.commodity from (
+        f"""select q.*, r.name as room, b.name as building, p.commodity, h.name as customer,
+                h.erased_at is not null as is_erased, u.language from (
                 select t.*, {_POINT} as shown_point_id,
                     d.kind as debit_kind, d.compartment as debit_compartment,
                     c.kind as credit_kind, c.compartment as credit_compartment,
+                    d.agreement_id as debit_agreement_id, c.agreement_id as credit_agreement_id,
+                    case when d.agreement_id <> c.agreement_id then null
+                        else coalesce(d.agreement_id, c.agreement_id) end as agreement_id,
                     d.unit
                 from transfer t
                 join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
@@ -34,6 +41,9 @@ async def get_transfer(
             left join point p on (p.project_id, p.id) = (q.project_id, q.shown_point_id)
             left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
             left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+            left join agreement g on (g.project_id, g.id) = (q.project_id, q.agreement_id)
+            left join customer u on (u.project_id, u.id) = (g.project_id, g.customer_id)
+            left join personal_masked h on (h.project_id, h.id) = (u.project_id, u.personal_id)
             where seen_point(q.project_id, q.shown_point_id)""",
         project_id, transfer_id,
     )  # fmt: skip
@@ -42,11 +52,12 @@ async def get_transfer(
 async def booking_parts(
     connection: Connection, project_id: int, point_id: int, booking: int
 ) -> list[asyncpg.Record]:
-    """id, compartment, signed_minor (what left the purse), rest_nano of one booking's transfers."""
+    """id, kind, compartment, signed_minor (what left the purse), rest_nano of a booking's parts."""
     return await connection.fetch(
-        """select t.id, t.rest_nano, case d.kind when 'revenue' then -t.amount_minor
-                   else t.amount_minor end as signed_minor,
-               case d.kind when 'revenue' then c.compartment else d.compartment end as compartment
+        """select t.id, t.kind, t.rest_nano, case when d.kind in ('revenue', 'rounding')
+                   then -t.amount_minor else t.amount_minor end as signed_minor,
+               case when d.kind in ('revenue', 'rounding') then c.compartment
+                   else d.compartment end as compartment
            from transfer t
            join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
            join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)
@@ -55,24 +66,68 @@ async def booking_parts(
     )  # fmt: skip
 
 
+# What a charge was rated by: its tariff's name, and how its meter counts.
+_RATED = """t.name as tariff, m.address, m.multiplier, m.modulus_milli, m.max_power_w
+    from mine n join tariff t on (t.project_id, t.id) = (n.project_id, n.tariff_id)
+    join meter m on (m.project_id, m.id) = (n.project_id, n.meter_id)"""
+
+
 async def charges_of(
     connection: Connection, project_id: int, point_id: int, booking: int
 ) -> list[asyncpg.Record]:
     """The charges a booking took, by time; `replaced_nano` is what each stands in place of."""
     return await connection.fetch(
-        """with mine as (
+        f"""with mine as (
                select distinct on (ended_at) *, min(version) over (partition by ended_at) as first
                from charge where project_id = $1 and point_id = $2 and booking = $3
                order by ended_at, version desc)
-           select n.*, coalesce(o.amount_nano, 0) as replaced_nano, t.name as tariff,
-               m.address, m.model, m.multiplier, m.modulus_milli, m.max_power_w, v.commodity
-           from mine n join tariff t on (t.project_id, t.id) = (n.project_id, n.tariff_id)
-           join meter m on (m.project_id, m.id) = (n.project_id, n.meter_id)
-           join point v on (v.project_id, v.id) = (n.project_id, n.point_id)
+           select n.*, coalesce(o.amount_nano, 0) as replaced_nano, {_RATED}
            left join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
                = (n.project_id, n.point_id, n.ended_at, n.first - 1)
            order by n.ended_at""",
         project_id, point_id, booking,
+    )  # fmt: skip
+
+
+async def charges_between(
+    connection: Connection, project_id: int, point_id: int, since: datetime, until: datetime
+) -> list[asyncpg.Record]:
+    """The charges in force that ended after `since` and not after `until`, as `charges_of`."""
+    return await connection.fetch(
+        f"""with mine as (
+               select distinct on (ended_at) * from charge
+               where project_id = $1 and point_id = $2 and ended_at > $3 and ended_at <= $4
+               order by ended_at, version desc)
+           select n.*, 0::int8 as replaced_nano, {_RATED} where n.started_at < n.ended_at
+           order by n.ended_at""",
+        project_id, point_id, since, until,
+    )  # fmt: skip
+
+
+async def report_of(
+    connection: Connection, project_id: int, transfer_id: int
+) -> asyncpg.Record | None:
+    """The two looks into a meter's purse that a transfer rests on, with the meter's address."""
+    return await connection.fetchrow(
+        """select r.*, m.address from purse_report r
+           join meter m on (m.project_id, m.id) = (r.project_id, r.meter_id)
+           where r.project_id = $1 and r.transfer_id = $2""",
+        project_id, transfer_id,
+    )  # fmt: skip
+
+
+async def moved_before(
+    connection: Connection, project_id: int, account_id: int, transfer_id: int
+) -> list[asyncpg.Record]:
+    """kind, count, moved_minor (negative: out) of all that an account saw before a transfer."""
+    return await connection.fetch(
+        """select kind, count(*) as count, sum(moved_minor)::int8 as moved_minor from (
+               select kind, -amount_minor as moved_minor from transfer where project_id = $1
+                   and debit_account_id = $2 and id < $3 and state = 'posted'
+               union all select kind, amount_minor from transfer where project_id = $1
+                   and credit_account_id = $2 and id < $3 and state = 'posted') moved
+           group by kind order by kind""",
+        project_id, account_id, transfer_id,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.model import AccountKind, Compartment, PaymentKind
+from meterhouse.model import AccountKind, Compartment, PaymentKind, TransferKind
 from meterhouse.store.db import Connection
 from meterhouse.units import Minor
 
@@ -24,7 +24,7 @@ class NewTransfer:
     debit_account_id: int
     credit_account_id: int
     amount_minor: Minor
-    kind: str
+    kind: TransferKind
     point_id: int | None = None
     payment_id: int | None = None
     reason: str = ""

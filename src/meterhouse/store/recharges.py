@@ -334,11 +334,11 @@ async def keepers_let_to_nobody(
     connection: Connection, project_id: int, point_ids: Sequence[int]
 ) -> list[asyncpg.Record]:
     """The meters at these points that keep money while only the house pays there: as `keepers`,
-    with what is known to be in their present purse, and whether anything is on its way.
+    with what is known to be in their present purse, since when, and whether anything is on its way.
     """
     return await connection.fetch(
         f"""select m.id as meter_id, m.wallet_epoch, m.point_id, a.agreement_id, a.compartment,
-               coalesce(w.credit_minor - w.overdraft_minor, 0) as net_minor,
+               coalesce(w.credit_minor - w.overdraft_minor, 0) as net_minor, w.read_at,
                exists (select from recharge r where (r.project_id, r.meter_id)
                    = (m.project_id, m.id) and r.{_LIVE}) as is_live
            from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
@@ -385,6 +385,33 @@ async def set_wallet(
         f"""update wallet set {sets}
         where project_id = $1 and meter_id = $2 and wallet_epoch = $3""",
         project_id, meter_id, wallet_epoch, *changes.values(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a transfer between a meter's purse and the books rests on: two looks into the purse.
+
+    `known_minor` stood there at `known_at` (None: nobody had looked), `said_minor` at `read_at`;
+    both are credit less overdraft.
+    """
+
+    transfer_id: int
+    meter_id: int
+    wallet_epoch: int
+    known_at: datetime | None
+    known_minor: int
+    read_at: datetime
+    said_minor: int
+
+
+async def insert_report(connection: Connection, project_id: int, new: Report) -> None:
+    """Keep what a transfer rests on."""
+    await connection.execute(
+        """insert into purse_report (project_id, transfer_id, meter_id, wallet_epoch, known_at,
+               known_minor, read_at, said_minor) values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        project_id, new.transfer_id, new.meter_id, new.wallet_epoch, new.known_at,
+        new.known_minor, new.read_at, new.said_minor,
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 from meterhouse.flows.opening import Purse
 from meterhouse.flows.settle import Balance, Debt
 from meterhouse.model import Compartment, PaymentKind
-from meterhouse.web.moneywords import PAYMENT_KIND
 from meterhouse.words import N_
 
 
@@ -71,20 +70,6 @@ PAID: Final[Mapping[str, str]] = {
     Debt.WRITE_OFF: N_("Debt written off"),
 }
 """What a closing did with money, by the kind of its transfer."""
-
-_TRANSFER: Final[Mapping[str, str]] = {
-    "booking": N_("Used"),
-    "rounding": N_("Rounding"),
-    Debt.WRITE_OFF: N_("Debt written off"),
-}
-
-
-def transfer(kind: str) -> str:
-    """What a transfer was for: an order's kind, what was used, or what closing did."""
-    if kind in _TRANSFER:
-        return _TRANSFER[kind]
-    return PAYMENT_KIND[PaymentKind(kind)] if kind in frozenset(PaymentKind) else kind
-
 
 TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     PURSE, OPENING_STATE, COMPARTMENT, DEBT, BALANCE, CLOSING_SOURCE,

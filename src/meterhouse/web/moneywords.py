@@ -3,12 +3,13 @@
 Owns these tables alone; `labels` makes them the words of every page.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from meterhouse.flows.books import Section
 from meterhouse.flows.orders import Direction
-from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind
+from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind, TransferKind
 from meterhouse.words import N_
 
 
@@ -69,22 +70,20 @@ USED: Final = {
     Commodity.HEAT: N_("Heat used"),
     Commodity.COOLING: N_("Cooling used"),
 }
-# What transfers are written for, where no order says it.
-TRANSFER_KIND: Final = {
-    "booking": N_("Energy used"),
-    "consumed": N_("Used from the money in the meter"),
-    "recharge": N_("Recharge"),
-    "applied": N_("Arrived in the meter"),
-    "reserve": N_("Set aside for the meter"),
-    "return": N_("Returned to the purse"),
-    "apply": N_("Arrived in the meter"),
-    "take_back": N_("Taken back out of the meter"),
-    "deducted": N_("Used from the money in the meter"),
-    "adopted": N_("Found in the meter"),
-    "taken_over": N_("Moved out of the meter"),
-    "rounding": N_("Rounded to a whole coin"),
-    **{kind.value: word for kind, word in PAYMENT_KIND.items()},
+TRANSFER_KIND: Final[Mapping[str, str]] = {
+    TransferKind.BOOKING: N_("Energy used"),
+    TransferKind.ROUNDING: N_("Rounded to a whole coin"),
+    TransferKind.RESERVE: N_("Set aside for the meter"),
+    TransferKind.RETURN: N_("Returned to the purse"),
+    TransferKind.APPLY: N_("Arrived in the meter"),
+    TransferKind.TAKE_BACK: N_("Taken back out of the meter"),
+    TransferKind.DEDUCTED: N_("Used from the money in the meter"),
+    TransferKind.ADOPTED: N_("Found in the meter"),
+    TransferKind.TAKEN_OVER: N_("Moved out of the meter"),
+    TransferKind.WRITE_OFF: N_("Debt written off"),
+    **{TransferKind(kind): word for kind, word in PAYMENT_KIND.items()},
 }
+"""What transfers were written for."""
 PROVED: Final = {Proved.HOLDS: N_("All hold"), Proved.FAILED: N_("Some failed")}
 # What is proved of the books, each as a statement.
 PROOF: Final = {
@@ -107,12 +106,10 @@ TABLES: Final = (
 )
 
 
-def why_moved(kind: str, commodity: Commodity | None, paid: PaymentKind | None = None) -> str:
-    """What a transfer was for, as a message: its order's kind, what was used, or its own kind."""
-    if kind == "booking" and commodity is not None:
+def why_moved(kind: str, commodity: Commodity | None = None) -> str:
+    """What a transfer was for, as a message: what was used, or its kind."""
+    if kind == TransferKind.BOOKING and commodity is not None:
         return USED[commodity]
-    if paid is not None and kind not in TRANSFER_KIND:
-        return PAYMENT_KIND[paid]
     return TRANSFER_KIND.get(kind, kind)
 
 

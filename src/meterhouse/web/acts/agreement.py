@@ -112,7 +112,9 @@ def _told(doing: Doing, closed: Closed) -> dict[str, Any]:
     scope, _ = doing.here
     shown = [
         {"kind": one.kind, "compartment": one.compartment,
-         "amount": to_decimal(one.amount_minor, scope.currency_exponent)}
+         "amount": to_decimal(one.amount_minor, scope.currency_exponent),
+         "payee_id": one.payee_id, "payee": one.payee, "point_id": one.point_id,
+         "order_id": one.payment_id}
         for one in closed.paid
     ]  # fmt: skip
     answer = {
@@ -224,6 +226,8 @@ def _lines(doing: Doing, answer: Any) -> Choices:
         if part:
             word = doing.words(lifewords.COMPARTMENT[Compartment(part)])
             said = f"{said} · {word}"
+        if one["payee"]:
+            said = f"{said} · {one['payee']}"
         lines.append((lifewords.PAID[one["kind"]], said))
     return lines
 

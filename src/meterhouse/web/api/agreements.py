@@ -49,6 +49,14 @@ class PaidPart(Shape):
     """Which purse; empty: the deposit."""
     amount: Decimals = Field(examples=["94.00"])
     """Decimal string."""
+    payee_id: Id | None = None
+    """Payee out of whose cash it came, or into whose it went; null: the house's, or none moved."""
+    payee: str = Field(default="", max_length=200, examples=["Power works"])
+    """The payee's name; empty for the house."""
+    point_id: Id | None = None
+    """The point that the purse pays for; null for a deposit, or where it pays for none any more."""
+    order_id: Id | None = None
+    """The order; null for what is written off."""
 
 
 class Closed(Shape):

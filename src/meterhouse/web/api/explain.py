@@ -10,10 +10,18 @@ from pydantic import Field
 
 from meterhouse.flows import explain
 from meterhouse.flows.access import Reach, Verb
-from meterhouse.model import AccountKind, Compartment, Quality
-from meterhouse.units import to_decimal
+from meterhouse.model import (
+    AccountKind,
+    Commodity,
+    Compartment,
+    Quality,
+    RechargeState,
+    TransferKind,
+)
+from meterhouse.units import nano_per_minor, to_decimal
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import shapes, v1
+from meterhouse.web.api.agreements import LastRegister
 from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Money, Quantity, Shape, text
 from meterhouse.web.labels import UNIT, Source
 
@@ -92,7 +100,9 @@ class BookingDetail(Shape):
     booked: Money
     """Whole coins, of all parts together."""
     rest: Money
-    """What stays below a coin for the next booking."""
+    """What stays below a coin for the next booking, or what rounding took (negative: added)."""
+    is_last: bool = Field(examples=[False])
+    """Whether the rest was rounded away, because the payer changed."""
     is_exact: bool = Field(examples=[True])
     """Whether all of it adds up."""
     parts: list[BookingParts] = Field(max_length=10)
@@ -103,13 +113,113 @@ class BookingDetail(Shape):
     """The first two thousand of them, by time."""
 
 
+class MovedSum(Shape):
+    """All that one kind of transfer moved on an account."""
+
+    kind: TransferKind
+    """What for."""
+    count: int = Field(ge=1, le=COUNT_MAX, examples=[3])
+    """How many there were."""
+    moved: Money
+    """What they moved together; negative: out of it."""
+
+
+class StandingDetail(Shape):
+    """How a household's account stood: `before + moved = after`, and `before = Σ sums`."""
+
+    account: AccountKind
+    """The kind of account."""
+    compartment: Compartment | None
+    """Its compartment, where it has one."""
+    sums: list[MovedSum] = Field(max_length=40)
+    """What made it stand so, by kind."""
+    before: Money
+    """The balance before."""
+    moved: Money
+    """What this transfer added; negative: took."""
+    after: Money
+    """The balance after."""
+
+
+class ReportDetail(Shape):
+    """Two looks into a meter's own purse: `known − used = said`, and what was rated in between."""
+
+    address: str = text("000000000026", most=60)
+    """The meter's address."""
+    known_at: At | None
+    """When it was known to hold `known`; null: nobody had looked before."""
+    known: Money
+    """What was in it then, credit less overdraft."""
+    read_at: At
+    """When it was read."""
+    said: Money
+    """What it said then."""
+    used: Money
+    """What went out in between; negative where more was found."""
+    rated: Money
+    """What the platform rated in between; it moves no money."""
+    difference: Money
+    """`used − rated`."""
+    interval_count: int = Field(ge=0, le=COUNT_MAX, examples=[48])
+    """How many intervals were rated."""
+    intervals: list[IntervalLine] = Field(max_length=2_000)
+    """The first two thousand of them, by time."""
+
+
+class StepLine(Shape):
+    """One thing that was learnt of a recharge, or done."""
+
+    at: At
+    """When."""
+    deed: str = text("sent", most=40)
+    """What was done, as a stable word."""
+    reply: str = Field(max_length=200, examples=["positive"])
+    """What the meter answered, as a stable word; empty: nothing."""
+    count: int | None = Field(ge=0, le=COUNT_MAX, examples=[7])
+    """Its purchase counter, where it was read."""
+    balance: Money | None
+    """What it held, where it was read."""
+
+
+class JourneyDetail(Shape):
+    """Money's way into a meter or out of it: `before + added = after`."""
+
+    recharge_id: Id
+    """The recharge."""
+    state: RechargeState
+    """How far it is."""
+    address: str = text("000000000026", most=60)
+    """The meter's address."""
+    number: int = Field(ge=0, le=COUNT_MAX, examples=[7])
+    """The purchase number that proves it."""
+    before: Money | None
+    """What the meter held before; null: not read."""
+    added: Money
+    """What it adds to the meter; negative: takes out of it."""
+    steps: list[StepLine] = Field(max_length=1_000)
+    """What happened, by time."""
+
+
+class ClosingDetail(Shape):
+    """How the household's account ended."""
+
+    settled_at: At
+    """When."""
+    registers: list[LastRegister] = Field(max_length=1_000)
+    """With which registers."""
+
+
 class Explanation(Shape):
     """Why a balance changed."""
 
     transfer_id: Id
     """The transfer."""
-    kind: str = text("booking", "recharge", most=40)
-    """What it was for, as a stable word."""
+    kind: TransferKind
+    """What it was for."""
+    basis: explain.Basis
+    """Which of the following it rests on."""
+    is_told: bool = Field(examples=[True])
+    """Whether that was kept; false for what is older than its keeping."""
     at: At
     """When."""
     debit: AccountKind
@@ -121,7 +231,15 @@ class Explanation(Shape):
     order_id: Id | None
     """The order behind it, where there is one."""
     booking: BookingDetail | None
-    """The energy behind it, where it paid for some."""
+    """The energy behind it, where it paid for some, or was what rounding left of it."""
+    standings: list[StandingDetail] = Field(max_length=2)
+    """The household's accounts that it moved."""
+    report: ReportDetail | None
+    """What the meter said of its own purse, where that moved the money."""
+    journey: JourneyDetail | None
+    """The way into the meter, or out of it."""
+    closing: ClosingDetail | None
+    """How the account ended, where this was part of it."""
 
 
 def _name(one: Quality | Source) -> Any:
@@ -154,10 +272,55 @@ async def explain_transfer(
     now = await explain.explain_transfer(database, tariffs, project_id, transfer_id)
     row = now.row
     return Explanation(
-        transfer_id=row["id"], kind=row["kind"], at=row["created_at"], debit=row["debit_kind"],
-        credit=row["credit_kind"], amount=shapes.money(row["amount_minor"], scope),
-        order_id=row["payment_id"],
+        transfer_id=row["id"], kind=row["kind"], basis=now.basis, is_told=now.is_told,
+        at=row["created_at"], debit=row["debit_kind"], credit=row["credit_kind"],
+        amount=shapes.money(row["amount_minor"], scope), order_id=row["payment_id"],
         booking=None if now.booking is None else _booking(now.booking, scope),
+        standings=[_standing(one, scope) for one in now.standings],
+        report=None if now.report is None else _report(now.report, row["commodity"], scope),
+        journey=None if now.journey is None else _journey(now.journey, scope),
+        closing=None if now.closing is None else ClosingDetail(
+            settled_at=now.closing.settled_at,
+            registers=[LastRegister.model_validate(one) for one in now.closing.registers],
+        ),
+    )  # fmt: skip
+
+
+def _standing(now: explain.Standing, scope: Reach) -> StandingDetail:
+    return StandingDetail(
+        account=now.kind, compartment=now.compartment,
+        sums=[MovedSum(kind=TransferKind(one.kind), count=one.count,
+                       moved=shapes.money(one.moved_minor, scope)) for one in now.sums],
+        before=shapes.money(now.before_minor, scope), moved=shapes.money(now.moved_minor, scope),
+        after=shapes.money(now.after_minor, scope),
+    )  # fmt: skip
+
+
+def _report(now: explain.Report, commodity: str, scope: Reach) -> ReportDetail:
+    used_nano = now.used_minor * nano_per_minor(scope.currency_exponent)
+    unit = UNIT[Commodity(commodity)]
+    return ReportDetail(
+        address=now.address, known_at=now.known_at, known=shapes.money(now.known_minor, scope),
+        read_at=now.read_at, said=shapes.money(now.said_minor, scope),
+        used=shapes.money(now.used_minor, scope), rated=_fine(now.rated_nano, scope),
+        difference=_fine(used_nano - now.rated_nano, scope), interval_count=now.interval_count,
+        intervals=[_interval(one, unit, scope) for one in now.intervals],
+    )  # fmt: skip
+
+
+def _journey(now: explain.Journey, scope: Reach) -> JourneyDetail:
+    before_minor = now.before_minor
+    return JourneyDetail(
+        recharge_id=now.recharge_id, state=now.state, address=now.address, number=now.number,
+        before=None if before_minor is None else shapes.money(before_minor, scope),
+        added=shapes.money(now.added_minor, scope),
+        steps=[
+            StepLine(
+                at=one.at, deed=one.deed, reply=one.reply, count=one.said_count,
+                balance=None if one.said_minor is None else shapes.money(one.said_minor, scope),
+            )
+            for one in now.steps
+        ],
     )  # fmt: skip
 
 
@@ -165,7 +328,7 @@ def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     unit = UNIT[now.commodity]
     return BookingDetail(
         carried=_fine(now.carried_nano, scope), added=_fine(now.added_nano, scope),
-        booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope),
+        booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope), is_last=now.is_last,
         is_exact=now.is_exact, interval_count=now.interval_count,
         parts=[
             BookingParts(transfer_id=one.transfer_id, compartment=one.compartment,

@@ -3,7 +3,6 @@
 Owns what stands on them. Must never know how a figure is computed.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,21 +12,18 @@ from starlette.responses import Response
 from meterhouse.flows import books, day, orders, receipt
 from meterhouse.flows.access import Verb
 from meterhouse.flows.books import Movement, Part, Statement, Trial
-from meterhouse.flows.explain import Explained, Interval, explain_transfer
-from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality, RechargeState
+from meterhouse.model import AccountKind, Commodity, PaymentKind, RechargeState
 from meterhouse.paper.sheet import Row
-from meterhouse.rating.kernel import Line
-from meterhouse.web import labels, moneywords, papers, parameterwords, rechargewords
+from meterhouse.web import labels, moneywords, papers, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
-from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.acts.receipt import ISSUE
 from meterhouse.web.acts.refund import undo_of
 from meterhouse.web.cells import masked_name
-from meterhouse.web.formats import ABSENT, Formats, grouped
-from meterhouse.web.labels import Source
+from meterhouse.web.formats import ABSENT
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
+from meterhouse.web.paperwords import WAYS
 from meterhouse.web.reports import Report, days_of, midnight, span_of
 from meterhouse.web.tables import Column, Kind
 from meterhouse.words import N_
@@ -50,11 +46,11 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
     state = row["recharge_state"]
     zone, at = formats_of(request).timezone, request.app.state.services.clock()
     is_undone = any(one["kind"] in _UNDOING for one in now.related)
-    has_none = row["receipt_id"] is None and row["kind"] in receipt.KINDS
+    has_none = row["receipt_id"] is None and receipt.is_fit(row["kind"], row["channel"])
     facts = {
         "order": row,
         "kind": PaymentKind(row["kind"]),
-        "channel": CHANNELS.get(row["channel"], row["channel"]),
+        "channel": WAYS.get(row["channel"], row["channel"]),
         "customer": masked_name(row),
         "recharge": None if state is None else RechargeState(state),
         "recharge_class": rechargewords.RECHARGE_CLASS,
@@ -80,7 +76,7 @@ def _transfer(row: Any) -> dict[str, Any]:
 _STATEMENT: Final = f"{_PROJECT}/agreements/{{agreement_id:int}}/statement"
 _MOVED: Final = (
     Column("at", N_("When"), lambda one: one.at, Kind.INSTANT),
-    Column("why", N_("What for"), lambda one: why_moved(one.kind, one.commodity, one.payment_kind),
+    Column("why", N_("What for"), lambda one: why_moved(one.kind, one.commodity),
            Kind.WORD),
     Column("room", N_("Room"), lambda one: one.room),
     Column("amount", N_("Amount"), lambda one: one.amount_minor, Kind.MONEY),
@@ -228,87 +224,6 @@ class _Sum:
         self.debit_minor, self.credit_minor = debit_minor, credit_minor
 
 
-@router.get(f"{_PROJECT}/transfers/{{transfer_id:int}}/explain", dependencies=_may(Verb.MONEY_READ))
-async def explain_page(request: Request, project_id: int, transfer_id: int) -> Response:
-    """Why a balance changed, down to the readings."""
-    tariffs = request.app.state.tariffs
-    now = await explain_transfer(database_of(request), tariffs, project_id, transfer_id)
-    facts = _explained(now, formats_of(request))
-    order = now.order
-    link = None if order is None else f"/projects/{project_id}/orders/{order['id']}"
-    return render(request, "explain.html", facts | {"order_link": link})
-
-
-def _explained(now: Explained, fmt: Formats) -> dict[str, Any]:
-    """What the page shows; staff and tenants see the same."""
-    row, order = now.row, now.order
-    commodity = Commodity(row["commodity"]) if row["commodity"] else None
-    unit = labels.UNIT[commodity] if commodity else ""
-    return {
-        "row": row,
-        "why": why_moved(row["kind"], commodity),
-        "debit": AccountKind(row["debit_kind"]),
-        "credit": AccountKind(row["credit_kind"]),
-        "order": order,
-        "order_kind": None if order is None else PaymentKind(order["kind"]),
-        "channel": "" if order is None else CHANNELS.get(order["channel"], order["channel"]),
-        "booking": now.booking,
-        "unit": unit,
-        "fine": fine_amount,
-        "exact_energy": lambda milli: grouped(milli, 3),
-        "line_text": _line_text(fmt, unit),
-        "remarks": lambda one: _remarks(one, fmt),
-    }
-
-
-def fine_amount(amount_nano: int) -> str:
-    """An exact amount without the zeros that say nothing, two decimals at least."""
-    whole, _, rest = grouped(amount_nano, 9).partition(".")
-    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
-def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
-    """One line of an interval: `Peak band, block 1: 2.000 kWh × 0.62 = 1.24`."""
-
-    def text(interval: Interval, line: Line) -> str:
-        said = {
-            "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
-            "block": line.block + 1,
-            "energy": f"{grouped(line.energy_milli, 3)} {unit}",
-            "price": fine_amount(line.price_micro * 1_000),
-            "amount": fine_amount(line.amount_nano),
-            "version": line.version + 1,
-        }
-        if interval.limits_milli:
-            return fmt.words(
-                N_("{band}, block {block}, price version {version}: {energy} × {price} = {amount}"),
-                **said,
-            )
-        return fmt.words(N_("{band}, price version {version}: {energy} × {price} = {amount}"),
-                         **said)  # fmt: skip
-
-    return text
-
-
-def _remarks(one: Interval, fmt: Formats) -> Sequence[str]:
-    """What else there is to know of an interval, in the reader's words."""
-    words, found = fmt.words, [fmt.words(N_("Tariff {name}"), name=one.tariff)]
-    if one.closing is not None:
-        found.append(labels.label(words, Source(one.closing.source)))
-    if one.multiplier != 1:
-        found.append(words(N_("Multiplied by {count}"), count=one.multiplier))
-    if one.is_rollover:
-        found.append(words(N_("The register began again at zero")))
-    if one.quality is not Quality.GOOD:
-        found.append(labels.label(words, one.quality))
-    if one.replaced_nano:
-        found.append(words(N_("Corrects an earlier charge of {amount}"),
-                           amount=fine_amount(one.replaced_nano)))  # fmt: skip
-    if not one.is_exact:
-        found.append(words(N_("Cannot be rated anew")))
-    return found
-
-
 @router.get(f"{_PROJECT}/days/{{day_id:int}}", dependencies=_may(Verb.BOOKS_READ))
 async def day_page(request: Request, project_id: int, day_id: int) -> Response:
     """One closed day: what it adds up to, and what was proved of it."""
@@ -318,7 +233,7 @@ async def day_page(request: Request, project_id: int, day_id: int) -> Response:
         "day": now,
         "proofs": [(moneywords.PROOF.get(proof, proof), count)
                    for proof, count in now.proofs.items()],
-        "money": [(PaymentKind(one["kind"]), CHANNELS.get(one["channel"], one["channel"]), one)
+        "money": [(PaymentKind(one["kind"]), WAYS.get(one["channel"], one["channel"]), one)
                   for one in totals["money"]],
         "sold": [(Commodity(one["commodity"]) if one["commodity"] else None, one)
                  for one in totals["booked"]],

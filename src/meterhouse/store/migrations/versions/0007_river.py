@@ -128,6 +128,20 @@ SETTINGS = (
     "alter table gateway_state add column seals boolean",
 )
 
+# What a transfer out of a meter's own purse rests on: what was known to be there, and what was said.
+REPORT = """create table purse_report (
+    project_id bigint not null references project (id),
+    transfer_id bigint not null,
+    meter_id bigint not null,
+    wallet_epoch integer not null,
+    known_at timestamptz,
+    known_minor bigint not null,
+    read_at timestamptz not null,
+    said_minor bigint not null,
+    primary key (project_id, transfer_id),
+    foreign key (project_id, transfer_id) references transfer (project_id, id),
+    foreign key (project_id, meter_id) references meter (project_id, id))"""
+
 # Both totals of a point whose meter keeps its money, as they stood at each closed day.
 DRIFT = (
     """create table drift (
@@ -236,13 +250,13 @@ ROWS_MOVED = (
 )
 
 # Written once, kept for ever.
-SCOPED = ("recharge_step", "receipt_print", "drift")
+SCOPED = ("recharge_step", "receipt_print", "drift", "purse_report")
 
 
 def upgrade() -> None:
     """Add what is new, then put scope and rights over the tables as in the first schema."""
     for statement in (
-        *LISTS, *CODES, *BOOKING, *REFERENCES, *RECHARGE, *SETTINGS, *DRIFT, *RECEIPT, FIND,
+        *LISTS, *CODES, *BOOKING, *REFERENCES, *RECHARGE, *SETTINGS, REPORT, *DRIFT, *RECEIPT, FIND,
     ):  # fmt: skip
         op.execute(statement)
     op.execute("drop function called_so(text, bigint, text[], text, integer)")

@@ -1,0 +1,155 @@
+"""Every coin (每一分钱): the page that tells why a balance changed, and the same page on paper.
+
+Owns what stands on both; the one on paper is for the tenant, in the tenant's language, and has
+nothing around it. Must never know how a sum is made, nor show what only staff may see.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from meterhouse.flows.access import Verb
+from meterhouse.flows.explain import Explained, Interval, explain_transfer
+from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
+from meterhouse.rating.kernel import Line
+from meterhouse.units import nano_per_minor
+from meterhouse.web import labels, moneywords, parameterwords, rechargewords
+from meterhouse.web.access import Permission, database_of
+from meterhouse.web.cells import masked_name
+from meterhouse.web.formats import Formats, grouped
+from meterhouse.web.labels import Source
+from meterhouse.web.moneywords import why_moved
+from meterhouse.web.pages import formats_of, render
+from meterhouse.web.paperwords import WAYS
+from meterhouse.words import LANGUAGES, N_, Words, words
+
+router = APIRouter(dependencies=[Depends(Permission(Verb.MONEY_READ))])
+
+_ADDRESS: Final = "/projects/{project_id}/transfers/{transfer_id:int}/explain"
+
+
+@router.get(_ADDRESS)
+async def explain_page(request: Request, project_id: int, transfer_id: int) -> Response:
+    """Why a balance changed, down to the readings."""
+    now = await _look(request, project_id, transfer_id)
+    fmt = formats_of(request)
+    order = now.order
+    more = {
+        "order_link": None if order is None else f"/projects/{project_id}/orders/{order['id']}",
+        "print_language": now.row["language"] or fmt.words.language,
+    }
+    return render(request, "explain.html", _facts(now, fmt) | more)
+
+
+@router.get(f"{_ADDRESS}/print")
+async def explain_print(
+    request: Request, project_id: int, transfer_id: int, language: str = ""
+) -> Response:
+    """The same for the tenant: one sheet without the frame, in a language of its own."""
+    now = await _look(request, project_id, transfer_id)
+    spoken = words(language) if language in LANGUAGES else formats_of(request).words
+    scope = request.state.scope
+    zone = ZoneInfo(scope.timezone)
+    fmt = Formats(spoken, zone, scope.currency, scope.currency_exponent)
+    return render(request, "explain_print.html", _facts(now, fmt) | _spoken(spoken) | {"fmt": fmt})
+
+
+def _spoken(spoken: Words) -> dict[str, Any]:
+    """What makes a page speak another language than its reader's."""
+    return {"_": spoken, "ngettext": spoken.plural, "words": spoken, "language": spoken.language}
+
+
+async def _look(request: Request, project_id: int, transfer_id: int) -> Explained:
+    tariffs = request.app.state.tariffs
+    return await explain_transfer(database_of(request), tariffs, project_id, transfer_id)
+
+
+def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
+    """What both show."""
+    row, order = now.row, now.order
+    commodity = Commodity(row["commodity"]) if row["commodity"] else None
+    unit = labels.UNIT[commodity] if commodity else ""
+    rated = now.booking or now.report
+    tariffs = sorted({one.tariff for one in rated.intervals}) if rated else []
+    return {
+        "told": now,
+        "row": row,
+        "why": why_moved(row["kind"], commodity),
+        "why_moved": why_moved,
+        "sides": [(AccountKind(row[f"{side}_kind"]), row[f"{side}_compartment"])
+                  for side in ("debit", "credit")],
+        "part_words": moneywords.COMPARTMENT,
+        "customer": masked_name(row),
+        "order": order,
+        "order_kind": None if order is None else PaymentKind(order["kind"]),
+        "channel": "" if order is None else WAYS.get(order["channel"], order["channel"]),
+        "size_nano": nano_per_minor(fmt.currency_exponent),
+        "kinds": rechargewords.RECHARGE_KIND,
+        "step_words": rechargewords.STEP,
+        "reply_words": rechargewords.REPLY | rechargewords.HALTED_BY,
+        "unit": unit,
+        "fine": fine_amount,
+        "exact_energy": lambda milli: grouped(milli, 3),
+        "line_text": _line_text(fmt, unit),
+        "tariffs": tariffs,
+        "remarks": lambda one: _remarks(one, fmt, unit, is_mixed=len(tariffs) > 1),
+    }  # fmt: skip
+
+
+def fine_amount(amount_nano: int) -> str:
+    """An exact amount without the zeros that say nothing, two decimals at least."""
+    whole, _, rest = grouped(amount_nano, 9).partition(".")
+    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+
+
+def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
+    """One line of an interval: `Peak band, block 1: 2.000 kWh × 0.62 = 1.24`."""
+
+    def text(interval: Interval, line: Line) -> str:
+        said = {
+            "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
+            "block": line.block + 1,
+            "energy": f"{grouped(line.energy_milli, 3)} {unit}",
+            "price": fine_amount(line.price_micro * 1_000),
+            "amount": fine_amount(line.amount_nano),
+            "version": line.version + 1,
+        }
+        if interval.limits_milli:
+            return fmt.words(
+                N_("{band}, block {block}, price version {version}: {energy} × {price} = {amount}"),
+                **said,
+            )
+        return fmt.words(N_("{band}, price version {version}: {energy} × {price} = {amount}"),
+                         **said)  # fmt: skip
+
+    return text
+
+
+def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Sequence[str]:
+    """What else there is to know of an interval, in the reader's words.
+
+    The tariff stands above them all, unless several are mixed.
+    """
+    words, found = fmt.words, []
+    if is_mixed:
+        found.append(words(N_("Tariff {name}"), name=one.tariff))
+    if one.closing is not None:
+        found.append(labels.label(words, Source(one.closing.source)))
+    if one.limits_milli:
+        used = f"{grouped(one.block_milli, 3)} {unit}"
+        found.append(words(N_("Used before in the block period: {energy}"), energy=used))
+    if one.multiplier != 1:
+        found.append(words(N_("Multiplied by {count}"), count=one.multiplier))
+    if one.is_rollover:
+        found.append(words(N_("The register began again at zero")))
+    if one.quality is not Quality.GOOD:
+        found.append(labels.label(words, one.quality))
+    if one.replaced_nano:
+        found.append(words(N_("Corrects an earlier charge of {amount}"),
+                           amount=fine_amount(one.replaced_nano)))  # fmt: skip
+    if not one.is_exact:
+        found.append(words(N_("Cannot be rated anew")))
+    return found
