@@ -12,13 +12,10 @@ from meterhouse.flows import (
     account,
     close,
     customer,
-    exchange,
     move,
     ordering,
-    recharge,
     refund,
     settle,
-    transit,
 )
 from meterhouse.flows.account import Terms
 from meterhouse.flows.explain import BASIS, Basis, explain_transfer
@@ -30,7 +27,7 @@ from meterhouse.store.ledger import NewPayment
 from meterhouse.store.personal import Facts
 from meterhouse.units import Minor
 from meterhouse.web.moneywords import TRANSFER_KIND
-from street import ORDER, build_street
+from street import build_lived
 
 SRC = Path(settle.__file__).parents[1]
 LEAVING = Leaving("the lease has ended")
@@ -204,30 +201,7 @@ async def test_what_follows_a_rounding_carries_nothing_over(lived):
 
 @pytest.fixture
 async def street(db, clock):
-    """A household whose meter keeps the money, with all that can happen to that."""
-    made = await build_street(
-        db, clock, credit_minor=1_000, purchase_count=6, price_micro=1_000_000
-    )
-    site = made.site
-    await made.read()
-    clock.step(minutes=30)
-    await made.read()
-    await made.pay(500)
-    await made.run()
-    called_back = await made.pay(300)
-    key = (site.db, site.project_id)
-    await transit.cancel(*key, called_back, "mistake", None, site.clock())
-    await recharge.take_back(*key, site.points[0], Minor(400), None, site.clock())
-    await made.run()
-    clock.step(minutes=1)
-    closing_milli = (await site.state())["good_0_milli"]
-    held = await site.row("select credit_minor from wallet")
-    new = exchange.Exchange(
-        ORDER, "900", site.gateway_id, 1, (500, -1, -1, -1, -1), "the display is broken",
-        {"1": (closing_milli, -1, -1, -1, -1)}, credit_minor=held["credit_minor"] - 10,
-    )  # fmt: skip
-    await exchange.exchange(*key, site.meters[0], new, None, site.clock())
-    return made
+    return await build_lived(db, clock)
 
 
 async def test_all_that_can_happen_to_money_in_a_meter_is_explained(street):

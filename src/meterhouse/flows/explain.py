@@ -143,6 +143,7 @@ class Booking:
 
     Attributes:
         carried_nano: what the booking before had left.
+        carried_id: a transfer of that booking; None where nothing was carried.
         added_nano: the sum of all its intervals, also of those beyond `INTERVALS_MAX`.
         booked_nano: whole coins, of all parts together.
         rest_nano: what stays until the next one; smaller than a coin.
@@ -154,6 +155,7 @@ class Booking:
 
     commodity: Commodity
     carried_nano: int
+    carried_id: int | None
     added_nano: int
     booked_nano: int
     rest_nano: int
@@ -380,6 +382,7 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
     return Booking(
         commodity=Commodity(row["commodity"]),
         carried_nano=carried[0]["rest_nano"] if carried else 0,
+        carried_id=carried[0]["id"] if carried else None,
         added_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in charges),
         booked_nano=sum(one["signed_minor"] for one in parts) * size_nano,
         rest_nano=parts[0]["rest_nano"],

@@ -36,11 +36,7 @@ async def explain_page(request: Request, project_id: int, transfer_id: int) -> R
     """Why a balance changed, down to the readings."""
     now = await _look(request, project_id, transfer_id)
     fmt = formats_of(request)
-    order = now.order
-    more = {
-        "order_link": None if order is None else f"/projects/{project_id}/orders/{order['id']}",
-        "print_language": now.row["language"] or fmt.words.language,
-    }
+    more = {"is_linked": True, "print_language": now.row["language"] or fmt.words.language}
     return render(request, "explain.html", _facts(now, fmt) | more)
 
 
@@ -54,7 +50,8 @@ async def explain_print(
     scope = request.state.scope
     zone = ZoneInfo(scope.timezone)
     fmt = Formats(spoken, zone, scope.currency, scope.currency_exponent)
-    return render(request, "explain_print.html", _facts(now, fmt) | _spoken(spoken) | {"fmt": fmt})
+    more = {"is_linked": False, "fmt": fmt} | _spoken(spoken)
+    return render(request, "explain_print.html", _facts(now, fmt) | more)
 
 
 def _spoken(spoken: Words) -> dict[str, Any]:
