@@ -73,6 +73,8 @@ async def faults_of(page, there):
     faults += [f"{one['id']} {one['nodes'][0]['html'][:120]}" for one in found["violations"]]
     faults += await ragged(page)
     if page.viewport_size == DESKTOP and await page.locator("main table").count():
+        # A page behind another is drawn no more, so its charts would not follow.
+        await page.bring_to_front()
         await page.set_viewport_size(TABLET)
         faults += await ragged(page)
         await page.set_viewport_size(DESKTOP)

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 
 from meterhouse.errors import RowsRefused
-from meterhouse.flows import account, customer, device, households, parties, place, project, refund
+from meterhouse.flows import (
+    account,
+    customer,
+    device,
+    households,
+    parties,
+    place,
+    project,
+    recharge,
+    refund,
+)
 from meterhouse.flows.account import Terms
 from meterhouse.flows.households import HouseholdRow
 from meterhouse.flows.opening import Purse
@@ -15,7 +25,9 @@ from meterhouse.store import proofs
 from meterhouse.store.openings import PreparedAlready
 from meterhouse.store.personal import Facts
 from meterhouse.store.projects import Payee
+from meterhouse.store.recharges import RechargeLive
 from premises import FLAT
+from street import build_street
 
 WATER = FLAT | {"name": "Water", "commodity": "water"}
 GENEROUS = Terms(-1_000, (900, 600, 300), Purse.APART, 5_000, 20_000)
@@ -202,6 +214,43 @@ async def test_what_the_house_began_of_a_coin_is_not_the_tenants(new_site):
     rounding = await site.row("select credit_minor from account where kind = 'rounding'")
     assert rounding["credit_minor"] == 1
     assert (await balances(site, made))["purse", "electricity"] == (0, 0)
+    await holds(site)
+
+
+@pytest.mark.parametrize(("born_minor", "used_minor"), [(5_000, 0), (0, 3)])
+async def test_what_a_vacant_meter_holds_goes_along_to_who_moves_in(
+    db, clock, born_minor, used_minor
+):
+    street = await build_street(db, clock, credit_minor=born_minor, purchase_count=6, is_let=False)
+    site = street.site
+    await street.read()
+    guest = await customer.add(db, site.project_id, Facts("Guest"), "en")
+    if used_minor:  # an overdraft: less than nothing is in it
+        clock.step(minutes=1)
+        meter_id, total, count, *_ = street.sample(0)
+        await street.hear((meter_id, total, count, 0, used_minor), clock())
+    clock.step(minutes=1)
+    made = await opened(site, guest, Terms())
+    row = await site.row(
+        """select credit_minor - debit_minor as minor from account
+           where kind = 'on_meter' and agreement_id = $1""", made,
+    )  # fmt: skip
+    assert row["minor"] == born_minor - used_minor
+    await holds(site)
+
+
+async def test_nobody_moves_in_while_money_is_on_its_way_out_of_the_vacant_meter(db, clock):
+    street = await build_street(db, clock, credit_minor=900, purchase_count=6, is_let=False)
+    site = street.site
+    await street.read()
+    guest = await customer.add(db, site.project_id, Facts("Guest"), "en")
+    await recharge.take_back(db, site.project_id, site.points[0], None, None, clock())
+    clock.step(minutes=1)
+    with pytest.raises(RechargeLive):
+        await opened(site, guest, Terms())
+    await street.wait(minutes=5)
+    await opened(site, guest, Terms())
+    assert (await street.balances()) == {"purse": 900, "opening": -900}
     await holds(site)
 
 

@@ -99,6 +99,17 @@ async def test_a_wrong_sale_is_undone_once_on_its_day(site, clock):
     assert await proven(site) == []
 
 
+async def test_the_paper_of_a_reversal_names_the_one_it_takes_back(site):
+    payment_id = await sell(site)
+    done = await undo(site, payment_id)
+    row = await site.row(
+        """select o.label, o.voided_at is not null as is_void, n.facts->>'of_label' as named
+           from receipt o join receipt n on n.payment_id = $2 where o.payment_id = $1""",
+        payment_id, done.payment_id,
+    )  # fmt: skip
+    assert (row["is_void"], row["named"]) == (True, row["label"])
+
+
 async def test_the_day_is_the_projects_own(site, clock):
     clock.at = clock.at.replace(hour=15, minute=59)
     payment_id = await sell(site)

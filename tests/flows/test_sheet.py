@@ -130,9 +130,9 @@ BREAKS = st.sampled_from(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.dictionaries(st.integers(0, 11), BREAKS, min_size=1, max_size=6))
-def test_whatever_is_broken_nothing_is_taken(site, broken):
+async def test_whatever_is_broken_nothing_is_taken(site, broken):
     rows = [row(n, **broken.get(n, {})) for n in range(12)]
-    found = asyncio.get_event_loop().run_until_complete(faults(site, rows))
+    found = await faults(site, rows)
     assert {one for one, _, _ in found} == set(broken)
 
 

@@ -321,6 +321,21 @@ async def test_keys_are_several_end_and_are_revoked(house):
         await client.add_key(house.db, house.manager, PROJECT, a, client_id, 1, MORNING)
 
 
+async def test_a_program_gets_another_name_from_whoever_may_look_after_it(house):
+    a = house.projects[0]
+    client_id, key, _ = await client.add(
+        house.db, house.manager, PROJECT, a, "ERP", "read_only", Scope(PROJECT, a), 1, MORNING
+    )
+    await client.rename(house.db, house.manager, PROJECT, a, client_id, " Ledger bridge ")
+    found, _ = await client.keys(house.db, house.manager, PROJECT, a, client_id)
+    assert found.row["name"] == "Ledger bridge"
+    assert await access.known_by_key(house.db, key, MORNING) is not None
+    with pytest.raises(client.NameMissing):
+        await client.rename(house.db, house.manager, PROJECT, a, client_id, " x ")
+    with pytest.raises(NotFound):
+        await client.rename(house.db, house.manager, PROJECT, house.projects[1], client_id, "ERP")
+
+
 async def test_the_database_itself_keeps_tenants_and_clients_apart(house, address):
     connection = await asyncpg.connect(**address.arguments(None))
     try:

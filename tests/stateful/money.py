@@ -1,9 +1,10 @@
-"""A street whose money is watched: what may happen to it, and what must be true after each step.
+"""A street whose money is watched: what may happen on its way, and what must be true after it.
 
 Owns the truth beside the flows: what was paid, what each meter really took, when which bytes left,
 and what a counter read at which instant. It judges by these alone and never by what a flow thinks.
 """
 
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,25 +12,27 @@ from typing import Any
 import numpy as np
 
 from meterhouse.control.recharge import FENCE
-from meterhouse.errors import Conflict, MeterhouseError
-from meterhouse.flows import device, recharge, refund, transit, wallet
-from meterhouse.flows.keeping import MeterHoldsMoney
-from meterhouse.flows.refund import Slip
+from meterhouse.errors import MeterhouseError
+from meterhouse.flows import recharge, transit, wallet
 from meterhouse.flows.transit import Verdict
-from meterhouse.model import Keeper
 from meterhouse.sim.answers import MeterFace
 from meterhouse.sim.spec import MeterSpec
-from meterhouse.store import catalog, ledger, monitor, proofs, recharges
+from meterhouse.store import catalog, monitor, proofs, recharges
 from meterhouse.store.db import Address, Database
 from meterhouse.units import Minor
 from premises import Clock
-from stateful.watched import WatchedStreet, must
-from street import ORDER, Mishap, build_street
+from stateful.homes import Home, Life, Sale
+from stateful.watched import LIVE, WatchedStreet, must
+from street import ESAM, ORDER, Mishap, build_street
 
 ROOMS = 2
 BORN_MINOR = 1_000
 HOARDING = 0x04001004
 STRANGER = "000000000999"
+# Why a meter takes no money by itself, which a household cannot help.
+TAKES_NONE = (
+    "wallet_frozen", "hoarding_exceeded", "meter_not_opened", "numbers_used_up",
+)  # fmt: skip
 BEFORE, AFTER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -40,8 +43,13 @@ class Town:
     address: Address
     clock: Clock = field(default_factory=Clock)
     paid: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    refunded: dict[int, int] = field(default_factory=dict)
-    foreign_minor: dict[str, int] = field(default_factory=dict)
+    sales: list[Sale] = field(default_factory=list)
+    # Who pays for each room now, who did before, and the meters that each room has had.
+    homes: list[Home] = field(default_factory=list)
+    closed: list[Home] = field(default_factory=list)
+    lives: list[list[Life]] = field(default_factory=list)
+    cash_minor: int = 0
+    foreign_minor: dict[int, int] = field(default_factory=dict)
     stale: list[tuple[tuple[int, ...], datetime]] = field(default_factory=list)
     transfers: list[dict[str, Any]] = field(default_factory=list)
     # Meters that were taken down while money was on its way, by recharge.
@@ -53,6 +61,10 @@ class Town:
     died: dict[int, datetime] = field(default_factory=dict)
     # When other systems opened a room's meter.
     disowned: dict[int, datetime] = field(default_factory=dict)
+    # Rooms whose registers begin anew without anybody having said so.
+    untold: set[int] = field(default_factory=set)
+    proves_each: int = 1
+    check_count: int = 0
 
     async def open(self, model: str = ORDER, price_micro: int = 500_000) -> None:
         """Found the street: meters with some money in them, read once."""
@@ -63,10 +75,13 @@ class Town:
             purchase_count=3, price_micro=price_micro,
         )  # fmt: skip
         self.street = WatchedStreet(street.site, street.way, street.model, street.module)
-        self.street.sends = []
         self.site, self.way = street.site, street.way
         for room in range(ROOMS):
-            self.own(self.street.faces[room], room)
+            face, where = self.street.faces[room], self.site.rooms[room]
+            assert where.agreement_id is not None
+            self.homes.append(Home(room, where.agreement_id))
+            self.lives.append([Life(face, where.meter_id, 0)])
+            self.own(face, room)
             await self.street.read(room)
 
     def own(self, face: MeterFace, room: int) -> None:
@@ -78,16 +93,39 @@ class Town:
         """Leave the database."""
         await self.db.close()
 
+    async def ask(self, doing: Awaitable[Any], *codes: str, may: Collection[str] = ()) -> Any:
+        """Let something be done; None where it is refused.
+
+        It must be refused, with one of `codes`, where there are any; else it may be with one of
+        `may`.
+        """
+        try:
+            done = await doing
+        except MeterhouseError as error:
+            must(error.code in (codes or may), f"refused as {error.code}, not {codes or may}")
+            return None
+        must(not codes, f"done, and not refused as {codes}")
+        return done
+
     # What people do.
 
     async def pay(self, room: int, amount_minor: int) -> int | None:
         """Somebody pays; None where the platform refuses to take the money."""
-        key = f"key-{len(self.paid)}"
-        try:
-            made = await self.street.pay(amount_minor, room, key)
-        except (Conflict, MeterhouseError):
+        key, home = f"key-{len(self.paid)}", self.homes[room]
+        codes: tuple[str, ...] = () if home.is_let else ("no_live_agreement",)
+        if home.is_let and await self.is_live(room, is_there=True):
+            codes = ("recharge_live", *TAKES_NONE)
+        made: int | None = await self.ask(
+            self.street.pay(amount_minor, room, key), *codes, may=TAKES_NONE
+        )
+        if made is None:
             return None
         self.paid[key] = (room, amount_minor, made)
+        row = await self.street.recharge(made)
+        self.sales.append(Sale(row["payment_id"], home, amount_minor, self.clock()))
+        home.in_minor += amount_minor
+        home.cash_left_minor += amount_minor
+        self.cash_minor += amount_minor
         return made
 
     async def pay_again(self, pick: int, more: int = 0) -> None:
@@ -96,12 +134,12 @@ class Town:
             return
         key = sorted(self.paid)[pick % len(self.paid)]
         room, amount_minor, made = self.paid[key]
-        try:
-            again = await self.street.pay(amount_minor + more, room, key)
-        except Conflict:
-            must(more, "the same payment again was refused")
-        else:
-            must(not more and again == made, "a key paid twice")
+        is_theirs = (await self.street.recharge(made))["agreement_id"] == (
+            self.homes[room].agreement_id
+        )
+        codes = () if is_theirs and not more else ("conflict",)
+        again = await self.ask(self.street.pay(amount_minor + more, room, key), *codes)
+        must(again in (made, None), "a key paid twice")
 
     async def cancel(self, pick: int) -> None:
         """Somebody wants money back that is on its way."""
@@ -115,50 +153,28 @@ class Town:
     async def take_back(self, room: int, amount_minor: int | None) -> None:
         """Money is asked back from a meter, so much or all that is in it."""
         asked = None if amount_minor is None else Minor(amount_minor)
-        try:
-            await recharge.take_back(
-                self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
-            )
-        except MeterhouseError:
-            return
+        may = ("meter_gives_nothing_back", "purse_too_small", *TAKES_NONE)
+        doing = recharge.take_back(
+            self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
+        )
+        await self.ask(doing, *await self.live_codes(room, may), may=may)
 
     async def open_meter(self, room: int) -> None:
         """An account is opened in a meter."""
-        try:
-            await recharge.open_wallet(
-                self.db, self.site.project_id, self.site.points[room], None, self.clock()
-            )
-        except MeterhouseError:
-            return
+        doing = recharge.open_wallet(
+            self.db, self.site.project_id, self.site.points[room], None, self.clock()
+        )
+        codes = () if self.street.model == ESAM else ("opening_not_needed",)
+        await self.ask(doing, *(codes or await self.live_codes(room, ())))
 
     async def send(self, room: int, amount_minor: int | None) -> None:
         """Money that lies in a purse is sent on to its meter."""
         asked = None if amount_minor is None else Minor(amount_minor)
-        try:
-            await recharge.send(
-                self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
-            )
-        except (Conflict, MeterhouseError):
-            return
-
-    async def refund(self, room: int) -> None:
-        """Whatever is in a purse is paid out at the desk."""
-        site = self.site
-        async with site.db.transaction([site.project_id]) as connection:
-            purse = await ledger.read_purse(connection, site.project_id, site.points[room])
-        mine = sum(amount for where, amount, _ in self.paid.values() if where == room)
-        amount_minor = min(purse.balances_minor[0], mine - self.refunded.get(room, 0))
-        if amount_minor <= 0:
-            return
-        key = f"refund-{self.clock()}-{self.refunded.get(room)}-{room}"
-        slip = Slip("cash", key, "leaves", None, self.clock())
-        try:
-            await refund.refund(
-                site.db, site.project_id, site.points[room], Minor(amount_minor), slip
-            )
-        except MeterhouseError:
-            return  # money is under way to the meter
-        self.refunded[room] = self.refunded.get(room, 0) + amount_minor
+        may = ("purse_too_small", *TAKES_NONE)
+        doing = recharge.send(
+            self.db, self.site.project_id, self.site.points[room], asked, None, self.clock()
+        )
+        await self.ask(doing, *await self.live_codes(room, may), may=may)
 
     async def decide(self, pick: int) -> None:
         """Somebody goes and looks at the meter of a halted recharge, and says what is true."""
@@ -185,6 +201,7 @@ class Town:
             return
         if (await self.street.recharge(row["id"]))["state"] in ("applied", "returned"):
             self.ended.add(row["id"])
+            self.life_of(face).is_spoiled = True
             await self.bury(row)
 
     async def bury(self, row: dict[str, Any]) -> None:
@@ -196,9 +213,11 @@ class Town:
             project = await catalog.get_project(connection, self.site.project_id)
             (keeper,) = await recharges.keepers(connection, self.site.project_id, [row["meter_id"]])
             old = {**keeper, "wallet_epoch": row["wallet_epoch"]}
-            await wallet.retire(
-                connection, project, old, face.meter.credit_minor, None, self.clock()
-            )
+            net = face.meter.credit_minor
+            await wallet.retire(connection, project, old, net, None, self.clock())
+        life = self.life_of(face)
+        life.is_ended = True
+        self.homes[self.room_of(life)].back_minor += net
 
     # What the head end does.
 
@@ -263,37 +282,8 @@ class Town:
         self.way.settle()
         face = self.street.faces[room]
         face.meter.buy(77, face.meter.purchase_count + 1)
-        self.foreign_minor[face.address] = self.foreign_minor.get(face.address, 0) + 77
-
-    async def tamper(self, room: int, deed: str) -> None:
-        """Somebody wants a meter gone, renamed, or its point kept otherwise, money or not.
-
-        Only where there is money: an empty meter may go, and this street would be without one.
-        """
-        site, at = self.site, self.clock()
-        db, number, meter_id, point_id = (
-            site.db, site.project_id, site.meters[room], site.points[room],
-        )  # fmt: skip
-        async with db.transaction([number]) as connection:
-            (known,) = await recharges.in_meters(connection, number, [meter_id])
-        if not known["is_live"] and not known["net_minor"]:
-            return
-        meter = await device.meter(db, number, meter_id)
-        point = await device.point(db, number, point_id)
-        doing = {
-            "remove": lambda: device.remove_meter(db, number, meter_id, at),
-            "rename": lambda: device.edit_meter(
-                db, number, meter_id, meter["version"], site.gateway_id, "000000000088"
-            ),
-            "keeper": lambda: device.edit_point(
-                db, number, point_id, point["version"], point["tariff_id"], Keeper.PLATFORM, at
-            ),
-        }  # fmt: skip
-        try:
-            await doing[deed]()
-        except (recharges.RechargeLive, MeterHoldsMoney):
-            return
-        must(False, f"{deed}: a meter changed under its money")
+        self.foreign_minor[id(face)] = self.foreign_minor.get(id(face), 0) + 77
+        self.life_of(face).is_spoiled = True
 
     async def swap(self, room: int, purchase_count: int = 0, credit_minor: int = 0) -> None:
         """A meter is given for another under the same address; its line is cleared of copies."""
@@ -315,9 +305,12 @@ class Town:
             await recharges.begin_epoch(
                 connection, site.project_id, meter_id, nothing, self.clock.step(seconds=1)
             )
+            last = self.lives[room][-1]
             if live is None:
                 net = old.meter.credit_minor
                 await wallet.retire(connection, project, keeper, net, None, self.clock())
+                last.is_ended = True
+                self.homes[room].back_minor += net
             else:
                 self.taken_down[live["id"]] = old
         spec = MeterSpec(
@@ -325,12 +318,15 @@ class Town:
             keeps_purse=True, price_micro=(500_000,) * 4, purchase_count=purchase_count,
             credit_minor=credit_minor,
         )  # fmt: skip
-        self.foreign_minor.pop(old.address, None)
         self.died[id(old)] = self.clock()
         self.way.gone.append(old)
         new = self.way.hang(spec)
         self.hung[id(new)] = self.clock.step(seconds=1)
         self.own(new, room)
+        last.last_epoch = keeper["wallet_epoch"]
+        self.lives[room].append(Life(new, meter_id, keeper["wallet_epoch"] + 1))
+        # Its registers begin at nothing, and no exchange said so.
+        self.untold.add(room)
         await transit.tend(self.db, site.project_id, self.clock())
 
     # What is true.
@@ -340,6 +336,24 @@ class Town:
         return await self.site.rows(
             "select * from recharge where state = any($1::text[]) order by id", list(states)
         )
+
+    async def is_live(self, room: int, *, is_there: bool = False) -> bool:
+        """Whether an order of a room is not settled; `is_there`: of the meter that hangs there."""
+        rows = [row for row in await self.live(*LIVE)
+                if row["point_id"] == self.site.points[room]]  # fmt: skip
+        return any(not is_there or row["id"] not in self.taken_down for row in rows)
+
+    async def live_codes(self, room: int, may: Collection[str]) -> tuple[str, ...]:
+        """How a second order is refused while one is on its way."""
+        return ("recharge_live", *may) if await self.is_live(room, is_there=True) else ()
+
+    def life_of(self, face: MeterFace) -> Life:
+        """What is known of a meter."""
+        return next(one for lives in self.lives for one in lives if one.face is face)
+
+    def room_of(self, life: Life) -> int:
+        """Where it hangs or hung."""
+        return next(room for room, lives in enumerate(self.lives) if life in lives)
 
     def address_of(self, row: dict[str, Any]) -> str:
         """The address of a recharge's meter."""
@@ -357,15 +371,21 @@ class Town:
             row["meter_id"], self.hung.get(id(face), BEFORE), self.died.get(id(face), AFTER),
         )  # fmt: skip
         taken = face.meter.purchased_minor - face.meter.spec.credit_minor
-        return taken - self.foreign_minor.get(face.address, 0) - sum(map(signed, rows))
+        return taken - self.foreign_minor.get(id(face), 0) - sum(map(signed, rows))
 
     async def check(self) -> None:
-        """Everything that must be true, whatever has happened."""
-        broken = [one.says for one in await proofs.prove(self.address) if not one.holds]
-        must(not broken, f"proofs: {broken}")
+        """Everything that must be true, whatever has happened; the dear proofs now and then."""
+        self.check_count += 1
+        if self.check_count % self.proves_each == 0:
+            await self.check_proofs()
         await self.check_transfers()
         await self.check_meters()
         await self.check_returns()
+
+    async def check_proofs(self) -> None:
+        """What `verify` proves, over the whole database."""
+        broken = [one.says for one in await proofs.prove(self.address) if not one.holds]
+        must(not broken, f"proofs: {broken}")
 
     async def check_transfers(self) -> None:
         """Transfers only grow; what was paid is all there, in some account."""
@@ -374,11 +394,7 @@ class Town:
         self.transfers = now
         balances = await self.street.balances()
         must(sum(balances.values()) == 0, "the books do not balance")
-        paid = sum(amount for _, amount, _ in self.paid.values())
-        must(
-            -balances.get("cash", 0) == paid - sum(self.refunded.values()),
-            "cash is not what was paid",
-        )
+        must(-balances.get("cash", 0) == self.cash_minor, "cash is not what was paid")
         must(balances.get("purse", 0) >= 0, "a purse below zero")
 
     async def check_meters(self) -> None:
@@ -434,6 +450,7 @@ class Town:
             await self.wait(120)
         must(not await self.live("reserved", "sent", "unknown"), "an order without an end")
         await self.check()
+        await self.check_proofs()
         await self.check_reports()
 
     async def check_reports(self) -> None:

@@ -19,7 +19,6 @@ from meterhouse.store import recharges, sales
 from meterhouse.store.db import Address
 from street import ESAM, ORDER, Mishap
 
-Patch = pytest.MonkeyPatch
 Step = tuple[Any, ...]
 SOON: Step = ("wait", 1)
 LONG: Step = ("wait", 45)
@@ -27,24 +26,47 @@ PAY: Step = ("pay", 0, 500)
 OPEN: tuple[Step, ...] = (("disown", 0), ("open_meter", 0))
 
 
+@dataclass
+class Planting:
+    """Where a mistake is planted; counts how often it is met, for one never met proves nothing."""
+
+    patch: pytest.MonkeyPatch
+    strikes: int = 0
+
+    def setattr(self, target: Any, name: str, mistake: Any) -> None:
+        """Put a mistake in the place of what is right."""
+        self.patch.setattr(target, name, self.counted(mistake) if callable(mistake) else mistake)
+
+    def counted(self, mistake: Callable[..., Any]) -> Callable[..., Any]:
+        """The same mistake, counted as it is made."""
+
+        def made(*given: Any, **more: Any) -> Any:
+            self.strikes += 1
+            return mistake(*given, **more)
+
+        return made
+
+
 @dataclass(frozen=True)
 class Fault:
     """A mistake, how it is made, and a program that shows it."""
 
     name: str
-    make: Callable[[Patch], None]
+    make: Callable[[Planting], None]
     program: tuple[Step, ...]
     model: str = ORDER
     sql: tuple[str, ...] = ()
 
-    async def plant(self, patch: Patch, address: Address) -> None:
+    async def plant(self, patch: pytest.MonkeyPatch, address: Address) -> Planting:
         """Make the mistake."""
         if self.sql:
             connection = await asyncpg.connect(**address.arguments(None))
             for statement in self.sql:
                 await connection.execute(statement)
             await connection.close()
-        self.make(patch)
+        planting = Planting(patch)
+        self.make(planting)
+        return planting
 
 
 def serve(mishap: Mishap, steps: int = 9, copy_s: int = 180) -> Step:
@@ -52,22 +74,36 @@ def serve(mishap: Mishap, steps: int = 9, copy_s: int = 180) -> Step:
     return ("serve", mishap, steps, copy_s)
 
 
-def rows(*first: Row) -> Callable[[Patch], None]:
+def rows(*first: Row) -> Callable[[Planting], None]:
     """These rows speak before all others."""
 
-    def make(patch: Patch) -> None:
-        patch.setattr(control, "TABLE", (*first, *control.TABLE))
-        patch.setattr(control, "OPENING", (*first, *control.OPENING))
+    def make(patch: Planting) -> None:
+        def counted(row: Row) -> Row:
+            def speaks(facts: Facts) -> bool:
+                patch.strikes += row.speaks(facts)
+                return row.speaks(facts)
+
+            return replace(row, speaks=speaks)
+
+        counting = [counted(row) for row in first]
+        patch.setattr(control, "TABLE", (*counting, *control.TABLE))
+        patch.setattr(control, "OPENING", (*counting, *control.OPENING))
 
     return make
 
 
-def told(**lies: Any) -> Callable[[Patch], None]:
+def told(**lies: Any) -> Callable[[Planting], None]:
     """The table is told these facts, whatever is so."""
 
-    def make(patch: Patch) -> None:
+    def make(patch: Planting) -> None:
         honest = control.decide
-        patch.setattr(control, "decide", lambda facts, *rest: honest(replace(facts, **lies), *rest))
+
+        def decide(facts: Facts, *rest: Any) -> Row:
+            lied = replace(facts, **lies)
+            patch.strikes += lied != facts
+            return honest(lied, *rest)
+
+        patch.patch.setattr(control, "decide", decide)
 
     return make
 
@@ -77,7 +113,7 @@ def is_sent(facts: Facts) -> bool:
     return facts.send_count > 0
 
 
-def heedless(patch: Patch) -> None:
+def heedless(patch: Planting) -> None:
     """Nobody asks whether money is in a meter."""
 
     async def anyhow(*_: Any) -> None:
@@ -86,7 +122,7 @@ def heedless(patch: Patch) -> None:
     patch.setattr(keeping, "must_be_empty", anyhow)
 
 
-def next_number(patch: Patch) -> None:
+def next_number(patch: Planting) -> None:
     """Try again under the next number."""
     honest = transit._order
 
@@ -105,7 +141,7 @@ def next_number(patch: Patch) -> None:
     patch.setattr(transit, "_order", order)
 
 
-def not_written_ahead(patch: Patch) -> None:
+def not_written_ahead(patch: Planting) -> None:
     """The bytes go out, and what they were is noted later, if at all."""
 
     async def commit(*_: Any) -> bool:
@@ -114,7 +150,7 @@ def not_written_ahead(patch: Patch) -> None:
     patch.setattr(transit, "commit", commit)
 
 
-def every_key_is_new(patch: Patch) -> None:
+def every_key_is_new(patch: Planting) -> None:
     """A payment that comes twice is taken twice."""
     honest, count = sales.write, iter(range(10**6))
 
@@ -125,7 +161,7 @@ def every_key_is_new(patch: Patch) -> None:
     patch.setattr(sales, "write", write)
 
 
-def no_epoch(patch: Patch) -> None:
+def no_epoch(patch: Planting) -> None:
     """One purse for ever, whichever meter hangs there."""
     told(is_epoch=True)(patch)
 
@@ -135,7 +171,7 @@ def no_epoch(patch: Patch) -> None:
     patch.setattr(recharges, "homeless", homeless)
 
 
-def two_live(patch: Patch) -> None:
+def two_live(patch: Planting) -> None:
     """A second recharge is let in beside the first."""
     source = recharges.insert
 
@@ -152,7 +188,7 @@ def two_live(patch: Patch) -> None:
     patch.setattr(recharges, "insert", insert)
 
 
-def nobody_looks_again(patch: Patch) -> None:
+def nobody_looks_again(patch: Planting) -> None:
     """After a doubtful answer nobody comes back."""
     honest = transit._wait
 
@@ -168,13 +204,13 @@ def nobody_looks_again(patch: Patch) -> None:
     patch.setattr(recharges, "make_due", make_due)
 
 
-def sent_from_memory(patch: Patch) -> None:
+def sent_from_memory(patch: Planting) -> None:
     """Whoever begins anew sends what the last one was about to send."""
     rows(Row("it may not have left", lambda f: f.state is RechargeState.SENT, Deed.RESEND))(patch)
     patch.setattr(control, "resend_in", lambda _: timedelta(minutes=-10))
 
 
-def returned_by_word_alone(patch: Patch) -> None:
+def returned_by_word_alone(patch: Planting) -> None:
     """Whoever asks for money back gets it, wherever it is."""
     honest = transit.cancel
 
@@ -188,13 +224,13 @@ def returned_by_word_alone(patch: Patch) -> None:
     patch.setattr(transit, "cancel", cancel)
 
 
-def no_lifetime(patch: Patch) -> None:
+def no_lifetime(patch: Planting) -> None:
     """No copy is thought to be under way, ever."""
     told(is_dead=True)(patch)
     patch.setattr(control, "resend_in", lambda _: timedelta(minutes=-10))
 
 
-def fresh_bytes(patch: Patch) -> None:
+def fresh_bytes(patch: Planting) -> None:
     """What goes out again is made anew, under a new order number."""
     honest = transit._order
 

@@ -3,11 +3,13 @@
 Owns what must be true of bytes that go out, and the word for what is not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from meterhouse.control.recharge import LIFETIME
 from meterhouse.flows import transit
+from meterhouse.ports import Intent, Outcome
+from meterhouse.sim.answers import MeterFace
 from street import ESAM, Street
 
 LIVE = ("reserved", "sent", "unknown", "halted")
@@ -36,10 +38,43 @@ class Sent:
     frame: bytes
 
 
+@dataclass
 class WatchedStreet(Street):
-    """A street that looks at every order in the moment before it leaves."""
+    """A street that looks at every order in the moment before it leaves.
 
-    sends: list[Sent]
+    Attributes:
+        sends: the bytes that left.
+        addresses: where a room's meter is found, once it is another than the first.
+        eaten: what each meter had deducted by each instant at which it was spoken with.
+    """
+
+    sends: list[Sent] = field(default_factory=list)
+    addresses: dict[int, str] = field(default_factory=dict)
+    eaten: dict[tuple[int, datetime], int] = field(default_factory=dict)
+
+    @property
+    def faces(self) -> list[MeterFace]:
+        return [
+            self.way.faces[self.addresses.get(room, f"{room + 1:012}")]
+            for room in range(len(self.site.rooms))
+        ]
+
+    def talk(self, address: str, intent: Intent) -> Outcome:
+        outcome = super().talk(address, intent)
+        self.note_eaten()
+        return outcome
+
+    def sample(self, room: int) -> tuple[int, ...]:
+        said = super().sample(room)
+        self.note_eaten()
+        return said
+
+    def note_eaten(self) -> None:
+        """Remember what every meter has deducted until now."""
+        self.way.settle()
+        for face in self.way.faces.values():
+            meter = face.meter
+            self.eaten[id(face), self.site.clock()] = meter.purchased_minor - meter.credit_minor
 
     async def before_send(self, due: transit.Due, frame: bytes) -> None:
         row = await self.recharge(due.id)

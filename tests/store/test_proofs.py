@@ -24,8 +24,10 @@ PLANTED = {
         "update account set credit_minor = credit_minor + 1 where kind = 'revenue'",
     "every payment has exactly one transfer of its amount":
         "update transfer set payment_id = null",
-    "a reversal undoes one sale: once, whole, out of the purse it went into":
+    "a reversal undoes one sale or fee: once, whole, between the accounts it went between":
         f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
+    "a fee is earned out of a purse or over the counter, and its reversal goes the way back":
+        "update payment set kind = 'fee' where kind = 'recharge'",
     "no more is paid back out of a purse than was paid into it, channel by channel":
         f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
     "opening credit is taken back once, whole, out of the purse it went into":

@@ -61,6 +61,19 @@ async def test_a_household_is_found_and_its_form_opens_with_its_price(manager, s
     assert "¥0.50/kWh" in (await manager.get(f"{point(site, 'A101')}/credits/add")).text
 
 
+async def test_a_vacant_room_is_opened_at_the_desk(manager, site):
+    home = f"/projects/{site.project_id}/desk/rooms/{site.rooms['A104'].place_id}"
+    opens = f"/projects/{site.project_id}/places/{site.rooms['A104'].place_id}/accounts/open"
+    assert opens in (await manager.get(home)).text
+    form = await manager.get(opens)
+    sent = {"csrf": token_in(form), "key": key_in(form), "name": "Wu", "language": "en"}
+    done = await manager.post(opens, data=sent, headers={"HX-Request-Type": "partial"})
+    assert done.is_success, done.text
+    at_home = await manager.get(home)
+    assert opens not in at_home.text
+    assert 'id="sale"' in at_home.text
+
+
 async def test_the_form_says_what_a_sum_would_do(manager, site):
     address = f"{point(site, 'A101')}/credits/add/preview"
     told = (await manager.get(address, params={"amount": "10", "tender": "50"})).text

@@ -11,7 +11,7 @@ from typing import Any, Final
 from meterhouse.errors import BadInput, Conflict, NotFound, OutOfRange
 from meterhouse.flows import passwords, staff
 from meterhouse.flows.access import KEY_LIFE_MAX, KEY_MARK, Scope, ScopeKind, hint_of
-from meterhouse.store import credentials, people
+from meterhouse.store import credentials, people, personal
 from meterhouse.store.db import PLATFORM, Connection, Database
 
 LIVE_KEYS_MAX: Final = 5
@@ -37,9 +37,7 @@ async def add(
         BeyondYours: the role holds more there than the doer.
         NotFound: there is no such role or place.
     """
-    name = name.strip()
-    if not 2 <= len(name) <= staff.NAME_CHARS_MAX:
-        raise NameMissing
+    name = _named(name)
     async with db.transaction([PLATFORM]) as connection:
         login = f"client-{passwords.new_token()[:_LOGIN_CHARS]}"
         person_id = await people.insert_person(connection, "client", login, name, None, doer_id, at)
@@ -47,6 +45,19 @@ async def add(
             connection, doer_id, kind, place_id, person_id, "client", role, scope, at
         )
         return person_id, *await _new_key(connection, person_id, doer_id, days, at)
+
+
+async def rename(
+    db: Database, doer_id: int, kind: ScopeKind, place_id: int, client_id: int, name: str
+) -> None:
+    """Give a client another name; its keys go on.
+
+    Raises `NameMissing`, `BeyondYours`, `NotFound`.
+    """
+    name = _named(name)
+    async with db.transaction([PLATFORM]) as connection:
+        await staff.meet_covered(connection, doer_id, kind, place_id, client_id, "client")
+        await personal.change_staff(connection, client_id, name, None)
 
 
 async def add_key(
@@ -86,6 +97,13 @@ async def keys(
     found = await staff.member(db, doer_id, kind, place_id, client_id, "client")
     async with db.transaction([PLATFORM]) as connection:
         return found, list(await credentials.keys(connection, client_id))
+
+
+def _named(name: str) -> str:
+    name = name.strip()
+    if not 2 <= len(name) <= staff.NAME_CHARS_MAX:
+        raise NameMissing
+    return name
 
 
 async def _new_key(

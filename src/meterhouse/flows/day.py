@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, Conflict, NotFound
 from meterhouse.flows import close, drift
-from meterhouse.flows.orders import Direction
-from meterhouse.model import AlarmKind, PaymentKind
+from meterhouse.flows.orders import Direction, direction_of
+from meterhouse.model import AlarmKind
 from meterhouse.store import catalog, days, monitor, queue, readings
 from meterhouse.store.days import Mark
 from meterhouse.store.db import Connection, Database
@@ -26,18 +26,6 @@ from meterhouse.words import N_
 SUMS_PROOF: Final = "sums_equal_transfers"
 PROOFS: Final = (SUMS_PROOF, *days.PROOFS)
 _US: Final = timedelta(microseconds=1)
-
-DIRECTION: Final[Mapping[PaymentKind, Direction]] = {
-    PaymentKind.RECHARGE: Direction.IN,
-    PaymentKind.DEPOSIT: Direction.IN,
-    PaymentKind.REFUND: Direction.OUT,
-    PaymentKind.REVERSAL: Direction.OUT,
-    PaymentKind.DEPOSIT_REFUND: Direction.OUT,
-    PaymentKind.SETTLEMENT: Direction.OUT,
-    PaymentKind.MOVE: Direction.WITHIN,
-    PaymentKind.FEE: Direction.WITHIN,
-    PaymentKind.OPENING: Direction.WITHIN,
-}
 
 
 class DayNotOver(BadInput):
@@ -171,7 +159,7 @@ def went(money: Sequence[Mapping[str, Any]], direction: Direction) -> int:
     """What orders brought in this direction, never negative."""
     return sum(
         one["amount_minor"] for one in money
-        if DIRECTION[PaymentKind(one["kind"])] is direction
+        if direction_of(one["kind"], one["channel"]) is direction
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ used, and never from one payee's customers to another's. Must never know why it 
 """
 
 from datetime import datetime
+from typing import Any
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import lastcoin, ordering, parties, react
@@ -62,14 +63,8 @@ async def move(
         ):
             raise PayeesDiffer
         new = NewPayment(agreement_id, from_id, "move", amount_minor, key, PaymentKind.MOVE, reason)
-        for one in (from_id, to_id):
-            await lastcoin.book_purse(connection, project, one, at)
-        row = (await ledger.lock_accounts(connection, project_id, [from_id]))[from_id]
-        accrued_nano = await bookings.accrued_of_purse(connection, project_id, from_id)
-        free_minor = available_minor(
-            row["balance_minor"], row["pending_debit_minor"], max(accrued_nano, 0),
-            project["currency_exponent"],
-        )  # fmt: skip
+        await lastcoin.book_purse(connection, project, to_id, at)
+        free_minor = await free_of(connection, project, from_id, at)
         payment_id, is_new = await ordering.place(
             connection, project, new, from_id, to_id, actor_id, at
         )
@@ -80,6 +75,21 @@ async def move(
         await react.look_again(connection, project, meters, at)
         await readings.bump(connection, project_id)
         return payment_id
+
+
+async def free_of(connection: Connection, project: Any, purse_id: int, at: datetime) -> int:
+    """What may be taken out of a purse now, its account locked; overdraft is not used.
+
+    What all who draw it have used is booked first; the purse of a point that owes may be below 0.
+    """
+    await lastcoin.book_purse(connection, project, purse_id, at)
+    row = (await ledger.lock_accounts(connection, project["id"], [purse_id]))[purse_id]
+    accrued_nano = await bookings.accrued_of_purse(connection, project["id"], purse_id)
+    free_minor: int = available_minor(
+        row["balance_minor"], row["pending_debit_minor"], max(accrued_nano, 0),
+        project["currency_exponent"],
+    )  # fmt: skip
+    return free_minor
 
 
 async def _purse(connection: Connection, project_id: int, agreement_id: int, part: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from meterhouse import meter_models
 from meterhouse.errors import BadInput
-from meterhouse.flows import lastcoin
+from meterhouse.flows import lastcoin, wallet
 from meterhouse.ledger.chart import DRAW_ORDER
 from meterhouse.model import Commodity, Compartment
 from meterhouse.store import customers, devices, personal, readings
@@ -125,9 +125,18 @@ async def attach(
 async def hand_over(
     connection: Connection, project: Any, openings: Sequence[Opening], at: datetime
 ) -> None:
-    """Settle what has accrued with whoever paid until now, then let these agreements pay."""
-    await lastcoin.settle(connection, project, [one.point_id for one in openings], at)
+    """Settle what has accrued with whoever paid until now, then let these agreements pay.
+
+    What a vacant point's meter holds, credit or overdraft, goes along with the meter.
+
+    Raises:
+        RechargeLive: something is on its way to the meter of a vacant point.
+    """
+    points = [one.point_id for one in openings]
+    await lastcoin.settle(connection, project, points, at)
+    before = await wallet.vacant(connection, project["id"], points)
     await attach(connection, project["id"], project["currency"], openings)
+    await wallet.go_along(connection, project, before, at)
     await readings.bump(connection, project["id"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from meterhouse.flows import react, receipt, sale, shift
 from meterhouse.model import TransferKind
-from meterhouse.store import desk, ledger
+from meterhouse.store import desk, ledger, receipts
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewPayment, NewTransfer
 
@@ -22,14 +22,15 @@ async def place(
     """Write an order of this key, unless it is there; answers its id and whether it is new.
 
     Cash belongs to the open shift of who takes or gives it; money that changes hands brings a
-    receipt.
+    receipt, unless the project wants none by itself over that channel.
 
     Raises:
         Conflict: the key was used for another payment.
         ShiftNeeded: cash, and the project demands an open shift for it.
     """
     project_id = project["id"]
-    if new.kind in receipt.KINDS and new.channel == sale.CASH:
+    is_fit = receipt.is_fit(new.kind, new.channel)
+    if is_fit and new.channel == sale.CASH:
         shift_id = await shift.open_shift_of(connection, project_id, actor_id)
         if shift_id is None and react.Setting.of(project).policy.desk_needs_shift:
             raise sale.ShiftNeeded
@@ -41,8 +42,10 @@ async def place(
             new.point_id, payment_id, new.reason,
         )  # fmt: skip
         await ledger.post(connection, project_id, [transfer], actor_id, at)
-        if new.kind in receipt.KINDS:
-            await receipt.issue(connection, project, payment_id, actor_id, at)
+        if is_fit:
+            quiet = (await receipts.settings(connection, project_id)).quiet_channels
+            if receipt.is_wanted(quiet, new.channel):
+                await receipt.issue(connection, project, payment_id, actor_id, at)
     return payment_id, is_new
 
 

@@ -6,7 +6,7 @@ Owns which way an order's money goes. Must never write one. The list itself is `
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from meterhouse.errors import NotFound
 from meterhouse.model import PaymentKind
@@ -22,6 +22,26 @@ class Direction(IntEnum):
     OUT = -1
     WITHIN = 0
     IN = 1
+
+
+FROM_PURSE: Final = "purse"
+"""The channel of what a household pays out of its purse; no money crosses the counter."""
+_IN: Final = frozenset({PaymentKind.RECHARGE, PaymentKind.DEPOSIT, PaymentKind.FEE})
+_OUT: Final = frozenset(
+    {
+        PaymentKind.REFUND, PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFUND,
+        PaymentKind.SETTLEMENT,
+    }
+)  # fmt: skip
+
+
+def direction_of(kind: str, channel: str) -> Direction:
+    """Which way the money of such an order goes; `store.orders` says the same of its rows."""
+    if channel == FROM_PURSE:
+        return Direction.WITHIN
+    if kind in _IN:
+        return Direction.IN
+    return Direction.OUT if kind in _OUT else Direction.WITHIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from meterhouse.errors import MeterhouseError, NotFound
+from meterhouse.flows.orders import Direction, direction_of
 from meterhouse.flows.place import ChangedMeanwhile
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper, PaymentKind
@@ -23,15 +24,6 @@ from meterhouse.store import catalog, ledger, monitor, personal, receipts
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.ledger import NewPayment
 from meterhouse.store.receipts import SeriesTaken, Settings
-
-PAID_OUT: Final = frozenset(
-    {
-        PaymentKind.REFUND, PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFUND,
-        PaymentKind.SETTLEMENT,
-    }
-)  # fmt: skip
-KINDS: Final = PAID_OUT | {PaymentKind.RECHARGE, PaymentKind.DEPOSIT, PaymentKind.FEE}
-"""What money changes hands for; the rest is moved in the books alone."""
 
 FILE_LIFE: Final = timedelta(minutes=15)
 
@@ -73,6 +65,7 @@ class Facts:
         of_label: the receipt of the payment that this one takes back.
         cashier_id: who took or gave the money; never a name.
         customer_id: who paid; never a name.
+        purpose: what a fee is for, in the words of who charged it.
     """
 
     kind: str
@@ -97,6 +90,7 @@ class Facts:
     of_label: str
     customer_id: int | None
     cashier_id: int | None
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +118,11 @@ class Print:
     printed_at: datetime
 
 
+def is_fit(kind: str, channel: str) -> bool:
+    """Whether money changes hands for such an order; the rest is moved in the books alone."""
+    return direction_of(kind, channel) is not Direction.WITHIN
+
+
 def is_wanted(quiet_channels: Sequence[str], channel: str) -> bool:
     """Whether a sale over this channel brings a receipt by itself."""
     return channel not in quiet_channels
@@ -141,7 +140,7 @@ async def issue(
     """
     project_id = project["id"]
     found = await receipts.payment_facts(connection, project_id, payment_id)
-    if found["kind"] not in KINDS:
+    if not is_fit(found["kind"], found["channel"]):
         raise ReceiptUnfit
     facts = _facts(project, found, await _balance_minor(connection, project, found))
     made = await receipts.insert(
@@ -165,6 +164,7 @@ def of_sale(
         "id": None, "kind": new.kind, "channel": new.channel, "amount_minor": new.amount_minor,
         "created_at": at, "tender_minor": new.tender_minor, "energy_milli": new.energy_milli,
         "price_micro": new.price_micro, "of_label": None, "actor_id": actor_id,
+        "reason": new.reason,
     }  # fmt: skip
     return _facts(project, found | order, balance_minor)
 
@@ -190,6 +190,7 @@ def _facts(project: Any, found: Any, balance_minor: int | None) -> Mapping[str, 
         energy_milli=found["energy_milli"], price_micro=found["price_micro"],
         balance_minor=balance_minor, of_label=found["of_label"] or "",
         customer_id=found["customer_id"], cashier_id=found["actor_id"],
+        purpose=found["reason"] if found["kind"] == PaymentKind.FEE else "",
     )  # fmt: skip
     return {name: getattr(facts, name) for name in Facts.__slots__}
 

@@ -256,20 +256,13 @@ async def needs_second(db: Database, project_id: int, amount_minor: int) -> bool
     return policies.needs_second(policies.read(row), amount_minor)
 
 
-async def is_opening(db: Database, project_id: int, payment_id: int) -> bool:
-    """Whether a payment is opening credit, which no cash moved for."""
-    async with db.transaction([project_id]) as connection:
-        row = await desk.get_payment(connection, project_id, payment_id)
-    return row is not None and row["kind"] == PaymentKind.OPENING
-
-
-async def amount_of(db: Database, project_id: int, payment_id: int) -> Minor:
-    """The amount of a payment. Raises `NotFound`."""
+async def payment_of(db: Database, project_id: int, payment_id: int) -> Any:
+    """The payment that is to be undone, as `desk.get_payment` gives it. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:
         row = await desk.get_payment(connection, project_id, payment_id)
     if row is None:
         raise NotFound(N_("Payment"), payment_id)
-    return Minor(row["amount_minor"])
+    return row
 
 
 async def _begin(
@@ -381,12 +374,13 @@ async def _move(
     if is_new:
         meters = await monitor.meters_of_account(connection, project_id, facts["account_id"])
         await react.look_again(connection, facts, meters, slip.at)
-        if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
-            await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
-        if new.kind in receipt.KINDS:
+        if receipt.is_fit(new.kind, new.channel):
             await sale.with_receipt(
                 connection, facts, payment_id, new.channel, slip.actor_id, slip.at
             )
+        # Only now, since the new paper names the one that it takes back.
+        if new.kind is PaymentKind.REVERSAL and (old := await _paper(connection, facts, new)):
+            await receipts.void(connection, project_id, old, slip.reason, slip.actor_id, slip.at)
     assert new.point_id is not None
     purse = await ledger.read_purse(connection, project_id, new.point_id)
     await readings.bump(connection, project_id)

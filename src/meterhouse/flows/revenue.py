@@ -14,9 +14,7 @@ from zoneinfo import ZoneInfo
 
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.books import SpanUnusable
-from meterhouse.flows.day import DIRECTION
-from meterhouse.flows.orders import Direction
-from meterhouse.model import PaymentKind
+from meterhouse.flows.orders import Direction, direction_of
 from meterhouse.store import days, revenue
 from meterhouse.store.days import Mark
 from meterhouse.store.db import Connection, Database
@@ -56,7 +54,7 @@ class Sums:
 
     def pay(self, row: Mapping[str, Any]) -> None:
         """Add orders."""
-        direction = DIRECTION[PaymentKind(row["kind"])]
+        direction = direction_of(row["kind"], row["channel"])
         self.order_count += row["count"]
         if direction is Direction.IN:
             self.in_minor += row["amount_minor"]

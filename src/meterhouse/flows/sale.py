@@ -12,6 +12,7 @@ from typing import Any, Final
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import close, react, receipt, received, recharge
+from meterhouse.flows.orders import FROM_PURSE
 from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
@@ -68,6 +69,13 @@ class ShiftNeeded(MeterhouseError):
 
     code = "shift_needed"
     http_status = 409
+
+
+class ChannelUnusable(BadInput):
+    """What is paid in comes over the counter, not out of the purse."""
+
+    code = "channel_unusable"
+    field = "channel"
 
 
 class TenderShort(BadInput):
@@ -161,7 +169,7 @@ async def sell(
         ProjectFrozen: the project is frozen.
         HoardingLimit: the household would hold more than the project allows.
         ShiftNeeded: cash, and the project demands an open shift for it.
-        NothingToSell, PriceNotFlat, TenderShort: the wish cannot be met.
+        NothingToSell, PriceNotFlat, TenderShort, ChannelUnusable: the wish cannot be met.
         MeterhouseError: as `recharge.begin`, where the meter keeps the money; nothing is sold then.
         Conflict: the key was used for another payment.
     """
@@ -288,6 +296,8 @@ def _change(tender_minor: Minor | None, amount_minor: Minor) -> Minor:
 
 def _check(facts: Any, amount_minor: Minor, channel: str) -> None:
     """Everything that forbids a sale, before any money is taken."""
+    if channel == FROM_PURSE:
+        raise ChannelUnusable
     if facts["agreement_kind"] != "tenant":
         raise NoLiveAgreement
     if facts["keeper"] not in (Keeper.PLATFORM, Keeper.METER):

@@ -15,20 +15,14 @@ from meterhouse.errors import MeterhouseError, NotFound, OutOfRange
 from meterhouse.flows import access
 from meterhouse.flows.access import Verb
 from meterhouse.flows.choice import ChoiceGone
+from meterhouse.flows.orders import Direction, direction_of
 from meterhouse.flows.refund import PayoutNeedsSecond
 from meterhouse.flows.sale import CASH
-from meterhouse.model import PaymentKind
 from meterhouse.store import catalog, monitor, shifts
 from meterhouse.store.db import Connection, Database
 from meterhouse.words import N_
 
 FLOAT_MINOR_MAX: Final = 10**9
-TAKEN: Final = (PaymentKind.RECHARGE, PaymentKind.DEPOSIT)
-"""What brings money into the drawer."""
-PAID_OUT: Final = (
-    PaymentKind.REFUND, PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFUND, PaymentKind.SETTLEMENT,
-)  # fmt: skip
-"""What takes money out of it; all else moves between accounts."""
 
 
 class ShiftOpen(MeterhouseError):
@@ -232,8 +226,11 @@ def _sums(rows: Sequence[Any]) -> list[ChannelSum]:
     """What came in and went out, by channel, cash first."""
     found = []
     for channel in sorted({row["channel"] for row in rows}, key=lambda name: (name != CASH, name)):
-        ins = [r for r in rows if r["channel"] == channel and r["kind"] in TAKEN]
-        outs = [r for r in rows if r["channel"] == channel and r["kind"] in PAID_OUT]
+        mine = [r for r in rows if r["channel"] == channel]
+        ins, outs = (
+            [r for r in mine if direction_of(r["kind"], channel) is way]
+            for way in (Direction.IN, Direction.OUT)
+        )
         if ins or outs:
             found.append(
                 ChannelSum(

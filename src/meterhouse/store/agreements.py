@@ -20,7 +20,10 @@ from meterhouse.words import N_
 
 ROWS_SHOWN: Final = 200
 
+# A fee was never the household's to get back, so neither it nor its reversal counts.
 _PAID_IN: Final = """coalesce(sum(case when y.kind in ('recharge', 'deposit') then y.amount_minor
+    when y.kind = 'reversal' and (select f.kind from payment f where f.project_id = y.project_id
+        and f.id = y.of_payment_id) = 'fee' then 0
     when y.kind in ('refund', 'reversal', 'deposit_refund', 'settlement')
         then -y.amount_minor end), 0)::int8"""
 

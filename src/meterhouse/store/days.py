@@ -89,6 +89,9 @@ _BEYOND: Final = """(
     union all
     select * from transfer where project_id = $1 and state = 'posted' and id <= $4
         and created_at >= $5)"""
+# What is charged apart is of no commodity, though a point says whose it is.
+IS_FEE: Final = """(o.kind = 'fee' or (o.kind = 'reversal' and exists (select from payment f
+    where f.project_id = $1 and f.id = o.of_payment_id and f.kind = 'fee')))"""
 _SIDES: Final = """(
     select a.kind, a.unit, t.amount_minor as debit, 0 as credit from {0} t
     join account a on (a.project_id, a.id) = ($1, t.debit_account_id)
@@ -112,6 +115,7 @@ async def money(
                 sum(o.amount_minor)::int8 as amount_minor
             from {_WINDOW} t join payment o on (o.project_id, o.id) = ($1, t.payment_id)
             left join point p on (p.project_id, p.id) = ($1, o.point_id)
+                and not {IS_FEE}
             where t.payment_id is not null and t.amount_minor = o.amount_minor
             group by 1, 2, 3, 4 order by 1, 2, 3, 4""",
         project_id, *_marks(before, mark),

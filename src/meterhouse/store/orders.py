@@ -14,7 +14,8 @@ from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.reports import FOUND, IN_BUILDING, PLACE, PLACE_COLUMNS
 
 # Which way money went over the counter: in, out, or only from account to account.
-_DIRECTION: Final = """case when o.kind in ('recharge', 'deposit') then 1
+_DIRECTION: Final = """case when o.channel = 'purse' then 0
+    when o.kind in ('recharge', 'deposit', 'fee') then 1
     when o.kind in ('refund', 'reversal', 'deposit_refund', 'settlement') then -1 else 0 end"""
 _IN_BUILDING_NAMED: Final = """(select p.id from point p where p.project_id = $1
     and p.place_id in (with recursive inside as (

@@ -141,11 +141,11 @@ async def set_staff_email(connection: Connection, person_id: int, email: str | N
 async def change_staff(
     connection: Connection, person_id: int, name: str | None, email: str | None
 ) -> None:
-    """What is said anew of somebody of staff; None stays as it is. Who was erased stays so."""
+    """What is said anew of staff or a program; None stays as it is. Who was erased stays so."""
     await connection.execute(
         """update personal h set name = coalesce($3, h.name), email = coalesce($4, h.email),
                version = h.version + 1
-           from person p where p.id = $1 and p.kind = 'staff' and h.erased_at is null
+           from person p where p.id = $1 and h.erased_at is null
            and (h.project_id, h.id) = ($2, p.personal_id)""",
         person_id, PLATFORM, name, email,
     )  # fmt: skip

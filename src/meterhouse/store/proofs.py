@@ -32,14 +32,24 @@ QUESTIONS: dict[str, str] = {
         select count(*) from payment p where (select count(*) from transfer t
             where t.project_id = p.project_id and t.payment_id = p.id
             and t.amount_minor = p.amount_minor and t.state = 'posted') <> 1""",
-    "a reversal undoes one sale: once, whole, out of the purse it went into": """
+    "a reversal undoes one sale or fee: once, whole, between the accounts it went between": """
         select count(*) from payment r left join payment p
             on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
-        where r.kind = 'reversal' and (p.kind is distinct from 'recharge'
+        where r.kind = 'reversal' and (coalesce(p.kind, '') not in ('recharge', 'fee')
             or (r.account_id, r.amount_minor, r.channel) is distinct from
                 (p.account_id, p.amount_minor, p.channel)
             or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
                 and o.kind = 'reversal' and o.of_payment_id = r.of_payment_id))""",
+    "a fee is earned out of a purse or over the counter, and its reversal goes the way back": """
+        select count(*) from payment y join transfer t
+            on (t.project_id, t.payment_id) = (y.project_id, y.id)
+        join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
+        join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)
+        left join payment f on (f.project_id, f.id) = (y.project_id, y.of_payment_id)
+        where (y.kind = 'fee' and (c.kind, d.kind, y.reason <> '') is distinct from
+                ('fee', case y.channel when 'purse' then 'purse' else 'cash' end, true))
+            or (y.kind = 'reversal' and f.kind = 'fee' and (d.kind, c.kind) is distinct from
+                ('fee', case y.channel when 'purse' then 'purse' else 'cash' end))""",
     "opening credit is taken back once, whole, out of the purse it went into": """
         select count(*) from payment r left join payment p
             on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
@@ -50,9 +60,9 @@ QUESTIONS: dict[str, str] = {
                 and o.kind = 'opening' and o.of_payment_id = r.of_payment_id))""",
     "no more is paid back out of a purse than was paid into it, channel by channel": """
         select count(*) from (select project_id from payment
-            where kind in ('recharge', 'refund', 'reversal')
+            where kind in ('recharge', 'fee', 'refund', 'reversal')
             group by project_id, account_id, channel, payee_id
-            having sum(case when kind = 'recharge' then amount_minor
+            having sum(case when kind in ('recharge', 'fee') then amount_minor
                 else -amount_minor end) < 0) x""",
     "a deposit is given back at most once, and whole": """
         select count(*) from (
@@ -147,7 +157,7 @@ QUESTIONS: dict[str, str] = {
         select count(*) from purse_report r join transfer t
             on (t.project_id, t.id) = (r.project_id, r.transfer_id)
         where t.amount_minor <> case t.kind when 'deducted' then r.known_minor - r.said_minor
-            when 'adopted' then r.said_minor - r.known_minor
+            when 'adopted' then abs(r.said_minor - r.known_minor)
             when 'taken_over' then abs(r.said_minor) end
         or t.kind not in ('deducted', 'adopted', 'taken_over')""",
     "a recharge left the purse once, and reached the meter or came back once, or is live": """

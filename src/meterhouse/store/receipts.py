@@ -102,7 +102,8 @@ async def payment_facts(connection: Connection, project_id: int, payment_id: int
     """What is known of a payment at this instant, without who pays. Raises `NotFound`."""
     row = await connection.fetchrow(
         f"""select y.id, y.kind, y.channel, y.amount_minor, y.tender_minor, y.energy_milli,
-               y.price_micro, y.created_at, y.actor_id, y.point_id, y.account_id, g.customer_id,
+               y.price_micro, y.created_at, y.actor_id, y.point_id, y.account_id, y.reason,
+               g.customer_id,
                coalesce(y.payee_id, $3) as payee_id, e.name as payee, e.tax_id,
                p.commodity, p.keeper, r.name as room, b.name as building, m.address as meter,
                (select max(o.label) from receipt o where o.project_id = y.project_id

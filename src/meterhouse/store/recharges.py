@@ -330,6 +330,28 @@ async def keepers(
     )  # fmt: skip
 
 
+async def keepers_let_to_nobody(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """The meters at these points that keep money while only the house pays there: as `keepers`,
+    with what is known to be in their present purse, and whether anything is on its way.
+    """
+    return await connection.fetch(
+        f"""select m.id as meter_id, m.wallet_epoch, m.point_id, a.agreement_id, a.compartment,
+               coalesce(w.credit_minor - w.overdraft_minor, 0) as net_minor,
+               exists (select from recharge r where (r.project_id, r.meter_id)
+                   = (m.project_id, m.id) and r.{_LIVE}) as is_live
+           from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+           join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
+           join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+           left join wallet w on (w.project_id, w.meter_id, w.wallet_epoch)
+               = (m.project_id, m.id, m.wallet_epoch)
+           where m.project_id = $1 and p.id = any($2::int8[]) and m.removed_at is null
+           and p.keeper = 'meter' and g.kind = 'house' order by m.id""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+
+
 async def payer_of(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
     """A point in sight with its payer and the meter in service there: who may be recharged."""
     return await connection.fetchrow(

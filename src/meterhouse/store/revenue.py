@@ -9,7 +9,7 @@ from datetime import date
 
 import asyncpg
 
-from meterhouse.store.days import Mark
+from meterhouse.store.days import IS_FEE, Mark
 from meterhouse.store.db import Connection
 from meterhouse.store.personal import STAFF_NAME, staff
 
@@ -61,6 +61,7 @@ async def open_money(
                 count(*) as count, sum(o.amount_minor)::int8 as amount_minor
             from {_OPEN} t join payment o on (o.project_id, o.id) = ($1, t.payment_id)
             left join point p on (p.project_id, p.id) = ($1, o.point_id)
+                and not {IS_FEE}
             where t.payment_id is not null and t.amount_minor = o.amount_minor
             group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5""",
         project_id, mark.last_transfer_id, mark.until_at, timezone, first_open,

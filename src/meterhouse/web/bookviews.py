@@ -13,11 +13,11 @@ from meterhouse.model import AccountKind, PaymentKind, RechargeState
 from meterhouse.store.db import Database
 from meterhouse.web import moneywords, rechargewords
 from meterhouse.web.acts import day
-from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.formats import Formats
 from meterhouse.web.listview import ListView
 from meterhouse.web.moneywords import Proved
+from meterhouse.web.paperwords import WAYS
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -49,7 +49,7 @@ ORDERS: Final = ListView(
             BUILDING,
             ROOM,
             Column("customer", N_("Customer"), masked_name, Kind.WORD),
-            Column("channel", N_("Paid by"), lambda row: CHANNELS.get(row["channel"],
+            Column("channel", N_("Paid by"), lambda row: WAYS.get(row["channel"],
                    row["channel"]), Kind.WORD, sortable=True),
             Column("cashier", N_("Cashier"), cell("actor")),
             Column("receipt", N_("Receipt"), cell("receipt"), link=lambda row:
@@ -62,7 +62,7 @@ ORDERS: Final = ListView(
         (
             Filter("kind", N_("Kind"),
                    {kind.value: word for kind, word in moneywords.PAYMENT_KIND.items()}),
-            Filter("channel", N_("Paid by"), CHANNELS),
+            Filter("channel", N_("Paid by"), WAYS),
             Filter("person", N_("Cashier"), hint=N_("Part of a name")),
             Filter("block", N_("Building"), hint=N_("Part of a name")),
             Filter("text", N_("Search"), hint=N_("Room or meter")),

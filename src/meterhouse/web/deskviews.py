@@ -75,7 +75,8 @@ SUPPLIES: Final = ListView(
     N_("Balances"),
     Verb.MONEY_READ,
     pages=(sale_sheet.RECHARGES.act,),
-    row_acts=(RowAct("credit.add"), RowAct("payment.refund"), RowAct("deposit.take")),
+    row_acts=(RowAct("credit.add"), RowAct("payment.refund"), RowAct("deposit.take"),
+              RowAct("fee.charge")),
 )  # fmt: skip
 
 LISTS: Final = (SHIFTS, SUPPLIES)

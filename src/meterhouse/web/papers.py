@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from meterhouse.flows.receipt import PAID_OUT, Facts, Print, Receipt
+from meterhouse.flows.orders import Direction, direction_of
+from meterhouse.flows.receipt import Facts, Print, Receipt
 from meterhouse.model import Commodity, PaymentKind
 from meterhouse.paper.capitals import RENMINBI, capitals
 from meterhouse.paper.sheet import TICKET_COLUMNS, Paper, Row, Sheet, Table, plain
@@ -45,7 +46,7 @@ def sheet_of(receipt: Receipt, spoken: Words, payer: str, mark: str) -> Sheet:
     """A receipt as it is printed; `mark` sets it apart from the original."""
     facts, row = receipt.facts, receipt.row
     fmt = formats(facts, spoken)
-    is_out = facts.kind in PAID_OUT
+    is_out = direction_of(facts.kind, facts.channel) is Direction.OUT
     total = Row(
         spoken(N_("Amount paid out")) if is_out else spoken(N_("Amount received")),
         fmt.money(facts.amount_minor),
@@ -87,6 +88,7 @@ def _rows(receipt: Receipt, fmt: Formats, payer: str) -> list[Row]:
         (N_("Customer"), payer),
         (N_("Meter"), facts.meter),
         (N_("Payment for"), what_for(facts.kind, facts.commodity, spoken)),
+        (N_("Fee for"), facts.purpose),
         (N_("Paid by"), spoken(channel)),
         (N_("Price"), _price(facts, fmt)),
         (N_("Energy"), _energy(facts, fmt)),

@@ -6,6 +6,7 @@ Owns these tables alone; `labels` makes them the words of every page.
 from enum import StrEnum
 from typing import Any, Final
 
+from meterhouse.flows.orders import FROM_PURSE
 from meterhouse.model import PaymentKind
 from meterhouse.paper.sheet import Paper
 from meterhouse.words import N_
@@ -19,6 +20,12 @@ class ReceiptState(StrEnum):
 
 
 PAID_BY: Final = {"cash": N_("Cash"), "card": N_("Card"), "transfer": N_("Bank transfer")}
+WAYS: Final = PAID_BY | {
+    FROM_PURSE: N_("Purse"),
+    "move": N_("From account to account"),
+    "opening": N_("Brought along"),
+}
+"""How any order was paid; a program's own word is shown as it is."""
 PAPER: Final = {
     Paper.A5: N_("A5"),
     Paper.CONTINUOUS: N_("Continuous, 241 × 93 mm"),

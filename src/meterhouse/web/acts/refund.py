@@ -1,4 +1,4 @@
-"""Acts that pay money back at the desk, and deposits; above the project's limit two people do it.
+"""Acts that pay money back at the desk, deposits and fees; above a limit two people pay out.
 
 Owns how they are asked for. One that needs a second person becomes a task that waits until somebody
 else with the same verb approves it, and is then done once.
@@ -10,19 +10,30 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from meterhouse.flows import desk, monitor, refund
+from meterhouse.flows import desk, fee, monitor, refund
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
+from meterhouse.flows.orders import FROM_PURSE
 from meterhouse.flows.refund import Moved, Slip
 from meterhouse.model import PaymentKind
 from meterhouse.units import Minor
 from meterhouse.web import labels
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.bulk import wait_for_second
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, ReasonText, Why
+from meterhouse.web.acts.frame import (
+    REASON_CHARS_MAX,
+    REASON_CHARS_MIN,
+    Act,
+    Ask,
+    Choices,
+    Doing,
+    ReasonText,
+    Why,
+)
 from meterhouse.web.acts.money import CHANNELS, OfHousehold, household_of, read_amount_minor
 from meterhouse.web.api import desk as shapes
 from meterhouse.web.api.shapes import money
+from meterhouse.web.paperwords import PAID_BY, WAYS
 from meterhouse.words import N_
 
 _TAG: Final = "money"
@@ -51,6 +62,34 @@ class NewRefund(OfHousehold):
     """How it is paid back; no more than was paid in over the same channel."""
     reason: ReasonText
     """Why; kept with the payment and in the audit."""
+
+
+async def _fee_ways(doing: Doing) -> Choices:
+    """How a fee may be paid; out of the purse where the reader may move households' money."""
+    ways = PAID_BY
+    if doing.may(Verb.MONEY_MOVE):
+        ways = ways | {FROM_PURSE: N_("From the purse")}
+    return [(way, doing.words(word)) for way, word in ways.items()]
+
+
+class NewFee(OfHousehold):
+    """A fee to be charged."""
+
+    amount: Annotated[AmountText, Ask(N_("Amount"), kind="money")] = Field(
+        examples=["20.00"], json_schema_extra={"format": "decimal"}
+    )
+    """Decimal string in the project's currency, above zero."""
+    reason: Annotated[
+        str, StringConstraints(min_length=REASON_CHARS_MIN, max_length=REASON_CHARS_MAX),
+        Ask(N_("Fee for"), hint=N_("Printed on the receipt, as in “replacement card”")),
+    ] = Field(examples=["replacement card"])  # fmt: skip
+    """What for; it stands on the receipt, the statement and the order, and in the audit."""
+    channel: Annotated[
+        str, StringConstraints(pattern=r"^[a-z_]{1,20}$"),
+        Ask(N_("Paid by"), kind="choice", choices=_fee_ways,
+            hint=N_("The purse pays with what was not paid in for one commodity alone")),
+    ] = Field(default="cash", examples=["cash"])  # fmt: skip
+    """How it is paid; `purse`: out of what the household has, which takes `money.move` as well."""
 
 
 class NewDeposit(OfHousehold):
@@ -127,20 +166,25 @@ async def _refund(doing: Doing, form: NewRefund) -> Done:
 
 
 async def _reverse(doing: Doing, form: Why) -> Done:
-    """Undo a wrong sale on its day, or unused opening credit, by a further payment."""
+    """Undo a wrong sale or fee on its day, or unused opening credit, by a further payment."""
     payment_id = doing.ids["payment_id"]
+
+    old = await refund.payment_of(doing.db, doing.project_id, payment_id)
 
     async def alone() -> Moved:
         slip = _slip(doing, form.reason)
-        return await refund.reverse(doing.db, doing.project_id, payment_id, slip)
+        reverse = fee.reverse if old["kind"] == PaymentKind.FEE else refund.reverse
+        return await reverse(doing.db, doing.project_id, payment_id, slip)
 
-    if await refund.is_opening(doing.db, doing.project_id, payment_id):
+    if old["kind"] == PaymentKind.OPENING:
         scope, _ = doing.here
         if not scope.covers(Verb.OPENING_CREDIT, None):
             raise NotAllowed(Verb.OPENING_CREDIT)
         return _done(doing, await alone(), form.reason)
-    amount_minor = await refund.amount_of(doing.db, doing.project_id, payment_id)
-    return await _by_two(doing, REVERSE, form, amount_minor, alone)
+    if old["kind"] == PaymentKind.FEE and old["channel"] == FROM_PURSE:
+        # Nothing is paid out: the household has in its purse what it had before.
+        return _done(doing, await alone(), form.reason)
+    return await _by_two(doing, REVERSE, form, Minor(old["amount_minor"]), alone)
 
 
 async def _take(doing: Doing, form: NewDeposit) -> Done:
@@ -148,6 +192,22 @@ async def _take(doing: Doing, form: NewDeposit) -> Done:
     _, fmt = doing.here
     slip = _slip(doing, form.reason, form.channel, form.agreement_id)
     done = await refund.take_deposit(
+        doing.db, doing.project_id, doing.ids["point_id"], read_amount_minor(form.amount, fmt),
+        slip,
+    )  # fmt: skip
+    return _done(doing, done, form.reason)
+
+
+async def _charge(doing: Doing, form: NewFee) -> Done:
+    """Charge a household a fee: paid over the counter at once, or out of its purse."""
+    _, fmt = doing.here
+    # Whoever takes money at the counter may take it for a fee as well. What lies in a purse is the
+    # household's already, and taking it needs the right to move it; nothing leaves the books, so
+    # it is not a refund's right.
+    if form.channel == FROM_PURSE and not doing.may(Verb.MONEY_MOVE):
+        raise NotAllowed(Verb.MONEY_MOVE)
+    slip = _slip(doing, form.reason, form.channel, form.agreement_id)
+    done = await fee.charge(
         doing.db, doing.project_id, doing.ids["point_id"], read_amount_minor(form.amount, fmt),
         slip,
     )  # fmt: skip
@@ -162,8 +222,8 @@ async def _give_back(doing: Doing, form: Why) -> Done:
         slip = _slip(doing, form.reason)
         return await refund.return_deposit(doing.db, doing.project_id, payment_id, slip)
 
-    amount_minor = await refund.amount_of(doing.db, doing.project_id, payment_id)
-    return await _by_two(doing, GIVE_BACK, form, amount_minor, alone)
+    old = await refund.payment_of(doing.db, doing.project_id, payment_id)
+    return await _by_two(doing, GIVE_BACK, form, Minor(old["amount_minor"]), alone)
 
 
 async def _about_point(doing: Doing) -> Choices:
@@ -185,7 +245,7 @@ async def _about_payment(doing: Doing) -> Choices:
         (N_("Customer"), labels.customer_of(told.now, doing.words)),
         (N_("What"), labels.label(doing.words, PaymentKind(row["kind"]))),
         (N_("Amount"), fmt.money(row["amount_minor"])),
-        (N_("Paid by"), doing.words(CHANNELS.get(row["channel"], row["channel"]))),
+        (N_("Paid by"), doing.words(WAYS.get(row["channel"], row["channel"]))),
         (N_("At"), fmt.instant(row["created_at"])),
         (N_("Available"), fmt.money(told.now.available_minor)),
     )
@@ -208,11 +268,16 @@ REVERSE: Final[Act[Any]] = Act(
     "payment.reverse", Verb.MONEY_REFUND, f"{_PAYMENT}/reverse", N_("Reverse"), Why,
     shapes.Payout, _reverse, tag=_TAG, about=_about_payment, watch=True,
     then=_then, danger=True, proof=True,
-    consequence=N_("The recharge is undone by a payment the other way; its receipt becomes void."),
+    consequence=N_("It is undone by a payment the other way; its receipt becomes void."),
 )  # fmt: skip
 DEPOSIT: Final[Act[Any]] = Act(
     "deposit.take", Verb.CREDIT_ADD, f"{_POINT}/deposits", N_("Take deposit"), NewDeposit,
     shapes.Payout, _take, tag=_TAG, about=_about_point, watch=True, then=_then,
+    typed=household_of,
+)  # fmt: skip
+FEE: Final[Act[Any]] = Act(
+    "fee.charge", Verb.CREDIT_ADD, f"{_POINT}/fees", N_("Charge a fee"), NewFee,
+    shapes.Payout, _charge, tag=_TAG, about=_about_point, watch=True, then=_then,
     typed=household_of,
 )  # fmt: skip
 GIVE_BACK: Final[Act[Any]] = Act(
@@ -224,10 +289,10 @@ GIVE_BACK: Final[Act[Any]] = Act(
 
 def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
     """The act that undoes a payment, as far as its kind and its day allow one."""
-    if row["kind"] == PaymentKind.RECHARGE:
+    if row["kind"] in (PaymentKind.RECHARGE, PaymentKind.FEE):
         day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
         return REVERSE if day == today else None
     return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
 
 
-ACTS: Final = (REFUND, REVERSE, DEPOSIT, GIVE_BACK)
+ACTS: Final = (REFUND, REVERSE, DEPOSIT, FEE, GIVE_BACK)

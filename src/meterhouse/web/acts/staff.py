@@ -143,13 +143,18 @@ class Giving(Form):
     """Where it is granted: `platform:0`, or a group, project or building with its id."""
 
 
-class NewClient(Form):
-    """A program that is to use the API."""
+class ClientName(Form):
+    """What a program is called."""
 
     name: Annotated[Name, Ask(N_("Name"), hint=N_("The program that uses it."))] = Field(
         examples=["ERP"]
     )
     """What it is called."""
+
+
+class NewClient(ClientName):
+    """A program that is to use the API."""
+
     role: RoleName = Field(examples=["read_only"])
     """Name of its first role."""
     place: Place = Field(examples=["project:12"])
@@ -293,6 +298,19 @@ async def _add_key(doing: Doing, form: NewKey) -> Done:
 def _told_key(doing: Doing, _: Any) -> Choices:
     key = doing.once.get("key") or doing.words(N_("It was shown once and is not shown again."))
     return ((N_("Key"), key), (N_("Keep it"), doing.words(N_("It is not shown again."))))
+
+
+async def _rename_client(doing: Doing, form: ClientName) -> Done:
+    """Give a program another name; its keys and roles stay."""
+    client_id = doing.ids["client_id"]
+    await client.rename(doing.db, doing.doer_id, *where(doing.ids), client_id, form.name)
+    return Done(f"person:{client_id}", after={"changed": ["name"]})
+
+
+async def _client_typed(doing: Doing) -> Mapping[str, Any]:
+    client_id = doing.ids["client_id"]
+    found = await staff.member(doing.db, doing.doer_id, *where(doing.ids), client_id, "client")
+    return {"name": found.row["name"] or ""}
 
 
 async def _revoke_key(doing: Doing, form: Why) -> Done:
@@ -450,6 +468,10 @@ def _client_acts(realm: Realm) -> list[Act[Any]]:
         Act(
             f"{prefix}.add", verb, all_of, N_("Add an API client"), NewClient, people.KeyMade,
             _add_client, tag="staff", told=_told_key,
+        ),
+        Act(
+            f"{prefix}.rename", verb, f"{one}/rename", N_("Rename program"), ClientName, None,
+            _rename_client, tag="staff", typed=_client_typed, then=_to("clients", "client_id"),
         ),
         Act(
             f"{prefix}.add_key", verb, f"{one}/keys", N_("Make a key"), NewKey, people.KeyMade,

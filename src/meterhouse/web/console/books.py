@@ -17,13 +17,13 @@ from meterhouse.paper.sheet import Row
 from meterhouse.web import labels, moneywords, papers, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts.day import PROVE
-from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.acts.receipt import ISSUE
 from meterhouse.web.acts.refund import undo_of
 from meterhouse.web.cells import masked_name
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
+from meterhouse.web.paperwords import WAYS
 from meterhouse.web.reports import Report, days_of, midnight, span_of
 from meterhouse.web.tables import Column, Kind
 from meterhouse.words import N_
@@ -46,11 +46,11 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
     state = row["recharge_state"]
     zone, at = formats_of(request).timezone, request.app.state.services.clock()
     is_undone = any(one["kind"] in _UNDOING for one in now.related)
-    has_none = row["receipt_id"] is None and row["kind"] in receipt.KINDS
+    has_none = row["receipt_id"] is None and receipt.is_fit(row["kind"], row["channel"])
     facts = {
         "order": row,
         "kind": PaymentKind(row["kind"]),
-        "channel": CHANNELS.get(row["channel"], row["channel"]),
+        "channel": WAYS.get(row["channel"], row["channel"]),
         "customer": masked_name(row),
         "recharge": None if state is None else RechargeState(state),
         "recharge_class": rechargewords.RECHARGE_CLASS,
@@ -233,7 +233,7 @@ async def day_page(request: Request, project_id: int, day_id: int) -> Response:
         "day": now,
         "proofs": [(moneywords.PROOF.get(proof, proof), count)
                    for proof, count in now.proofs.items()],
-        "money": [(PaymentKind(one["kind"]), CHANNELS.get(one["channel"], one["channel"]), one)
+        "money": [(PaymentKind(one["kind"]), WAYS.get(one["channel"], one["channel"]), one)
                   for one in totals["money"]],
         "sold": [(Commodity(one["commodity"]) if one["commodity"] else None, one)
                  for one in totals["booked"]],

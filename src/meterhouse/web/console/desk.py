@@ -16,12 +16,14 @@ from meterhouse.flows.desk import Household
 from meterhouse.model import CommandState, Commodity, PaymentKind, RechargeState
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
-from meterhouse.web.acts.money import ADD, CHANNELS
+from meterhouse.web.acts.account import OPEN as OPEN_ACCOUNT
+from meterhouse.web.acts.money import ADD
 from meterhouse.web.acts.receipt import PRINT
-from meterhouse.web.acts.refund import DEPOSIT, REFUND, undo_of
+from meterhouse.web.acts.refund import DEPOSIT, FEE, REFUND, undo_of
 from meterhouse.web.acts.shift import CLOSE, CLOSE_FOR, HAND_OVER
 from meterhouse.web.acts.shift import OPEN as OPEN_SHIFT
 from meterhouse.web.pages import formats_of, is_fragment, render
+from meterhouse.web.paperwords import WAYS
 from meterhouse.web.rechargewords import RECHARGE_CLASS, RECHARGE_STATE
 from meterhouse.words import N_
 
@@ -133,7 +135,7 @@ def power_word(told: desk.Receipted) -> tuple[str, str]:
 
 def channel_word(channel: str) -> str:
     """How something was paid, in words; a program's own word is shown as it is."""
-    return CHANNELS.get(channel, channel)
+    return WAYS.get(channel, channel)
 
 
 async def _mine(request: Request) -> dict[str, Any]:
@@ -164,6 +166,7 @@ async def _household(request: Request, project_id: int, room_id: int) -> dict[st
         "unit": labels.UNIT,
         "kind_of": PaymentKind,
         "channel_word": channel_word,
-        "deeds": (REFUND, DEPOSIT),
+        "deeds": (REFUND, DEPOSIT, FEE),
+        "open_account": OPEN_ACCOUNT,
         "undo": lambda row: None if row["is_undone"] else undo_of(row, zone, at),
     }

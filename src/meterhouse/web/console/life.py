@@ -16,8 +16,8 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import account as account_acts
 from meterhouse.web.acts import agreement as agreement_acts
 from meterhouse.web.acts import meter as meter_acts
-from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.pages import render
+from meterhouse.web.paperwords import WAYS
 
 router = APIRouter()
 
@@ -43,7 +43,7 @@ async def agreement_page(request: Request, project_id: int, agreement_id: int) -
         "part_word": lambda part: lifewords.COMPARTMENT[Compartment(part)] if part else "",
         "order_word": lambda kind: moneywords.PAYMENT_KIND[PaymentKind(kind)],
         "transfer_word": moneywords.why_moved,
-        "channels": CHANNELS,
+        "channels": WAYS,
         "acts": agreement_acts,
         "accounts": account_acts,
         "read": meter_acts.READ,

@@ -16,10 +16,10 @@ from meterhouse.flows.revenue import By, Revenue, Sums
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
-from meterhouse.web.acts.money import CHANNELS
 from meterhouse.web.charts import Chart, Draw, Series
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.web.pages import formats_of, render
+from meterhouse.web.paperwords import WAYS
 from meterhouse.web.reports import Report, days_of
 from meterhouse.web.tables import Column, Kind
 from meterhouse.words import N_
@@ -142,7 +142,7 @@ def _report(part: str, now: Revenue, by: By) -> Report:
                     for key, sums in now.commodities.items()]  # fmt: skip
             columns = [name, *_TAKEN, _BOOKED]
         case "channels":
-            rows = [(CHANNELS.get(key, key), sums) for key, sums in now.channels.items()]
+            rows = [(WAYS.get(key, key), sums) for key, sums in now.channels.items()]
             columns = [name, *_TAKEN]
         case _:
             rows = [(key or N_("By no person"), sums) for key, sums in now.cashiers.items()]

@@ -122,7 +122,8 @@ RECHARGE = (
 SETTINGS = (
     """alter table command add column asked jsonb, drop constraint command_kind_check,
         add check (kind in ('read', 'disconnect', 'connect', 'allow_connect', 'keep_power_on',
-            'keep_power_off', 'tariff', 'setting', 'check'))""",
+            'keep_power_off', 'tariff', 'setting', 'check')),
+        add check ((asked is not null) = (kind in ('tariff', 'setting', 'check')))""",
     # Whether whoever had the line last can seal orders for meters that ask for it; null: unheard.
     "alter table gateway_state add column seals boolean",
 )
