@@ -143,6 +143,7 @@ class Booking:
 
     Attributes:
         carried_nano: what the booking before had left.
+        carried_id: a transfer of that booking; None where nothing was carried.
         added_nano: the sum of all its intervals, also of those beyond `INTERVALS_MAX`.
         booked_nano: whole coins, of all parts together.
         rest_nano: what stays until the next one; smaller than a coin.
@@ -154,6 +155,7 @@ class Booking:
 
     commodity: Commodity
     carried_nano: int
+    carried_id: int | None
     added_nano: int
     booked_nano: int
     rest_nano: int
@@ -237,8 +239,21 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a household's account stood: `before + moved = after`, and what made it stand so."""
+    """How a household's account stood: `before + moved = after`, and what made it stand so.
 
+    Attributes:
+        agreement_id: the household, or the house where nobody lived.
+        customer: its masked name; None: erased, or the house.
+        is_erased: whether it was erased.
+        language: what it reads; None: it is the house.
+        sums: what made the balance before.
+        moved_minor: what this transfer added; negative: took.
+    """
+
+    agreement_id: int
+    customer: str | None
+    is_erased: bool
+    language: str | None
     kind: AccountKind
     compartment: Compartment | None
     sums: Sequence[Sum]
@@ -273,6 +288,20 @@ class Explained:
     report: Report | None = None
     journey: Journey | None = None
     closing: Settlement | None = None
+
+    @property
+    def households(self) -> Mapping[int, Standing]:
+        """Whose balance it changed, by agreement, who gave first; the house itself is none."""
+        found: dict[int, Standing] = {}
+        for one in self.standings:
+            if one.language is not None:
+                found.setdefault(one.agreement_id, one)
+        return found
+
+    def to(self, agreement_id: int | None) -> "Explained":
+        """The same as one household may read it: what moved on another's account is left out."""
+        own = [one for one in self.standings if one.agreement_id == agreement_id]
+        return replace(self, standings=own)
 
     @property
     def is_told(self) -> bool:
@@ -318,7 +347,9 @@ async def _standings(connection: Connection, row: Any) -> list[Standing]:
         )
         found.append(
             Standing(
-                AccountKind(row[f"{side}_kind"]), _compartment(row[f"{side}_compartment"]),
+                row[f"{side}_agreement_id"], row[f"{side}_customer"], row[f"{side}_is_erased"],
+                row[f"{side}_language"], AccountKind(row[f"{side}_kind"]),
+                _compartment(row[f"{side}_compartment"]),
                 [Sum(one["kind"], one["count"], one["moved_minor"]) for one in sums],
                 sign * row["amount_minor"],
             )
@@ -380,6 +411,7 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
     return Booking(
         commodity=Commodity(row["commodity"]),
         carried_nano=carried[0]["rest_nano"] if carried else 0,
+        carried_id=carried[0]["id"] if carried else None,
         added_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in charges),
         booked_nano=sum(one["signed_minor"] for one in parts) * size_nano,
         rest_nano=parts[0]["rest_nano"],

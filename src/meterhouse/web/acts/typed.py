@@ -204,7 +204,9 @@ def registers(text: str, field: str) -> dict[str, Figures]:
     """Registers as typed by address: a line a meter. Raises `RegistersUnusable`."""
     found: dict[str, Figures] = {}
     for line in filter(str.strip, text.splitlines()):
-        address, _, rest = line.strip().partition(" ")
+        # The hint reads "address, total", and so do people.
+        address, _, rest = line.strip().replace("，", ", ").partition(" ")
+        address = address.rstrip(",")
         is_address = address.isascii() and address.isdecimal() and len(address) <= 12
         if not is_address or address.zfill(12) in found:
             raise beside(RegistersUnusable(), field)

@@ -95,6 +95,8 @@ class BookingDetail(Shape):
 
     carried: Money
     """What the booking before had left below a coin."""
+    carried_id: Id | None
+    """A transfer of that booking; null where nothing was carried."""
     added: Money
     """The sum of all its intervals."""
     booked: Money
@@ -327,7 +329,8 @@ def _journey(now: explain.Journey, scope: Reach) -> JourneyDetail:
 def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     unit = UNIT[now.commodity]
     return BookingDetail(
-        carried=_fine(now.carried_nano, scope), added=_fine(now.added_nano, scope),
+        carried=_fine(now.carried_nano, scope), carried_id=now.carried_id,
+        added=_fine(now.added_nano, scope),
         booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope), is_last=now.is_last,
         is_exact=now.is_exact, interval_count=now.interval_count,
         parts=[
