@@ -205,7 +205,7 @@ def registers(text: str, field: str) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     for line in filter(str.strip, text.splitlines()):
         # The hint reads "address, total", and so do people.
-        address, _, rest = line.strip().replace("，", ", ").partition(" ")
+        address, _, rest = line.strip().replace("\N{FULLWIDTH COMMA}", ", ").partition(" ")
         address = address.rstrip(",")
         is_address = address.isascii() and address.isdecimal() and len(address) <= 12
         if not is_address or address.zfill(12) in found:

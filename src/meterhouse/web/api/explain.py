@@ -10,6 +10,7 @@ from pydantic import Field
 
 from meterhouse.flows import explain
 from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.intervals import Interval
 from meterhouse.model import (
     AccountKind,
     Commodity,
@@ -342,7 +343,7 @@ def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     )  # fmt: skip
 
 
-def _interval(one: explain.Interval, unit: str, scope: Reach) -> IntervalLine:
+def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
     registers = [
         None if said is None else _quantity(said.total_milli, unit)
         for said in (one.opening, one.closing)

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from meterhouse.flows.access import Verb
-from meterhouse.flows.explain import Explained, Interval, Standing, explain_transfer
+from meterhouse.flows.explain import Explained, Standing, explain_transfer
+from meterhouse.flows.intervals import Interval
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
 from meterhouse.rating.kernel import Line
 from meterhouse.units import nano_per_minor
