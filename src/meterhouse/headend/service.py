@@ -338,6 +338,10 @@ class HeadEnd:
             if online:
                 with contextlib.suppress(MeterhouseError, OSError):
                     await gateways.see(self._db, online, said, self._clock())
+            for _, gateway_id in online:
+                if gateway_id not in self._pumps:
+                    # It went meanwhile, and may just have been written down as still there.
+                    self._note_move(gateway_id)
 
     async def _listen(self) -> None:
         """Hear of new commands the moment they are committed.
