@@ -172,6 +172,7 @@ class HeadEnd:
     async def _set_aside(self, project_id: int, batch: reading.Batch) -> None:
         await reading.set_aside(self._db, project_id, batch, "refused", self._clock())
 
+    # what the collector calls, whoever listens
     def _told(self, project_id: int, done: reading.Ingested) -> None:  # noqa: ARG002
         for outcome in ("fresh", "late", "repeated", "conflicting", "unplaced"):
             metrics.ingested(outcome, getattr(done, outcome))
