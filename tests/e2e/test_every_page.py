@@ -32,7 +32,7 @@ FITS = "document.documentElement.scrollWidth <= innerWidth"
 STICKS_OUT = """() => {
     const cut = one => one
         && (getComputedStyle(one).overflowX !== "visible" || cut(one.parentElement))
-    const out = [...document.querySelectorAll("main *")].filter(one =>
+    const out = [...document.querySelectorAll("body *")].filter(one =>
         one.getBoundingClientRect().right > innerWidth + 1 && !cut(one.parentElement))
     return (out.at(-1) ?? document.body).outerHTML.slice(0, 160)
 }"""
@@ -95,7 +95,7 @@ async def faults_of(page, there):
 async def ragged(page):
     """What sticks out at the right, once charts have followed the window's width."""
     try:
-        await page.wait_for_function(FITS, timeout=2_000)
+        await page.wait_for_function(FITS, timeout=15_000)
     except Error:
         out = await page.evaluate(STICKS_OUT)
         return [f"scrolls sideways at {page.viewport_size['width']}: {out}"]
