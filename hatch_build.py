@@ -38,6 +38,7 @@ class VendorHook(BuildHookInterface):
 
     PLUGIN_NAME = "custom"
 
+    # hatchling's signature
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Called by hatchling before it collects files; `version` is `editable` or `standard`."""
         root = Path(self.root)
@@ -63,7 +64,7 @@ def fetch(root: Path, folders: tuple[str, ...]) -> None:
             shutil.copy(root / name, work / name)
         omit = [] if TEST_VENDOR in missing else ["--omit=dev"]
         command = [*find_npm(), "ci", "--ignore-scripts", *omit]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  # a fixed command, no shell
             command, cwd=work, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
         if done.returncode != 0:

@@ -35,6 +35,7 @@ def main() -> None:
     beside = HERE / "contract.json"
     if importlib.util.find_spec("meterhouse") is not None:
         command = [sys.executable, "-m", "meterhouse", "contract"]
+        # A fixed command of this interpreter, no shell.
         said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
     elif beside.exists():
         said = beside.read_bytes()

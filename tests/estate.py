@@ -30,11 +30,11 @@ from meterhouse.flows import (
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue, recharges
-from meterhouse.store.db import APP, PLATFORM, Connection, Database, maintenance, set_scope
+from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
 from meterhouse.units import Minor
 from meterhouse.web.access import Caller
-from small_site import NOW, Site
+from small_site import NOW, Site, let_meter_keep
 
 ABSENT_ID = 10**9
 PROJECT, CLIENT = ScopeKind.PROJECT, "client"
@@ -214,11 +214,7 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
 async def _recharge(site: Site) -> int:
     """The number of a recharge under way, of a meter with a purse no other row here is about."""
     room = site.rooms["A103"]
-    async with maintenance(site.db.address) as line:
-        await line.execute("update point set keeper = 'meter' where id = $1", room.point_id)
-        await line.execute(
-            "update meter set model = 'DLT645-2007-ORDER' where id = $1", room.meter_id
-        )
+    await let_meter_keep(site, "A103")
     async with site.db.transaction([site.project_id]) as connection:
         await recharges.lock_wallet(connection, site.project_id, room.meter_id, 1)
         made: int = await connection.fetchval(

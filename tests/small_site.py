@@ -19,7 +19,7 @@ from meterhouse.flows.rate import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.paper.sheet import Paper
 from meterhouse.store import queue, readings
-from meterhouse.store.db import Address, Database
+from meterhouse.store.db import Address, Database, maintenance
 from meterhouse.units import to_us
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -88,6 +88,17 @@ async def _make(db: Database) -> Site:
     )
     _, other_key = await access.add_client(db, "bi", "BI", "read_only", "project", other_id, begun)
     return Site(db, project_id, other_id, rooms, "li", "chen", key, other_key)
+
+
+async def let_meter_keep(site: Site, room: str) -> None:
+    """From now on the meter of a room keeps its household's money."""
+    async with maintenance(site.db.address) as connection:
+        await connection.execute(
+            "update point set keeper = 'meter' where id = $1", site.rooms[room].point_id
+        )
+        await connection.execute(
+            "update meter set model = 'DLT645-2007-ORDER' where id = $1", site.rooms[room].meter_id
+        )
 
 
 async def _rooms(db: Database, project_id: int, begun: datetime) -> dict[str, Room]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from meterhouse.drivers import driver_for
-from meterhouse.flows import gateway, reading, sale, transit
+from meterhouse.flows import exchange, gateway, reading, recharge, sale, transit
 from meterhouse.flows.sale import Wish
 from meterhouse.model import Keeper
 from meterhouse.ports import Ask, Intent, MeterRef, Outcome, ReadWallet, SendOrder
@@ -291,3 +291,30 @@ async def build_street(
         return Street(site, way, model)
     await gateway.come(db, site.project_id, site.gateway_id, "here", clock(), seals=True)
     return Street(site, way, model, FakeSecurityModule())
+
+
+async def build_lived(db: Any, clock: Clock) -> Street:
+    """A household whose meter keeps the money, with all that can happen to that behind it."""
+    made = await build_street(
+        db, clock, credit_minor=1_000, purchase_count=6, price_micro=1_000_000
+    )
+    site = made.site
+    await made.read()
+    clock.step(minutes=30)
+    await made.read()
+    await made.pay(500)
+    await made.run()
+    called_back = await made.pay(300)
+    key = (site.db, site.project_id)
+    await transit.cancel(*key, called_back, "mistake", None, site.clock())
+    await recharge.take_back(*key, site.points[0], Minor(400), None, site.clock())
+    await made.run()
+    clock.step(minutes=1)
+    closing_milli = (await site.state())["good_0_milli"]
+    held = await site.row("select credit_minor from wallet")
+    new = exchange.Exchange(
+        ORDER, "900", site.gateway_id, 1, (500, -1, -1, -1, -1), "the display is broken",
+        {"1": (closing_milli, -1, -1, -1, -1)}, credit_minor=held["credit_minor"] - 10,
+    )  # fmt: skip
+    await exchange.exchange(*key, site.meters[0], new, None, site.clock())
+    return made

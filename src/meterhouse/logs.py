@@ -217,7 +217,7 @@ def _word(field: Any) -> Any:
 
 
 def _type_name(error: BaseException) -> str:
-    return _word(type(error).__name__)  # type: ignore[no-any-return]
+    return str(_word(type(error).__name__))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

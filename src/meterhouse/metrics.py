@@ -20,7 +20,7 @@ from prometheus_client import (
 
 from meterhouse import __version__
 
-# Else each counter has a second series that says when it began.
+# Else each counter has a second series that says when it began; the library leaves it untyped.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)

@@ -37,6 +37,9 @@ HABITS = LinkHabits(heartbeat_s=0.2, backoff_s=0.05, backoff_max_s=0.2)
 SPEED = 3_600
 STEP_TIMEOUT_MS = 15_000
 STEP_TRIES, TRY_S = 60, 0.25
+# A page is loaded anew only now and then, and never while an answer is on its way into it.
+RELOAD_EVERY = 8
+UNDER_WAY = ".htmx-request, .htmx-swapping, .htmx-settling, dialog[open]"
 VERBS = {"press", "type", "choose", "see", "see less", "upload", "wait"}
 HEADS = {"do", "for every room"}
 
@@ -149,11 +152,12 @@ class Newcomer:
 
     async def until(self, condition, what):
         """Wait for what comes by itself; the page is loaded anew, as the reader would."""
-        for _ in range(STEP_TRIES):
+        for tried in range(1, STEP_TRIES + 1):
             if await condition():
                 return
             await asyncio.sleep(TRY_S)
-            if not await self.page.locator("dialog[open]").count():
+            is_time = tried % RELOAD_EVERY == 0
+            if is_time and not await self.page.locator(UNDER_WAY).count():
                 await self.page.reload()
         raise AssertionError(f"waited in vain for {what} on {self.page.url}")
 

@@ -409,6 +409,27 @@ async def test_a_gateway_that_stays_away_is_reported_until_it_is_back(hall):
         await eventually(lambda: _is(_holds(alarm, town), False))
 
 
+async def test_who_goes_while_it_is_written_down_as_seen_does_not_stay_online(hall, monkeypatch):
+    see, written = gateways.see, []
+    gone = "select * from gateway_state where gateway_id = $1 and not online"
+    async with hall() as town:
+        await town.read_at_present(1)
+        (gateway,), (number,) = town.gateways, town.gateways.values()
+
+        async def see_too_late(db, online, heard, at):
+            if not written:
+                town.town.gateways[gateway].registration = b"SOMEBODY ELSE\r\n"
+                town.faults().switch_on(Fault.GATEWAY_FLOOD, times=1)
+                await eventually(lambda: town.site.rows(gone, number))
+            await see(db, online, heard, at)
+            written.append([gateway_id for _, gateway_id in online])
+
+        monkeypatch.setattr(gateways, "see", see_too_late)
+        await eventually(lambda: written)
+        assert written[0] == [number]
+        await eventually(lambda: town.site.rows(gone, number))
+
+
 async def test_who_was_online_in_an_earlier_life_is_not_in_this_one(hall, db, clock):
     async with hall() as town:
         await town.read_at_present(2)

@@ -8,29 +8,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from meterhouse.flows import (
-    account,
-    close,
-    customer,
-    exchange,
-    move,
-    ordering,
-    recharge,
-    refund,
-    settle,
-    transit,
-)
+from meterhouse.flows import account, close, customer, fee, move, refund, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.explain import BASIS, Basis, explain_transfer
 from meterhouse.flows.refund import Slip
 from meterhouse.flows.settle import Debt, Leaving
-from meterhouse.model import AccountKind, Compartment, PaymentKind, TransferKind
-from meterhouse.store import catalog, ledger, proofs
-from meterhouse.store.ledger import NewPayment
+from meterhouse.model import Compartment, PaymentKind, TransferKind
+from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
 from meterhouse.units import Minor
 from meterhouse.web.moneywords import TRANSFER_KIND
-from street import ORDER, build_street
+from street import build_lived
 
 SRC = Path(settle.__file__).parents[1]
 LEAVING = Leaving("the lease has ended")
@@ -102,24 +90,6 @@ async def adds_up(site, found):
         assert proof.holds, proof.says
 
 
-async def pays_a_fee(site, agreement_id):
-    """A fee is charged to a purse as an order."""
-    purse = await site.row(
-        "select id from account where agreement_id = $1 and kind = 'purse'"
-        " and compartment = 'electricity'",
-        agreement_id,
-    )
-    async with site.db.transaction([site.project_id]) as connection:
-        project = await catalog.get_project(connection, site.project_id)
-        fee_id = await ledger.open_account(
-            connection, site.project_id, AccountKind.FEE, project["currency"], floor_minor=None
-        )
-        new = NewPayment(
-            agreement_id, purse["id"], "move", Minor(300), "fee-1", PaymentKind.FEE, "a new card"
-        )
-        await ordering.place(connection, project, new, purse["id"], fee_id, None, site.clock())
-
-
 @pytest.fixture
 async def lived(new_site):
     """Two households with all that can happen to one at the desk, from first day to last."""
@@ -140,7 +110,12 @@ async def lived(new_site):
         site.db, site.project_id, made[0], Compartment.ELECTRICITY, made[1],
         Compartment.ELECTRICITY, 100, "m-1", "a friend", None, site.clock(),
     )  # fmt: skip
-    await pays_a_fee(site, made[0])
+    await move.move(
+        site.db, site.project_id, made[0], Compartment.ELECTRICITY, made[0], Compartment.COMMON,
+        300, "m-2", "for the card", None, site.clock(),
+    )  # fmt: skip
+    charged = replace(slip, key="f-1", channel=fee.FROM_PURSE, reason="a new card")
+    await fee.charge(site.db, site.project_id, site.points[0], Minor(300), charged)
     for n in (0, 1):
         await site.say(0, n)
     site.clock.step(minutes=30)
@@ -166,8 +141,8 @@ async def test_all_that_can_happen_at_the_desk_is_explained(lived):
     assert [one["milli"][0] for one in paid_out.closing.registers] == [10_009]
     (standing,) = paid_out.standings
     assert {one.kind: one.moved_minor for one in standing.sums} == {
-        "opening": 5_000, "recharge": 1_700, "reversal": -700, "refund": -200, "move": -100,
-        "fee": -300, "booking": -600, "rounding": -1,
+        "opening": 5_000, "recharge": 1_700, "reversal": -700, "refund": -200, "move": -400,
+        "booking": -600, "rounding": -1,
     }  # fmt: skip
     assert (standing.before_minor, standing.after_minor) == (4_799, 0)
     (wiped,) = found["write_off"]
@@ -176,6 +151,15 @@ async def test_all_that_can_happen_at_the_desk_is_explained(lived):
     (deposit,) = found["deposit_refund"]
     assert deposit.closing is not None
     assert found["opening"][0].closing is None
+
+
+async def test_a_household_reads_nothing_of_another(lived):
+    one, _ = (await explained(lived))["move"]
+    gave, got = one.households
+    assert [each.agreement_id for each in one.standings] == [gave, got]
+    for household in (gave, got):
+        assert [each.agreement_id for each in one.to(household).standings] == [household]
+    assert one.to(None).standings == []
 
 
 async def test_a_rounding_names_the_accruals_it_closed(lived):
@@ -204,30 +188,7 @@ async def test_what_follows_a_rounding_carries_nothing_over(lived):
 
 @pytest.fixture
 async def street(db, clock):
-    """A household whose meter keeps the money, with all that can happen to that."""
-    made = await build_street(
-        db, clock, credit_minor=1_000, purchase_count=6, price_micro=1_000_000
-    )
-    site = made.site
-    await made.read()
-    clock.step(minutes=30)
-    await made.read()
-    await made.pay(500)
-    await made.run()
-    called_back = await made.pay(300)
-    key = (site.db, site.project_id)
-    await transit.cancel(*key, called_back, "mistake", None, site.clock())
-    await recharge.take_back(*key, site.points[0], Minor(400), None, site.clock())
-    await made.run()
-    clock.step(minutes=1)
-    closing_milli = (await site.state())["good_0_milli"]
-    held = await site.row("select credit_minor from wallet")
-    new = exchange.Exchange(
-        ORDER, "900", site.gateway_id, 1, (500, -1, -1, -1, -1), "the display is broken",
-        {"1": (closing_milli, -1, -1, -1, -1)}, credit_minor=held["credit_minor"] - 10,
-    )  # fmt: skip
-    await exchange.exchange(*key, site.meters[0], new, None, site.clock())
-    return made
+    return await build_lived(db, clock)
 
 
 async def test_all_that_can_happen_to_money_in_a_meter_is_explained(street):

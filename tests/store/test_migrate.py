@@ -25,8 +25,10 @@ TREE = (
 PUBLISHED = {
     "0001_first.py": "04365ed8ebb1dcc58aa05222dbdd83122b2a64b611823ecc5a624929c9d02f5d",
     "0002_people.py": "20e4f70f5b5412702a9530a324d1c21854176bbf778f1143e446cbbcee362e6e",
+    "0003_reach.py": "950f0fe0c08c090a34bcea6dfae28202b9cfc2010acbc738099e33b3123d86cc",
     "0004_scope.py": "f44f97d7848b6d6dc381578aed617709ea0f9dce7f09856947a3d1cc90cb0c8d",
     "0006_money.py": "3d468af00445b22657a63f15c3ccf8ca9041498a8e0660c1dc8b433663d08062",
+    "0007_river.py": "c782956ff3fe3cad2bbb109e67ad1503c70ce3f7aa7dce88356b777d85e34807",
 }
 # A house as the second step left it: a building's warden, somebody signed in, a program's key.
 OLD_HOUSE = (

@@ -8,7 +8,7 @@ from desk import key_in, token_in
 from meterhouse.flows import transit
 from meterhouse.store.db import maintenance
 from meterhouse.web.app import Services, WebSettings, create_app
-from small_site import NOW, small_site
+from small_site import NOW, let_meter_keep, small_site
 
 API = "/api/v1"
 
@@ -17,14 +17,7 @@ API = "/api/v1"
 async def site(template):
     """A site of its own, in which one room's meter keeps its money."""
     async with small_site(template) as made:
-        room = made.rooms["A101"]
-        async with maintenance(made.db.address) as connection:
-            await connection.execute(
-                "update point set keeper = 'meter' where id = $1", room.point_id
-            )
-            await connection.execute(
-                "update meter set model = 'DLT645-2007-ORDER' where id = $1", room.meter_id
-            )
+        await let_meter_keep(made, "A101")
         yield made
 
 

@@ -121,6 +121,7 @@ async def open_account(
         NotFound: there is no such place or customer.
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
+        RechargeLive: an order of the house is on its way to a meter there, or out of it.
         WarningsUnordered: the warning levels do not fall.
     """
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
@@ -273,6 +274,7 @@ async def begin(
     Raises:
         WarningsUnordered: somebody's warning levels do not fall.
         PurseShared: one purse would hold the money of two payees.
+        RechargeLive: an order of the house is on its way to a meter there, or out of it.
     """
     for one in starts:
         one.terms.check()

@@ -120,7 +120,7 @@ async def _close(
         if done:
             await _tell(connection, project_id, proofs, at)
             project = await catalog.get_project(connection, project_id)
-            policy = policies.parse(json.loads(project["policy"]))
+            policy = policies.read(project["policy"])
             await drift.write_day(connection, project, policy, day, until_at, at)
     return done
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse import meter_models
+from meterhouse.control import policy as policies
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import lastread, opening, react, recharge, wallet
 from meterhouse.flows.choice import chosen
@@ -195,9 +196,8 @@ async def _take_back(
     known = await recharges.lock_wallet(connection, project_id, meter_id, keeper["wallet_epoch"])
     held = await _held(connection, project, point, known, new, at)
     net, off_minor = held.net_minor, abs(held.net_minor - held.estimate_minor)
-    limit_minor = react.Setting.of(project).policy.refund_second_minor
-    is_far = new.credit_minor is not None and 0 < limit_minor < off_minor
-    if is_far and second_id in (None, actor_id):
+    is_far = policies.needs_second(policies.read(project["policy"]), off_minor)
+    if new.credit_minor is not None and is_far and second_id in (None, actor_id):
         text = to_decimal(held.estimate_minor, project["currency_exponent"])
         raise CreditNeedsSecond(estimate=text)
     payment_id = None

@@ -2,9 +2,9 @@
 
 Owns what each kind of transfer rests on (`BASIS`), and the way down: transfer → booking → charged
 intervals → readings, tariff version, band, block; or → two looks into a meter's purse; or → the
-order, its way into the meter, the registers of a closing. It computes each interval anew by the
-kernel that rated it and says so where the two disagree; it never takes a sum on trust. It holds
-nothing that only staff may see, for a tenant reads the same.
+order, its way into the meter, the registers of a closing. It never takes a sum on trust: each
+interval is rated anew (`intervals`). It holds nothing that only staff may see, for a tenant reads
+the same.
 
     carried + Σ intervals = booked + rest
     balance before + this = balance after
@@ -18,30 +18,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-import numpy as np
-
 from meterhouse.errors import NotFound
+from meterhouse.flows.intervals import Interval, intervals_of
 from meterhouse.flows.rate import Tariffs
-from meterhouse.model import (
-    AccountKind,
-    Commodity,
-    Compartment,
-    Quality,
-    RechargeState,
-    TransferKind,
-)
-from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
-from meterhouse.rating.kernel import Line, explain_interval
-from meterhouse.rating.tariff import BandSource, Scheme
+from meterhouse.model import AccountKind, Commodity, Compartment, RechargeState, TransferKind
 from meterhouse.store import agreements, catalog, explain, journeys, orders
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.readings import BANDS
-from meterhouse.units import nano_per_minor, to_us
+from meterhouse.units import nano_per_minor
 from meterhouse.words import N_
 
 INTERVALS_MAX: Final = 2_000
-_DAY_US: Final = 86_400_000_000
 
 
 class Basis(StrEnum):
@@ -78,54 +65,6 @@ BASIS: Final[Mapping[TransferKind, Basis]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
-    """One register reading: the total as the meter shows it, before the multiplier."""
-
-    read_at: datetime
-    received_at: datetime
-    total_milli: int
-    source: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One charged interval as it went into a booking.
-
-    Attributes:
-        started_at, ended_at: equal where an earlier charge was taken back altogether.
-        energy_milli: multiplied.
-        amount_nano: what it costs.
-        replaced_nano: what had been charged for it before a late or corrected reading; 0 at first.
-        opening, closing: the readings it lies between; None where they are kept no more.
-        lines: version, band, block and price of each part; empty where they cannot be told.
-        block_milli: how much of the block period was used when it began.
-        is_exact: whether the lines add up to the amount.
-    """
-
-    started_at: datetime
-    ended_at: datetime
-    energy_milli: int
-    amount_nano: int
-    replaced_nano: int
-    address: str
-    multiplier: int
-    is_rollover: bool
-    quality: Quality
-    tariff: str
-    opening: Register | None
-    closing: Register | None
-    lines: Sequence[Line]
-    limits_milli: Sequence[int]
-    block_milli: int
-    is_exact: bool
-
-    @property
-    def added_nano(self) -> int:
-        """What it added to the booking: its amount less what was charged for it before."""
-        return self.amount_nano - self.replaced_nano
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """What one compartment of the purse gave; negative where a correction went back.
 
@@ -143,6 +82,7 @@ class Booking:
 
     Attributes:
         carried_nano: what the booking before had left.
+        carried_id: a transfer of that booking; None where nothing was carried.
         added_nano: the sum of all its intervals, also of those beyond `INTERVALS_MAX`.
         booked_nano: whole coins, of all parts together.
         rest_nano: what stays until the next one; smaller than a coin.
@@ -154,6 +94,7 @@ class Booking:
 
     commodity: Commodity
     carried_nano: int
+    carried_id: int | None
     added_nano: int
     booked_nano: int
     rest_nano: int
@@ -237,8 +178,21 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a household's account stood: `before + moved = after`, and what made it stand so."""
+    """How a household's account stood: `before + moved = after`, and what made it stand so.
 
+    Attributes:
+        agreement_id: the household, or the house where nobody lived.
+        customer: its masked name; None: erased, or the house.
+        is_erased: whether it was erased.
+        language: what it reads; None: it is the house.
+        sums: what made the balance before.
+        moved_minor: what this transfer added; negative: took.
+    """
+
+    agreement_id: int
+    customer: str | None
+    is_erased: bool
+    language: str | None
     kind: AccountKind
     compartment: Compartment | None
     sums: Sequence[Sum]
@@ -273,6 +227,20 @@ class Explained:
     report: Report | None = None
     journey: Journey | None = None
     closing: Settlement | None = None
+
+    @property
+    def households(self) -> Mapping[int, Standing]:
+        """Whose balance it changed, by agreement, who gave first; the house itself is none."""
+        found: dict[int, Standing] = {}
+        for one in self.standings:
+            if one.language is not None:
+                found.setdefault(one.agreement_id, one)
+        return found
+
+    def to(self, agreement_id: int | None) -> "Explained":
+        """The same as one household may read it: what moved on another's account is left out."""
+        own = [one for one in self.standings if one.agreement_id == agreement_id]
+        return replace(self, standings=own)
 
     @property
     def is_told(self) -> bool:
@@ -318,7 +286,9 @@ async def _standings(connection: Connection, row: Any) -> list[Standing]:
         )
         found.append(
             Standing(
-                AccountKind(row[f"{side}_kind"]), _compartment(row[f"{side}_compartment"]),
+                row[f"{side}_agreement_id"], row[f"{side}_customer"], row[f"{side}_is_erased"],
+                row[f"{side}_language"], AccountKind(row[f"{side}_kind"]),
+                _compartment(row[f"{side}_compartment"]),
                 [Sum(one["kind"], one["count"], one["moved_minor"]) for one in sums],
                 sign * row["amount_minor"],
             )
@@ -365,7 +335,7 @@ async def _report(
     return Report(
         found["address"], found["known_at"], found["known_minor"], found["read_at"],
         found["said_minor"], sum(one["amount_nano"] for one in charges), len(charges),
-        await _intervals(connection, tariffs, project, charges[:INTERVALS_MAX]),
+        await intervals_of(connection, tariffs, project, charges[:INTERVALS_MAX]),
     )  # fmt: skip
 
 
@@ -380,96 +350,18 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
     return Booking(
         commodity=Commodity(row["commodity"]),
         carried_nano=carried[0]["rest_nano"] if carried else 0,
+        carried_id=carried[0]["id"] if carried else None,
         added_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in charges),
         booked_nano=sum(one["signed_minor"] for one in parts) * size_nano,
         rest_nano=parts[0]["rest_nano"],
         is_last=row["booking"] < 0 or row["kind"] == TransferKind.ROUNDING,
         interval_count=len(charges),
-        intervals=await _intervals(connection, tariffs, project, charges[:INTERVALS_MAX]),
+        intervals=await intervals_of(connection, tariffs, project, charges[:INTERVALS_MAX]),
         parts=[
             Part(one["id"], _compartment(one["compartment"]), one["signed_minor"]) for one in parts
         ],
     )
 
 
-async def _intervals(
-    connection: Connection, tariffs: Tariffs, project: Any, charges: Sequence[Any]
-) -> list[Interval]:
-    """Each charge with the readings it lies between, rated once more."""
-    keys = {
-        (one["meter_id"], one["register_epoch"], one[at])
-        for one in charges for at in ("started_at", "ended_at")
-    }  # fmt: skip
-    read = await explain.readings_at(connection, project["id"], sorted(keys))
-    tariff_ids = sorted({one["tariff_id"] for one in charges})
-    schemes = await tariffs.load(connection, project["id"], tariff_ids)
-    return [_interval(tariffs, schemes[one["tariff_id"]], project, one, read) for one in charges]
-
-
 def _compartment(said: str | None) -> Compartment | None:
     return None if said is None else Compartment(said)
-
-
-def _interval(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, read: Any
-) -> Interval:
-    epoch = (row["meter_id"], row["register_epoch"])
-    opening, closing = (read.get((*epoch, row[at])) for at in ("started_at", "ended_at"))
-    lines: list[Line] = []
-    if row["started_at"] < row["ended_at"] and opening is not None and closing is not None:
-        lines = _lines(tariffs, laid, project, row, (opening, closing))
-    versions = laid[1].versions
-    return Interval(
-        started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
-        amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
-        address=row["address"], multiplier=row["multiplier"],
-        is_rollover=row["verdict"] == Verdict.ROLLOVER, quality=Quality(row["quality"]),
-        tariff=row["tariff"], opening=_register(opening), closing=_register(closing), lines=lines,
-        limits_milli=versions[lines[-1].version].blocks.limits_milli if lines else (),
-        block_milli=row["block_milli"],
-        is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
-    )  # fmt: skip
-
-
-def _register(row: Any) -> Register | None:
-    if row is None:
-        return None
-    return Register(row["read_at"], row["received_at"], row["total_milli"], row["source"])
-
-
-def _lines(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, pair: tuple[Any, Any]
-) -> list[Line]:
-    """The interval rated once more, from where its blocks stood when it began."""
-    start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.timeline(*laid, project["timezone"], start_us, end_us)
-    return explain_interval(
-        timeline, start_us, end_us, row["energy_milli"], _bands(laid[1], row, pair),
-        row["block_milli"], to_us(row["block_period_at"]),
-    )  # fmt: skip
-
-
-def _bands(scheme: Scheme, row: Any, pair: tuple[Any, Any]) -> tuple[int, int, int, int]:
-    """The interval's energy by the meter's own bands, as the judge of readings finds it."""
-    if all(version.band_source is not BandSource.METER for version in scheme.versions):
-        return (-1, -1, -1, -1)
-    (at_us, next_us), milli = zip(
-        *((to_us(one["read_at"]), [one["total_milli"], *(one[name] for name in BANDS)])
-          for one in pair), strict=True,
-    )  # fmt: skip
-    good = np.array([milli[0]], np.int64).reshape(1, REGISTERS)
-    at = np.array([at_us], np.int64)
-    empty = ChainState.empty(1)
-    state = ChainState(
-        at, at.copy(), good, empty.suspect_at_us, empty.suspect_milli, empty.suspect_count
-    )
-    one = [
-        np.array([row[name]], np.int64) for name in ("modulus_milli", "max_power_w", "multiplier")
-    ]
-    limits = Limits(one[0], one[1], one[2], np.array([True]), _DAY_US)
-    judged = judge(
-        state, limits, np.zeros(1, np.int64), np.array([next_us], np.int64),
-        np.array([milli[1]], np.int64).reshape(1, REGISTERS),
-    )  # fmt: skip
-    first, second, third, fourth = judged.band_energy_milli[0].tolist()
-    return first, second, third, fourth

@@ -212,13 +212,9 @@ async def begin(
     recharge_id = await recharges.insert(connection, project_id, new, actor_id, at)
     in_flight = await wallet.account(connection, project, AccountKind.IN_FLIGHT, where)
     reserve = NewTransfer(
-        where["account_id"],
-        in_flight,
-        amount_minor,
-        TransferKind.RESERVE,
-        point_id,
+        where["account_id"], in_flight, amount_minor, TransferKind.RESERVE, point_id,
         recharge_id=recharge_id,
-    )
+    )  # fmt: skip
     await ledger.post(connection, project_id, [reserve], actor_id, at)
     await recharges.wake(connection, project_id, where["gateway_id"])
     return recharge_id

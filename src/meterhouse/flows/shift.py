@@ -4,7 +4,6 @@ Owns what is expected in the drawer: float + cash in − cash out. A payment bel
 its cashier has open; what was closed is never opened again. Must never know how it is shown.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -207,7 +206,7 @@ async def close_for(
 
 async def _check_alone(connection: Connection, project_id: int, counted_minor: int) -> None:
     project = await catalog.get_project(connection, project_id)
-    if policies.needs_second(policies.parse(json.loads(project["policy"])), counted_minor):
+    if policies.needs_second(policies.read(project["policy"]), counted_minor):
         error = PayoutNeedsSecond()
         error.field = ""
         raise error

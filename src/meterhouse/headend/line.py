@@ -101,6 +101,7 @@ class Line(asyncio.Protocol):
         for frame in self._decoder.feed(data):
             self._step(frame)
 
+    # asyncio's signature
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The socket is gone: whoever was talking learns that nothing is proven."""
         self._stop_timer()

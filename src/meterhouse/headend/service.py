@@ -172,6 +172,7 @@ class HeadEnd:
     async def _set_aside(self, project_id: int, batch: reading.Batch) -> None:
         await reading.set_aside(self._db, project_id, batch, "refused", self._clock())
 
+    # what the collector calls, whoever listens
     def _told(self, project_id: int, done: reading.Ingested) -> None:  # noqa: ARG002
         for outcome in ("fresh", "late", "repeated", "conflicting", "unplaced"):
             metrics.ingested(outcome, getattr(done, outcome))
@@ -338,6 +339,10 @@ class HeadEnd:
             if online:
                 with contextlib.suppress(MeterhouseError, OSError):
                     await gateways.see(self._db, online, said, self._clock())
+            for _, gateway_id in online:
+                if gateway_id not in self._pumps:
+                    # It went meanwhile, and may just have been written down as still there.
+                    self._note_move(gateway_id)
 
     async def _listen(self) -> None:
         """Hear of new commands the moment they are committed.

@@ -253,6 +253,7 @@ class StrangeFace(MeterFace):
 
     __slots__ = ()
 
+    # It has nothing, whatever it is asked for.
     def _payload(self, di: int) -> bytes | None:  # noqa: ARG002
         return None
 

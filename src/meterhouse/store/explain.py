@@ -16,23 +16,31 @@ _POINT = """coalesce(t.point_id, (select min(ap.point_id) from agreement_point a
     where ap.project_id = t.project_id
     and ap.agreement_id in (d.agreement_id, c.agreement_id)))"""
 
+_WHOSE = """{side}_h.name as {side}_customer, {side}_h.erased_at is not null as {side}_is_erased,
+    {side}_u.language as {side}_language"""
+_HOUSEHOLD = """left join agreement {side}_g
+        on ({side}_g.project_id, {side}_g.id) = (q.project_id, q.{side}_agreement_id)
+    left join customer {side}_u
+        on ({side}_u.project_id, {side}_u.id) = ({side}_g.project_id, {side}_g.customer_id)
+    left join personal_masked {side}_h
+        on ({side}_h.project_id, {side}_h.id) = ({side}_u.project_id, {side}_u.personal_id)"""
+
 
 async def get_transfer(
     connection: Connection, project_id: int, transfer_id: int
 ) -> asyncpg.Record | None:
-    """One transfer with both its accounts, its room and its household, if it is in sight.
+    """One transfer with its room, if it is in sight, and both its accounts.
 
-    Where it went from one household to another, none is named (`agreement_id` is null).
+    Of each side (`debit_`, `credit_`): kind, compartment, agreement_id and whose that is, masked:
+    customer, is_erased, language, which are null where no household's account moved.
     """
     return await connection.fetchrow(
-        f"""select q.*, r.name as room, b.name as building, p.commodity, h.name as customer,
-                h.erased_at is not null as is_erased, u.language from (
+        f"""select q.*, r.name as room, b.name as building, p.commodity,
+                {_WHOSE.format(side="debit")}, {_WHOSE.format(side="credit")} from (
                 select t.*, {_POINT} as shown_point_id,
                     d.kind as debit_kind, d.compartment as debit_compartment,
                     c.kind as credit_kind, c.compartment as credit_compartment,
                     d.agreement_id as debit_agreement_id, c.agreement_id as credit_agreement_id,
-                    case when d.agreement_id <> c.agreement_id then null
-                        else coalesce(d.agreement_id, c.agreement_id) end as agreement_id,
                     d.unit
                 from transfer t
                 join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
@@ -41,9 +49,7 @@ async def get_transfer(
             left join point p on (p.project_id, p.id) = (q.project_id, q.shown_point_id)
             left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
             left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
-            left join agreement g on (g.project_id, g.id) = (q.project_id, q.agreement_id)
-            left join customer u on (u.project_id, u.id) = (g.project_id, g.customer_id)
-            left join personal_masked h on (h.project_id, h.id) = (u.project_id, u.personal_id)
+            {_HOUSEHOLD.format(side="debit")} {_HOUSEHOLD.format(side="credit")}
             where seen_point(q.project_id, q.shown_point_id)""",
         project_id, transfer_id,
     )  # fmt: skip

@@ -5,6 +5,7 @@ program writes an instant as RFC 3339, a person in the project's own time.
 """
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -204,7 +205,9 @@ def registers(text: str, field: str) -> dict[str, Figures]:
     """Registers as typed by address: a line a meter. Raises `RegistersUnusable`."""
     found: dict[str, Figures] = {}
     for line in filter(str.strip, text.splitlines()):
-        address, _, rest = line.strip().partition(" ")
+        # The hint reads "address, total", and so do people, on whatever keyboard.
+        said = unicodedata.normalize("NFKC", line.strip())
+        address, rest = (*re.split(r"[,\s]\s*", said, maxsplit=1), "")[:2]
         is_address = address.isascii() and address.isdecimal() and len(address) <= 12
         if not is_address or address.zfill(12) in found:
             raise beside(RegistersUnusable(), field)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from meterhouse.flows import explain
 from meterhouse.flows.access import Reach, Verb
+from meterhouse.flows.intervals import Interval
 from meterhouse.model import (
     AccountKind,
     Commodity,
@@ -95,6 +96,8 @@ class BookingDetail(Shape):
 
     carried: Money
     """What the booking before had left below a coin."""
+    carried_id: Id | None
+    """A transfer of that booking; null where nothing was carried."""
     added: Money
     """The sum of all its intervals."""
     booked: Money
@@ -327,7 +330,8 @@ def _journey(now: explain.Journey, scope: Reach) -> JourneyDetail:
 def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     unit = UNIT[now.commodity]
     return BookingDetail(
-        carried=_fine(now.carried_nano, scope), added=_fine(now.added_nano, scope),
+        carried=_fine(now.carried_nano, scope), carried_id=now.carried_id,
+        added=_fine(now.added_nano, scope),
         booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope), is_last=now.is_last,
         is_exact=now.is_exact, interval_count=now.interval_count,
         parts=[
@@ -339,7 +343,7 @@ def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     )  # fmt: skip
 
 
-def _interval(one: explain.Interval, unit: str, scope: Reach) -> IntervalLine:
+def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
     registers = [
         None if said is None else _quantity(said.total_milli, unit)
         for said in (one.opening, one.closing)

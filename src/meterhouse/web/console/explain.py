@@ -12,14 +12,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from meterhouse.flows.access import Verb
-from meterhouse.flows.explain import Explained, Interval, explain_transfer
+from meterhouse.flows.explain import Explained, Standing, explain_transfer
+from meterhouse.flows.intervals import Interval
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
 from meterhouse.rating.kernel import Line
 from meterhouse.units import nano_per_minor
 from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.cells import masked_name
-from meterhouse.web.formats import Formats, grouped
+from meterhouse.web.formats import ABSENT, Formats, grouped
 from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
@@ -36,25 +37,36 @@ async def explain_page(request: Request, project_id: int, transfer_id: int) -> R
     """Why a balance changed, down to the readings."""
     now = await _look(request, project_id, transfer_id)
     fmt = formats_of(request)
-    order = now.order
-    more = {
-        "order_link": None if order is None else f"/projects/{project_id}/orders/{order['id']}",
-        "print_language": now.row["language"] or fmt.words.language,
-    }
+    households = [(one, _name(one)) for one in now.households.values()]
+    more = {"is_linked": True, "households": households}
     return render(request, "explain.html", _facts(now, fmt) | more)
 
 
 @router.get(f"{_ADDRESS}/print")
 async def explain_print(
-    request: Request, project_id: int, transfer_id: int, language: str = ""
+    request: Request, project_id: int, transfer_id: int, language: str = "", agreement: int = 0
 ) -> Response:
-    """The same for the tenant: one sheet without the frame, in a language of its own."""
+    """The same for the tenant: one sheet without the frame, in a language of its own.
+
+    Of two households whose money it moved, `agreement` says which one reads it; else who gave.
+    """
     now = await _look(request, project_id, transfer_id)
+    households = now.households
+    whose = households.get(agreement) or next(iter(households.values()), None)
+    now = now.to(None if whose is None else whose.agreement_id)
     spoken = words(language) if language in LANGUAGES else formats_of(request).words
     scope = request.state.scope
     zone = ZoneInfo(scope.timezone)
     fmt = Formats(spoken, zone, scope.currency, scope.currency_exponent)
-    return render(request, "explain_print.html", _facts(now, fmt) | _spoken(spoken) | {"fmt": fmt})
+    more = {"is_linked": False, "fmt": fmt, "whose": whose, "customer": _name(whose)}
+    more |= _spoken(spoken)
+    return render(request, "explain_print.html", _facts(now, fmt) | more)
+
+
+def _name(whose: Standing | None) -> str:
+    if whose is None:
+        return ABSENT
+    return masked_name({"customer": whose.customer, "is_erased": whose.is_erased})
 
 
 def _spoken(spoken: Words) -> dict[str, Any]:
@@ -82,7 +94,6 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
         "sides": [(AccountKind(row[f"{side}_kind"]), row[f"{side}_compartment"])
                   for side in ("debit", "credit")],
         "part_words": moneywords.COMPARTMENT,
-        "customer": masked_name(row),
         "order": order,
         "order_kind": None if order is None else PaymentKind(order["kind"]),
         "channel": "" if order is None else WAYS.get(order["channel"], order["channel"]),
