@@ -13,10 +13,11 @@ from meterhouse.flows.naming import Pattern, unfold
 from meterhouse.flows.project import Identity
 from meterhouse.flows.reading import OpeningUnfit
 from meterhouse.model import Commodity, Keeper
+from meterhouse.rating.fields import TariffInvalid
 from meterhouse.store.devices import AddressTaken, PointMetered, RegistrationTaken
 from meterhouse.store.places import PlaceNotEmpty
 from meterhouse.store.projects import Payee, PayeeThere
-from premises import MODEL
+from premises import MODEL, MORNING
 
 GATEWAY = GatewayFacts("Roof", "NEW-1", "dial_in", None, "dlt645-2007")
 BLOCKS = {"blocks": {"period": "month", "limits_milli": [1000]}, "prices_micro": {"flat": [1, 2]}}
@@ -270,3 +271,21 @@ async def test_the_checklist_is_what_stands(new_site):
     )
     found = await steps()
     assert (found["meters"], found["reading"]) == ((False, 1), (False, 1))
+
+
+async def test_a_tariff_that_cannot_run_along_is_refused_whole(site):
+    fee = {"standing": {"per": "day", "amount_micro": 1}, "prices_micro": {"flat": [1]}}
+    body = {
+        "name": "With a fee", "commodity": "electricity", "currency": "CNY",
+        "versions": [fee | {"effective_from": "2026-01-01T00:00:00+08:00"}],
+    }  # fmt: skip
+    before = await tariff.names(site.db, site.project_id)
+    with pytest.raises(TariffInvalid, match="standing"):
+        await onboard.publish_tariff(site.db, site.project_id, body, None, MORNING)
+    assert await tariff.names(site.db, site.project_id) == before
+    later = fee | {"effective_from": "2030-01-01T00:00:00+08:00"}
+    with pytest.raises(TariffInvalid, match="standing"):
+        await tariff.publish_version(
+            site.db, site.project_id, before[0]["id"], later, None, MORNING
+        )  # fmt: skip
+    assert len((await tariff.look(site.db, site.project_id, before[0]["id"])).scheme.versions) == 1

@@ -62,7 +62,7 @@ class Interval:
     opening: Register | None
     closing: Register | None
     lines: Sequence[Line]
-    limits_milli: Sequence[int]
+    has_blocks: bool
     block_milli: int
     is_exact: bool
 
@@ -101,7 +101,7 @@ def _interval(
         address=row["address"], multiplier=row["multiplier"],
         is_rollover=row["verdict"] == Verdict.ROLLOVER, quality=Quality(row["quality"]),
         tariff=row["tariff"], opening=_register(opening), closing=_register(closing), lines=lines,
-        limits_milli=versions[lines[-1].version].blocks.limits_milli if lines else (),
+        has_blocks=bool(lines and versions[lines[-1].version].blocks.limits_milli),
         block_milli=row["block_milli"],
         is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
     )  # fmt: skip

@@ -17,6 +17,7 @@ from meterhouse.flows.sheet import SiteRow, Taken
 from meterhouse.ledger.chart import HOUSE_ACCOUNTS
 from meterhouse.model import Commodity, Keeper
 from meterhouse.rating import tariff as tariffs
+from meterhouse.rating.live import live
 from meterhouse.store import catalog, devices, ledger, places
 from meterhouse.store.db import Database
 from meterhouse.store.personal import Facts
@@ -107,9 +108,10 @@ async def publish_tariff(
     """A tariff from its scheme; each version is kept as it was published, for ever.
 
     Raises:
-        MeterhouseError: the scheme does not hold together (`tariff_invalid`).
+        MeterhouseError: the scheme does not hold together, or cannot be charged while energy
+            flows (`tariff_invalid`).
     """
-    scheme = tariffs.parse(dict(body))
+    scheme = live(tariffs.parse(dict(body)))
     header = {key: value for key, value in body.items() if key != "versions"}
     async with db.transaction([project_id]) as connection:
         return await catalog.insert_tariff(

@@ -26,6 +26,7 @@ from meterhouse.ports import Effect, Outcome, ReadParameters, WriteSet
 from meterhouse.rating import inmeter
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.inmeter import Holds, InMeter
+from meterhouse.rating.live import live
 from meterhouse.store import catalog, devices, parameters, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.wire.dlt645 import DIALECTS
@@ -321,7 +322,8 @@ async def _plan(
     row = await catalog.get_tariff(connection, project["id"], where["tariff_id"])
     bodies = await catalog.tariff_bodies(connection, project["id"], [row["id"]])
     parts = [part for body in bodies[row["id"]] for part in body["versions"]]
-    versions = tariffs.parse({**bodies[row["id"]][0], "versions": parts}).versions
+    scheme = live(tariffs.parse({**bodies[row["id"]][0], "versions": parts}))
+    versions = scheme.versions
     if switch_at is None:
         coming = [v.effective_from for v in versions if v.effective_from >= at + LEAD_MIN]
         switch_at = coming[0] if coming else _soon(at)
@@ -336,7 +338,7 @@ async def _plan(
     if not holding:
         raise NoTariff
     number = holding[-1]
-    compiled = inmeter.compiled(versions[number - 1], holds)
+    compiled = inmeter.compiled(versions[number - 1], holds, scheme.billing)
     return Planned(row["id"], row["name"], number, switch_at, compiled)
 
 

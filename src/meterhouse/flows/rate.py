@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
+from meterhouse.rating.live import live
 from meterhouse.rating.tariff import BandSource, Scheme, parse
 from meterhouse.rating.timeline import Packed, Timeline, compile_timeline, pack
 from meterhouse.store import catalog
@@ -61,7 +62,7 @@ class Tariffs:
             text = json.dumps(whole, sort_keys=True)
             scheme = self._schemes.get(text)
             if scheme is None:
-                scheme = self._schemes[text] = parse(whole)
+                scheme = self._schemes[text] = live(parse(whole))
                 _trim(self._schemes)
             found[tariff_id] = (text, scheme)
         return found

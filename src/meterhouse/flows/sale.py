@@ -17,6 +17,7 @@ from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
 from meterhouse.rating import tariff as tariffs
+from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, desk, monitor, readings, sales
 from meterhouse.store.db import Connection, Database
@@ -247,9 +248,8 @@ def one_price_micro(scheme: Scheme, at: datetime) -> Micro | None:
 
 
 def _scheme(bodies: list[dict[str, Any]]) -> Scheme:
-    return tariffs.parse(
-        {**bodies[0], "versions": [part for body in bodies for part in body["versions"]]}
-    )
+    versions = [part for body in bodies for part in body["versions"]]
+    return live(tariffs.parse({**bodies[0], "versions": versions}))
 
 
 async def _due(

@@ -12,6 +12,7 @@ from typing import Any
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.choice import chosen
 from meterhouse.rating import tariff as tariffs
+from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, devices, places, readings
 from meterhouse.store.db import Database
@@ -49,14 +50,14 @@ async def publish_version(
 
     Raises:
         VersionTooEarly: it begins before the last one does, or before now.
-        TariffInvalid: it does not hold together.
+        TariffInvalid: it does not hold together, or cannot be charged while energy flows.
     """
     async with db.transaction([project_id]) as connection:
         row = await catalog.get_tariff(connection, project_id, tariff_id)
         bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
         last = tariffs.parse(bodies[-1]).versions[-1]
         header = {key: given for key, given in bodies[-1].items() if key != "versions"}
-        scheme = tariffs.parse(header | {"versions": [dict(part)]})
+        scheme = live(tariffs.parse(header | {"versions": [dict(part)]}))
         begins = scheme.versions[0].effective_from
         if begins <= last.effective_from or begins < at:
             raise VersionTooEarly(after=last.effective_from.isoformat())

@@ -18,6 +18,7 @@ from typing import Final
 from meterhouse.errors import BadInput
 from meterhouse.rating.blocks import Fill, Period
 from meterhouse.rating.charges import NO_CHARGES
+from meterhouse.rating.periods import Billing
 from meterhouse.rating.tariff import DAY_TYPES, BandSource, DayTable, Version
 from meterhouse.units import to_decimal
 
@@ -26,7 +27,6 @@ MILLI_DECIMALS: Final = 3
 LIMIT_DECIMALS: Final = 2
 LIMIT_NEVER: Final = 99_999_999
 """A limit that no month reaches, in hundredths: what an unused one holds."""
-MONTH_BEGINS: Final = ("settlement_day", "01:00")
 
 
 class PriceTooFine(BadInput):
@@ -123,8 +123,8 @@ class _Part:
     settings: tuple[tuple[str, str], ...]
 
 
-def compiled(version: Version, holds: Holds) -> InMeter:
-    """What a meter's registers must hold to charge by this version.
+def compiled(version: Version, holds: Holds, billing: Billing | None = None) -> InMeter:
+    """What a meter's registers must hold to charge by this version, month by month as billed.
 
     Raises:
         PriceTooFine, BandNotInMeter, BlocksNotInMeter, BlocksNotSeparable, PeriodNotInMeter,
@@ -144,8 +144,12 @@ def compiled(version: Version, holds: Holds) -> InMeter:
         standby=tuple((f"standby_{name}", text) for name, text in settings),
         switches=tuple(part.switch for part in parts),
         in_force=tuple(settings),
-        expects=(MONTH_BEGINS,) if len(blocks) > 1 else (),
+        expects=(_month_begins(billing or Billing()),) if len(blocks) > 1 else (),
     )
+
+
+def _month_begins(billing: Billing) -> tuple[str, str]:
+    return "settlement_day", f"{billing.anchor_day:02}:{billing.anchor_hour:02}"
 
 
 def price_text(scaled: int, decimals: int, kept: int) -> str:

@@ -128,7 +128,7 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
             "amount": fine_amount(line.amount_nano),
             "version": line.version + 1,
         }
-        if interval.limits_milli:
+        if interval.has_blocks:
             return fmt.words(
                 N_("{band}, block {block}, price version {version}: {energy} × {price} = {amount}"),
                 **said,
@@ -149,7 +149,7 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
         found.append(words(N_("Tariff {name}"), name=one.tariff))
     if one.closing is not None:
         found.append(labels.label(words, Source(one.closing.source)))
-    if one.limits_milli:
+    if one.has_blocks:
         used = f"{grouped(one.block_milli, 3)} {unit}"
         found.append(words(N_("Used before in the block period: {energy}"), energy=used))
     if one.multiplier != 1:

@@ -1,0 +1,123 @@
+"""A scheme as it runs along with the readings: everything said by bands and blocks, or refused.
+
+Owns the translation. Prepaid money is charged interval by interval, so whatever is charged while
+energy flows must follow from bands, blocks and prices alone: a surcharge is a part of every price,
+and free energy is a first block that costs nothing. What cannot be said so would be on the
+calculator's bill and on nobody's account; it is refused here, with its path and what to do instead,
+before such a scheme is published. Must never know a point or a reading.
+"""
+
+from dataclasses import replace
+
+from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Counted, Fill, Period
+from meterhouse.rating.charges import NO_CHARGES, Allowance, Charges, Grant
+from meterhouse.rating.fields import TariffInvalid
+from meterhouse.rating.periods import Billing, Proration
+from meterhouse.rating.tariff import Scheme, Version
+from meterhouse.units import PRICE_MICRO_MAX
+
+
+def live(scheme: Scheme) -> Scheme:
+    """The scheme by bands and blocks alone; what it charges, it charges as `bill` does.
+
+    Raises:
+        TariffInvalid: something of it cannot be charged while energy flows.
+    """
+    billing = scheme.billing or Billing()
+    return replace(
+        scheme,
+        versions=tuple(
+            _version(version, billing, f"$.versions[{place}]")
+            for place, version in enumerate(scheme.versions)
+        ),
+    )
+
+
+def _version(version: Version, billing: Billing, path: str) -> Version:
+    charges, blocks = version.charges, version.blocks
+    _check(charges, path)
+    if blocks.persons:
+        mend = "publish a tariff for each size of household; nobody counts persons while it runs"
+        raise TariffInvalid(f"{path}.blocks.persons", mend)
+    if blocks.counted is Counted.HOUSEHOLD:
+        mend = "choose meter; each meter fills its own blocks while it runs"
+        raise TariffInvalid(f"{path}.blocks.counted", mend)
+    prices = _with_surcharges(version.prices_micro, charges, f"{path}.surcharges")
+    if charges.allowance:
+        at = f"{path}.allowance"
+        _check_allowance(charges.allowance, version, billing, at)
+        blocks = _raised(blocks, charges.allowance, at)
+        prices = tuple((0, *row) for row in prices)
+    return replace(version, blocks=blocks, prices_micro=prices, charges=NO_CHARGES)
+
+
+def _check(charges: Charges, path: str) -> None:
+    """Nothing is charged by the period, of power, or of energy that the meter does not count."""
+    unsaid = {
+        "standing": charges.standing is not None,
+        "minimum_micro": charges.minimum_micro > 0,
+        "demand": charges.demand is not None,
+    }
+    for field in (name for name, is_said in unsaid.items() if is_said):
+        mend = "take it out and charge it as a fee; a running tariff charges energy alone"
+        raise TariffInvalid(f"{path}.{field}", mend)
+    if charges.multiplier != 1:
+        mend = "take it out and give the meter its multiplier, which its readings then have"
+        raise TariffInvalid(f"{path}.multiplier", mend)
+    if charges.loss_micro:
+        mend = "take it out and put it into the prices; a running tariff charges what was measured"
+        raise TariffInvalid(f"{path}.loss_micro", mend)
+    if charges.tax and not charges.tax.included:
+        raise TariffInvalid(f"{path}.tax.included", "give prices with their tax")
+
+
+def _with_surcharges(
+    prices_micro: tuple[tuple[int, ...], ...], charges: Charges, path: str
+) -> tuple[tuple[int, ...], ...]:
+    added_micro = sum(each.price_micro for each in charges.surcharges)
+    summed = tuple(tuple(price + added_micro for price in row) for row in prices_micro)
+    if not all(0 <= price <= PRICE_MICRO_MAX for row in summed for price in row):
+        mend = f"keep every price, surcharges included, from 0 to {PRICE_MICRO_MAX}"
+        raise TariffInvalid(path, mend)
+    return summed
+
+
+def _check_allowance(
+    allowance: Allowance, version: Version, billing: Billing, path: str
+) -> None:  # fmt: skip
+    """Free energy that a first block gives exactly as a bill would."""
+    has_limits = bool(version.blocks.limits_milli)
+    if allowance.per_person:
+        mend = "give it for the room; nobody counts persons while it runs"
+        raise TariffInvalid(f"{path}.per_person", mend)
+    if allowance.carries:
+        raise TariffInvalid(f"{path}.carries", "let it lapse; a running tariff carries nothing")
+    if len(version.bands) > 1 and version.blocks.fill is Fill.PRO_RATA:
+        raise TariffInvalid(path, "choose chronological filling; free energy is what comes first")
+    if allowance.grant is Grant.ONCE:
+        if has_limits and version.blocks.period is not Period.NONE:
+            mend = "give it each period; blocks that begin again give it anew"
+            raise TariffInvalid(f"{path}.grant", mend)
+        return
+    if has_limits and version.blocks.period is not Period.MONTH:
+        raise TariffInvalid(path, "choose blocks by the month; free energy begins again with them")
+    if billing.proration is not Proration.WHOLE:
+        mend = "choose whole; who opens within a period has all of its free energy"
+        raise TariffInvalid("$.billing.proration", mend)
+
+
+def _raised(blocks: Blocks, allowance: Allowance, path: str) -> Blocks:
+    """A free block before all others, which it raises: free energy fills no block."""
+    if len(blocks.limits_milli) + 1 >= BLOCKS_MAX:
+        raise TariffInvalid(path, f"leave room: free energy is one of {BLOCKS_MAX} blocks")
+    free_milli = allowance.energy_milli
+    period = Period.NONE if allowance.grant is Grant.ONCE else Period.MONTH
+    return replace(
+        blocks,
+        period=period,
+        limits_milli=(free_milli, *(limit + free_milli for limit in blocks.limits_milli)),
+        seasonal=tuple(
+            (name, (free_milli, *(limit + free_milli for limit in limits)))
+            for name, limits in blocks.seasonal
+        ),
+    )

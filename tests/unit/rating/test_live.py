@@ -1,0 +1,131 @@
+"""What can be charged while energy flows, and what is refused; both by the bill's own figures."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from meterhouse.rating.bill import bill
+from meterhouse.rating.kernel import Intervals, rate_intervals
+from meterhouse.rating.live import live
+from meterhouse.rating.load import Load
+from meterhouse.rating.tariff import TariffInvalid, parse
+from meterhouse.rating.timeline import compile_timeline, pack
+from meterhouse.units import to_us
+
+ZONE = "Asia/Shanghai"
+FLAT = {"effective_from": "2026-01-01T00:00:00+08:00", "prices_micro": {"flat": 500_000}}
+BANDED = {
+    "bands": ["peak", "valley"],
+    "day_tables": {"day": {"00:00": "valley", "08:30": "peak", "22:30": "valley"}},
+    "prices_micro": {"peak": [600_000, 900_000], "valley": [300_000, 400_000]},
+}
+MONTHLY = {"blocks": {"period": "month", "limits_milli": [40_000]}}
+SEASONAL = {
+    "blocks": {"period": "month", "limits_milli": [40_000], "seasonal": {"warm": [60_000]}},
+    "seasons": [
+        {"name": "warm", "first": "02-10", "last": "09-30", "tables": {"workday": "day"}},
+        {"name": "cold", "first": "10-01", "last": "02-09", "tables": {"workday": "day"}},
+    ],
+}
+TWO = {"flat": [500_000, 700_000]}
+FREE = {"grant": "period", "energy_milli": 30_000}
+BESIDE = {"allowance", "surcharges"}
+WHOLE = {"proration": "whole", "anchor_day": 5, "anchor_hour": 9}
+LIVE = {
+    "surcharges": {"surcharges": [{"name": "funds", "price_micro": 20_000}]},
+    "a rebate within blocks": {
+        **MONTHLY, "prices_micro": TWO, "surcharges": [{"name": "rebate", "price_micro": -10_000}],
+    },
+    "free each month": {"allowance": FREE},
+    "free each month before blocks": {**MONTHLY, "prices_micro": TWO, "allowance": FREE},
+    "free each month, by bands, seasons and with surcharges": {
+        **BANDED, **SEASONAL, "allowance": FREE,
+        "surcharges": [{"name": "funds", "price_micro": 20_000}],
+    },
+    "free once": {"allowance": {"grant": "once", "energy_milli": 70_000}},
+    "free once before blocks that never end": {
+        "blocks": {"limits_milli": [90_000]}, "prices_micro": TWO,
+        "allowance": {"grant": "once", "energy_milli": 70_000},
+    },
+    "tax contained": {"tax": {"rate_micro": 130_000, "included": True}},
+}  # fmt: skip
+
+
+def scheme(version, **header):
+    said = {"name": "x", "commodity": "electricity", "currency": "CNY", "billing": WHOLE, **header}
+    return parse({**said, "versions": [{**FLAT, **version}]})
+
+
+def load(hours: int = 24 * 60) -> Load:
+    """Two months of hours, from 20 January on, the same every time."""
+    first_us = to_us(parse({"name": "x", "commodity": "water", "currency": "CNY", "versions": [
+        {**FLAT, "effective_from": "2026-01-20T00:00:00+08:00"}
+    ]}).versions[0].effective_from)  # fmt: skip
+    edges = first_us + np.arange(hours + 1, dtype=np.int64) * 3_600_000_000
+    random = Random(5)
+    energy = np.array([random.randrange(400) for _ in range(hours)], np.int64)
+    return Load(edges[:-1], edges[1:], energy)
+
+
+@pytest.mark.parametrize("version", LIVE.values(), ids=LIVE)
+def test_what_runs_along_costs_interval_by_interval_what_the_bill_says(version):
+    plan, used = scheme(version), load()
+    billed = bill(plan, ZONE, used)
+    span = int(used.start_us[0]), int(used.end_us[-1])
+    zeros = np.zeros(len(used.start_us), np.int64)
+    rated = rate_intervals(
+        pack([compile_timeline(live(plan), ZONE, *span)]),
+        Intervals(
+            zeros, zeros, used.start_us, used.end_us, used.energy_milli,
+            np.full((len(zeros), 4), -1, np.int64),
+        ),
+        np.zeros(1, np.int64), np.zeros(1, np.int64),
+    )  # fmt: skip
+    assert rated.amount_nano.tolist() == billed.interval_nano.tolist()
+    # Without what is charged beside energy it costs something else, where anything is.
+    plain = {name: what for name, what in version.items() if name not in BESIDE}
+    assert (plain == version) == (
+        bill(scheme(plain), ZONE, used).interval_nano.sum() == rated.amount_nano.sum()
+    )
+
+
+def test_a_scheme_of_bands_and_blocks_runs_as_it_is():
+    plan = scheme({**BANDED, **MONTHLY})
+    assert live(plan) == plan
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        ({"standing": {"per": "day", "amount_micro": 1}}, "standing"),
+        ({"minimum_micro": 1}, "minimum_micro"),
+        ({"demand": {"by": "maximum", "price_micro": 1}}, "demand"),
+        ({"multiplier": 2}, "multiplier"),
+        ({"loss_micro": 1}, "loss_micro"),
+        ({"tax": {"rate_micro": 1, "included": False}}, "tax.included"),
+        ({"surcharges": [{"name": "rebate", "price_micro": -500_001}]}, "surcharges"),
+        ({"blocks": {"persons": [{"persons": 2, "add_milli": []}]}}, "blocks.persons"),
+        ({"blocks": {"counted": "household"}}, "blocks.counted"),
+        ({"allowance": {**FREE, "per_person": True}}, "allowance.per_person"),
+        ({"allowance": {**FREE, "carries": True}}, "allowance.carries"),
+        ({"allowance": {"grant": "once", "energy_milli": 1}, **MONTHLY, "prices_micro": TWO},
+         "allowance.grant"),
+        ({"allowance": FREE, "prices_micro": TWO,
+          "blocks": {"period": "year", "limits_milli": [9]}}, "allowance"),
+        ({"allowance": FREE, **BANDED, "prices_micro": {"peak": 2, "valley": 1},
+          "blocks": {"fill": "pro_rata"}}, "allowance"),
+        ({"allowance": FREE, "prices_micro": {"flat": list(range(8))},
+          "blocks": {"period": "month", "limits_milli": list(range(1, 8))}}, "allowance"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_along_is_refused_by_its_path(version, path):
+    with pytest.raises(TariffInvalid) as caught:
+        live(scheme(version))
+    assert caught.value.facts["path"] == f"$.versions[0].{path}"
+
+
+def test_free_energy_of_a_part_of_a_period_is_refused():
+    with pytest.raises(TariffInvalid) as caught:
+        live(scheme({"allowance": FREE}, billing={"proration": "days"}))
+    assert caught.value.facts["path"] == "$.billing.proration"
