@@ -48,7 +48,7 @@ def test_there_are_schemes_to_begin_with():
         # A household of 800 kWh, as its supplier's explanation reckons:
         # 210 × 0.5469 + 190 × 0.5969 + 400 × 0.8469 = 114.849 + 113.411 + 338.76.
         ("shandong-residential", 1, use(("2026-03-05T12:00", 800_000)), 114_85 + 113_41 + 338_76),
-        # In April 200 × 0.5802 + 100 × 0.6302, in May 260 and 40; funds are 300 × 0.008669 = 2.6007.
+        # In April 200 × 0.5802 + 100 × 0.6302, in May 260 and 40; funds 300 × 0.008669 = 2.6007.
         # With the exact 0.58886875 and 0.63886875 the sums are 181.661 and 178.661.
         ("guangzhou-residential", 1, use(("2026-04-05T12:00", 300_000)), 116_04 + 63_02 + 2_60),
         ("guangzhou-residential", 1, use(("2026-05-05T12:00", 300_000)), 150_85 + 25_21 + 2_60),

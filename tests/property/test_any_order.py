@@ -2,7 +2,8 @@
 
 A set of readings is told twice: once in order, and once permuted, repeated and cut into batches at
 will, with bookings in between. What the books then say must be the same to the last Nano, and the
-intervals must be those that an independent oracle of the judgement finds.
+intervals must be those that an independent oracle of the judgement finds. Late readings are put in
+both ways there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -17,14 +18,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close
+from meterhouse.flows import close, latecomers
 from meterhouse.store import proofs
 from meterhouse.units import EPOCH, to_us
 from oracle.chain_oracle import Meter, judge_chain
 from premises import FLAT, HOMES, MORNING, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES = 5_000 if SOAK else 50
+EXAMPLES = 2_500 if SOAK else 30
 
 # The last hours of March in Shanghai: the blocks begin again at 16:00 UTC.
 START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
@@ -159,12 +160,18 @@ def oracle_intervals(tariff: str, told: list[Told], room: int) -> list[tuple[int
     return judge_chain(meter, [one for one in readings if ways[one[0]] == 1])[1]
 
 
+@pytest.fixture(params=[1, 1_000], ids=["at once", "one by one"])
+def worth(request, monkeypatch):
+    """From how many late chains on they are put in together."""
+    monkeypatch.setattr(latecomers, "WORTH", request.param)
+
+
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(story=stories())
 @example(story=FIRST_COMES_LAST)
-async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
+async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story):
     tariff, told, batches = story
     clock = Clock(START + STEP * INSTANTS)
     rooms = 1 + max((one[0] for one in told), default=0)
