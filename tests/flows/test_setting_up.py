@@ -205,8 +205,8 @@ async def test_a_tariff_is_given_to_a_building_at_once(new_site):
     )  # fmt: skip
     elsewhere = await place.add(site.db, site.project_id, None, "building", "Z", None)
     with pytest.raises(tariff.NoPointThere):
-        await tariff.assign(site.db, site.project_id, made, elsewhere)
-    assert await tariff.assign(site.db, site.project_id, made, None) == 3
+        await tariff.assign(site.db, site.project_id, made, elsewhere, MORNING)
+    assert await tariff.assign(site.db, site.project_id, made, None, MORNING) == 3
     rows = await site.rows("select distinct tariff_id from point")
     assert [row["tariff_id"] for row in rows] == [made]
 
