@@ -60,7 +60,8 @@ async def publish_version(
         VersionTooEarly: it begins before the last one does, or before now.
         TariffInvalid: it does not hold together, or cannot be charged while energy flows.
     """
-    async with db.transaction([project_id]) as connection:
+    # No reading of after its instant is rated meanwhile by the version before it.
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         row = await catalog.get_tariff(connection, project_id, tariff_id)
         bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
         last = tariffs.parse(bodies[-1]).versions[-1]
