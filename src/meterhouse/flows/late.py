@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.flows import past
 from meterhouse.flows.past import Share
-from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.rating.delta import ChainState
 from meterhouse.store import points, readings
 from meterhouse.store.copyfmt import TIMESTAMP

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
 from meterhouse.flows.late import COMPARED
-from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import Quality
 from meterhouse.rating.delta import ChainState
 from meterhouse.store import latecomers, points, readings
