@@ -20,11 +20,13 @@ from meterhouse.control.decide import KeeperCode
 from meterhouse.flows import past
 from meterhouse.flows.past import Share
 from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
-from meterhouse.rating.delta import ChainState
-from meterhouse.store import points, readings
+from meterhouse.model import Quality
+from meterhouse.rating.decided import Decisions
+from meterhouse.rating.delta import ChainState, Verdict
+from meterhouse.store import doubts, points, readings
 from meterhouse.store.copyfmt import TIMESTAMP
 from meterhouse.store.db import Connection
-from meterhouse.units import to_us
+from meterhouse.units import from_us, to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
@@ -75,15 +77,19 @@ async def rerate(
     since_us = FIRST_US if anchor is None else to_us(anchor["started_at"])
     chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
     until_us = int(one["read_at"][0])
-    known = chain["read_at"] <= until_us
-    read_at_us, milli = chain["read_at"][known], chain["milli"][known]
-    state, blocks = _start(anchor, read_at_us, milli)
+    torn_at_us = chain["read_at"][(chain["torn"] > 0) & (chain["read_at"] <= until_us)]
+    known = (chain["torn"] == 0) & (chain["read_at"] <= until_us)
+    chain = {name: values[known] for name, values in chain.items()}
+    state, blocks = _start(anchor, chain["read_at"], chain["milli"])
     if anchor is not None:
-        read_at_us, milli = read_at_us[1:], milli[1:]
-    zero = np.zeros(len(read_at_us), dtype=np.int64)
+        chain = {name: values[1:] for name, values in chain.items()}
+    zero = np.zeros(len(chain["read_at"]), dtype=np.int64)
     rated = await rate_chain(
-        connection, tariffs, project, one, state, blocks, (zero, read_at_us, milli)
-    )
+        connection, tariffs, project, one, state, blocks,
+        (zero, chain["read_at"], chain["milli"]),
+        Decisions(chain["decided"], chain["used_milli"]),
+    )  # fmt: skip
+    await _note_doubts(connection, project["id"], one, (since_us, until_us), rated, torn_at_us, at)
     stood = await readings.load_charges(*key, since_us)
     difference = await _post(connection, project["id"], one, rated, stood, until_us)
     is_kept = one["keeper"][0] == KeeperCode.PLATFORM
@@ -94,6 +100,24 @@ async def rerate(
     await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
     await past.book(connection, project, key[2], difference.shares, at)
     return difference.whole_nano
+
+
+async def _note_doubts(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], span_us: tuple[int, int],
+    chain: Chain, torn_at_us: Ints, at: datetime,
+) -> None:  # fmt: skip
+    """Note what this judgement doubts, and that it doubts nothing else in its span."""
+    chain_id = int(one["meter_id"][0]), int(one["register_epoch"][0])
+    point_id, judged = int(one["point_id"][0]), chain.judged
+    odd = judged.quality == Quality.DOUBTFUL
+    found = dict(zip(judged.end_us[odd].tolist(), judged.verdict[odd].tolist(), strict=True))
+    found |= dict.fromkeys(torn_at_us.tolist(), int(Verdict.CONFLICT))
+    rows = [(point_id, *chain_id, from_us(at_us), verdict) for at_us, verdict in found.items()]
+    since, until = (from_us(at_us) for at_us in span_us)
+    await doubts.settle(
+        connection, project_id, *chain_id, since, until, [from_us(at_us) for at_us in found]
+    )
+    await doubts.note(connection, project_id, rows, at)
 
 
 def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tuple[Ints, Ints]]:

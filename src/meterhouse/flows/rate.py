@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
 from meterhouse.rating.live import live
@@ -106,6 +107,7 @@ async def rate_chain(
     state: ChainState,
     blocks: tuple[Ints, Ints],
     readings: tuple[Ints, Ints, Ints],
+    decisions: Decisions | None = None,
 ) -> Chain:
     """Judge readings and rate what they bill.
 
@@ -117,6 +119,7 @@ async def rate_chain(
         state: of their chains before these readings.
         blocks: energy used in the blocks' period, and when it began, of n points.
         readings: row, read_at_us, milli of m readings, sorted by (row, read_at_us).
+        decisions: what people decided about them; None: nothing.
     """
     row, read_at_us, milli = readings
     used = np.unique(columns["tariff_id"])
@@ -130,7 +133,7 @@ async def rate_chain(
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
-    judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli)
+    judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli, decisions)
     packed, place = _lay_out(tariffs, schemes, project["timezone"], judged)
     scheme = np.zeros(len(row), dtype=np.int64)
     priced = np.zeros(len(row), dtype=np.bool_)

@@ -22,7 +22,7 @@ from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, monitor, points, queue, readings
+from meterhouse.store import catalog, doubts, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -258,15 +258,25 @@ async def _put_late(
     """Store readings that came again or late; judge and rate the chains they belong to anew."""
     new, conflict = await readings.insert_staged(connection, project["id"], olds)
     changed = new | conflict
+    if conflict.any():
+        noted = [
+            (
+                int(columns["point_id"][row[i]]), int(olds["meter_id"][i]),
+                int(olds["register_epoch"][i]), from_us(int(olds["read_at"][i])),
+                int(Verdict.CONFLICT),
+            )
+            for i in np.flatnonzero(conflict)
+        ]  # fmt: skip
+        await doubts.note(connection, project["id"], noted, at)
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
     doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
         await late.rerate(connection, tariffs, project, columns, one, from_at_us, at)
-    doubts = columns["suspect_count"] > 0
-    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
+    doubts_now = columns["suspect_count"] > 0
+    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts_now]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
-    whys = dict.fromkeys(np.flatnonzero(doubts & ~doubted).tolist(), "late")
+    whys = dict.fromkeys(np.flatnonzero(doubts_now & ~doubted).tolist(), "late")
     whys |= dict.fromkeys(np.unique(row[conflict]).tolist(), "conflict")
     await _open_doubts(connection, project["id"], columns, whys, at)
     return replace(
@@ -395,16 +405,27 @@ async def _note_doubts(
             "suspect_count": after.suspect_count[moved],
         },
     )  # fmt: skip
-    doubts = (chain.judged.quality == Quality.DOUBTFUL) | chain.unpriced
+    doubtful = chain.judged.quality == Quality.DOUBTFUL
+    if doubtful.any():
+        noted = [
+            (
+                int(columns["point_id"][row[i]]), int(columns["meter_id"][row[i]]),
+                int(columns["register_epoch"][row[i]]), from_us(int(chain.judged.end_us[i])),
+                int(chain.judged.verdict[i]),
+            )
+            for i in np.flatnonzero(doubtful)
+        ]  # fmt: skip
+        await doubts.note(connection, project_id, noted, at)
+    odd = doubtful | chain.unpriced
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(doubts)
+        for i in np.flatnonzero(odd)
     }
     await _open_doubts(connection, project_id, columns, whys, at)
     cleared = moved[(after.suspect_count[moved] == 0)]
     mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
     await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(doubts.sum())
+    return int(odd.sum())
 
 
 async def _open_doubts(

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from meterhouse.errors import Conflict, OutOfRange
+from meterhouse.errors import OutOfRange
 from meterhouse.model import Quality
 from meterhouse.rating.arrays import ArraysDisagree, OutOfOrder
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import (
     ChainState,
     Limits,
     Verdict,
-    accept_suspect,
     in_order,
     judge,
 )
@@ -28,14 +28,22 @@ def limits(chains=1, multiplier=1, needs_bands=False):
     )
 
 
-def read(*totals_wh, steps=None, state=None, **kind):
+def decisions(place, decided, used_milli=0, of=1):
+    """One reading of so many was decided about."""
+    made = Decisions.none(of)
+    made.decided[place], made.used_milli[place] = decided, used_milli
+    return made
+
+
+def read(*totals_wh, steps=None, state=None, decided=None, **kind):
     """Judge readings of one meter, half an hour apart unless `steps` says which half hours."""
     steps = steps or list(range(1, len(totals_wh) + 1))
     milli = np.full((len(totals_wh), 5), -1, np.int64)
     milli[:, 0] = totals_wh
     at_us = np.array(steps, np.int64) * HALF_HOUR_US
     state = state or ChainState.empty(1)
-    return judge(state, limits(**kind), np.zeros(len(totals_wh), np.int64), at_us, milli)
+    row = np.zeros(len(totals_wh), np.int64)
+    return judge(state, limits(**kind), row, at_us, milli, decided)
 
 
 def names(judged):
@@ -76,23 +84,49 @@ def test_a_reset_meter_waits_for_a_person_however_long():
         *["OTHER_TRACK"] * 3,
     ]
     assert not judged.energy_milli.any()
-    accepted = accept_suspect(judged.state, np.array([0]))
-    after = read(7_500, steps=[7], state=accepted)
-    assert names(after) == ["GOOD"]
-    assert after.energy_milli.tolist() == [500]
 
 
-def test_accepting_the_first_reading_of_a_track_bills_all_that_follows():
-    up_to_the_reset = read(5_000, 5_400, 0).state
-    accepted = accept_suspect(up_to_the_reset, np.array([0]))
-    after = read(1_000, 4_000, 6_000, steps=[4, 5, 6], state=accepted)
-    assert names(after) == ["GOOD"] * 3
-    assert after.energy_milli.sum() == 6_000
+def test_a_track_that_a_person_says_begins_bills_all_that_follows_and_nothing_between():
+    begins = decisions(2, Decided.BEGIN, of=6)
+    judged = read(5_000, 5_400, 0, 1_000, 4_000, 6_000, decided=begins)
+    assert names(judged) == ["FIRST", "GOOD", "BEGUN", *["GOOD"] * 3]
+    assert judged.energy_milli.tolist() == [0, 400, 0, 1_000, 3_000, 2_000]
+    # The gap is an interval of its own, so that nobody wonders where it went.
+    assert (judged.start_us[2], judged.billable[2]) == (2 * HALF_HOUR_US, True)
+    assert judged.quality[2] == Quality.EDITED
 
 
-def test_accepting_where_nothing_is_suspect_is_refused():
-    with pytest.raises(Conflict):
-        accept_suspect(read(5_000).state, np.array([0]))
+def test_between_two_tracks_is_billed_what_the_person_says():
+    begins = decisions(1, Decided.BEGIN, used_milli=700, of=3)
+    judged = read(5_000, 0, 1_000, decided=begins)
+    assert judged.energy_milli.tolist() == [0, 700, 1_000]
+
+
+def test_an_accepted_register_bills_forward_only_also_beyond_the_limit():
+    judged = read(0, 50_000, 51_000, decided=decisions(1, Decided.ACCEPT, of=3))
+    assert judged.energy_milli.tolist() == [0, 50_000, 1_000]
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.EDITED, Quality.GOOD]
+    fell = read(50_000, 40_000, decided=decisions(1, Decided.ACCEPT, of=2))
+    assert names(fell) == ["FIRST", "DECREASE"]
+    assert not fell.billable.any()
+
+
+def test_what_is_accepted_though_nothing_spoke_against_it_stays_good():
+    judged = read(0, 1_000, decided=decisions(1, Decided.ACCEPT, of=2))
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.GOOD]
+
+
+def test_a_discarded_reading_is_as_if_never_read():
+    judged = read(0, 5_000, 6_000, decided=decisions(1, Decided.DISCARD, of=3))
+    assert names(judged) == ["FIRST", "DISCARDED", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 6_000]
+    without = read(0, 6_000, steps=[1, 3])
+    assert judged.state.good_milli.tolist() == without.state.good_milli.tolist()
+
+
+def test_a_corrected_reading_is_edited_even_where_it_is_plausible():
+    judged = read(0, 1_000, 2_000, decided=decisions(1, Decided.CORRECT, of=3))
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.EDITED, Quality.GOOD]
 
 
 def test_a_jump_beyond_what_the_meter_carries_is_not_billed():
