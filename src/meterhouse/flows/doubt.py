@@ -31,7 +31,7 @@ AROUND: Final = 48
 
 
 class ReadingPast(MeterhouseError):
-    """The meter of this reading serves its room no more; its account was settled by hand."""
+    """The meter of this reading serves its room no more; nothing can be decided about it."""
 
     code = "reading_past"
     http_status = 409

@@ -14,6 +14,7 @@ import asyncpg
 
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
+from meterhouse.store.orders import IN_BUILDING_NAMED
 from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.readings import BANDS
 from meterhouse.store.reports import FOUND, PLACE, PLACE_COLUMNS
@@ -26,25 +27,29 @@ _CHAIN = """doubt d
     join point_state s on (s.project_id, s.point_id) = (d.project_id, d.point_id)
     join meter m on (m.project_id, m.id) = (d.project_id, d.meter_id)"""
 
+# The words of `rating.delta.Verdict` for what can be doubtful.
+_WHY = """case d.verdict when 4 then 'conflict' when 6 then 'zero' when 7 then 'decrease'
+    when 8 then 'jump' when 9 then 'band_mismatch' when 10 then 'other_track'
+    else 'unusable' end"""
+
 DOUBTS = ListQuery(
-    f"""select d.id, d.point_id, d.meter_id, m.address, d.read_at, d.verdict, d.noted_at,
-            s.good_at, s.good_0_milli, r.total_milli, {PLACE_COLUMNS}
+    f"""select d.id, d.point_id, d.meter_id, m.address, d.read_at, {_WHY} as why, d.noted_at,
+            s.good_at, s.good_0_milli, g.total_milli, p.commodity, {PLACE_COLUMNS}
         from {_CHAIN} {PLACE}
-        left join reading r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
+        left join reading g on (g.project_id, g.meter_id, g.register_epoch, g.read_at)
             = (d.project_id, d.meter_id, d.register_epoch, d.read_at)
         where d.project_id = $1 and {_WAITING}""",
     {
-        "verdict": "q.verdict = {}",
-        "building": "q.building_id = {}",
+        "why": "q.why = {}",
+        "block": f"q.point_id in {IN_BUILDING_NAMED}",
         "meter": "q.meter_id = {}",
         "text": f"q.point_id in {FOUND}",
         "from": "q.read_at > {}",
         "to": "q.read_at <= {}",
     },
-    {"read_at": "read_at", "room": "room", "verdict": "verdict"},
-    key=("id",),
+    {"read_at": "read_at", "room": "room", "why": "why"},
     first="read_at",
-    solid=frozenset({"read_at", "verdict"}),
+    solid=frozenset({"read_at"}),
 )
 
 
@@ -68,9 +73,13 @@ async def note(
     connection: Connection, project_id: int, rows: Sequence[tuple[int, int, int, datetime, int]],
     at: datetime,
 ) -> None:  # fmt: skip
-    """Note doubtful readings: point, meter, register epoch, instant, verdict; known ones change."""
+    """Note doubtful readings: point, meter, register epoch, instant, verdict; known ones change.
+
+    Of one instant that is told in several ways the last row counts.
+    """
     if not rows:
         return
+    rows = list({row[:4]: row for row in rows}.values())
     await connection.execute(
         """insert into doubt (project_id, point_id, meter_id, register_epoch, read_at, verdict,
                noted_at)
@@ -112,7 +121,8 @@ async def get_doubt(
 ) -> asyncpg.Record | None:
     """One doubt in sight: its place, its meter, its reading, whether it waits."""
     return await connection.fetchrow(
-        f"""select d.*, {PLACE_COLUMNS}, m.address, m.multiplier, m.modulus_milli, m.max_power_w,
+        f"""select d.*, {_WHY} as why, {PLACE_COLUMNS}, p.commodity, m.address,
+                m.multiplier, m.modulus_milli, m.max_power_w,
                 s.good_at, s.good_0_milli, {_WAITING} as is_waiting, p.keeper,
                 (d.meter_id, d.register_epoch) = (s.meter_id, s.register_epoch) as is_serving,
                 g.total_milli, {", ".join(f"g.{name}" for name in BANDS)}, g.source, g.received_at
@@ -192,8 +202,8 @@ async def around(connection: Connection, project_id: int, doubt: Any, most: int)
                union all
                (select r.* from reading r where r.project_id = $1 and r.meter_id = $2
                    and r.register_epoch = $3 and r.read_at > $4 order by r.read_at limit $5))
-           select n.read_at, n.total_milli, coalesce(d.is_doubtful, false) as is_doubtful,
-               d.verdict, d.id as doubt_id, c.decided, c.registers_milli, h.quality
+           select n.read_at, n.total_milli, n.source, coalesce(d.is_doubtful, false) as is_doubtful,
+               d.id as doubt_id, c.decided, c.registers_milli, h.quality
            from near n
            left join doubt d on (d.project_id, d.meter_id, d.register_epoch, d.read_at)
                = (n.project_id, n.meter_id, n.register_epoch, n.read_at)

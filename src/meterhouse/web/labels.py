@@ -26,7 +26,14 @@ from meterhouse.model import (
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords, moneywords, paperwords, parameterwords, rechargewords
+from meterhouse.web import (
+    doubtwords,
+    lifewords,
+    moneywords,
+    paperwords,
+    parameterwords,
+    rechargewords,
+)
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -106,6 +113,7 @@ class Source(IntEnum):
     GATEWAY = 1
     FREEZE = 2
     HAND = 3
+    ESTIMATE = 4
 
 
 ROOM_STATE: Final = {
@@ -301,6 +309,7 @@ SOURCE: Final = {
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
     Source.HAND: N_("By hand"),
+    Source.ESTIMATE: N_("Estimated"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
@@ -435,6 +444,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     *lifewords.TABLES,
     *moneywords.TABLES,
     *rechargewords.TABLES,
+    *doubtwords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()
