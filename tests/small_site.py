@@ -1,8 +1,8 @@
 """A site for whoever looks at it, with readings, money and an alarm, in a database of its own.
 
 Two projects, so that a test can ask for what is another's. Project one has two buildings: rooms
-A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open, its last register
-doubtful), B102 (offline, never read).
+A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open, its last
+register doubtful), B102 (offline, never read).
 """
 
 from collections.abc import AsyncIterator

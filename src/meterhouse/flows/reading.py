@@ -22,7 +22,7 @@ from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, doubts, monitor, points, queue, readings
+from meterhouse.store import catalog, doubts, estimates, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -198,11 +198,21 @@ async def take(
     await readings.note_read(
         connection, project["id"], columns["point_id"][row[torn]], batch.read_at_us[torn]
     )
+    await _end_silence(connection, project, columns, row[fresh], at)
     sound = fresh & ~torn
     commands, doubtful, soon = await _move(
         connection, tariffs, project, columns, batch.take(sound), row[sound], at
     )
     return replace(done, commands=commands, doubtful=doubtful, soon=soon)
+
+
+async def _end_silence(
+    connection: Connection, project: Any, columns: dict[str, Ints], row: Ints, at: datetime
+) -> None:
+    """Drop what was estimated for points that speak again, before they are judged."""
+    spoke = np.unique(row)
+    for one in spoke[columns["estimated_at"][spoke] > columns["good_at"][spoke]].tolist():
+        await late.drop_estimates(connection, project, columns, one, at)
 
 
 def _torn(again: NDArray[np.bool_], milli: Ints) -> NDArray[np.bool_]:
@@ -379,8 +389,15 @@ async def _store_charges(
     bills = chain.judged.billable
     if not bills.any():
         return
-    mine = row[bills]
-    rows = charge_rows(project_id, columns, chain, row, bills, np.ones(len(mine), dtype=np.int64))
+    mine, ended_us = row[bills], chain.judged.end_us[bills]
+    version = np.ones(len(mine), dtype=np.int64)
+    # Of an instant that was estimated once there is a charge already, taken back since.
+    again = np.flatnonzero(ended_us <= columns["estimated_at"][mine])
+    if len(again):
+        keys = [(int(columns["point_id"][mine[i]]), from_us(int(ended_us[i]))) for i in again]
+        known = await estimates.versions(connection, project_id, keys)
+        version[again] = [known.get(key, 0) + 1 for key in keys]
+    rows = charge_rows(project_id, columns, chain, row, bills, version)
     await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
 
 

@@ -77,6 +77,13 @@ DECIDED: Final = {
     DecidedName.CORRECT: N_("Corrected"),
     DecidedName.DISCARD: N_("Discarded"),
 }
+QUALITY: Final = {
+    Quality.GOOD: N_("Good"),
+    Quality.APPORTIONED: N_("Apportioned"),
+    Quality.ESTIMATED: N_("Estimated"),
+    Quality.DOUBTFUL: N_("Doubtful"),
+    Quality.EDITED: N_("Edited"),
+}
 QUALITY_CLASS: Final = {
     Quality.GOOD: "ok",
     Quality.APPORTIONED: "ok",
@@ -84,4 +91,4 @@ QUALITY_CLASS: Final = {
     Quality.DOUBTFUL: "w2",
     Quality.EDITED: "busy",
 }
-TABLES: Final = (DOUBT, DECIDED)
+TABLES: Final = (DOUBT, DECIDED, QUALITY)

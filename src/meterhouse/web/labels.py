@@ -21,7 +21,6 @@ from meterhouse.model import (
     Commodity,
     Keeper,
     Override,
-    Quality,
     Reason,
     Relay,
     RoomState,
@@ -163,13 +162,6 @@ KEEPER: Final = {
     Keeper.EXTERNAL: N_("By a third party"),
     Keeper.NONE: N_("Nobody pays"),
 }
-QUALITY: Final = {
-    Quality.GOOD: N_("Good"),
-    Quality.APPORTIONED: N_("Apportioned"),
-    Quality.ESTIMATED: N_("Estimated"),
-    Quality.DOUBTFUL: N_("Doubtful"),
-    Quality.EDITED: N_("Edited"),
-}
 COMMAND_KIND: Final = {
     CommandKind.READ: N_("Read now"),
     CommandKind.DISCONNECT: N_("Disconnect"),
@@ -227,6 +219,7 @@ ALARM_KIND: Final = {
     AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
     AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
     AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
+    AlarmKind.METER_STUCK: N_("Register stands still"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -421,7 +414,6 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     OVERRIDE,
     COMMODITY,
     KEEPER,
-    QUALITY,
     COMMAND_KIND,
     COMMAND_STATE,
     REASON,
