@@ -4,7 +4,8 @@ A set of readings is told twice: once in order, and once permuted, repeated and 
 will, with bookings in between. What the books then say must be the same to the last Nano, and the
 intervals must be those that an independent oracle of the judgement finds. People decide about some
 of the readings: at the end of the one story, and in the other as soon as there is something to
-decide about, whatever arrives afterwards.
+decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
+again and again; in the end both estimate what nobody ever read.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -20,13 +21,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, doubt
+from meterhouse.flows import close, doubt, estimate
 from meterhouse.flows.doubt import Decision
+from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.store import catalog, points, proofs
 from meterhouse.units import EPOCH, to_us
 from oracle.chain_oracle import Meter, judge_chain
-from premises import FLAT, HOMES, MORNING, Clock, Site, build_site
+from premises import FLAT, HASTY, HOMES, MORNING, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
 EXAMPLES = 5_000 if SOAK else 50
@@ -74,6 +76,11 @@ def chains(draw: st.DrawFn, room: int) -> list[Told]:
     total = draw(st.sampled_from([0, 5_000, METER.modulus - 30_000]))
     bands = [total // 4] * 3 + [total - total // 4 * 3]
     told: list[Told] = []
+    if total and draw(st.booleans()):
+        # Days that estimates can be made from.
+        before = total - 4_800
+        at, rest = START - timedelta(days=draw(st.integers(1, 9))), before // 4
+        told.append((room, at, before, (rest, rest, rest, before - rest * 3)))
     for place in range(draw(st.integers(1, INSTANTS))):
         at = START + STEP * place
         odd = draw(st.sampled_from([None] * 8 + ODDITIES))
@@ -165,7 +172,7 @@ async def books_of(site: Site) -> list[dict[str, Any]]:
         )
         # Registers mean something only where there is an instant.
         tracks = [one for one in ("good_", "suspect_") if state[f"{one}at"] > EPOCH]
-        named = (*tracks, "block_", "read_at", "rated_nano", "suspect_count")
+        named = (*tracks, "block_", "read_at", "rated_nano", "suspect_count", "estimated_nano")
         kept = {name: given for name, given in state.items() if name.startswith(named)}
         kept["left_nano"] = state["balance_minor"] * 10**7 - state["accrued_nano"]
         found.append(kept | {"charges": charges})
@@ -174,6 +181,11 @@ async def books_of(site: Site) -> list[dict[str, Any]]:
 
 def differ(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+
+
+async def estimated_at(site: Site) -> None:
+    """Estimate what nobody has told yet."""
+    await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
 
 
 async def decided_by(site: Site, said: list[Said]) -> None:
@@ -221,10 +233,17 @@ def oracle_intervals(
 @example(story=FIRST_COMES_LAST)
 async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
     tariff, told, batches, said = story
-    clock = Clock(START + STEP * INSTANTS)
+    clock = Clock(START + STEP * (INSTANTS + 3))
     rooms = 1 + max((one[0] for one in told), default=0)
     in_order, at_will = [
-        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
+        await build_site(
+            books,
+            Clock(MORNING),
+            rooms=rooms,
+            tariff=TARIFFS[tariff],
+            name=name,
+            policy=HASTY | {"estimate_after_h": 1},
+        )
         for name in ("in order", "at will")
     ]
     in_order.clock = at_will.clock = clock
@@ -237,12 +256,16 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
         new = {one[:2] for one in batch} - heard
         await decided_by(at_will, [one for one in said if one[:2] in new])
         heard |= new
+        await estimated_at(at_will)
         await close.book_day(books, at_will.project_id, clock())
+    await estimated_at(in_order)
+    await estimated_at(at_will)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
     for room, books in enumerate(straight):
         billed = [
             (to_us(one["started_at"]), to_us(one["ended_at"]), one["energy_milli"])
             for one in books["charges"]
+            if one["quality"] != Quality.ESTIMATED
         ]
         assert billed == oracle_intervals(tariff, told, room, said)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.flows import past
 from meterhouse.flows.past import Share
-from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
+from meterhouse.flows.rate import Chain, Tariffs, blocks_after, charge_rows, rate_chain
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Verdict
@@ -81,6 +81,12 @@ async def rerate(
     known = (chain["torn"] == 0) & (chain["read_at"] <= until_us)
     chain = {name: values[known] for name, values in chain.items()}
     state, blocks = _start(anchor, chain["read_at"], chain["milli"])
+    if anchor is None and len(chain["read_at"]):
+        # The blocks are the point's: a meter goes on where the one before it ended.
+        first_us = int(chain["read_at"][0])
+        before = await readings.charge_of_meter_before(*key, first_us)
+        if before is not None:
+            blocks = await blocks_after(connection, tariffs, project, before)
     if anchor is not None:
         chain = {name: values[1:] for name, values in chain.items()}
     zero = np.zeros(len(chain["read_at"]), dtype=np.int64)

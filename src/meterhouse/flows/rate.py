@@ -24,6 +24,7 @@ from meterhouse.rating.timeline import Packed, Timeline, compile_timeline, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
+from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
@@ -156,6 +157,31 @@ async def rate_chain(
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
     return Chain(judged, rated, unpriced)
+
+
+async def blocks_after(
+    connection: Connection, tariffs: Tariffs, project: Any, charge: Any
+) -> tuple[Ints, Ints]:
+    """Energy used in the blocks' period, and when it began, where a charge ended."""
+    blocks = (
+        np.array([charge["block_milli"]], dtype=np.int64),
+        np.array([to_us(charge["block_period_at"])], dtype=np.int64),
+    )
+    schemes = await tariffs.load(connection, project["id"], [charge["tariff_id"]])
+    if charge["tariff_id"] not in schemes:
+        return blocks
+    start_us, end_us = to_us(charge["started_at"]), to_us(charge["ended_at"])
+    text, scheme = schemes[charge["tariff_id"]]
+    timeline = tariffs.timeline(text, scheme, project["timezone"], start_us, end_us)
+    # Which band it was used in moves no block.
+    bands = np.zeros((1, 4), dtype=np.int64)
+    bands[0, 0] = charge["energy_milli"]
+    zero = np.zeros(1, dtype=np.int64)
+    interval = Intervals(
+        zero, zero, np.array([start_us]), np.array([end_us]), bands[:, 0].copy(), bands
+    )
+    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), interval, *blocks)
+    return rated.block_milli, rated.block_period_us
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:

@@ -324,6 +324,22 @@ async def charge_before(
     return next((row for row in rows if row["started_at"] < row["ended_at"]), None)
 
 
+async def charge_of_meter_before(
+    connection: Connection, project_id: int, point_id: int, meter_id: int, register_epoch: int,
+    until_us: int,
+) -> asyncpg.Record | None:  # fmt: skip
+    """The last measured charge in force of a point's meters before this one, up to an instant."""
+    rows = await connection.fetch(
+        """select distinct on (ended_at) * from charge where project_id = $1 and point_id = $2
+           and (meter_id, register_epoch) <> ($3, $4) and ended_at <= $5
+           order by ended_at desc, version desc limit 50""",
+        project_id, point_id, meter_id, register_epoch, from_us(until_us),
+    )  # fmt: skip
+    return next(
+        (row for row in rows if row["started_at"] < row["ended_at"] and row["quality"] != 2), None
+    )
+
+
 async def set_chain(connection: Connection, project_id: int, state: Mapping[str, int]) -> None:
     """Set where one point's chain and blocks stand; `state` has the names of `points.load`."""
     names = (
