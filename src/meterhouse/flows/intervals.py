@@ -4,8 +4,9 @@ Owns how a charge becomes an interval that can be told, by the kernel that rated
 where the two disagree. Must never know which transfer an interval is told for.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
+from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.kernel import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
@@ -35,6 +37,16 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody decided about one reading, and why; who did stays with the staff."""
+
+    read_at: datetime
+    decided: Decided
+    reason: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """One charged interval as it went into a booking.
 
@@ -47,6 +59,7 @@ class Interval:
         lines: version, band, block and price of each part; empty where they cannot be told.
         block_milli: how much of the block period was used when it began.
         is_exact: whether the lines add up to the amount.
+        decisions: what people decided about the readings in it, its end included.
     """
 
     started_at: datetime
@@ -65,6 +78,7 @@ class Interval:
     has_blocks: bool
     block_milli: int
     is_exact: bool
+    decisions: Sequence[Told] = ()
 
     @property
     def added_nano(self) -> int:
@@ -85,9 +99,39 @@ async def intervals_of(
         connection, project["id"], sorted({one["point_id"] for one in charges})
     )
     schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
+    told = await _decisions(connection, project["id"], charges)
     return [
-        _interval(tariffs, schemes, before[one["point_id"]], project, one, read) for one in charges
+        replace(
+            _interval(tariffs, schemes, before[one["point_id"]], project, one, read),
+            decisions=said,
+        )
+        for one, said in zip(charges, told, strict=True)
     ]
+
+
+async def _decisions(
+    connection: Connection, project_id: int, charges: Sequence[Any]
+) -> list[list[Told]]:
+    """What was decided within each charge: after its beginning, up to its end."""
+    chains: dict[tuple[int, int], tuple[datetime, datetime]] = {}
+    for one in charges:
+        key = (one["meter_id"], one["register_epoch"])
+        since, until = chains.get(key, (one["started_at"], one["ended_at"]))
+        chains[key] = min(since, one["started_at"]), max(until, one["ended_at"])
+    spans = [(*key, *span) for key, span in chains.items()]
+    rows = await explain.decided_in(connection, project_id, spans)
+    told = defaultdict(list)
+    for row in rows:
+        said = Told(row["read_at"], Decided(row["decided"]), row["reason"], row["decided_at"])
+        told[row["meter_id"], row["register_epoch"]].append(said)
+    return [
+        [
+            said for said in told[one["meter_id"], one["register_epoch"]]
+            if one["started_at"] < said.read_at < one["ended_at"]
+            or said.read_at == one["ended_at"]
+        ]
+        for one in charges
+    ]  # fmt: skip
 
 
 def _interval(
@@ -136,6 +180,8 @@ def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[i
     """The interval's energy by the meter's own bands, as the judge of readings finds it."""
     if all(version.band_source is not BandSource.METER for version in rates):
         return (-1, -1, -1, -1)
+    if row["verdict"] == Verdict.BEGUN:
+        return (0, 0, 0, 0)
     (at_us, next_us), milli = zip(
         *((to_us(one["read_at"]), [one["total_milli"], *(one[name] for name in BANDS)])
           for one in pair), strict=True,

@@ -1,7 +1,8 @@
 """Late readings of many chains at once, where nothing but time is out of order.
 
 Owns the plain case of `late`, set-based: a reading was lost on its way and comes after its
-successor, nothing was ever doubtful, and who pays now paid then. Its judgement and its money are
+successor, nothing near it was ever doubtful, decided by a person or estimated, and who pays now
+paid then. Its judgement and its money are
 those of `late.rerate`, which takes every chain that is not as plain as that; whether one is, is
 decided before anything of it is written.
 """
@@ -50,6 +51,7 @@ async def rerate(
     """
     until_us = columns["read_at"][rows]
     near = (until_us - from_at_us < SPAN_US) & (columns["suspect_count"][rows] == 0)
+    near &= columns["estimated_at"][rows] <= columns["good_at"][rows]
     if int(near.sum()) < WORTH:
         return rows
     rest, rows, from_at_us = rows[~near], rows[near], from_at_us[near]
@@ -109,7 +111,7 @@ def _anchors(
     plain = np.zeros(count, dtype=np.bool_)
     plain[place[before]] = True
     plain[place[(stood["account_id"] != one["account_id"][place])]] = False
-    plain[place[stood["started_at"] == ends]] = False
+    plain[place[(stood["started_at"] == ends) | (stood["quality"] == Quality.ESTIMATED)]] = False
     return plain, anchor
 
 

@@ -138,7 +138,8 @@ async def begin_states(
                 good_3_milli = -1, good_4_milli = -1, suspect_at = {NEVER}, suspect_0_milli = 0,
                 suspect_1_milli = -1, suspect_2_milli = -1, suspect_3_milli = -1,
                 suspect_4_milli = -1, suspect_count = 0, relay = 0, relay_at = {NEVER},
-                keep_power = -1, power_w = -1, reported_credit_minor = -1""",
+                keep_power = -1, power_w = -1, reported_credit_minor = -1,
+                estimated_nano = 0""",
         project_id, [meter_id for meter_id, _ in hung], [point_id for _, point_id in hung],
     )  # fmt: skip
 

@@ -51,11 +51,14 @@ async def set_spans(connection: Connection, spans: Columns) -> None:
 
 
 async def odd_places(connection: Connection, project_id: int) -> list[int]:
-    """The named chains of which a reading in the span was laid aside."""
+    """The named chains of which a reading in the span contradicts another, or was ever in doubt."""
     rows = await connection.fetch(
-        """select distinct w.place from latecomer w join reading_aside x on x.project_id = $1
-           and (x.meter_id, x.register_epoch) = (w.meter_id, w.register_epoch)
-           and x.read_at >= w.since and x.read_at <= w.until""",
+        " union ".join(
+            f"""select w.place from latecomer w join {table} x on x.project_id = $1
+            and (x.meter_id, x.register_epoch) = (w.meter_id, w.register_epoch)
+            and x.read_at >= w.since and x.read_at <= w.until"""
+            for table in ("reading_aside", "doubt", "decision")
+        ),
         project_id,
     )
     return [row["place"] for row in rows]

@@ -22,7 +22,16 @@ NO_FLOOR_MINOR = -(10**17)
 REGISTERS = tuple(f"good_{index}_milli" for index in range(5))
 SUSPECTS = tuple(f"suspect_{index}_milli" for index in range(5))
 INSTANTS = frozenset(
-    {"read_at", "good_at", "suspect_at", "block_period_at", "relay_at", "noticed_at", "tariff_at"}
+    {
+        "read_at",
+        "good_at",
+        "suspect_at",
+        "block_period_at",
+        "relay_at",
+        "noticed_at",
+        "estimated_at",
+        "tariff_at",
+    }
 )
 # Few points have a suspect; their tracks are asked for apart.
 TRACK = ("suspect_at", *SUSPECTS)
@@ -52,6 +61,7 @@ STATE = {
     "keep_power": "keep_power",
     "warning_level": "warning_level",
     "noticed_at": "noticed_at",
+    "estimated_at": "estimated_at",
 }
 POINT = {
     "point_id": "id",

@@ -22,6 +22,7 @@ from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
+from meterhouse.web.api import doubts as api_doubts
 from meterhouse.web.api import drift as api_drift
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
@@ -41,6 +42,7 @@ from meterhouse.web.console import (
     books,
     commissioning,
     desk,
+    doubts,
     explain,
     explained,
     frame,
@@ -150,6 +152,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         forms,
         tasks.router,
         recharge.router,
+        doubts.router,
         lists.router,
         books.router,
         explain.router,
@@ -175,6 +178,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_days.router,
         api_explain.router,
         api_drift.router,
+        api_doubts.router,
         api_revenue.router,
         api_staff.router,
         operations,
