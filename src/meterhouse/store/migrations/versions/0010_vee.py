@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0008"
 
 DOUBT = (
     # What was judged doubtful once; a later judgement may find that it is not.
