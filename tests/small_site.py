@@ -15,7 +15,7 @@ import numpy as np
 from databases import copy_database, drop_copy
 from meterhouse.flows import access, day, onboard, reading, receipt, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.paper.sheet import Paper
 from meterhouse.store import queue, readings

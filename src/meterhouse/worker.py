@@ -27,7 +27,7 @@ from meterhouse.flows import (
     transit,
     upkeep,
 )
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import PLATFORM, Database

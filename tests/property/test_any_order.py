@@ -21,9 +21,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, doubt, estimate
+from meterhouse.flows import close, device, doubt, estimate, onboard
 from meterhouse.flows.doubt import Decision
-from meterhouse.model import Quality
+from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.store import catalog, points, proofs
 from meterhouse.units import EPOCH, to_us
@@ -269,3 +269,48 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
             if one["quality"] != Quality.ESTIMATED
         ]
         assert billed == oracle_intervals(tariff, told, room, said)
+
+
+@settings(
+    max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(story=stories(), data=st.data())
+async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(books, story, data):
+    _, told, batches, _ = story
+    tariff = data.draw(st.sampled_from(["flat", "homes"]))
+    other = data.draw(st.sampled_from([None, *sorted({"flat", "homes"} - {tariff})]))
+    given_at = START + STEP * data.draw(st.integers(0, INSTANTS)) + timedelta(minutes=7)
+    turn = data.draw(st.integers(0, len(batches) - 1))
+    rooms = 1 + max((one[0] for one in told), default=0)
+    in_order, at_will = [
+        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
+        for name in ("given in order", "given at will")
+    ]
+    in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
+    for one in sorted(one for one in told if one[1] < given_at):
+        await told_to(in_order, [one])
+    await give(in_order, other, given_at)
+    for one in sorted(one for one in told if one[1] > given_at):
+        await told_to(in_order, [one])
+    # Nothing is told before it was read: what is read later arrives after the tariff was given.
+    early = [[one for one in batch if one[1] < given_at] for batch in batches[:turn]]
+    for place, batch in enumerate([*early, *batches]):
+        if place == turn:
+            await give(at_will, other, given_at)
+        await told_to(at_will, batch)
+        await close.book_day(books, at_will.project_id, clock())
+    straight, crooked = await books_of(in_order), await books_of(at_will)
+    assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+
+
+async def give(site: Site, other: str | None, at: datetime) -> None:
+    """Another tariff, or none, for every point from an instant on."""
+    made = None
+    if other is not None:
+        body = TARIFFS[other]
+        made = await onboard.publish_tariff(site.db, site.project_id, body, None, at)
+    for point_id in site.points:
+        row = await device.point(site.db, site.project_id, point_id)
+        keeper = Keeper(row["keeper"])
+        key = site.db, site.project_id, point_id, row["version"]
+        await device.edit_point(*key, made, keeper, at)

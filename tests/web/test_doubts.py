@@ -107,8 +107,9 @@ async def test_many_are_decided_by_one_task(erp, site):
     (one,) = (await erp.get(doubts(site))).json()["items"]
     asked = await erp.post(
         f"{doubts(site)}/discard", json={"ids": [one["id"]], "reason": "all spurious"},
-        headers={"Idempotency-Key": "many-1"},
+        headers={"Idempotency-Key": "many-0001"},
     )  # fmt: skip
     assert asked.status_code == 201, asked.text
-    task = (await erp.get(f"{API}/projects/{site.project_id}/tasks/{asked.json()["id"]}")).json()
+    task_id = asked.json()["id"]
+    task = (await erp.get(f"{API}/projects/{site.project_id}/tasks/{task_id}")).json()
     assert (task["kind"], task["title"], task["total_count"]) == ("bulk", "Discard", 1)

@@ -16,7 +16,7 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import late, react
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.tariff import BandSource

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from meterhouse.control import policy as policies
 from meterhouse.flows import react
-from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import AlarmKind, Quality
 from meterhouse.rating.delta import ChainState
 from meterhouse.rating.estimate import DAY_US, DAYS, RULE, Used, estimate

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.kernel import Line, explain_interval
-from meterhouse.rating.tariff import BandSource, Scheme
-from meterhouse.store import explain
+from meterhouse.rating.tariff import BandSource, Version
+from meterhouse.store import catalog, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
 from meterhouse.units import to_us
@@ -95,13 +95,18 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    tariff_ids = sorted({one["tariff_id"] for one in charges})
-    schemes = await tariffs.load(connection, project["id"], tariff_ids)
+    before = await catalog.tariffs_before(
+        connection, project["id"], sorted({one["point_id"] for one in charges})
+    )
+    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
     told = await _decisions(connection, project["id"], charges)
     return [
-        replace(_interval(tariffs, schemes[one["tariff_id"]], project, one, read), decisions=said)
+        replace(
+            _interval(tariffs, schemes, before[one["point_id"]], project, one, read),
+            decisions=said,
+        )
         for one, said in zip(charges, told, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 async def _decisions(
@@ -130,21 +135,23 @@ async def _decisions(
 
 
 def _interval(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, read: Any
+    tariffs: Tariffs, schemes: Schemes, before: History, project: Any, row: Any, read: Any
 ) -> Interval:
     epoch = (row["meter_id"], row["register_epoch"])
     opening, closing = (read.get((*epoch, row[at])) for at in ("started_at", "ended_at"))
     lines: list[Line] = []
-    if row["started_at"] < row["ended_at"] and opening is not None and closing is not None:
-        lines = _lines(tariffs, laid, project, row, (opening, closing))
-    versions = laid[1].versions
+    run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
+    if run is not None and opening is not None and closing is not None:
+        lines = _lines(tariffs, schemes, run, project, row, (opening, closing))
+    rates = [schemes[tariff_id][1] for _, tariff_id in run or ()]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
         address=row["address"], multiplier=row["multiplier"],
         is_rollover=row["verdict"] == Verdict.ROLLOVER, quality=Quality(row["quality"]),
-        tariff=row["tariff"], opening=_register(opening), closing=_register(closing), lines=lines,
-        has_blocks=bool(lines and versions[lines[-1].version].blocks.limits_milli),
+        tariff=" → ".join(one.name for one in rates) or row["tariff"],
+        opening=_register(opening), closing=_register(closing), lines=lines,
+        has_blocks=any(version.blocks.limits_milli for one in rates for version in one.versions),
         block_milli=row["block_milli"],
         is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
     )  # fmt: skip
@@ -157,20 +164,21 @@ def _register(row: Any) -> Register | None:
 
 
 def _lines(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, pair: tuple[Any, Any]
+    tariffs: Tariffs, schemes: Schemes, run: Run, project: Any, row: Any, pair: tuple[Any, Any]
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.timeline(*laid, project["timezone"], start_us, end_us)
+    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
+    rates = [version for _, one in run for version in schemes[one][1].versions]
     return explain_interval(
-        timeline, start_us, end_us, row["energy_milli"], _bands(laid[1], row, pair),
+        timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),
     )  # fmt: skip
 
 
-def _bands(scheme: Scheme, row: Any, pair: tuple[Any, Any]) -> tuple[int, int, int, int]:
+def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[int, int, int, int]:
     """The interval's energy by the meter's own bands, as the judge of readings finds it."""
-    if all(version.band_source is not BandSource.METER for version in scheme.versions):
+    if all(version.band_source is not BandSource.METER for version in rates):
         return (-1, -1, -1, -1)
     if row["verdict"] == Verdict.BEGUN:
         return (0, 0, 0, 0)

@@ -1,13 +1,10 @@
 """From register values to charges: judge, lay out the tariffs, rate.
 
 Shared by readings that come in order and those that come late. Owns the way columns of the store
-become arguments of the rating kernels and back, and a small cache of laid-out tariffs, because a
-published version never changes.
+become arguments of the rating kernels and back.
 """
 
 import asyncio
-import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,20 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.live import live
-from meterhouse.rating.tariff import BandSource, Scheme, parse
-from meterhouse.rating.timeline import Packed, Timeline, compile_timeline, pack
+from meterhouse.rating.tariff import BandSource, Scheme
+from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
 from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
-DAY_US = 86_400_000_000
-CACHE_MAX = 256
 # An interval longer than this many rounds is energy measured but its split interpolated.
 GAP_ROUNDS = 2
 
@@ -37,55 +32,14 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `block_milli` and `block_period_at` are n rows' blocks after the last interval; `unpriced`
-    marks the readings whose interval no tariff has a price for.
+    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `unpriced` marks the readings whose interval no tariff has a price for.
     """
 
     judged: Judged
     rated: Rated
+    tariff_id: Ints
     unpriced: NDArray[np.bool_]
-
-
-class Tariffs:
-    """Laid-out tariffs by project, kept while their versions stay the same."""
-
-    def __init__(self) -> None:
-        self._schemes: OrderedDict[str, Scheme] = OrderedDict()
-        self._timelines: OrderedDict[tuple[str, str, int, int], Timeline] = OrderedDict()
-
-    async def load(
-        self, connection: Connection, project_id: int, tariff_ids: Sequence[int]
-    ) -> dict[int, tuple[str, Scheme]]:
-        """The schemes of tariffs, by id, with the text that tells one edition from another."""
-        bodies = await catalog.tariff_bodies(connection, project_id, tariff_ids)
-        found = {}
-        for tariff_id, versions in bodies.items():
-            whole = versions[0] | {"versions": [one["versions"][0] for one in versions]}
-            text = json.dumps(whole, sort_keys=True)
-            scheme = self._schemes.get(text)
-            if scheme is None:
-                scheme = self._schemes[text] = live(parse(whole))
-                _trim(self._schemes)
-            found[tariff_id] = (text, scheme)
-        return found
-
-    def timeline(
-        self, text: str, scheme: Scheme, timezone: str, from_us: int, to_us: int
-    ) -> Timeline:
-        """The scheme over whole days around a span."""
-        first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
-        key = (text, timezone, first, last)
-        timeline = self._timelines.get(key)
-        if timeline is None:
-            timeline = compile_timeline(scheme, timezone, max(first, 1), last)
-            self._timelines[key] = timeline
-            _trim(self._timelines)
-        return timeline
-
-
-def _trim(cache: OrderedDict[Any, Any]) -> None:
-    while len(cache) > CACHE_MAX:
-        cache.popitem(last=False)
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -123,8 +77,7 @@ async def rate_chain(
         decisions: what people decided about them; None: nothing.
     """
     row, read_at_us, milli = readings
-    used = np.unique(columns["tariff_id"])
-    ids = [one for one in used.tolist() if one]
+    ids = [one for one in np.unique(columns["tariff_id"]).tolist() if one]
     schemes = await tariffs.load(connection, project["id"], ids)
     limits = Limits(
         columns["modulus_milli"],
@@ -135,28 +88,24 @@ async def rate_chain(
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
     judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli, decisions)
-    packed, place = _lay_out(tariffs, schemes, project["timezone"], judged)
-    scheme = np.zeros(len(row), dtype=np.int64)
-    priced = np.zeros(len(row), dtype=np.bool_)
-    tariff_of = columns["tariff_id"][row]
-    for tariff_id, index in place.items():
-        mine = tariff_of == tariff_id
-        scheme[mine] = index
-        priced |= mine
+    runs, run = await _runs(connection, tariffs, project["id"], columns, row, judged, schemes)
+    priced = run >= 0
     bills = judged.billable & priced
+    packed = _lay_out(tariffs, schemes, runs, project["timezone"], judged, bills)
     intervals = Intervals(
         row,
-        scheme,
+        np.where(bills, run, 0),
         np.where(bills, judged.start_us, judged.end_us),
         judged.end_us,
         np.where(bills, judged.energy_milli, 0),
         np.where(bills[:, None], judged.band_energy_milli, -1),
     )
     rated = _nothing(row, blocks)
-    if place:
+    if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    return Chain(judged, rated, unpriced)
+    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
+    return Chain(judged, rated, tariff_id, unpriced)
 
 
 async def blocks_after(
@@ -167,12 +116,14 @@ async def blocks_after(
         np.array([charge["block_milli"]], dtype=np.int64),
         np.array([to_us(charge["block_period_at"])], dtype=np.int64),
     )
-    schemes = await tariffs.load(connection, project["id"], [charge["tariff_id"]])
-    if charge["tariff_id"] not in schemes:
-        return blocks
+    point_id = charge["point_id"]
+    before = await catalog.tariffs_before(connection, project["id"], [point_id])
+    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
     start_us, end_us = to_us(charge["started_at"]), to_us(charge["ended_at"])
-    text, scheme = schemes[charge["tariff_id"]]
-    timeline = tariffs.timeline(text, scheme, project["timezone"], start_us, end_us)
+    run = run_of(before[point_id], schemes, start_us, end_us)
+    if run is None:
+        return blocks
+    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
     # Which band it was used in moves no block.
     bands = np.zeros((1, 4), dtype=np.int64)
     bands[0, 0] = charge["energy_milli"]
@@ -191,7 +142,7 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     return Rated(zero, outcome, blocks[0][row], blocks[1][row], *blocks)
 
 
-def _needs_bands(tariff_of: Ints, schemes: Mapping[int, tuple[str, Scheme]]) -> NDArray[np.bool_]:
+def _needs_bands(tariff_of: Ints, schemes: Schemes) -> NDArray[np.bool_]:
     by_meter = [
         tariff_id
         for tariff_id, (_, scheme) in schemes.items()
@@ -200,18 +151,41 @@ def _needs_bands(tariff_of: Ints, schemes: Mapping[int, tuple[str, Scheme]]) -> 
     return np.isin(tariff_of, by_meter)
 
 
+async def _runs(
+    connection: Connection, tariffs: Tariffs, project_id: int, columns: Mapping[str, Ints],
+    row: Ints, judged: Judged, schemes: dict[int, tuple[str, Scheme]],
+) -> tuple[list[Run], Ints]:  # fmt: skip
+    """The runs of tariffs that price these readings, and whose place each has; −1 for none.
+
+    `schemes` grows by those of before, where an interval began before its point's present tariff.
+    """
+    place_of: dict[Run, int] = {}
+    now = columns["tariff_id"][row]
+    run = np.full(len(row), -1, dtype=np.int64)
+    for tariff_id in np.unique(now[now > 0]).tolist():
+        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    early = np.flatnonzero(judged.billable & (judged.start_us < columns["tariff_at"][row]))
+    if not len(early):
+        return list(place_of), run
+    points = columns["point_id"][row]
+    before = await catalog.tariffs_before(connection, project_id, np.unique(points[early]).tolist())
+    missing = sorted(named(before.values()) - schemes.keys())
+    schemes |= await tariffs.load(connection, project_id, missing)
+    for place in early.tolist():
+        span = int(judged.start_us[place]), int(judged.end_us[place])
+        found = run_of(before[int(points[place])], schemes, *span)
+        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
+    return list(place_of), run
+
+
 def _lay_out(
-    tariffs: Tariffs, schemes: Mapping[int, tuple[str, Scheme]], timezone: str, judged: Judged
-) -> tuple[Packed, dict[int, int]]:
-    bills = judged.billable
-    if not schemes or not bills.any():
-        return pack([]), {}
+    tariffs: Tariffs, schemes: Schemes, runs: Sequence[Run], timezone: str, judged: Judged,
+    bills: NDArray[np.bool_],
+) -> Packed:  # fmt: skip
+    if not bills.any():
+        return pack([])
     from_us, to_us = int(judged.start_us[bills].min()), int(judged.end_us[bills].max())
-    timelines = [
-        tariffs.timeline(text, scheme, timezone, from_us, to_us)
-        for text, scheme in schemes.values()
-    ]
-    return pack(timelines), {tariff_id: index for index, tariff_id in enumerate(schemes)}
+    return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
 def charge_rows(
@@ -229,7 +203,7 @@ def charge_rows(
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
         "account_id": columns["account_id"][mine],
-        "tariff_id": columns["tariff_id"][mine],
+        "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],
         "block_period_at": rated.before_period_us[which],

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import BadInput, OutOfRange
 from meterhouse.flows import late, react, wallet
-from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict

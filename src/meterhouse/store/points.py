@@ -30,6 +30,7 @@ INSTANTS = frozenset(
         "relay_at",
         "noticed_at",
         "estimated_at",
+        "tariff_at",
     }
 )
 # Few points have a suspect; their tracks are asked for apart.
@@ -65,6 +66,7 @@ STATE = {
 POINT = {
     "point_id": "id",
     "tariff_id": "coalesce(tariff_id, 0)",
+    "tariff_at": "tariff_at",
     "keeper": "case keeper when 'meter' then 0 when 'platform' then 1 when 'external' then 2 "
     "else 3 end",
     "override": "case override when 'none' then 0 when 'on' then 1 else 2 end",

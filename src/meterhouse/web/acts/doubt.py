@@ -13,7 +13,7 @@ from meterhouse.flows import doubt
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.flows.doubt import Decision
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import Commodity
 from meterhouse.rating.decided import Decided
 from meterhouse.units import to_decimal
