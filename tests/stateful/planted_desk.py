@@ -6,7 +6,7 @@ As `planted`, for everything that people ask for besides a recharge.
 from dataclasses import replace
 from typing import Any
 
-from meterhouse.flows import move, recharge, refund, settle, wallet
+from meterhouse.flows import move, recharge, refund, settle, vacancy, wallet
 from meterhouse.model import AccountKind
 from meterhouse.store import agreements, customers, desk, ledger, recharges
 from meterhouse.store.ledger import NewTransfer
@@ -164,7 +164,7 @@ def found_by_nobody(patch: Planting) -> None:
     async def go_along(*_: Any) -> None:
         return
 
-    patch.setattr(wallet, "go_along", go_along)
+    patch.setattr(vacancy, "go_along", go_along)
 
 
 def left_to_the_next(patch: Planting) -> None:

@@ -134,8 +134,9 @@ async def open_account(
 
 
 async def join(
-    db: Database, project_id: int, agreement_id: int, place_id: int, at: datetime
-) -> None:
+    db: Database, project_id: int, agreement_id: int, place_id: int, actor_id: int | None,
+    at: datetime,
+) -> None:  # fmt: skip
     """From now on an agreement pays for the points of a further place too (一户多表).
 
     Raises:
@@ -164,7 +165,7 @@ async def join(
             for row in points
         ]  # fmt: skip
         project = await catalog.get_project(connection, project_id)
-        await opening.hand_over(connection, project, new, at)
+        await opening.hand_over(connection, project, new, actor_id, at)
         await _look(connection, project, points, at)
 
 
@@ -293,7 +294,7 @@ async def begin(
         for agreement_id, one in begun
         for row in one.points
     ]  # fmt: skip
-    await opening.hand_over(connection, project, new, at)
+    await opening.hand_over(connection, project, new, actor_id, at)
     if react.Setting.of(project).policy.vacancy_off:
         await monitor.release(connection, project_id, [row.point_id for row in new])
     for levels in {one.terms.warnings_minor for one in starts}:

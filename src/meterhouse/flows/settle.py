@@ -58,6 +58,13 @@ class MoneyStaysInMeter(MeterhouseError):
     http_status = 409
 
 
+class MeterOverdrawn(MeterhouseError):
+    """Meter {address} has lent {amount}: recharge it by as much, then close."""
+
+    code = "meter_overdrawn"
+    http_status = 409
+
+
 class DebtOpen(MeterhouseError):
     """This household owes {amount}; say whether that is paid now or written off."""
 
@@ -144,6 +151,7 @@ async def close(
         AccountEnded: it is closed.
         LastReadingMissing, LastReadingDoubtful, MeterElsewhere: as `lastread.take`.
         MoneyOnItsWay, MoneyInMeter, MoneyStaysInMeter: money is in a meter or on its way there.
+        MeterOverdrawn: a meter has lent them money.
         DebtOpen: it owes, and nobody said what becomes of it.
         PayoutNeedsSecond, ShiftNeeded: it may not be paid out so.
     """
@@ -153,7 +161,7 @@ async def close(
         new = [
             Opening(row["id"], Commodity(row["commodity"]), house_id, at, None) for row in points
         ]
-        await opening.hand_over(connection, project, new, at)
+        await opening.hand_over(connection, project, new, actor_id, at)
         paid = await _pay_out(
             connection, project, agreement_id, points, leaving, None, actor_id, at, second_id
         )
@@ -233,9 +241,11 @@ async def _check_home(
     holding = max(meters, key=lambda row: abs(row["net_minor"]), default=None)
     if holding is None:
         raise MoneyOnItsWay
-    gives_back = meter_models.load(holding["model"]).wallet == "order"
-    error = MoneyInMeter if gives_back else MoneyStaysInMeter
-    amount = to_decimal(left_minor, project["currency_exponent"])
+    error: type[MeterhouseError] = MeterOverdrawn
+    if left_minor > 0:
+        gives_back = meter_models.load(holding["model"]).wallet == "order"
+        error = MoneyInMeter if gives_back else MoneyStaysInMeter
+    amount = to_decimal(abs(left_minor), project["currency_exponent"])
     raise error(amount=amount, address=holding["address"])
 
 

@@ -187,7 +187,10 @@ async def _join(doing: Doing, form: WhichRoom) -> Done:
     """Add a further room to an account: from now on it pays for all its points too."""
     agreement_id = doing.ids["agreement_id"]
     with chosen("place_id"):
-        await account.join(doing.db, doing.project_id, agreement_id, form.place_id, doing.doer.at)
+        doer = doing.doer
+        await account.join(
+            doing.db, doing.project_id, agreement_id, form.place_id, doer.actor_id, doer.at
+        )
     after = {"place_id": form.place_id}
     return Done(f"agreement:{agreement_id}", {"id": agreement_id}, after=after)
 
