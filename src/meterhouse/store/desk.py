@@ -178,6 +178,18 @@ async def get_payment(
     )  # fmt: skip
 
 
+async def fee_orders(
+    connection: Connection, project_id: int, payment_id: int
+) -> list[asyncpg.Record]:
+    """The orders of one fee, one a purse it came out of, as `get_payment` gives them."""
+    return await connection.fetch(
+        f"""{_PAYMENT} and y.kind = 'fee' and (select coalesce(of_payment_id, id) from payment
+                where project_id = $1 and id = $2) in (y.id, y.of_payment_id)
+            and seen_point(y.project_id, y.point_id) order by y.id""",
+        project_id, payment_id,
+    )  # fmt: skip
+
+
 async def power_commands(
     connection: Connection, project_id: int, account_id: int, at: datetime
 ) -> list[asyncpg.Record]:

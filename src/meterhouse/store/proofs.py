@@ -48,6 +48,9 @@ QUESTIONS: dict[str, str] = {
         left join payment f on (f.project_id, f.id) = (y.project_id, y.of_payment_id)
         where (y.kind = 'fee' and (c.kind, d.kind, y.reason <> '') is distinct from
                 ('fee', case y.channel when 'purse' then 'purse' else 'cash' end, true))
+            or (y.kind = 'fee' and y.of_payment_id is not null and
+                (f.kind, f.channel, f.agreement_id, f.created_at, f.of_payment_id is null)
+                is distinct from ('fee', 'purse', y.agreement_id, y.created_at, true))
             or (y.kind = 'reversal' and f.kind = 'fee' and (d.kind, c.kind) is distinct from
                 ('fee', case y.channel when 'purse' then 'purse' else 'cash' end))""",
     "opening credit is taken back once, whole, out of the purse it went into": """

@@ -166,7 +166,7 @@ async def _refund(doing: Doing, form: NewRefund) -> Done:
 
 
 async def _reverse(doing: Doing, form: Why) -> Done:
-    """Undo a wrong sale or fee on its day, or unused opening credit, by a further payment."""
+    """Undo a wrong sale on its day, a wrong fee, or unused opening credit, by a further payment."""
     payment_id = doing.ids["payment_id"]
 
     old = await refund.payment_of(doing.db, doing.project_id, payment_id)
@@ -181,8 +181,10 @@ async def _reverse(doing: Doing, form: Why) -> Done:
         if not scope.covers(Verb.OPENING_CREDIT, None):
             raise NotAllowed(Verb.OPENING_CREDIT)
         return _done(doing, await alone(), form.reason)
-    if old["kind"] == PaymentKind.FEE and old["channel"] == FROM_PURSE:
-        # Nothing is paid out: the household has in its purse what it had before.
+    if old["kind"] == PaymentKind.FEE:
+        takes = await fee.undoing(doing.db, doing.project_id, payment_id, doing.doer.at)
+        if takes.needs_second:
+            return await _by_two(doing, REVERSE, form, takes.amount_minor, alone)
         return _done(doing, await alone(), form.reason)
     return await _by_two(doing, REVERSE, form, Minor(old["amount_minor"]), alone)
 
@@ -289,7 +291,9 @@ GIVE_BACK: Final[Act[Any]] = Act(
 
 def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
     """The act that undoes a payment, as far as its kind and its day allow one."""
-    if row["kind"] in (PaymentKind.RECHARGE, PaymentKind.FEE):
+    if row["kind"] == PaymentKind.FEE:
+        return REVERSE
+    if row["kind"] == PaymentKind.RECHARGE:
         day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
         return REVERSE if day == today else None
     return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
