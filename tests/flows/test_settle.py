@@ -175,7 +175,7 @@ async def test_much_money_is_paid_out_by_two(new_site):
 
 
 async def test_what_goes_on_to_the_next_household_is_not_paid_out(new_site):
-    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 1_000})
+    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 5_000})
     next_one = await customer.add(site.db, site.project_id, Facts("Next"), "en")
     done = await settle.move_tenants(
         site.db, site.project_id, made, next_one, Terms(), Balance.MOVE, LEAVING, None,

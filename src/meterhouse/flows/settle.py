@@ -180,14 +180,15 @@ async def move_tenants(
     """Close an account and open the next one at the same instant and registers.
 
     Raises:
-        WarningsUnordered: the new household's warning levels do not fall.
+        WarningsUnordered, CreditAndDebt, DebtInMeter: the new household's terms cannot be.
+        OpeningNeedsSecond: what it brings from before is entered by two.
         MeterhouseError: what `close` raises.
     """
     async with db.transaction([project_id]) as connection:
         await customers.get_customer(connection, project_id, customer_id)
         project, points, registers = await _end(connection, project_id, agreement_id, leaving, at)
         start = Start(customer_id, points, terms)
-        (made,) = await account.begin(connection, project_id, [start], actor_id, at)
+        (made,) = await account.begin(connection, project_id, [start], actor_id, at, second_id)
         to_id = made if balance is Balance.MOVE else None
         paid = await _pay_out(
             connection, project, agreement_id, points, leaving, to_id, actor_id, at, second_id

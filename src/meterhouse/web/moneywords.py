@@ -29,6 +29,8 @@ PAYMENT_KIND: Final = {
     PaymentKind.DEPOSIT_REFUND: N_("Deposit paid back"),
     PaymentKind.FEE: N_("Fee"),
     PaymentKind.OPENING: N_("Opening credit"),
+    PaymentKind.OPENING_DEBT: N_("Opening debt"),
+    PaymentKind.OPENING_DEPOSIT: N_("Deposit from before"),
     PaymentKind.SETTLEMENT: N_("Final settlement"),
 }
 ACCOUNT_KIND: Final = {
