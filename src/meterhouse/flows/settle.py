@@ -236,17 +236,19 @@ async def _check_home(
     )
     if is_away or any(row["is_live"] for row in meters):
         raise MoneyOnItsWay
-    left_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
-    if not left_minor:
-        return
+    # Looked at one by one: what one meter holds does not make good what another has lent.
     holding = max(meters, key=lambda row: abs(row["net_minor"]), default=None)
+    booked_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
+    held_minor = (holding and holding["net_minor"]) or booked_minor
+    if not held_minor:
+        return
     if holding is None:
         raise MoneyOnItsWay
     error: type[MeterhouseError] = MeterOverdrawn
-    if left_minor > 0:
+    if held_minor > 0:
         gives_back = meter_models.load(holding["model"]).wallet == "order"
         error = MoneyInMeter if gives_back else MoneyStaysInMeter
-    amount = to_decimal(abs(left_minor), project["currency_exponent"])
+    amount = to_decimal(abs(held_minor), project["currency_exponent"])
     raise error(amount=amount, address=holding["address"])
 
 
