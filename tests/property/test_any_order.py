@@ -5,8 +5,8 @@ will, with bookings in between. What the books then say must be the same to the 
 intervals must be those that an independent oracle of the judgement finds. People decide about some
 of the readings: at the end of the one story, and in the other as soon as there is something to
 decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
-again and again; in the end both estimate what nobody ever read. Late
-readings are put in both ways there are: chain by chain, and those of many chains at once.
+again and again; in the end both estimate what nobody ever read. Late readings are put in both ways
+there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """

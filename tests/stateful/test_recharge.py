@@ -47,10 +47,11 @@ picks = st.integers(0, 5)
 amounts = st.sampled_from([1, 100, 777, 5_000, 30_000])
 befalls = st.sampled_from(Mishap)
 moments = st.sampled_from(["", "", "before", "after"])
+agreeing = st.sampled_from(["other", "other", "self", ""])
 
 
 class Money(RuleBasedStateMachine):
-    """Two households whose meters keep their money; `template` is set by the test."""
+    """Two rooms whose meters keep their money; `template` is set by the test."""
 
     template: Address
 
@@ -127,13 +128,32 @@ class Money(RuleBasedStateMachine):
     def disown(self, room: int) -> None:
         self.town.disown(room)
 
-    @rule(room=rooms, moment=moments)
-    def refund(self, room: int, moment: str) -> None:
-        self.do(self.town.refund(room, moment))
+    @rule(room=rooms, moment=moments, who=agreeing)
+    def refund(self, room: int, moment: str, who: str) -> None:
+        self.do(self.town.refund(room, moment, who))
 
-    @rule(pick=picks, moment=moments)
-    def reverse(self, pick: int, moment: str) -> None:
-        self.do(self.town.reverse(pick, moment))
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def reverse(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.reverse(pick, moment, who))
+
+    @rule(charge_class=st.sampled_from(["electricity", "fee"]),
+          name=st.sampled_from(["Works", "Caretakers"]))  # fmt: skip
+    def receive(self, charge_class: str, name: str) -> None:
+        self.do(self.town.receive(charge_class, name))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([100, 30_000]))
+    def share(self, room: int, amount_minor: int) -> None:
+        self.do(self.town.share(room, amount_minor))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([60, 25_000]), is_from_purse=st.booleans(),
+          moment=moments)  # fmt: skip
+    def fee(self, room: int, amount_minor: int, is_from_purse: bool, moment: str) -> None:
+        self.do(self.town.fee(room, amount_minor, is_from_purse, moment))
+
+    @precondition(lambda self: self.town.fees)
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def undo_fee(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.undo_fee(pick, moment, who))
 
     @rule(room=rooms, to_room=rooms, amount_minor=st.sampled_from([1, 100, 5_000]), moment=moments)
     def move(self, room: int, to_room: int, amount_minor: int, moment: str) -> None:
@@ -143,29 +163,41 @@ class Money(RuleBasedStateMachine):
     def move_again(self, pick: int) -> None:
         self.do(self.town.move_again(pick))
 
-    @rule(room=rooms, amount_minor=st.sampled_from([1, 20_000]), moment=moments)
+    @rule(room=rooms, amount_minor=st.sampled_from([1, 30_000]), moment=moments)
     def deposit(self, room: int, amount_minor: int, moment: str) -> None:
         self.do(self.town.deposit(room, amount_minor, moment))
 
-    @rule(pick=picks, moment=moments)
-    def give_back(self, pick: int, moment: str) -> None:
-        self.do(self.town.give_back(pick, moment))
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def give_back(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.give_back(pick, moment, who))
 
-    @rule(room=rooms, moment=moments)
-    def leave(self, room: int, moment: str) -> None:
-        self.do(self.town.leave(room, moment))
+    @rule(room=rooms, moment=moments, who=agreeing)
+    def leave(self, room: int, moment: str, who: str) -> None:
+        self.do(self.town.leave(room, moment, who))
 
     @rule(room=rooms, balance=st.sampled_from(Balance), moment=moments)
     def hand_over(self, room: int, balance: Balance, moment: str) -> None:
         self.do(self.town.hand_over(room, balance, moment))
 
-    @rule(room=rooms, goes=st.sampled_from(["leave", "pay_out", "move"]), moment=moments)
-    def empty_and_go(self, room: int, goes: str, moment: str) -> None:
-        self.do(self.town.empty(room))
+    @rule(room=rooms, goes=st.sampled_from(["leave", "leave", "pay_out", "move"]), moment=moments,
+          who=agreeing)  # fmt: skip
+    def empty_and_go(self, room: int, goes: str, moment: str, who: str) -> None:
+        for each in self.town.homes[room].rooms:
+            self.do(self.town.empty(each))
         if goes == "leave":
-            self.do(self.town.leave(room, moment))
+            self.do(self.town.leave(room, moment, who))
         else:
-            self.do(self.town.hand_over(room, goes, moment))
+            self.do(self.town.hand_over(room, goes, moment, who))
+
+    @precondition(lambda self: not all(home.is_let for home in self.town.homes))
+    @rule(room=rooms, to_room=rooms, moment=moments)
+    def join(self, room: int, to_room: int, moment: str) -> None:
+        self.do(self.town.join(room, to_room, moment))
+
+    @precondition(lambda self: not all(home.is_let for home in self.town.homes))
+    @rule(room=rooms)
+    def overdraw(self, room: int) -> None:
+        self.do(self.town.overdraw(room))
 
     @precondition(lambda self: not all(home.is_let for home in self.town.homes))
     @rule(room=rooms, credit_minor=st.sampled_from([0, 3_000]), moment=moments)

@@ -28,6 +28,8 @@ PLANTED = {
         f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
     "a fee is earned out of a purse or over the counter, and its reversal goes the way back":
         "update payment set kind = 'fee' where kind = 'recharge'",
+    "what comes from before these books stands against the opening balance":
+        "update payment set kind = 'opening_debt' where kind = 'recharge'",
     "no more is paid back out of a purse than was paid into it, channel by channel":
         f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
     "opening credit is taken back once, whole, out of the purse it went into":
@@ -44,6 +46,10 @@ PLANTED = {
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),
     "energy is conserved: charged equals last good minus first, rollovers included":
         _AGAIN.format(started="started_at", energy="energy_milli + 1"),
+    "between two tracks is billed what a person said, and nothing without one":
+        "update charge set verdict = 12 where energy_milli > 0",
+    "estimated energy stands only after the last good reading, and is what it was rated at":
+        "update point_state set estimated_nano = estimated_nano + 1",
     "every charge ends and begins at a stored reading":
         "delete from reading where read_at = (select max(read_at) from reading)",
     "every sent command has an actor or a rule, and an expiry after it was sent":

@@ -106,7 +106,7 @@ async def intervals_of(
             decisions=said,
         )
         for one, said in zip(charges, told, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 async def _decisions(

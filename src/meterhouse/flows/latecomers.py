@@ -1,10 +1,9 @@
 """Late readings of many chains at once, where nothing but time is out of order.
 
 Owns the plain case of `late`, set-based: a reading was lost on its way and comes after its
-successor, nothing near it was ever doubtful, decided by a person or estimated, and who pays now
-paid then. Its judgement and its money are
-those of `late.rerate`, which takes every chain that is not as plain as that; whether one is, is
-decided before anything of it is written.
+successor, nothing was ever doubtful, decided or estimated, and who pays now paid then. Its
+judgement and its money are those of `late.rerate`, which takes every chain that is not as plain as
+that; whether one is, is decided before anything of it is written.
 """
 
 from collections.abc import Mapping
@@ -111,7 +110,7 @@ def _anchors(
     plain = np.zeros(count, dtype=np.bool_)
     plain[place[before]] = True
     plain[place[(stood["account_id"] != one["account_id"][place])]] = False
-    plain[place[(stood["started_at"] == ends) | (stood["quality"] == Quality.ESTIMATED)]] = False
+    plain[place[stood["started_at"] == ends]] = False
     return plain, anchor
 
 

@@ -51,12 +51,12 @@ async def set_spans(connection: Connection, spans: Columns) -> None:
 
 
 async def odd_places(connection: Connection, project_id: int) -> list[int]:
-    """The named chains of which a reading in the span contradicts another, or was ever in doubt."""
+    """The named chains of which a reading in the span was laid aside, doubted or decided about."""
     rows = await connection.fetch(
         " union ".join(
             f"""select w.place from latecomer w join {table} x on x.project_id = $1
-            and (x.meter_id, x.register_epoch) = (w.meter_id, w.register_epoch)
-            and x.read_at >= w.since and x.read_at <= w.until"""
+                and (x.meter_id, x.register_epoch) = (w.meter_id, w.register_epoch)
+                and x.read_at >= w.since and x.read_at <= w.until"""
             for table in ("reading_aside", "doubt", "decision")
         ),
         project_id,

@@ -14,6 +14,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
 from meterhouse.flows.doubt import Decision
 from meterhouse.flows.prices import Tariffs
+from meterhouse.model import Commodity
 from meterhouse.rating.decided import Decided
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
@@ -92,14 +93,14 @@ async def _discard(doing: Doing, form: Why) -> Done:
 async def _about(doing: Doing) -> Choices:
     now = await doubt.look(doing.db, doing.project_id, doing.ids["doubt_id"])
     row, (_, fmt) = now.row, doing.here
-    said = row["total_milli"]
+    said, unit = row["total_milli"], labels.UNIT[Commodity(row["commodity"])]
     return (
         (N_("Room"), f"{row['building']} {row['room']}"),
         (N_("Meter"), row["address"]),
         (N_("Read"), fmt.instant(row["read_at"])),
         (N_("Doubt"), labels.label(doing.words, DoubtName(row["why"]))),
-        (N_("Says"), ABSENT if said is None or said < 0 else to_decimal(said, 3)),
-        (N_("Last good"), to_decimal(row["good_0_milli"], 3)),
+        (N_("Says"), ABSENT if said is None or said < 0 else f"{to_decimal(said, 3)} {unit}"),
+        (N_("Last good"), f"{to_decimal(row['good_0_milli'], 3)} {unit}"),
     )
 
 
@@ -135,7 +136,7 @@ BEGIN: Final = Act(
     "doubt.begin",
     Verb.READING_DECIDE,
     f"{_ADDRESS}/begin",
-    N_("A new track begins"),
+    N_("Begin a new track"),
     Begin,
     shapes.DecisionMade,
     _begin,
