@@ -91,6 +91,7 @@ async def press(page, word, nth=0):
     """A step, and the fields that come back from it."""
     async with page.expect_response(re.compile("/fields$")):
         await page.get_by_role("button", name=word, exact=True).nth(nth).click()
+    await expect(page.locator("#scheme-fields:not([inert])")).to_be_visible()
 
 
 async def make_scheme(page, said):

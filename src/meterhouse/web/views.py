@@ -14,7 +14,7 @@ from meterhouse.flows.act import Via
 from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Keeper, Reason, Relay
 from meterhouse.units import EPOCH
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
-from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
+from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
@@ -399,6 +399,8 @@ TARIFFS: Final = ListView(
     N_("Tariffs"),
     Verb.TARIFF_READ,
     tariff.ADDERS,
+    pages=(scheme.ADD,),
+    links=((N_("Published schemes"), "library"), (N_("Calculator"), "calculator")),
 )  # fmt: skip
 
 CUSTOMERS: Final = ListView(

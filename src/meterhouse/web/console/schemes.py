@@ -119,7 +119,8 @@ def _add_editor(act: Act[Any]) -> None:
 
     async def publish(request: Request) -> Response:
         bench = await _bench(request, act)
-        return await _publish(request, bench, await request.form())
+        async with request.form() as sent:
+            return await _publish(request, bench, sent)
 
     async def change(request: Request) -> Response:
         bench = await _bench(request, act)
@@ -128,14 +129,15 @@ def _add_editor(act: Act[Any]) -> None:
 
     async def preview(request: Request) -> Response:
         bench = await _bench(request, act)
-        sent = await request.form()
-        draft = _draft(sent, bench)
-        facts = await run_in_threadpool(_looks, request, bench, draft, dict(sent))
+        async with request.form() as sent:
+            draft, asked = _draft(sent, bench), dict(sent)
+        facts = await run_in_threadpool(_looks, request, bench, draft, asked)
         return render(request, "scheme_preview.html", facts)
 
     async def save(request: Request) -> Response:
         bench = await _bench(request, act)
-        found = bench.read(_draft(await request.form(), bench))
+        async with request.form() as sent:
+            found = bench.read(_draft(sent, bench))
         return _file(found.body, str(found.body.get("name", "")))
 
     proof = [Depends(Permission(act.verb, proof=act.proves))]

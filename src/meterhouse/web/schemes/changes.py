@@ -4,13 +4,15 @@ Owns the comparison and its words. Must never know who publishes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from meterhouse.rating.tariff import Scheme, dump
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.schemes import names
 from meterhouse.web.schemes.written import MICRO, MILLI, PERCENT, plain
 from meterhouse.words import N_, Words
+
+_BESIDE: Final = ("special_days", "surcharges", "allowance", "tax")
 
 
 class Change(NamedTuple):
@@ -25,6 +27,23 @@ def changes(before: Scheme, after: Scheme, words: Words) -> Sequence[Change]:
     """What the last version of one scheme says otherwise than that of another."""
     was, will = (dump(one)["versions"][-1] for one in (before, after))
     return list(_changes(was, will, words))
+
+
+def beside(scheme: Scheme, number: int, words: Words) -> Sequence[tuple[str, str]]:
+    """What a version says beside its prices, as (title, text); what it does not say is left out."""
+    said = dump(scheme)["versions"][number]
+    told = [
+        (words(names.FIELD[name]), _told(name, said[name], words))
+        for name in _BESIDE if said.get(name)
+    ]  # fmt: skip
+    if said["band_source"] == "meter":
+        title = words(names.FIELD["band_source"])
+        told.insert(0, (title, _told("band_source", "meter", words)))
+    for season, limits in said["blocks"].get("seasonal", {}).items():
+        named = names.shown(names.SEASON, season, words)
+        title = words(N_("Blocks end at, {season}"), season=named)
+        told.append((title, " / ".join(plain(one, MILLI) for one in limits)))
+    return told
 
 
 def _changes(was: Mapping[str, Any], will: Mapping[str, Any], words: Words) -> Iterator[Change]:

@@ -2,7 +2,9 @@
    where it goes on. Owns no words and no sums; both come with the preview. */
 
 const form = document.querySelector("[data-scheme]");
+const fields = document.getElementById("scheme-fields");
 let known = new Set();
+let stepping = null;
 
 function forget() {
   for (const one of form.querySelectorAll(".placed")) one.remove();
@@ -32,27 +34,54 @@ function place() {
 }
 
 function names() {
-  return new Set([...form.querySelectorAll("#scheme-fields [name]")].map((one) => one.id));
+  return new Set([...fields.querySelectorAll("input, select, textarea")].map((one) => one.id));
+}
+
+/* To what a step added; after a removal to the same kind of button, else to where the section begins. */
+function goOn() {
+  const fresh = [...names()].find((id) => id && !known.has(id));
+  const section = stepping?.section && document.getElementById(stepping.section)?.closest("section");
+  const there = (fresh && document.getElementById(fresh))
+    ?? [...fields.querySelectorAll("button")].find((one) => one.getAttribute("hx-vals") === stepping?.step)
+    ?? section?.querySelector("button, input");
+  there?.focus();
 }
 
 export function edit() {
-  known = names();
-  document.body.addEventListener("htmx:after:swap", (event) => {
+  // While a step is under way nothing can be typed that it would wipe out.
+  document.body.addEventListener("htmx:before:request", (event) => {
+    if (event.detail.ctx.target !== fields) return;
+    const button = event.target;
+    stepping = { step: button.getAttribute("hx-vals"), section: button.closest("section")?.getAttribute("aria-labelledby") };
+    known = names();
+    fields.inert = true;
+  });
+  document.body.addEventListener("htmx:error", () => { fields.inert = false; });
+  document.body.addEventListener("htmx:after:swap", () => {
+    if (stepping) {
+      fields.inert = false;
+      goOn();
+      stepping = null;
+    }
     place();
-    const now = names();
-    const fresh = [...now].find((id) => id && !known.has(id));
-    if (known.size && fresh && now.size > known.size) document.getElementById(fresh)?.focus();
-    known = now;
   });
   // A link to a field that is folded away opens what it is in.
   document.addEventListener("click", (event) => {
-    const field = event.target.closest?.("#scheme-faults a");
-    const there = field && document.getElementById(decodeURIComponent(field.hash.slice(1)));
+    const link = event.target.closest?.("#scheme-faults a");
+    const there = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
     if (!there) return;
     event.preventDefault();
     there.closest("details")?.setAttribute("open", "");
-    (there.matches("input, select, textarea") ? there : there.querySelector("input, button") ?? there).focus();
+    const control = there.matches("input, select, textarea") ? there : there.querySelector("input, button");
+    (control ?? there).focus();
     there.scrollIntoView({ block: "center" });
+  });
+  // What names a band, a table or a season is read wherever it is chosen.
+  form.addEventListener("input", (event) => {
+    if (!event.target.id.endsWith(".name")) return;
+    for (const one of fields.querySelectorAll("[data-named]")) {
+      if (one.dataset.named === event.target.id) one.textContent = event.target.value;
+    }
   });
   // Enter in a field would publish; it goes nowhere instead.
   form.addEventListener("keydown", (event) => {
