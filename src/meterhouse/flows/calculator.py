@@ -12,16 +12,45 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from meterhouse.errors import BadInput
 from meterhouse.rating.bill import Billed, Household, bill
-from meterhouse.rating.load import Load, read_load
+from meterhouse.rating.load import Load, LoadTooLong, read_load
 from meterhouse.rating.periods import Billing, month_starts, zone_of
 from meterhouse.rating.tariff import Scheme
 from meterhouse.rating.told import told
 from meterhouse.units import from_us, split_exact, to_us
 
 _HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 24 * _HOUR_US
 # Columns of a bill's lines.
 _SECTION, _BAND, _ENERGY, _FROM = 1, 2, 4, 6
+
+
+ROWS_AT_ONCE_MAX: Final = 50_000
+_SPAN_DAYS_MAX: Final = 3_700
+
+
+class LoadSpanTooLong(BadInput):
+    """The load spans more than {days} days."""
+
+    code = "load_span_too_long"
+
+
+class Limits(NamedTuple):
+    """How much is rated at once, where others wait as well."""
+
+    rows: int = ROWS_AT_ONCE_MAX
+    span_days: int = _SPAN_DAYS_MAX
+
+    def check(self, load: Load) -> None:
+        """Raises `LoadTooLong`, `LoadSpanTooLong`."""
+        if len(load.start_us) > self.rows:
+            raise LoadTooLong(rows=self.rows)
+        if len(load.start_us) and load.end_us.max() - load.start_us[0] > self.span_days * _DAY_US:
+            raise LoadSpanTooLong(days=self.span_days)
+
+
+AT_ONCE: Final = Limits()
 
 
 class Calculated(NamedTuple):
@@ -34,7 +63,7 @@ class Calculated(NamedTuple):
 
 def calculate(
     scheme: Scheme, lines: Iterable[str], timezone: str, household: Household,
-    currency_exponent: int, *, explain: bool = False,
+    currency_exponent: int, *, explain: bool = False, limits: Limits | None = None,
 ) -> Calculated:  # fmt: skip
     """The bills of a load, given as lines of CSV.
 
@@ -42,6 +71,8 @@ def calculate(
         MeterhouseError: the load cannot be read, or not be rated by this scheme.
     """
     load = read_load(lines, timezone)
+    if limits is not None:
+        limits.check(load)
     billed = bill(scheme, timezone, load, household, currency_exponent=currency_exponent)
     said = told(billed, timezone, currency_exponent, load if explain else None)
     return Calculated(said, billed, load)

@@ -20,6 +20,7 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
+from meterhouse.web.api import calculator as api_calculator
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
 from meterhouse.web.api import drift as api_drift
@@ -39,6 +40,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     books,
+    calculator,
     commissioning,
     desk,
     explain,
@@ -149,6 +151,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         staff.router,
         receipts.router,
         schemes.router,
+        calculator.router,
         forms,
         tasks.router,
         recharge.router,
@@ -179,6 +182,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_drift.router,
         api_revenue.router,
         api_staff.router,
+        api_calculator.router,
         operations,
     )
     for router in (*pages, *api):

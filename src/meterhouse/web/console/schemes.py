@@ -208,7 +208,7 @@ async def _change(request: Request, bench: Bench, sent: FormData) -> Response:
     draft, error = _draft(sent, bench), ""
     if isinstance(upload, UploadFile) and upload.filename:
         try:
-            draft = _taken(_read_file(await upload.read(SCHEME_BYTES_MAX + 1)), bench)
+            draft = _taken(await read_file(upload), bench)
         except BadInput as wrong:
             error = words.error(wrong)
     else:
@@ -218,8 +218,9 @@ async def _change(request: Request, bench: Bench, sent: FormData) -> Response:
     return page
 
 
-def _read_file(content: bytes) -> dict[str, Any]:
+async def read_file(upload: UploadFile) -> dict[str, Any]:
     """The scheme of a file. Raises `SchemeFileUnreadable`, `TariffInvalid`."""
+    content = await upload.read(SCHEME_BYTES_MAX + 1)
     if len(content) > SCHEME_BYTES_MAX:
         raise SchemeFileUnreadable(why=f"> {SCHEME_BYTES_MAX} B")
     try:
