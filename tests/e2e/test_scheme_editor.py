@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 import browsing
-from browsing import DESKTOP, PHONE, overhear, serving
+from browsing import DESKTOP, overhear, serving
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, PASSWORD, small_site
 

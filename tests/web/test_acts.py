@@ -23,7 +23,8 @@ OF_THE_BROWSER = {
 
 # What is posted because it is too long for an address, and changes nothing.
 COMPUTED = {
-    "/projects/{project_id}/calculator", "/projects/{project_id}/calculator/explain",
+    "/projects/{project_id}/calculator",
+    "/projects/{project_id}/calculator/explain",
     *(f"{act.page}/{part}" for act in scheme.DRAWN for part in ("fields", "preview", "file")),
 }
 COMPUTED_BY_PROGRAM = {f"{v1.PREFIX}/projects/{{project_id}}/calculate"}

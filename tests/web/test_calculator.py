@@ -151,9 +151,7 @@ async def test_a_calculation_leaves_no_trace(erp, site):
 async def test_the_library_says_where_a_scheme_is_from(manager, site):
     page = await manager.get(f"/projects/{site.project_id}/library")
     assert "浙江省居民生活用电" in page.text
-    one = await manager.get(
-        f"/projects/{site.project_id}/library?scheme=zhejiang-residential-tou"
-    )
+    one = await manager.get(f"/projects/{site.project_id}/library?scheme=zhejiang-residential-tou")
     assert "浙江省物价局" in one.text
     assert "0.568" in one.text
     gone = await manager.get(f"/projects/{site.project_id}/library?scheme=nowhere")

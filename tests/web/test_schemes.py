@@ -179,9 +179,7 @@ async def test_steps_add_and_remove_rows_and_keep_what_was_typed(manager, site):
 async def test_a_file_fills_the_fields(manager, site, made):
     page = await manager.get(editor(site))
     upload = {"scheme_file": ("s.json", json.dumps(BODY), "application/json")}
-    part = await manager.post(
-        f"{editor(site)}/fields", data={"csrf": token_in(page)}, files=upload
-    )
+    part = await manager.post(f"{editor(site)}/fields", data={"csrf": token_in(page)}, files=upload)
     assert 'value="-0.012345"' in part.text
     for content, said in (("{", "no scheme file"), (json.dumps(BODY | {"currency": "EUR"}), "EUR"),
                           (json.dumps({"name": "x"}), "required")):  # fmt: skip

@@ -20,7 +20,6 @@ from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
-from meterhouse.web.api import calculator as api_calculator
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
 from meterhouse.web.api import drift as api_drift
@@ -69,6 +68,7 @@ from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
+from meterhouse.web.schemes import operation
 from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import BodyLimit, Shield
 
@@ -182,7 +182,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_drift.router,
         api_revenue.router,
         api_staff.router,
-        api_calculator.router,
+        operation.router,
         operations,
     )
     for router in (*pages, *api):

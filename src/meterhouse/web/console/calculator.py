@@ -21,12 +21,12 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.calculator import Calculated
 from meterhouse.rating.bill import Household
 from meterhouse.rating.blocks import PERSONS_MAX
+from meterhouse.rating.periods import Billing
 from meterhouse.rating.tariff import Scheme, parse
 from meterhouse.units import from_decimal, from_us, to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import scheme as scheme_acts
-from meterhouse.web.api.calculator import CAPACITY_W_MAX, SchemeUnchosen
 from meterhouse.web.charts import Chart, Draw, Series
 from meterhouse.web.console.schemes import read_file
 from meterhouse.web.formats import Formats, grouped
@@ -34,6 +34,7 @@ from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.schemes import names, trying
 from meterhouse.web.schemes.changes import beside
 from meterhouse.web.schemes.offered import offered
+from meterhouse.web.schemes.operation import CAPACITY_W_MAX, SchemeUnchosen
 from meterhouse.web.schemes.pictures import picture
 from meterhouse.web.schemes.written import plain
 from meterhouse.words import N_
@@ -193,7 +194,7 @@ def _calculated(asked: Asked, fmt: Formats, *, explain: bool) -> Calculated:
 
 def _month_lines(asked: Asked, fmt: Formats) -> list[str]:
     wanted, zone = asked.wanted, fmt.timezone
-    billing = asked.scheme.billing or calculator.Billing()
+    billing = asked.scheme.billing or Billing()
     load = calculator.month_load(
         billing, zone.key, wanted.month, wanted.energy_milli, wanted.profile
     )

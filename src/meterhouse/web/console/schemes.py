@@ -23,6 +23,7 @@ from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import library, tariff
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
+from meterhouse.model import Commodity
 from meterhouse.rating.tariff import Scheme, parse
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
@@ -299,7 +300,7 @@ def _facts(bench: Bench, draft: Draft) -> dict[str, Any]:
         "offered": offered(words), "is_new": bench.tariff is None,
         "band_choices": [("", words(N_("Choose …"))), *_places(draft["bands"])],
         "table_choices": _places(draft["tables"]),
-        "unit": labels.UNIT[labels.Commodity(_commodity(bench, draft))],
+        "unit": labels.UNIT[_commodity(bench, draft)],
     }  # fmt: skip
 
 
@@ -308,8 +309,8 @@ def _places(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return [(str(at), row["name"]) for at, row in enumerate(rows)]
 
 
-def _commodity(bench: Bench, draft: Draft) -> str:
+def _commodity(bench: Bench, draft: Draft) -> Commodity:
     if bench.tariff is not None:
-        return str(bench.tariff.row["commodity"])
+        return bench.tariff.scheme.commodity
     known = {one.value for one in labels.UNIT}
-    return draft["commodity"] if draft["commodity"] in known else "electricity"
+    return Commodity(draft["commodity"]) if draft["commodity"] in known else Commodity.ELECTRICITY

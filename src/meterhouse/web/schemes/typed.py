@@ -27,7 +27,7 @@ from meterhouse.words import Words
 
 _DAYS: Final = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
-    r"(?:\s*(?:–|—|~|\.\.|-|to|至)\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2}))?[\s,;:]*(.*)\Z"
+    r"(?:\s*(?:–|—|~|\.\.|-|to|\u81f3)\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2}))?[\s,;:]*(.*)\Z"
 )
 _DAYS_IN_LINE_MAX: Final = 366
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)\Z")
@@ -39,10 +39,10 @@ class ClockTwice(BadInput):
     code = "clock_twice"
 
 
-class ClockUnusable(BadInput):
+class TimeOfDayUnusable(BadInput):
     """Enter the time as 08:30, from 00:00 to 23:59."""
 
-    code = "clock_unusable"
+    code = "time_of_day_unusable"
 
 
 class SpecialDaysUnusable(BadInput):
@@ -175,7 +175,7 @@ class _Reader:
             "band_source": draft["band_source"],
             "bands": bands,
             "prices_micro": {
-                band: [self._price(f"bands.{place}.prices.{at}", text)
+                band: [self._price_micro(f"bands.{place}.prices.{at}", text)
                        for at, text in enumerate(draft["bands"][place]["prices"])]
                 for place, band in enumerate(bands)
             },
@@ -210,11 +210,11 @@ class _Reader:
         draft = self.draft
         said: dict[str, Any] = {
             "period": draft["period"], "fill": draft["fill"],
-            "limits_milli": [self._energy(f"limits.{at}", text)
+            "limits_milli": [self._energy_milli(f"limits.{at}", text)
                              for at, text in enumerate(draft["limits"])],
         }  # fmt: skip
         seasonal = {
-            name: [self._energy(f"seasons.{place}.limits.{at}", text)
+            name: [self._energy_milli(f"seasons.{place}.limits.{at}", text)
                    for at, text in enumerate(draft["seasons"][place]["limits"])]
             for place, name in enumerate(seasons)
             if any(text.strip() for text in draft["seasons"][place]["limits"])
@@ -222,7 +222,7 @@ class _Reader:
         persons = [
             {"persons": self._count(f"persons.{place}.persons", row["persons"]),
              "add_milli": [
-                 self._energy(f"persons.{place}.adds.{at}", text or "0", least=0)
+                 self._energy_milli(f"persons.{place}.adds.{at}", text or "0", least=0)
                  for at, text in enumerate(row["adds"])]}
             for place, row in enumerate(draft["persons"])
         ]  # fmt: skip
@@ -278,7 +278,8 @@ class _Reader:
         return found
 
     def _charges(self) -> dict[str, Any]:
-        draft, said = self.draft, {}
+        draft = self.draft
+        said: dict[str, Any] = {}
         if draft["surcharges"]:
             said["surcharges"] = [
                 {"name": name, "price_micro": self._decimal(
@@ -290,19 +291,19 @@ class _Reader:
         if free["grant"]:
             said["allowance"] = {
                 "grant": free["grant"],
-                "energy_milli": self._energy("allowance.energy", free["energy"]),
+                "energy_milli": self._energy_milli("allowance.energy", free["energy"]),
                 "carries": bool(free.get("carries")), "per_person": bool(free.get("per_person")),
             }  # fmt: skip
         if tax["kind"]:
             rate = self._share("tax.rate", tax["rate"])
             said["tax"] = {"rate_micro": rate, "included": tax["kind"] == "included"}
         if standing["per"]:
-            amount_micro = self._charge("standing.amount", standing["amount"])
+            amount_micro = self._charge_micro("standing.amount", standing["amount"])
             said["standing"] = {"per": standing["per"], "amount_micro": amount_micro}
         if draft["minimum"].strip():
-            said["minimum_micro"] = self._charge("minimum", draft["minimum"])
+            said["minimum_micro"] = self._charge_micro("minimum", draft["minimum"])
         if draft["demand"]["by"]:
-            price_micro = self._charge("demand.price", draft["demand"]["price"])
+            price_micro = self._charge_micro("demand.price", draft["demand"]["price"])
             said["demand"] = {"by": draft["demand"]["by"], "price_micro": price_micro}
         if draft["multiplier"].strip() not in ("", "1"):
             said["multiplier"] = self._count("multiplier", draft["multiplier"])
@@ -322,20 +323,20 @@ class _Reader:
     def _clock(self, name: str, text: str) -> str:
         found = _CLOCK.match(unicodedata.normalize("NFKC", text).strip())
         if not found or int(found[1]) > 23 or int(found[2]) > 59:
-            self._wrong(name, ClockUnusable())
+            self._wrong(name, TimeOfDayUnusable())
             return text
         return f"{int(found[1]):02}:{found[2]}"
 
-    def _price(self, name: str, text: str) -> int:
+    def _price_micro(self, name: str, text: str) -> int:
         return self._read(name, lambda: typed.price_micro(_narrow(text), name))
 
-    def _charge(self, name: str, text: str) -> int:
+    def _charge_micro(self, name: str, text: str) -> int:
         return self._decimal(name, text, MICRO, ChargeUnusable(), least=1)
 
     def _share(self, name: str, text: str) -> int:
         return self._decimal(name, text, PERCENT, PercentUnusable(), 1, MICRO_PER_UNIT)
 
-    def _energy(self, name: str, text: str, least: int = 1) -> int:
+    def _energy_milli(self, name: str, text: str, least: int = 1) -> int:
         return self._decimal(name, text, MILLI, typed.EnergyUnusable(), least, REGISTER_MILLI_MAX)
 
     def _count(self, name: str, text: str) -> int:
@@ -374,7 +375,7 @@ def _narrow(text: str) -> str:
 
 def _month_day(text: str) -> str:
     """A day of the year, as MM-DD where it can be read so: 7-1 and 7.1 are 07-01."""
-    found = re.fullmatch(r"(\d{1,2})[-/.月](\d{1,2})日?", _narrow(text))
+    found = re.fullmatch(r"(\d{1,2})[-/.\u6708](\d{1,2})\u65e5?", _narrow(text))
     return f"{int(found[1]):02}-{int(found[2]):02}" if found else text
 
 

@@ -202,9 +202,3 @@ def _days_text(days: Mapping[str, str], fmt: Formats) -> str:
         else:
             lines += [f"{day} {word}" for day in ((first, last) if first < last else (first,))]
     return "\n".join(lines)
-
-
-def blocks_of(draft: Mapping[str, Any]) -> int:
-    """How many blocks the fields have."""
-    return len(draft["limits"]) + 1
-

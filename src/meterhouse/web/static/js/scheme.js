@@ -57,8 +57,8 @@ export function edit() {
     fields.inert = true;
   });
   document.body.addEventListener("htmx:error", () => { fields.inert = false; });
-  document.body.addEventListener("htmx:after:swap", () => {
-    if (stepping) {
+  document.body.addEventListener("htmx:after:swap", (event) => {
+    if (stepping && event.detail.ctx.target === fields) {
       fields.inert = false;
       goOn();
       stepping = null;
