@@ -72,7 +72,8 @@ PROVED = {
     "project.thaw", "sweep.release", "meter.send_prices", "meters.send_prices",
     "meter.send_warnings", "meters.send_warnings", "task.approve", "tariff.publish_flat",
     "tariff.publish_bands", "tariff.publish_blocks", "tariff.publish_scheme", "tariff.assign",
-    "recharge.decide", "recharge.cancel",
+    "recharge.decide", "recharge.cancel", "doubt.accept", "doubts.accept", "doubt.begin",
+    "doubt.correct", "doubt.discard", "doubts.discard",
 }  # fmt: skip
 KEPT_KEYLESS = {"session", "personal", "staff", "client", "group", "role", "filter"}
 

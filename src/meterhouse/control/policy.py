@@ -41,6 +41,9 @@ class Policy:
         drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
             thirty days; 0: nobody is told.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
+        estimate_after_h: a point that says nothing good for so long is estimated; 0: none is.
+        stuck_after_h: a register that stands still for so long, though its meter answers and is on
+            and it moved before, is told of; 0: none is.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -60,6 +63,8 @@ class Policy:
     refund_second_minor: int = 50_000
     drift_max_minor: int = 500
     vacancy_off: bool = False
+    estimate_after_h: int = 0
+    stuck_after_h: int = 0
 
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -75,6 +80,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "hoarding_max_minor": (1, 10**12),
     "refund_second_minor": (0, 10**12),
     "drift_max_minor": (0, 10**12),
+    "estimate_after_h": (0, 720),
+    "stuck_after_h": (0, 8760),
 }
 
 

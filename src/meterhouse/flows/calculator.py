@@ -95,14 +95,12 @@ def days_by_band(billed: Billed) -> tuple[list[int], dict[str, Sequence[int]]]:
 
     A name that several versions give a band is one; what is free stands under "".
     """
-    days, lines, timeline = billed.day_start_us, billed.lines, billed.timeline
-    versions = timeline.scheme.versions
+    days, lines = billed.day_start_us, billed.lines
     sums: dict[str, Any] = {}
     place = np.searchsorted(days, lines[:, _FROM], side="right") - 1
-    for number, version in enumerate(versions):
-        sections = [at for at, one in enumerate(timeline.sections) if one.version == number]
-        mine = np.isin(lines[:, _SECTION], sections)
-        for band, name in enumerate(version.bands):
+    for at, section in enumerate(billed.timeline.sections):
+        mine = lines[:, _SECTION] == at
+        for band, name in enumerate(section.rates.bands):
             chosen = mine & (lines[:, _BAND] == band)
             if chosen.any():
                 column = sums.setdefault(name, np.zeros(len(days), np.int64))

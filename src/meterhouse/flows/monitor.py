@@ -30,6 +30,7 @@ from meterhouse.store import (
     customers,
     days,
     desk,
+    doubts,
     drift,
     exchanges,
     journeys,
@@ -75,6 +76,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
     "drift": drift.DRIFT,
+    "doubts": doubts.DOUBTS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

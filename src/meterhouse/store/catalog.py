@@ -150,12 +150,13 @@ async def insert_version(
 
 
 async def get_tariff(connection: Connection, project_id: int, tariff_id: int) -> asyncpg.Record:
-    """id, name, commodity, version_count of a tariff. Raises `NotFound`."""
+    """id, name, commodity, version_count, effective_from of a tariff. Raises `NotFound`."""
     row = await connection.fetchrow(
-        """select t.id, t.name, t.commodity,
-               (select count(*) from tariff_version v
-                where (v.project_id, v.tariff_id) = (t.project_id, t.id)) as version_count
-           from tariff t where t.project_id = $1 and t.id = $2""",
+        """select t.id, t.name, t.commodity, v.version_count, v.effective_from
+           from tariff t cross join lateral (
+               select count(*) as version_count, min(effective_from) as effective_from
+               from tariff_version v where (v.project_id, v.tariff_id) = (t.project_id, t.id)) v
+           where t.project_id = $1 and t.id = $2""",
         project_id, tariff_id,
     )  # fmt: skip
     if row is None:
@@ -208,6 +209,21 @@ async def tariff_publishers(
            where v.project_id = $1 and v.tariff_id = $2 order by v.version""",
         project_id, tariff_id,
     )  # fmt: skip
+
+
+async def tariffs_before(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> dict[int, list[tuple[datetime, int | None]]]:
+    """Since when points had which tariff, the first one first; None where they had no more."""
+    rows = await connection.fetch(
+        """select point_id, from_at, tariff_id from point_tariff
+           where project_id = $1 and point_id = any($2::int8[]) order by point_id, from_at""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+    found: dict[int, list[tuple[datetime, int | None]]] = {}
+    for row in rows:
+        found.setdefault(row["point_id"], []).append((row["from_at"], row["tariff_id"]))
+    return found
 
 
 async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[asyncpg.Record]:

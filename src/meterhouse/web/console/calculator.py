@@ -35,7 +35,7 @@ from meterhouse.web.schemes import names, trying
 from meterhouse.web.schemes.changes import beside
 from meterhouse.web.schemes.offered import offered
 from meterhouse.web.schemes.operation import CAPACITY_W_MAX, SchemeUnchosen
-from meterhouse.web.schemes.pictures import picture
+from meterhouse.web.schemes.pictures import CHART_COLOUR, picture
 from meterhouse.web.schemes.written import plain
 from meterhouse.words import N_
 
@@ -231,7 +231,7 @@ async def _page(
 
 def _shown(done: Calculated, fmt: Formats) -> dict[str, Any]:
     """What the page shows of a calculation."""
-    scheme, bills = done.billed.timeline.scheme, done.billed.bills
+    scheme, bills = done.billed.scheme, done.billed.bills
     of_currency = Formats(fmt.words, fmt.timezone, scheme.currency, fmt.currency_exponent)
     days_us, by_band = calculator.days_by_band(done.billed)
     return {
@@ -264,6 +264,7 @@ def _chart(days: list[date], by_band: dict[str, Any], unit: str) -> Chart:
         Series(
             names.BAND.get(band, band) if band else N_("Free energy"),
             [to_decimal(one, 3) for one in column], Draw.STACK,
+            colour=CHART_COLOUR.get(band, ""),
         )
         for band, column in by_band.items()
     ]  # fmt: skip

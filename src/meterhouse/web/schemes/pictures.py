@@ -18,6 +18,11 @@ _COLOUR: Final = {
     "sharp": "band-sharp", "peak": "band-peak", "flat": "band-flat", "valley": "band-valley",
     "deep_valley": "band-deep",
 }  # fmt: skip
+CHART_COLOUR: Final = {
+    "sharp": "#cf1322", "peak": "#fa8c16", "flat": "#4096ff", "valley": "#52c41a",
+    "deep_valley": "#08979c",
+}  # fmt: skip
+"""The same colours where a chart draws them."""
 _OTHERS: Final = ("band-a", "band-b", "band-c", "band-d", "band-e", "band-f", "band-g", "band-h")
 _TABLE_COLOURS: Final = 8
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

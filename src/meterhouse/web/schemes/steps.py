@@ -123,6 +123,9 @@ def _add_season(draft: Draft, words: Words) -> None:
     if len(draft["seasons"]) >= _SEASONS_SHOWN_MAX:
         return
     is_first = not draft["seasons"]
+    for season in draft["seasons"]:
+        if names.meant(names.SEASON, season["name"]) == "year":
+            season["name"] = names.shown(names.SEASON, "rest", words)
     order = names.SEASON if is_first else [one for one in names.SEASON if one != "year"]
     draft["seasons"].append({
         "name": _free(names.SEASON, draft["seasons"], words, order),

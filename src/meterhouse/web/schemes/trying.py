@@ -95,7 +95,7 @@ def bill(scheme: Scheme, wanted: Wanted, fmt: Formats) -> Tried:
         fmt.currency_exponent,
     )  # fmt: skip
     alone = billed.bills[-1]
-    return Tried(told(alone, billed.timeline.scheme, fmt), fmt.money(alone.total_minor))
+    return Tried(told(alone, billed.scheme, fmt), fmt.money(alone.total_minor))
 
 
 def told(one: Bill, scheme: Scheme, fmt: Formats) -> tuple[Told, ...]:

@@ -21,10 +21,17 @@ function place() {
   for (const one of document.querySelectorAll("#scheme-faults [data-field]")) {
     const field = document.getElementById(`f-${one.dataset.field}`);
     const isControl = field?.matches("input, select, textarea");
+    const said = one.dataset.said ??= one.textContent.trim();
+    const name = field?.getAttribute("aria-label") ?? field?.labels?.[0]?.textContent;
+    if (name) {
+      const bold = document.createElement("b");
+      bold.textContent = name;
+      one.firstElementChild.replaceChildren(bold, ` ${said}`);
+    }
     if (!field || (isControl && !field.value.trim() && !tried)) continue;
     const told = document.createElement("div");
     told.className = "invalid-feedback d-block placed";
-    told.textContent = one.textContent;
+    told.textContent = said;
     if (isControl) {
       field.classList.add("is-invalid");
       field.setAttribute("aria-invalid", "true");
