@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from meterhouse.cli.rate import published, read_scheme
+from meterhouse.cli.rate import read_scheme
+from meterhouse.flows.library import names as published
 from meterhouse.rating.bill import Household, bill
 from meterhouse.rating.load import Load
 from meterhouse.units import to_us

@@ -42,6 +42,7 @@ EXAMPLES, STEPS = (PROGRAMS, 50) if SOAK else (6, 20)
 EVERY_FAULT = (*FAULTS, *DESK_FAULTS)
 MET: Counter[str] = Counter()
 """Programs, steps, and what was asked for at the desk; for whoever reports a long run."""
+RECEIVERS: tuple[dict[str, str], ...] = ({}, {"electricity": "Works", "fee": "Caretakers"})
 rooms = st.integers(0, ROOMS - 1)
 picks = st.integers(0, 5)
 amounts = st.sampled_from([1, 100, 777, 5_000, 30_000])
@@ -66,14 +67,23 @@ class Money(RuleBasedStateMachine):
         self.is_sound = sound
         return done
 
-    @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]), is_rich=st.booleans())
-    def found(self, model: str, is_rich: bool) -> None:
-        """A street; the households of a rich one have money in their purses too."""
+    @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]), is_joint=st.booleans(),
+                rich_minor=st.sampled_from([0, 2_000, 30_000]),
+                receivers=st.sampled_from(RECEIVERS))  # fmt: skip
+    def found(self, model: str, is_joint: bool, rich_minor: int, receivers: dict[str, str]) -> None:
+        """A street; perhaps of one household, with money in its purses, with two payees."""
         self.address = self.do(copy_database(self.template))
         self.town = Desk(self.address, proves_each=1 if SOAK else 4)
         self.do(self.town.open(model))
-        for room in range(ROOMS if is_rich else 0):
-            self.pay_and_call_back(room, 2_000)
+        if is_joint and model == ORDER:
+            self.do(self.town.empty(1))
+            self.do(self.town.leave(1))
+            self.do(self.town.join(1, 0))
+        for charge_class, name in receivers.items():
+            self.do(self.town.receive(charge_class, name))
+        for room in range(ROOMS if rich_minor else 0):
+            self.pay_and_call_back(room, rich_minor)
+            self.do(self.town.share(room, 500))
 
     def teardown(self) -> None:
         try:
