@@ -52,12 +52,12 @@ def chains(draw):
     return meter, readings
 
 
-def limits(meters):
+def limits(meters, row):
     return Limits(
         modulus_milli=np.array([meter.modulus for meter in meters]),
         max_power_w=np.array([meter.max_power_w for meter in meters]),
         multiplier=np.array([meter.multiplier for meter in meters]),
-        needs_bands=np.array([meter.needs_bands for meter in meters]),
+        needs_bands=np.array([meter.needs_bands for meter in meters])[row],
         gap_us=2 * STEP_US,
     )
 
@@ -66,7 +66,7 @@ def judge_sorted(state, meter, readings):
     row, at_us = np.zeros(len(readings), np.int64), np.array([at for at, _ in readings], np.int64)
     milli = np.array([registers for _, registers in readings], np.int64).reshape(-1, 5)
     order = in_order(row, at_us)
-    judged = judge(state, limits([meter]), row, at_us[order], milli[order])
+    judged = judge(state, limits([meter], row), row, at_us[order], milli[order])
     return judged, [readings[place] for place in order]
 
 
@@ -119,7 +119,7 @@ def test_what_people_decide_is_judged_as_the_oracle_judges_it(chain, data):
             said[at_us] = (decided.name.lower(),)
     row, at = np.zeros(len(readings), np.int64), np.array([one[0] for one in readings], np.int64)
     judged = judge(
-        ChainState.empty(1), limits([meter]), row, at,
+        ChainState.empty(1), limits([meter], row), row, at,
         np.array(milli, np.int64).reshape(-1, 5), given,
     )  # fmt: skip
     mask = judged.billable
@@ -177,7 +177,7 @@ def test_chains_do_not_touch_each_other(many):
     at_us = np.array([at for at, _ in readings])
     milli = np.array([registers for _, registers in readings])
     together = judge(
-        ChainState.empty(len(many)), limits([meter for meter, _ in many]), rows, at_us, milli
+        ChainState.empty(len(many)), limits([meter for meter, _ in many], rows), rows, at_us, milli
     )
     for place, (meter, chain) in enumerate(many):
         alone, _ = judge_sorted(ChainState.empty(1), meter, chain)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.flows import past
 from meterhouse.flows.past import Share
-from meterhouse.flows.prices import Tariffs
-from meterhouse.flows.rate import Chain, blocks_after, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs, blocks_after
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Verdict

@@ -2,10 +2,11 @@
 
 Owns the way from the tariffs of a point, one after the other, to what the kernel is given for an
 interval: nearly always the one tariff the point has now; for an interval that began before that was
-given, the tariffs of its time. Also a small cache of laid-out tariffs, because a published version
-never changes. Must never rate.
+given, the tariffs of its time. Also where blocks stand after a charge, and a small cache of
+laid-out tariffs, because a published version never changes. Must never judge a reading.
 """
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +14,18 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.rating.timeline import Timeline, compile_timeline, follow
+from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.units import to_us
 
+Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
 CACHE_MAX = 256
 
@@ -109,6 +115,39 @@ def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Ru
     return tuple(run) if len(run) > 1 else alone(run[0][1])
 
 
+def tariff_at(history: History, at_us: int) -> int | None:
+    """The tariff in force just before an instant."""
+    return next((one for since, one in reversed(history) if to_us(since) < at_us), None)
+
+
 def alone(tariff_id: int) -> Run:
     """The run of one tariff, the same whenever it was given."""
     return ((0, tariff_id),)
+
+
+async def blocks_after(
+    connection: Connection, tariffs: Tariffs, project: Any, charge: Any
+) -> tuple[Ints, Ints]:
+    """Energy used in the blocks' period, and when it began, where a charge ended."""
+    blocks = (
+        np.array([charge["block_milli"]], dtype=np.int64),
+        np.array([to_us(charge["block_period_at"])], dtype=np.int64),
+    )
+    point_id, start_us, end_us = (
+        charge["point_id"], to_us(charge["started_at"]), to_us(charge["ended_at"]),
+    )  # fmt: skip
+    before = await catalog.tariffs_before(connection, project["id"], [point_id])
+    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
+    run = run_of(before[point_id], schemes, start_us, end_us) if before else None
+    if run is None:
+        return blocks
+    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
+    # Which band it was used in moves no block.
+    bands = np.zeros((1, METER_BANDS), dtype=np.int64)
+    bands[0, 0] = charge["energy_milli"]
+    zero = np.zeros(1, dtype=np.int64)
+    interval = Intervals(
+        zero, zero, np.array([start_us]), np.array([end_us]), bands[:, 0].copy(), bands
+    )
+    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), interval, *blocks)
+    return rated.block_milli, rated.block_period_us

@@ -7,16 +7,26 @@ become arguments of the rating kernels and back.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
+from meterhouse.flows.prices import (
+    History,
+    Run,
+    Schemes,
+    Tariffs,
+    alone,
+    named,
+    run_of,
+    tariff_at,
+)
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource, Scheme
+from meterhouse.rating.tariff import BandSource
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
@@ -77,18 +87,19 @@ async def rate_chain(
         decisions: what people decided about them; None: nothing.
     """
     row, read_at_us, milli = readings
-    ids = [one for one in np.unique(columns["tariff_id"]).tolist() if one]
-    schemes = await tariffs.load(connection, project["id"], ids)
+    before = await _before(connection, project["id"], columns, state, row, read_at_us)
+    ids = {one for one in np.unique(columns["tariff_id"]).tolist() if one} | named(before.values())
+    schemes = await tariffs.load(connection, project["id"], sorted(ids))
     limits = Limits(
         columns["modulus_milli"],
         columns["max_power_w"],
         columns["multiplier"],
-        _needs_bands(columns["tariff_id"], schemes),
+        _needs_bands(columns, row, read_at_us, before, schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
     judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli, decisions)
-    runs, run = await _runs(connection, tariffs, project["id"], columns, row, judged, schemes)
+    runs, run = _runs(columns, row, judged, before, schemes)
     priced = run >= 0
     bills = judged.billable & priced
     packed = _lay_out(tariffs, schemes, runs, project["timezone"], judged, bills)
@@ -108,33 +119,6 @@ async def rate_chain(
     return Chain(judged, rated, tariff_id, unpriced)
 
 
-async def blocks_after(
-    connection: Connection, tariffs: Tariffs, project: Any, charge: Any
-) -> tuple[Ints, Ints]:
-    """Energy used in the blocks' period, and when it began, where a charge ended."""
-    blocks = (
-        np.array([charge["block_milli"]], dtype=np.int64),
-        np.array([to_us(charge["block_period_at"])], dtype=np.int64),
-    )
-    point_id = charge["point_id"]
-    before = await catalog.tariffs_before(connection, project["id"], [point_id])
-    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
-    start_us, end_us = to_us(charge["started_at"]), to_us(charge["ended_at"])
-    run = run_of(before[point_id], schemes, start_us, end_us)
-    if run is None:
-        return blocks
-    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
-    # Which band it was used in moves no block.
-    bands = np.zeros((1, 4), dtype=np.int64)
-    bands[0, 0] = charge["energy_milli"]
-    zero = np.zeros(1, dtype=np.int64)
-    interval = Intervals(
-        zero, zero, np.array([start_us]), np.array([end_us]), bands[:, 0].copy(), bands
-    )
-    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), interval, *blocks)
-    return rated.block_milli, rated.block_period_us
-
-
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     """What rating gives where nothing bills: no amounts, and the blocks as they stood."""
     zero = np.zeros(len(row), dtype=np.int64)
@@ -142,38 +126,55 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     return Rated(zero, outcome, blocks[0][row], blocks[1][row], *blocks)
 
 
-def _needs_bands(tariff_of: Ints, schemes: Schemes) -> NDArray[np.bool_]:
-    by_meter = [
-        tariff_id
-        for tariff_id, (_, scheme) in schemes.items()
-        if any(version.band_source is BandSource.METER for version in scheme.versions)
-    ]
-    return np.isin(tariff_of, by_meter)
+async def _before(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], state: ChainState,
+    row: Ints, read_at_us: Ints,
+) -> dict[int, list[tuple[datetime, int | None]]]:  # fmt: skip
+    """The tariffs of the points that have their present one since after some of this began."""
+    since_us, good_us = columns["tariff_at"][row], state.good_at_us[row]
+    early = (read_at_us <= since_us) | ((good_us > 0) & (good_us < since_us))
+    if not early.any():
+        return {}
+    point_ids = np.unique(columns["point_id"][row[early]]).tolist()
+    return await catalog.tariffs_before(connection, project_id, point_ids)
 
 
-async def _runs(
-    connection: Connection, tariffs: Tariffs, project_id: int, columns: Mapping[str, Ints],
-    row: Ints, judged: Judged, schemes: dict[int, tuple[str, Scheme]],
+def _needs_bands(
+    columns: Mapping[str, Ints], row: Ints, read_at_us: Ints, before: Mapping[int, History],
+    schemes: Schemes,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Whether the tariff in force up to each reading bills by the meter's own bands."""
+    needs = np.zeros(len(row), dtype=np.bool_)
+    if not any(one.band_source is BandSource.METER
+               for _, scheme in schemes.values() for one in scheme.versions):  # fmt: skip
+        return needs
+    tariff_of = columns["tariff_id"][row]
+    for place in np.flatnonzero(read_at_us <= columns["tariff_at"][row]).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        tariff_of[place] = tariff_at(history, int(read_at_us[place])) or 0
+    for tariff_id, (_, scheme) in schemes.items():
+        begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
+        by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+        mine = np.flatnonzero(tariff_of == tariff_id)
+        version = np.searchsorted(begins_us, read_at_us[mine]) - 1
+        needs[mine] = (version >= 0) & by_meter[version]
+    return needs
+
+
+def _runs(
+    columns: Mapping[str, Ints], row: Ints, judged: Judged, before: Mapping[int, History],
+    schemes: Schemes,
 ) -> tuple[list[Run], Ints]:  # fmt: skip
-    """The runs of tariffs that price these readings, and whose place each has; −1 for none.
-
-    `schemes` grows by those of before, where an interval began before its point's present tariff.
-    """
+    """The runs of tariffs that price these readings, and whose place each has; −1 for none."""
     place_of: dict[Run, int] = {}
     now = columns["tariff_id"][row]
     run = np.full(len(row), -1, dtype=np.int64)
     for tariff_id in np.unique(now[now > 0]).tolist():
         run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
-    early = np.flatnonzero(judged.billable & (judged.start_us < columns["tariff_at"][row]))
-    if not len(early):
-        return list(place_of), run
-    points = columns["point_id"][row]
-    before = await catalog.tariffs_before(connection, project_id, np.unique(points[early]).tolist())
-    missing = sorted(named(before.values()) - schemes.keys())
-    schemes |= await tariffs.load(connection, project_id, missing)
-    for place in early.tolist():
-        span = int(judged.start_us[place]), int(judged.end_us[place])
-        found = run_of(before[int(points[place])], schemes, *span)
+    early = judged.billable & (judged.start_us < columns["tariff_at"][row])
+    for place in np.flatnonzero(early).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        found = run_of(history, schemes, int(judged.start_us[place]), int(judged.end_us[place]))
         run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
     return list(place_of), run
 

@@ -140,14 +140,14 @@ class ChainState(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What n meters can physically do.
+    """What n meters can physically do, and what m readings must say.
 
     Attributes:
         modulus_milli: int64[n], where the registers wrap to zero (100,000 kWh is 10⁸).
         max_power_w: int64[n], the most the meter itself can carry, before the multiplier. For
             other commodities: Milli per hour (litres per hour of a water meter).
         multiplier: int64[n], CT × PT.
-        needs_bands: bool[n], the tariff bills by the meter's own band registers.
+        needs_bands: bool[m], the tariff of its instant bills by the meter's own band registers.
         gap_us: an interval longer than this is *apportioned* rather than *good*.
     """
 
@@ -230,7 +230,7 @@ def judge(
         quality=np.zeros(count, np.int8),
         state=_owned(state),
     )
-    _judge_all(row, read_at_us, milli, given, _checked(limits, chains), judged.state, judged)
+    _judge_all(row, read_at_us, milli, given, _checked(limits, chains, count), judged.state, judged)
     return judged
 
 
@@ -247,10 +247,10 @@ def _owned(state: ChainState) -> ChainState:
     return ChainState(at[0], at[1], good_milli.copy(), at[2], suspect_milli.copy(), at[3])
 
 
-def _checked(limits: Limits, chains: int) -> Limits:
+def _checked(limits: Limits, chains: int, count: int) -> Limits:
     """The limits, every element within its bound."""
-    if limits.needs_bands.shape != (chains,):
-        raise ArraysDisagree("needs_bands", limits.needs_bands.shape, f"shape ({chains},)")
+    if limits.needs_bands.shape != (count,):
+        raise ArraysDisagree("needs_bands", limits.needs_bands.shape, f"shape ({count},)")
     return Limits(
         ints("modulus_milli", limits.modulus_milli, (chains,), 1, REGISTER_MILLI_MAX),
         ints("max_power_w", limits.max_power_w, (chains,), 0, MAX_POWER_W_MAX),
@@ -298,16 +298,16 @@ def _held_milli(limits: Limits, chain: int) -> int:
 
 
 @jit
-def _acceptable(before: Ints, after: Ints, limits: Limits, chain: int) -> bool:
+def _acceptable(before: Ints, after: Ints, limits: Limits, chain: int, place: int) -> bool:
     """Whether a person may say that `after` follows: it did not fall, and can be billed."""
     if after[0] < before[0] or after[0] - before[0] > _held_milli(limits, chain):
         return False
     fits = _bands_fit(before, after, limits.modulus_milli[chain]) == 1
-    return fits or not limits.needs_bands[chain]
+    return fits or not limits.needs_bands[place]
 
 
 @jit
-def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int) -> int:
+def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int, place: int) -> int:
     """Why `after` does not follow from `before`, or −1 when it does."""
     modulus_milli = limits.modulus_milli[chain]
     most = _most_milli(limits.max_power_w[chain], span_us)
@@ -315,15 +315,15 @@ def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int) 
         if after[0] >= before[0]:
             return _JUMP
         return _ZERO if after[0] == 0 else _DECREASE
-    if limits.needs_bands[chain] and _bands_fit(before, after, modulus_milli) != 1:
+    if limits.needs_bands[place] and _bands_fit(before, after, modulus_milli) != 1:
         return _BAND_MISMATCH
     return _FOLLOWS
 
 
 @jit
-def _unusable(registers: Ints, limits: Limits, chain: int) -> bool:
+def _unusable(registers: Ints, limits: Limits, chain: int, place: int) -> bool:
     """Whether a reading lacks a register that the chain is judged or billed by."""
-    needed = REGISTERS if limits.needs_bands[chain] else 1
+    needed = REGISTERS if limits.needs_bands[place] else 1
     for register in range(needed):
         if registers[register] < 0 or registers[register] >= limits.modulus_milli[chain]:
             return True
@@ -366,18 +366,17 @@ def _judge_one(
     edited = decided == _CORRECT
     if good_at_us > 0 and decided != _BEGIN:
         good = state.good_milli[chain]
-        doubt = _doubt(good, registers, at_us - good_at_us, limits, chain)
+        doubt = _doubt(good, registers, at_us - good_at_us, limits, chain, place)
         accepted = decided in (_ACCEPT, _CORRECT) and (
-            doubt == _FOLLOWS or _acceptable(good, registers, limits, chain)
+            doubt == _FOLLOWS or _acceptable(good, registers, limits, chain, place)
         )
         if accepted:
             edited = edited or doubt != _FOLLOWS
             doubt = _FOLLOWS
         elif state.suspect_count[chain] > 0:
             span_us = at_us - state.suspect_at_us[chain]
-            on_suspect = (
-                _doubt(state.suspect_milli[chain], registers, span_us, limits, chain) == _FOLLOWS
-            )
+            suspect = state.suspect_milli[chain]
+            on_suspect = _doubt(suspect, registers, span_us, limits, chain, place) == _FOLLOWS
             if on_suspect and state.suspect_count[chain] >= 2:
                 doubt = _OTHER_TRACK
     if doubt != _FOLLOWS:
@@ -439,7 +438,7 @@ def _judge_all(
         while after < len(row) and row[after] == chain and read_at_us[after] == at_us:
             if decisions.decided[after] == _DISCARD:
                 judged.verdict[after] = _DISCARDED
-            elif _unusable(milli[after], limits, chain):
+            elif _unusable(milli[after], limits, chain, after):
                 judged.verdict[after] = _UNUSABLE
             elif first < 0:
                 first = after

@@ -14,6 +14,7 @@ import asyncpg
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection, set_scope
 from meterhouse.store.devices import RegistrationTaken
+from meterhouse.store.personal import STAFF_NAME, staff
 
 STRANGERS_MAX = 1_000
 
@@ -196,6 +197,18 @@ async def tariff_bodies(
     for row in rows:
         bodies.setdefault(row["tariff_id"], []).append(json.loads(row["body"]))
     return bodies
+
+
+async def tariff_publishers(
+    connection: Connection, project_id: int, tariff_id: int
+) -> list[asyncpg.Record]:
+    """published_at and published_by (a name, or "") of a tariff's versions, oldest first."""
+    return await connection.fetch(
+        f"""select v.published_at, {STAFF_NAME} as published_by
+           from tariff_version v {staff("v.published_by")}
+           where v.project_id = $1 and v.tariff_id = $2 order by v.version""",
+        project_id, tariff_id,
+    )  # fmt: skip
 
 
 async def tariffs_before(

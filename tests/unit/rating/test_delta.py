@@ -18,12 +18,13 @@ from meterhouse.rating.delta import (
 HALF_HOUR_US = 1_800_000_000
 
 
-def limits(chains=1, multiplier=1, needs_bands=False):
+def limits(chains=1, multiplier=1, needs_bands=False, of=1):
+    """Of so many meters, for so many readings."""
     return Limits(
         modulus_milli=np.full(chains, 100_000_000),
         max_power_w=np.full(chains, 13_200),
         multiplier=np.full(chains, multiplier),
-        needs_bands=np.full(chains, needs_bands),
+        needs_bands=np.full(of, needs_bands),
         gap_us=2 * HALF_HOUR_US,
     )
 
@@ -43,7 +44,7 @@ def read(*totals_wh, steps=None, state=None, decided=None, **kind):
     at_us = np.array(steps, np.int64) * HALF_HOUR_US
     state = state or ChainState.empty(1)
     row = np.zeros(len(totals_wh), np.int64)
-    return judge(state, limits(**kind), row, at_us, milli, decided)
+    return judge(state, limits(**kind, of=len(row)), row, at_us, milli, decided)
 
 
 def names(judged):
@@ -182,7 +183,7 @@ def test_a_total_that_is_missing_or_beyond_the_register_is_set_aside():
 def bands(*rows, needs_bands):
     at_us = np.arange(1, len(rows) + 1) * HALF_HOUR_US
     return judge(
-        ChainState.empty(1), limits(needs_bands=needs_bands),
+        ChainState.empty(1), limits(needs_bands=needs_bands, of=len(rows)),
         np.zeros(len(rows), np.int64), at_us, np.array(rows),
     )  # fmt: skip
 
@@ -204,21 +205,30 @@ def test_bands_that_do_not_add_up_bill_by_the_total_or_not_at_all():
     assert by_bands.quality[1] == Quality.DOUBTFUL
 
 
+def test_bands_are_needed_from_the_reading_on_that_is_billed_by_them():
+    rows = np.array([[0, -1, -1, -1, -1], [100, 25, 25, 25, 25], [200, 50, 50, 50, 50]])
+    at_us = np.arange(1, 4) * HALF_HOUR_US
+    since = limits(of=3)._replace(needs_bands=np.array([False, False, True]))
+    judged = judge(ChainState.empty(1), since, np.zeros(3, np.int64), at_us, rows)
+    assert names(judged) == ["FIRST", "GOOD", "GOOD"]
+    assert judged.band_energy_milli[2].tolist() == [25, 25, 25, 25]
+
+
 def test_a_batch_out_of_order_is_put_in_order_by_the_helper():
     row = np.array([1, 0, 1, 0])
     at_us = np.array([2, 2, 1, 1]) * HALF_HOUR_US
     milli = np.full((4, 5), -1)
     milli[:, 0] = [300, 700, 0, 500]
     with pytest.raises(OutOfOrder):
-        judge(ChainState.empty(2), limits(2), row, at_us, milli)
+        judge(ChainState.empty(2), limits(2, of=4), row, at_us, milli)
     order = in_order(row, at_us)
-    judged = judge(ChainState.empty(2), limits(2), row[order], at_us[order], milli[order])
+    judged = judge(ChainState.empty(2), limits(2, of=4), row[order], at_us[order], milli[order])
     assert judged.energy_milli.tolist() == [0, 200, 0, 300]
 
 
 def test_no_readings_are_no_verdicts():
     judged = judge(
-        ChainState.empty(3), limits(3), np.zeros(0, np.int64), np.zeros(0, np.int64),
+        ChainState.empty(3), limits(3, of=0), np.zeros(0, np.int64), np.zeros(0, np.int64),
         np.zeros((0, 5), np.int64),
     )  # fmt: skip
     assert len(judged.verdict) == 0
