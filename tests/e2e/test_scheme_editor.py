@@ -71,12 +71,13 @@ WORDS = {
         "bands": "Four bands", "block": "Add a block", "table": "Add a day table",
         "time": "Add a time", "season": "Add a season", "publish": "Publish",
         "ready": "Ready to publish", "summer": "Summer", "flat": "Flat band",
-        "sharp": "Sharp band",
+        "sharp": "Sharp band", "nothing": "Nothing but when it begins.",
     },
     "zh-Hans": {
         "bands": "尖峰平谷", "block": "增加一档", "table": "增加日时段表",
         "time": "增加时刻", "season": "增加季节", "publish": "发布",
         "ready": "可以发布", "summer": "夏季", "flat": "平段", "sharp": "尖段",
+        "nothing": "除生效时间外没有变化。",
     },
 }  # fmt: skip
 
@@ -163,13 +164,18 @@ async def test_a_banded_blocked_seasonal_scheme_is_made_looked_at_and_published(
     await expect(page).to_have_url(re.compile(r"/tariffs/\d+$"))
     await expect(page.locator("main")).to_contain_text(said["sharp"])
     await assert_sound(page)
+    await page.goto(f"{page.url}/versions/scheme/publish-scheme")
+    await expect(page.locator("#scheme-preview")).to_contain_text(said["nothing"])
+    await assert_sound(page)
 
 
 async def test_a_load_is_calculated_by_a_published_scheme(open_page, site):
     page = await open_page(path=f"/projects/{site.project_id}/library")
+    await assert_sound(page)
     await page.get_by_role("link", name="浙江省居民生活用电（一户一表，峰谷，阶梯）").click()
     await assert_sound(page)
     await page.get_by_role("link", name="Calculate", exact=True).click()
+    await assert_sound(page)
     await page.fill("#try-month", "2026-02")
     await page.get_by_role("button", name="Calculate", exact=True).click()
     await expect(page.locator("main")).to_contain_text("¥135.40")
