@@ -118,7 +118,7 @@ def _lines(
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.timeline(*laid, project["timezone"], start_us, end_us)
+    timeline = tariffs.timeline(laid, project["timezone"], start_us, end_us)
     return explain_interval(
         timeline, start_us, end_us, row["energy_milli"], _bands(laid[1], row, pair),
         row["block_milli"], to_us(row["block_period_at"]),

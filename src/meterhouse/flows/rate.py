@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +36,22 @@ class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
     `block_milli` and `block_period_at` are n rows' blocks after the last interval; `unpriced`
-    marks the readings whose interval no tariff has a price for.
+    marks the readings whose interval no tariff has a price for; `edition` is of the tariff that
+    rated each.
     """
 
     judged: Judged
     rated: Rated
     unpriced: NDArray[np.bool_]
+    edition: Ints
+
+
+class Laid(NamedTuple):
+    """A tariff's scheme, the text that tells it from others, and how often it was corrected."""
+
+    text: str
+    scheme: Scheme
+    edition: int
 
 
 class Tariffs:
@@ -53,29 +63,33 @@ class Tariffs:
 
     async def load(
         self, connection: Connection, project_id: int, tariff_ids: Sequence[int]
-    ) -> dict[int, tuple[str, Scheme]]:
-        """The schemes of tariffs, by id, with the text that tells one edition from another."""
-        bodies = await catalog.tariff_bodies(connection, project_id, tariff_ids)
-        found = {}
-        for tariff_id, versions in bodies.items():
-            whole = versions[0] | {"versions": [one["versions"][0] for one in versions]}
-            text = json.dumps(whole, sort_keys=True)
-            scheme = self._schemes.get(text)
-            if scheme is None:
-                scheme = self._schemes[text] = live(parse(whole))
-                _trim(self._schemes)
-            found[tariff_id] = (text, scheme)
-        return found
+    ) -> dict[int, Laid]:
+        """The schemes in force of tariffs, by id."""
+        published = await catalog.editions(connection, project_id, tariff_ids)
+        return {
+            tariff_id: self.laid(bodies, edition)
+            for tariff_id, (edition, bodies) in published.items()
+        }
+
+    def laid(self, bodies: Sequence[Mapping[str, Any]], edition: int) -> Laid:
+        """One scheme of its versions' bodies."""
+        whole = {**bodies[0], "versions": [one["versions"][0] for one in bodies]}
+        text = json.dumps(whole, sort_keys=True)
+        scheme = self._schemes.get(text)
+        if scheme is None:
+            scheme = self._schemes[text] = live(parse(whole))
+            _trim(self._schemes)
+        return Laid(text, scheme, edition)
 
     def timeline(
-        self, text: str, scheme: Scheme, timezone: str, from_us: int, to_us: int
+        self, laid: Laid, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
         """The scheme over whole days around a span."""
         first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
-        key = (text, timezone, first, last)
+        key = (laid.text, timezone, first, last)
         timeline = self._timelines.get(key)
         if timeline is None:
-            timeline = compile_timeline(scheme, timezone, max(first, 1), last)
+            timeline = compile_timeline(laid.scheme, timezone, max(first, 1), last)
             self._timelines[key] = timeline
             _trim(self._timelines)
         return timeline
@@ -132,12 +146,12 @@ async def rate_chain(
     # The kernels let go of the interpreter: meanwhile other connections are served.
     judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli)
     packed, place = _lay_out(tariffs, schemes, project["timezone"], judged)
-    scheme = np.zeros(len(row), dtype=np.int64)
+    scheme, edition = np.zeros((2, len(row)), dtype=np.int64)
     priced = np.zeros(len(row), dtype=np.bool_)
     tariff_of = columns["tariff_id"][row]
     for tariff_id, index in place.items():
         mine = tariff_of == tariff_id
-        scheme[mine] = index
+        scheme[mine], edition[mine] = index, schemes[tariff_id].edition
         priced |= mine
     bills = judged.billable & priced
     intervals = Intervals(
@@ -152,7 +166,7 @@ async def rate_chain(
     if place:
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    return Chain(judged, rated, unpriced)
+    return Chain(judged, rated, unpriced, edition)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -162,26 +176,23 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     return Rated(zero, outcome, blocks[0][row], blocks[1][row], *blocks)
 
 
-def _needs_bands(tariff_of: Ints, schemes: Mapping[int, tuple[str, Scheme]]) -> NDArray[np.bool_]:
+def _needs_bands(tariff_of: Ints, schemes: Mapping[int, Laid]) -> NDArray[np.bool_]:
     by_meter = [
         tariff_id
-        for tariff_id, (_, scheme) in schemes.items()
-        if any(version.band_source is BandSource.METER for version in scheme.versions)
+        for tariff_id, laid in schemes.items()
+        if any(version.band_source is BandSource.METER for version in laid.scheme.versions)
     ]
     return np.isin(tariff_of, by_meter)
 
 
 def _lay_out(
-    tariffs: Tariffs, schemes: Mapping[int, tuple[str, Scheme]], timezone: str, judged: Judged
+    tariffs: Tariffs, schemes: Mapping[int, Laid], timezone: str, judged: Judged
 ) -> tuple[Packed, dict[int, int]]:
     bills = judged.billable
     if not schemes or not bills.any():
         return pack([]), {}
     from_us, to_us = int(judged.start_us[bills].min()), int(judged.end_us[bills].max())
-    timelines = [
-        tariffs.timeline(text, scheme, timezone, from_us, to_us)
-        for text, scheme in schemes.values()
-    ]
+    timelines = [tariffs.timeline(laid, timezone, from_us, to_us) for laid in schemes.values()]
     return pack(timelines), {tariff_id: index for index, tariff_id in enumerate(schemes)}
 
 
@@ -208,4 +219,5 @@ def charge_rows(
         "verdict": judged.verdict[which],
         "quality": judged.quality[which],
         "booking": columns["booking"][mine],
+        "edition": chain.edition[which],
     }

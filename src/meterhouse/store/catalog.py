@@ -141,7 +141,9 @@ async def insert_version(
     try:
         await connection.execute(
             """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
-                   published_at, published_by) values ($1, $2, $3, $4, $5::jsonb, $6, $7)""",
+                   published_at, published_by, edition)
+               select $1, $2, $3, $4, $5::jsonb, $6, $7, coalesce(max(edition), 0)
+               from tariff_version where project_id = $1 and tariff_id = $2""",
             project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
@@ -185,16 +187,41 @@ async def points_of_tariff(connection: Connection, project_id: int, tariff_id: i
 async def tariff_bodies(
     connection: Connection, project_id: int, tariff_ids: Sequence[int]
 ) -> dict[int, list[dict[str, Any]]]:
-    """The published versions of tariffs, oldest first, as their bodies."""
+    """The versions in force of tariffs, oldest first, as their bodies."""
+    found = await editions(connection, project_id, tariff_ids)
+    return {tariff_id: bodies for tariff_id, (_, bodies) in found.items()}
+
+
+async def editions(
+    connection: Connection, project_id: int, tariff_ids: Sequence[int], last: int | None = None
+) -> dict[int, tuple[int, list[dict[str, Any]]]]:
+    """How often tariffs were corrected, and the versions then in force, oldest first.
+
+    A correction takes the place of all that was published before it and begins not before it.
+
+    Args:
+        connection: the caller's transaction.
+        project_id: the project.
+        tariff_ids: the tariffs.
+        last: as it was before any later correction; None: as it is now.
+    """
     rows = await connection.fetch(
-        """select tariff_id, body from tariff_version
-           where project_id = $1 and tariff_id = any($2::int8[]) order by tariff_id, version""",
-        project_id, list(tariff_ids),
+        """select v.tariff_id, v.body, max(v.edition) over (partition by v.tariff_id) as edition
+           from tariff_version v
+           where v.project_id = $1 and v.tariff_id = any($2::int8[])
+           and v.edition <= coalesce($3::int4, v.edition)
+           and not exists (select from tariff_version w
+               where (w.project_id, w.tariff_id) = (v.project_id, v.tariff_id)
+               and w.version > v.version and w.corrects_from <= v.effective_from
+               and w.edition <= coalesce($3::int4, w.edition))
+           order by v.tariff_id, v.version""",
+        project_id, list(tariff_ids), last,
     )  # fmt: skip
-    bodies: dict[int, list[dict[str, Any]]] = {}
+    found: dict[int, tuple[int, list[dict[str, Any]]]] = {}
     for row in rows:
-        bodies.setdefault(row["tariff_id"], []).append(json.loads(row["body"]))
-    return bodies
+        _, bodies = found.setdefault(row["tariff_id"], (row["edition"], []))
+        bodies.append(json.loads(row["body"]))
+    return found
 
 
 async def gateways(connection: Connection, project_ids: Sequence[int]) -> list[asyncpg.Record]:
