@@ -40,6 +40,7 @@ class Policy:
             colleague by two people alone, as is what a household never paid in; 0: one may always.
         drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
             thirty days; 0: nobody is told.
+        correction_days_max: a price may be corrected from so many days ago on; 0: never.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
     """
 
@@ -59,6 +60,7 @@ class Policy:
     hoarding_max_minor: int = 10**9
     refund_second_minor: int = 50_000
     drift_max_minor: int = 500
+    correction_days_max: int = 400
     vacancy_off: bool = False
 
 
@@ -75,6 +77,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "hoarding_max_minor": (1, 10**12),
     "refund_second_minor": (0, 10**12),
     "drift_max_minor": (0, 10**12),
+    "correction_days_max": (0, 3660),
 }
 
 

@@ -4,19 +4,19 @@ Owns how a charge becomes an interval that can be told, by the kernel that rated
 where the two disagree. Must never know which transfer an interval is told for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.rate import Laid, Tariffs
 from meterhouse.model import Quality
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.kernel import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Scheme
-from meterhouse.store import explain
+from meterhouse.store import corrections, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
 from meterhouse.units import to_us
@@ -35,6 +35,15 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """Why a price was another before: since when it is corrected, why, and when that was said."""
+
+    since: datetime
+    reason: str
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """One charged interval as it went into a booking.
 
@@ -47,6 +56,7 @@ class Interval:
         lines: version, band, block and price of each part; empty where they cannot be told.
         block_milli: how much of the block period was used when it began.
         is_exact: whether the lines add up to the amount.
+        correction: where a corrected price alone made it another amount than before.
     """
 
     started_at: datetime
@@ -65,6 +75,7 @@ class Interval:
     has_blocks: bool
     block_milli: int
     is_exact: bool
+    correction: Correction | None = None
 
     @property
     def added_nano(self) -> int:
@@ -81,20 +92,24 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    tariff_ids = sorted({one["tariff_id"] for one in charges})
-    schemes = await tariffs.load(connection, project["id"], tariff_ids)
-    return [_interval(tariffs, schemes[one["tariff_id"]], project, one, read) for one in charges]
+    editions = sorted({(one["tariff_id"], one["edition"]) for one in charges})
+    laid = {one: await tariffs.load_edition(connection, project["id"], *one) for one in editions}
+    told = await corrections.of_editions(connection, project["id"], editions)
+    return [_interval(tariffs, laid, told, project, one, read) for one in charges]
 
 
 def _interval(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, read: Any
-) -> Interval:
+    tariffs: Tariffs, schemes: Mapping[tuple[int, int], Laid],
+    told: Mapping[tuple[int, int], Any], project: Any, row: Any, read: Any,
+) -> Interval:  # fmt: skip
+    edition = (row["tariff_id"], row["edition"])
+    laid = schemes[edition]
     epoch = (row["meter_id"], row["register_epoch"])
     opening, closing = (read.get((*epoch, row[at])) for at in ("started_at", "ended_at"))
     lines: list[Line] = []
     if row["started_at"] < row["ended_at"] and opening is not None and closing is not None:
         lines = _lines(tariffs, laid, project, row, (opening, closing))
-    versions = laid[1].versions
+    versions = laid.scheme.versions
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
@@ -104,7 +119,14 @@ def _interval(
         has_blocks=bool(lines and versions[lines[-1].version].blocks.limits_milli),
         block_milli=row["block_milli"],
         is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
+        correction=_correction(told.get(edition)) if row["is_repriced"] else None,
     )  # fmt: skip
+
+
+def _correction(row: Any) -> Correction | None:
+    if row is None:
+        return None
+    return Correction(row["corrects_from"], row["reason"], row["published_at"])
 
 
 def _register(row: Any) -> Register | None:
@@ -114,13 +136,13 @@ def _register(row: Any) -> Register | None:
 
 
 def _lines(
-    tariffs: Tariffs, laid: tuple[str, Scheme], project: Any, row: Any, pair: tuple[Any, Any]
+    tariffs: Tariffs, laid: Laid, project: Any, row: Any, pair: tuple[Any, Any]
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
     timeline = tariffs.timeline(laid, project["timezone"], start_us, end_us)
     return explain_interval(
-        timeline, start_us, end_us, row["energy_milli"], _bands(laid[1], row, pair),
+        timeline, start_us, end_us, row["energy_milli"], _bands(laid.scheme, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),
     )  # fmt: skip
 

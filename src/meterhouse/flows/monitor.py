@@ -37,6 +37,7 @@ from meterhouse.store import (
     openings,
     orders,
     receipts,
+    replays,
     reports,
     shifts,
 )
@@ -75,6 +76,8 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
     "drift": drift.DRIFT,
+    "replays": replays.REPLAYS,
+    "replay_rows": replays.ROWS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

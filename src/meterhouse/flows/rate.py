@@ -71,6 +71,13 @@ class Tariffs:
             for tariff_id, (edition, bodies) in published.items()
         }
 
+    async def load_edition(
+        self, connection: Connection, project_id: int, tariff_id: int, edition: int
+    ) -> Laid:
+        """A tariff's scheme as it was before any correction later than `edition`."""
+        found = await catalog.editions(connection, project_id, [tariff_id], edition)
+        return self.laid(found[tariff_id][1], edition)
+
     def laid(self, bodies: Sequence[Mapping[str, Any]], edition: int) -> Laid:
         """One scheme of its versions' bodies."""
         whole = {**bodies[0], "versions": [one["versions"][0] for one in bodies]}
@@ -81,9 +88,7 @@ class Tariffs:
             _trim(self._schemes)
         return Laid(text, scheme, edition)
 
-    def timeline(
-        self, laid: Laid, timezone: str, from_us: int, to_us: int
-    ) -> Timeline:
+    def timeline(self, laid: Laid, timezone: str, from_us: int, to_us: int) -> Timeline:
         """The scheme over whole days around a span."""
         first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
         key = (laid.text, timezone, first, last)

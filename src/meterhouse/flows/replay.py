@@ -11,23 +11,27 @@ one of them corrected, as the correction itself will do it (`reprice`); nothing 
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
+from meterhouse.flows import correct
 from meterhouse.flows.rate import Laid, Tariffs
 from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
+from meterhouse.flows.task import Claimed, Progress
+from meterhouse.flows.task import Tell as TellTask
 from meterhouse.rating import span
 from meterhouse.rating.kernel import METER_BANDS, Intervals, RatingOutcome, rate_intervals
 from meterhouse.rating.span import Spans
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import pack
-from meterhouse.store import catalog, replays
+from meterhouse.store import catalog, corrections, replays
 from meterhouse.store.columns import find
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.points import Columns, Ints
@@ -45,13 +49,14 @@ _DAWN: Final = datetime(1970, 1, 2, tzinfo=UTC)
 ROW: Final = ("point_id", "account_id", "month")
 _SUMMED: Final = ("interval_count", "energy_milli", "charged_nano", "would_nano")
 
-Tell = Callable[[int, int], Awaitable[None]]
+Tell: TypeAlias = Callable[[int, int], Awaitable[None]]
+"""Hears how many points are done, of how many."""
 
 
-class SpanUnusable(BadInput):
+class ReplaySpanUnusable(BadInput):
     """A span ends after it begins and not in the future, and is at most {days} days long."""
 
-    code = "span_unusable"
+    code = "replay_span_unusable"
     field = "until"
 
     def __init__(self) -> None:
@@ -171,20 +176,17 @@ async def _rated(
     if question.corrects is not None:
         schemes = {question.corrects: question.laid}
         anew = await rate_anew(connection, tariffs, project, point_ids, since_us, schemes)
-        charges = anew.charges
-        spans = span.whole(*(charges[name] for name in
-                             ("started_at", "ended_at", "energy_milli", "amount_nano")))  # fmt: skip
-        unrated = int((anew.rated.outcome == RatingOutcome.NO_BANDS).sum())
-        return spans, charges, anew.rated.amount_nano, unrated
+        concerned = anew.row[anew.charges["tariff_id"] == question.corrects]
+        mine = np.isin(anew.row, concerned)
+        charges = {name: column[mine] for name, column in anew.charges.items()}
+        unrated = int((anew.rated.outcome[mine] == RatingOutcome.NO_BANDS).sum())
+        return _whole(charges), charges, anew.rated.amount_nano[mine], unrated
     laid = _throughout(question.laid)
     from_us = _blocks_from(tariffs, laid, project["timezone"], since_us)
     metered = is_by_meter(laid)
     layout = replays.CHARGE if metered else replays.INTERVAL
-    charges = await replays.charges(
-        connection, project["id"], layout, point_ids, from_us, until_us
-    )
-    spans = span.whole(*(charges[name] for name in
-                         ("started_at", "ended_at", "energy_milli", "amount_nano")))  # fmt: skip
+    charges = await replays.charges(connection, project["id"], layout, point_ids, from_us, until_us)
+    spans = _whole(charges)
     if not metered:
         # A meter's own bands are known of the whole between two readings, and of no part.
         for at_us in (since_us, until_us):
@@ -209,6 +211,11 @@ async def _rated(
     return spans, charges, rated.amount_nano, int(unrated.sum())
 
 
+def _whole(charges: Columns) -> Spans:
+    names = ("started_at", "ended_at", "energy_milli", "amount_nano")
+    return span.whole(*(charges[name] for name in names))
+
+
 def _throughout(laid: Laid) -> Laid:
     """The scheme with its first version in force since ever."""
     first, *others = laid.scheme.versions
@@ -231,7 +238,9 @@ def _added_up(
     """What lies in the span, by point, household and month."""
     since_us, until_us = to_us(question.since), to_us(question.until)
     # Of what cannot be cut, that counts which ends in the span.
-    inside = (spans.end_us > since_us) & (spans.end_us <= until_us)
+    inside = spans.end_us > since_us
+    if question.corrects is None:
+        inside &= spans.end_us <= until_us
     place = spans.place[inside]
     month = np.searchsorted(edges_us, np.maximum(spans.start_us[inside], since_us), "right") - 1
     keys = [charges["point_id"][place], charges["account_id"][place], month]
@@ -271,8 +280,7 @@ def told(found: Found, households: Columns, exponent: int) -> dict[str, Any]:
     for place, month in enumerate(found.months):
         mine = rows["month"] == place
         by_month.append(
-            {"month": month}
-            | {name: sum(rows[name][mine].tolist()) for name in _SUMMED}
+            {"month": month} | {name: sum(rows[name][mine].tolist()) for name in _SUMMED}
         )
     return {
         "points": len(np.unique(households["point_id"])), "households": len(charged),
@@ -285,15 +293,110 @@ def told(found: Found, households: Columns, exponent: int) -> dict[str, Any]:
 
 
 async def get(db: Database, project_id: int, replay_id: int) -> Any:
-    """A replay's row. Raises `NotFound`."""
+    """A replay's row, what it was asked and has found as JSON values. Raises `NotFound`."""
     async with db.transaction([project_id]) as connection:
         row = await replays.get(connection, project_id, replay_id)
-    if row is None:
-        raise NotFound(N_("Replay"), replay_id)
-    return row
+        if row is None:
+            raise NotFound(N_("Replay"), replay_id)
+        is_made = await corrections.was_of(connection, project_id, replay_id)
+    told = {name: json.loads(row[name]) for name in ("asked", "found")}
+    return dict(row) | told | {"is_made": is_made}
 
 
 def scheme_of(tariffs: Tariffs, body: Mapping[str, Any]) -> Laid:
     """A scheme file's scheme as it runs along with readings. Raises `TariffInvalid`."""
     parse(body)
     return tariffs.laid([{**body, "versions": [part]} for part in body["versions"]], 0)
+
+
+def check_span(since: datetime, until: datetime, at: datetime) -> None:
+    """Raises `ReplaySpanUnusable` where it is none."""
+    if not since < until <= at or until - since > timedelta(days=SPAN_DAYS_MAX):
+        raise ReplaySpanUnusable
+
+
+async def asked_of(
+    db: Database, tariffs: Tariffs, project_id: int, selection: Mapping[str, Any],
+    span_of: tuple[datetime, datetime], body: Mapping[str, Any],
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """What a replay's task is given, checked, and how many points it concerns.
+
+    Args:
+        db: the database.
+        tariffs: the cache of this process.
+        project_id: the project.
+        selection: place_id, tariff_id and point_ids, each None where it does not matter.
+        span_of: since and until.
+        body: a scheme file's content.
+
+    Raises:
+        TariffInvalid: the scheme does not hold together, or cannot run along with readings.
+        NothingToReplay: no point is selected.
+    """
+    laid = scheme_of(tariffs, body)
+    async with db.transaction([project_id]) as connection:
+        point_ids = await replays.points_of(
+            connection, project_id, laid.scheme.commodity, **selection
+        )
+    if not 0 < len(point_ids) <= POINTS_MAX:
+        raise NothingToReplay
+    since, until = span_of
+    return {
+        "selection": dict(selection), "since": since.isoformat(), "until": until.isoformat(),
+        "scheme": dict(body), "name": laid.scheme.name, "corrects": None,
+    }, len(point_ids)  # fmt: skip
+
+
+async def asked_of_correction(
+    db: Database, tariffs: Tariffs, project_id: int, tariff_id: int, since: datetime,
+    body: Mapping[str, Any], at: datetime,
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """The same of a correction; raises as `correct.plan`."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        planned = await correct.plan(connection, tariffs, project, tariff_id, since, body, at)
+        count = await corrections.count_points(connection, project_id, planned.commodity)
+    return {
+        "since": since.isoformat(), "until": at.isoformat(), "scheme": dict(body),
+        "name": planned.name, "corrects": tariff_id, "version_count": planned.version_count,
+    }, count  # fmt: skip
+
+
+async def carry_out(
+    db: Database, tariffs: Tariffs, claimed: Claimed, at: datetime, tell: TellTask
+) -> Progress:
+    """A replay as a task: rate, and keep what was found under the task's number."""
+    asked, project_id = claimed.input, claimed.project_id
+    since, until = (datetime.fromisoformat(asked[name]) for name in ("since", "until"))
+    corrects = asked["corrects"]
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        if corrects is not None:
+            planned = await correct.plan(
+                connection, tariffs, project, corrects, since, asked["scheme"], at
+            )
+            laid, commodity = planned.laid, planned.commodity
+            point_ids = await replays.all_points(connection, project_id, commodity)
+        else:
+            laid = scheme_of(tariffs, asked["scheme"])
+            point_ids = await replays.points_of(
+                connection, project_id, laid.scheme.commodity, **asked["selection"]
+            )
+
+    async def told_so_far(done: int, total: int) -> None:
+        await tell(Progress(done, total))
+
+    question = Question(point_ids, since, until, laid, corrects)
+    found = await replay(db, tariffs, project_id, question, told_so_far)
+    households = by_household(found)
+    sums = told(found, households, project["currency_exponent"])
+    kept = {
+        "tariff_id": corrects, "since_at": since, "until_at": until, "corrects": bool(corrects),
+        "actor_id": claimed.actor_id,
+        "asked": {name: asked.get(name) for name in
+                  ("selection", "scheme", "name", "version_count")},
+    }  # fmt: skip
+    async with db.transaction([project_id]) as connection:
+        await replays.insert(connection, project_id, claimed.id, kept, sums, households, at)
+    count = len(point_ids)
+    return Progress(count, count, {"replay_id": claimed.id})

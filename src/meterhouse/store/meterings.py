@@ -6,8 +6,9 @@ Owns these SELECTs. Must never judge a reading.
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.store.copyfmt import INT4, INT8, TIMESTAMP, Layout, Unpacker
+from meterhouse.errors import NotFound
 from meterhouse.store.columns import distinct, find
+from meterhouse.store.copyfmt import INT4, INT8, TIMESTAMP, Layout, Unpacker
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints, among
 from meterhouse.store.readings import BANDS
@@ -51,15 +52,17 @@ async def registers(
     return milli, there
 
 
-async def meters(connection: Connection, project_id: int, meter_id: Ints) -> Columns:
-    """modulus_milli, max_power_w, multiplier of each of these meters."""
+async def meters(connection: Connection, project_id: int, meter_ids: Ints) -> Columns:
+    """modulus_milli, max_power_w, multiplier of each of these meters. Raises `NotFound`."""
     unpacker = Unpacker(_METER)
     await connection.copy_from_query(
         f"""select id, modulus_milli, max_power_w, multiplier::int8 from meter
-            where project_id = {int(project_id)} and {among("id", distinct(meter_id))}
+            where project_id = {int(project_id)} and {among("id", distinct(meter_ids))}
             order by id""",
         output=unpacker.take, format="binary",
     )  # fmt: skip
     found = unpacker.columns()
-    place, _ = find(found["id"], meter_id)
+    place, there = find(found["id"], meter_ids)
+    if not there.all():
+        raise NotFound("meter", int(meter_ids[~there][0]))
     return {name: found[name][place] for name, _ in _METER[1:]}

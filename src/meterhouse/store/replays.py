@@ -15,7 +15,10 @@ import numpy as np
 
 from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Layout, Unpacker
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
+from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.points import Columns, Ints, among
+from meterhouse.store.reports import FOUND, PLACE, PLACE_COLUMNS
 from meterhouse.units import from_us
 
 INTERVAL: Layout = (
@@ -27,6 +30,58 @@ CHARGE: Layout = (
     *INTERVAL, ("tariff_id", INT8), ("meter_id", INT8), ("register_epoch", INT4),
     ("block_milli", INT8), ("block_period_at", TIMESTAMP), ("verdict", INT2), ("quality", INT2),
     ("booking", INT4), ("edition", INT2),
+)  # fmt: skip
+
+
+def _coins(nano: str) -> str:
+    """Whole coins, half a coin up: for the eye and for sorting; sums are exact."""
+    return f"round(({nano}) / (10 ^ (9 - j.currency_exponent))::numeric)::int8"
+
+
+REPLAYS = ListQuery(
+    f"""select r.id, null::int8 as point_id, r.made_at, r.since_at, r.until_at, r.corrects,
+            r.asked ->> 'name' as scheme, {STAFF_NAME} as actor,
+            (r.found ->> 'households')::int8 as households,
+            (r.found ->> 'winners')::int8 as winners, (r.found ->> 'losers')::int8 as losers,
+            {_coins("(r.found ->> 'charged_nano')::numeric")} as charged_minor,
+            {_coins("(r.found ->> 'would_nano')::numeric")} as would_minor,
+            {_coins("(r.found ->> 'would_nano')::numeric - (r.found ->> 'charged_nano')::numeric")}
+                as difference_minor
+        from replay r join project j on j.id = r.project_id {staff("r.actor_id")}
+        where r.project_id = $1""",
+    {"text": "q.scheme ilike {}", "from": "q.made_at >= {}", "to": "q.made_at < {}"},
+    {"made_at": "made_at", "difference": "difference_minor"},
+    first="-made_at",
+    solid=frozenset({"made_at", "difference"}),
+)
+ROWS = ListQuery(
+    f"""select d.replay_id, d.point_id, d.account_id, {PLACE_COLUMNS}, d.interval_count,
+            d.energy_milli, p.commodity, c.id as customer_id, h.name as customer,
+            h.erased_at is not null as is_erased, d.charged_nano, d.would_nano,
+            {_coins("d.charged_nano")} as charged_minor, {_coins("d.would_nano")} as would_minor,
+            {_coins("d.would_nano - d.charged_nano")} as difference_minor
+        from replay_row d join project j on j.id = d.project_id
+        join point p on (p.project_id, p.id) = (d.project_id, d.point_id) {PLACE}
+        left join account a on (a.project_id, a.id) = (d.project_id, d.account_id)
+        left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+        left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+        left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+        where d.project_id = $1""",
+    {
+        "replay": "q.replay_id = {}",
+        "text": f"q.point_id in {FOUND}",
+        "change": {
+            "more": "q.difference_minor > 0", "less": "q.difference_minor < 0",
+            "same": "q.difference_minor = 0",
+        },
+    },
+    {
+        "room": "room", "difference": "difference_minor", "charged": "charged_minor",
+        "would": "would_minor", "energy": "energy_milli",
+    },
+    key=("point_id", "account_id"),
+    first="-difference",
+    solid=frozenset({"difference", "charged", "would", "energy"}),
 )  # fmt: skip
 
 
@@ -102,6 +157,15 @@ async def points_of(
            order by p.id""",
         project_id, commodity, place_id, tariff_id,
         None if point_ids is None else list(point_ids),
+    )  # fmt: skip
+    return np.array([row["id"] for row in rows], dtype=np.int64)
+
+
+async def all_points(connection: Connection, project_id: int, commodity: str) -> Ints:
+    """Every point of a commodity, whoever pays for it, ascending."""
+    rows = await connection.fetch(
+        "select id from point where project_id = $1 and commodity = $2 order by id",
+        project_id, commodity,
     )  # fmt: skip
     return np.array([row["id"] for row in rows], dtype=np.int64)
 

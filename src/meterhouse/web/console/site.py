@@ -11,6 +11,7 @@ from starlette.responses import Response
 from meterhouse.flows import (
     account,
     agreement,
+    correct,
     customer,
     device,
     parameter,
@@ -35,6 +36,7 @@ from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
 from meterhouse.web.acts import recharge as recharge_acts
+from meterhouse.web.acts import replay as replay_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.typed import area_text, money_minor
@@ -213,6 +215,8 @@ async def tariff_page(request: Request, project_id: int, tariff_id: int) -> Resp
         "versions": [_version(one) for one in reversed(now.scheme.versions)],
         "numbers": list(range(len(now.scheme.versions), 0, -1)),
         "acts": tariff_acts,
+        "corrections": replay_acts,
+        "corrected": await correct.made_of(database_of(request), project_id, tariff_id),
         "unit": labels.UNIT[now.scheme.commodity],
         "ids": {"project_id": project_id, "tariff_id": tariff_id},
     }
