@@ -193,6 +193,30 @@ async def test_who_lived_there_then_gets_what_is_theirs(used, address):
     assert [one.says for one in await proofs.prove(address) if not one.holds] == []
 
 
+async def test_nobody_is_switched_off_by_it_unannounced(new_site):
+    site = await new_site(rooms=1, policy={"notice_age_s": 1800}, email="tenant@example.org")
+    site.clock.at = START
+    await site.pay(5_000)
+    for step in range(8):
+        await site.say(step * STEP_MILLI)
+        site.clock.step(hours=12)
+    kinds = ["disconnect", "connect"]
+    before = await site.rows("select id from command where kind = any($1)", kinds)
+    told = await site.row("select count(*) as count from notice where subject <> ''")
+    await swept(site, await made(site, await shown(site, 1_600_000)))
+    assert await site.rows("select id from command where kind = any($1)", kinds) == before
+    # The next reading tells the household first; only later ones may switch it off.
+    await site.say(7 * STEP_MILLI)
+    assert await site.rows("select id from command where kind = any($1)", kinds) == before
+    now = await site.row("select count(*) as count from notice where subject <> ''")
+    assert now["count"] > told["count"]
+    await site.deliver()
+    site.clock.step(minutes=31)
+    await site.say(7 * STEP_MILLI)
+    (cut,) = await site.rows("select kind from command where kind = any($1)", kinds)
+    assert cut["kind"] == "disconnect"
+
+
 async def test_a_correction_is_of_the_past_within_the_policy_and_of_prices(used):
     async def asked(body, since):
         return await replay.asked_of_correction(

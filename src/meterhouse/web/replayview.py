@@ -36,7 +36,7 @@ REPLAYS: Final = ListView(
             Column("until_at", N_("To"), cell("until_at"), Kind.INSTANT),
             Column("households", N_("Households"), cell("households"), Kind.COUNT),
             Column("charged", _CHARGED, cell("charged_minor"), Kind.MONEY, optional=True),
-            Column("would", _WOULD, cell("would_minor"), Kind.MONEY),
+            Column("would", _WOULD, cell("would_minor"), Kind.MONEY, optional=True),
             Column("difference", _DIFFERENCE, cell("difference_minor"), Kind.MONEY, sortable=True),
             Column("losers", N_("Pay more"), cell("losers"), Kind.COUNT),
             Column("winners", N_("Pay less"), cell("winners"), Kind.COUNT),
@@ -68,7 +68,7 @@ ROWS: Final = ListView(
             Column("difference", _DIFFERENCE, cell("difference_minor"), Kind.MONEY, sortable=True),
         ),
         (
-            Filter("change", N_("Change"), {"more": N_("Pay more"), "less": N_("Pay less"),
+            Filter("change", N_("More or less"), {"more": N_("Pay more"), "less": N_("Pay less"),
                                             "same": N_("Pay the same")}),
             Filter("text", N_("Search"), hint=N_("Room or meter")),
         ),
