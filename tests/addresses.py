@@ -10,6 +10,7 @@ ROWS = {
     "building_id": "select id from place where project_id = $1 and kind = 'building' order by id",
     "floor_id": "select id from place where project_id = $1 and kind = 'floor' order by id",
     "place_id": "select id from place where project_id = $1 and kind = 'building' order by id",
+    "doubt_id": "select id from doubt where project_id = $1 order by id",
     "command_id": "select id from command where project_id = $1 order by id",
     "alarm_id": "select id from alarm where project_id = $1 order by id",
     "gateway_id": "select id from gateway where project_id = $1 order by id",

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from meterhouse.flows import close, reading, recharge
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.rating.warm import warm
 from meterhouse.store.db import Address, Database, DatabaseUnreachable
 from meterhouse.units import Minor

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from meterhouse.flows import onboard, outbox, reading, recharge
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import Keeper, Relay
 from meterhouse.ports import Notice
 from meterhouse.store.db import Database

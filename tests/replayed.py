@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.flows import correct, replay, task
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.store.db import Database
 from meterhouse.store.tasks import NewTask

@@ -1,8 +1,8 @@
 """A site for whoever looks at it, with readings, money and an alarm, in a database of its own.
 
 Two projects, so that a test can ask for what is another's. Project one has two buildings: rooms
-A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open), B102
-(offline, never read).
+A101 (plenty of credit), A102 (low), A103 (owing), A104 (vacant), B101 (relay open, its last
+register doubtful), B102 (offline, never read).
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ import numpy as np
 from databases import copy_database, drop_copy
 from meterhouse.flows import access, day, onboard, reading, receipt, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import AlarmKind
 from meterhouse.paper.sheet import Paper
 from meterhouse.store import queue, readings
@@ -148,6 +148,9 @@ async def _readings(db: Database, project_id: int, rooms: dict[str, Room]) -> No
             source=np.zeros(count, dtype=np.int64),
         )
         await reading.ingest(db, tariffs, project_id, batch, read_at + timedelta(seconds=2))
+    fallen = batch.take(batch.meter_id == rooms["B101"].meter_id)
+    fallen.milli[:, 0], fallen.read_at_us[:] = 0, fallen.read_at_us + 60_000_000
+    await reading.ingest(db, tariffs, project_id, fallen, NOW - timedelta(minutes=3))
 
 
 async def _alarms(db: Database, project_id: int, rooms: dict[str, Room]) -> None:

@@ -205,6 +205,7 @@ class AlarmKind(StrEnum):
     PARAMETERS_DIFFER = "parameters_differ"
     PAYER_LEFT = "payer_left"
     METER_DRIFT = "meter_drift"
+    METER_STUCK = "meter_stuck"
 
 
 class RoomState(StrEnum):

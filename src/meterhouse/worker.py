@@ -1,9 +1,10 @@
 """The worker: what happens by the clock.
 
-Owns six loops: commands and recharges that nobody looks after, silence, the outbox, the daily
-close, the long tasks that need no gateway, and the seals of the audit. Each loop goes over all
-projects, one transaction each; a failure of one project is logged and does not stop the others.
-Several workers may run: rows are claimed, days are closed by whoever comes first.
+Owns seven loops: commands and recharges that nobody looks after, silence, the outbox, the daily
+close, estimates for silent points, the long tasks that need no gateway, and the seals of the
+audit. Each loop goes over all projects, one transaction each; a failure of one project is logged
+and does not stop the others. Several workers may run: rows are claimed, days are closed by whoever
+comes first.
 """
 
 import asyncio
@@ -19,12 +20,14 @@ from meterhouse.flows import (
     checklist,
     command,
     day,
+    estimate,
     gateway,
     outbox,
     task,
     transit,
     upkeep,
 )
+from meterhouse.flows.prices import Tariffs
 from meterhouse.logs import Log
 from meterhouse.ports import Clock, Notifier
 from meterhouse.store.db import PLATFORM, Database
@@ -35,6 +38,7 @@ TEND_S = 5
 SILENCE_S = 30
 OUTBOX_S = 2
 DAY_S = 30
+ESTIMATE_S = 600
 SEAL_S = 2
 TASK_S = 2
 WORKS: Mapping[str, task.Work] = MappingProxyType({})
@@ -62,6 +66,7 @@ class Worker:
         self._speed = speed
         self._notifiers = notifiers
         self._works = works
+        self._tariffs = Tariffs()
         self._booked: dict[int, date] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ending = asyncio.Event()
@@ -75,6 +80,7 @@ class Worker:
             (SILENCE_S, self._silence),
             (OUTBOX_S, self._outbox),
             (DAY_S, self._day),
+            (ESTIMATE_S, self._estimate),
             (TASK_S, self._long_tasks),
             # The audit is sealed in real time, however fast the platform's clock runs.
             (SEAL_S * self._speed, self._seal),
@@ -164,6 +170,9 @@ class Worker:
         await day.close_days(self._db, project_id, None, None, at)
         await upkeep.ready_partitions(self._db, [at, at + timedelta(days=7)])
         self._booked[project_id] = today
+
+    async def _estimate(self, project_id: int, at: datetime) -> None:
+        await estimate.tend(self._db, self._tariffs, project_id, at)
 
     async def _seal(self, project_id: int, at: datetime) -> None:
         """Seal the audit; where there are new answers, old ones are let go."""

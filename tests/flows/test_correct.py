@@ -7,7 +7,7 @@ import pytest
 
 from meterhouse.flows import close, correct, customer, day, explain, replay, settle, tariff
 from meterhouse.flows.account import Terms
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.settle import Balance, Leaving
 from meterhouse.rating.fields import TariffInvalid
 from meterhouse.store import catalog, proofs
@@ -120,13 +120,11 @@ async def test_a_further_correction_takes_its_place_and_what_was_published_stays
     assert await rated(used) == original
     async with used.db.transaction([used.project_id]) as connection:
         now = await catalog.tariff_bodies(connection, used.project_id, [used.tariff_id])
-        first = await catalog.editions(connection, used.project_id, [used.tariff_id], 0)
-        second = await catalog.editions(connection, used.project_id, [used.tariff_id], 1)
+        key = connection, used.project_id, [used.tariff_id]
+        first, second = [await catalog.tariff_bodies(*key, last) for last in (0, 1)]
     prices = [
         [body["versions"][0]["prices_micro"]["flat"] for body in bodies]
-        for bodies in (
-            now[used.tariff_id], first[used.tariff_id][1], second[used.tariff_id][1],
-        )
+        for bodies in (one[used.tariff_id] for one in (now, first, second))
     ]  # fmt: skip
     assert prices == [[[600_000], 600_000], [[600_000]], [[600_000], 700_000]]
     made_so_far = await correct.made_of(used.db, used.project_id, used.tariff_id)

@@ -7,7 +7,7 @@ import pytest
 
 from meterhouse.errors import Conflict, MeterhouseError, NotFound
 from meterhouse.flows import onboard, reading, upkeep
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.store import catalog, customers
 from premises import FLAT, HOMES, MODEL, MORNING, batch_of
 

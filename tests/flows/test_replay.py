@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from meterhouse.flows import replay
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.replay import NothingToReplay, ReplaySpanUnusable
 from meterhouse.rating.fields import TariffInvalid
 from premises import FLAT, HOMES

@@ -205,13 +205,13 @@ async def test_a_tariff_is_given_to_a_building_at_once(new_site):
     )  # fmt: skip
     elsewhere = await place.add(site.db, site.project_id, None, "building", "Z", None)
     with pytest.raises(tariff.NoPointThere):
-        await tariff.assign(site.db, site.project_id, made, elsewhere)
-    assert await tariff.assign(site.db, site.project_id, made, None) == 3
+        await tariff.assign(site.db, site.project_id, made, elsewhere, MORNING)
+    assert await tariff.assign(site.db, site.project_id, made, None, MORNING) == 3
     rows = await site.rows("select distinct tariff_id from point")
     assert [row["tariff_id"] for row in rows] == [made]
 
 
-async def test_a_currency_is_fixed_once_money_has_moved(new_site):
+async def test_currency_and_time_zone_are_fixed_once_money_has_moved(new_site):
     site = await new_site(rooms=1)
     new = Identity("Site", "Europe/Berlin", "EUR", 2, 900)
     await project.edit(site.db, site.project_id, 1, new)
@@ -219,6 +219,8 @@ async def test_a_currency_is_fixed_once_money_has_moved(new_site):
     await site.pay(100)
     with pytest.raises(project.CurrencyFixed):
         await project.edit(site.db, site.project_id, 2, replace(new, currency="CNY"))
+    with pytest.raises(project.TimezoneFixed):
+        await project.edit(site.db, site.project_id, 2, replace(new, timezone="Asia/Shanghai"))
     with pytest.raises(project.TimezoneUnknown):
         await project.edit(site.db, site.project_id, 2, replace(new, timezone="Mars/Base"))
     await project.edit(site.db, site.project_id, 2, replace(new, name="Other"))

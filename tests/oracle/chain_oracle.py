@@ -43,14 +43,37 @@ def why_not(meter: Meter, one: tuple, other: tuple) -> str | None:
     return None
 
 
-def judge_chain(meter: Meter, readings: list[tuple]) -> tuple[dict, list[tuple]]:
-    """Verdict per distinct reading, and the billed intervals (start, end, unmultiplied energy)."""
+def may_be_accepted(meter: Meter, before: tuple, after: tuple) -> bool:
+    """Whether a person may say that registers follow: forward, no more than one interval holds."""
+    if not 0 <= after[0] - before[0] <= 10**9 // meter.multiplier - 50:
+        return False
+    if not meter.needs_bands:
+        return True
+    return bands_known(meter, before + after) and bands_agree(meter, before, after)
+
+
+def judge_chain(
+    meter: Meter, readings: list[tuple], decided: dict | None = None
+) -> tuple[dict, list[tuple]]:
+    """Verdict per distinct reading, and the billed intervals (start, end, unmultiplied energy).
+
+    `decided` is what a person said of an instant: ("accept",), ("discard",), ("correct",
+    registers) or ("begin", energy in between).
+    """
+    decided = decided or {}
     needed = 5 if meter.needs_bands else 1
     verdicts, billed = {}, []
     good = suspect = None
     count = 0
     usable = []
+    said = {reading[0]: decided.get(reading[0], ("nothing",)) for reading in readings}
     for reading in sorted(set(readings)):
+        deed = said[reading[0]]
+        if deed[0] == "discard":
+            verdicts[reading] = "DISCARDED"
+            continue
+        if deed[0] == "correct":
+            reading = (reading[0], deed[1])
         if all(0 <= register < meter.modulus for register in reading[1][:needed]):
             usable.append(reading)
         else:
@@ -64,10 +87,20 @@ def judge_chain(meter: Meter, readings: list[tuple]) -> tuple[dict, list[tuple]]
         if good is None:
             verdicts[reading], good = "FIRST", reading
             continue
+        deed = said[reading[0]]
+        if deed[0] == "begin":
+            billed.append((good[0], reading[0], deed[1]))
+            verdicts[reading] = "BEGUN"
+            good, suspect, count = reading, None, 0
+            continue
         doubt = why_not(meter, good, reading)
         follows_suspect = suspect is not None and why_not(meter, suspect, reading) is None
         if count >= 2 and follows_suspect:
             doubt = "OTHER_TRACK"
+        if deed[0] in ("accept", "correct") and (
+            why_not(meter, good, reading) is None or may_be_accepted(meter, good[1], reading[1])
+        ):
+            doubt = None
         if doubt:
             verdicts[reading] = doubt
             count = count + 1 if follows_suspect else 1

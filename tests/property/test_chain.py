@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meterhouse.model import Quality
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import ChainState, Limits, Verdict, in_order, judge
 from oracle.chain_oracle import Meter, judge_chain
 
@@ -51,12 +52,12 @@ def chains(draw):
     return meter, readings
 
 
-def limits(meters):
+def limits(meters, row):
     return Limits(
         modulus_milli=np.array([meter.modulus for meter in meters]),
         max_power_w=np.array([meter.max_power_w for meter in meters]),
         multiplier=np.array([meter.multiplier for meter in meters]),
-        needs_bands=np.array([meter.needs_bands for meter in meters]),
+        needs_bands=np.array([meter.needs_bands for meter in meters])[row],
         gap_us=2 * STEP_US,
     )
 
@@ -65,7 +66,7 @@ def judge_sorted(state, meter, readings):
     row, at_us = np.zeros(len(readings), np.int64), np.array([at for at, _ in readings], np.int64)
     milli = np.array([registers for _, registers in readings], np.int64).reshape(-1, 5)
     order = in_order(row, at_us)
-    judged = judge(state, limits([meter]), row, at_us[order], milli[order])
+    judged = judge(state, limits([meter], row), row, at_us[order], milli[order])
     return judged, [readings[place] for place in order]
 
 
@@ -95,6 +96,36 @@ def test_any_order_of_arrival_is_judged_as_the_oracle_judges_the_set(chain, rand
             strict=True,
         )
     )
+
+
+@settings(max_examples=150, deadline=None)
+@given(chains(), st.data())
+def test_what_people_decide_is_judged_as_the_oracle_judges_it(chain, data):
+    meter, readings = chain
+    readings = sorted(dict(readings).items())
+    said, milli = {}, [list(registers) for _, registers in readings]
+    given = Decisions.none(len(readings))
+    for place, (at_us, _) in enumerate(readings):
+        decided = data.draw(st.sampled_from([*[Decided.NOTHING] * 3, *Decided]))
+        given.decided[place] = decided
+        if decided is Decided.BEGIN:
+            used = data.draw(st.sampled_from([0, 700]))
+            given.used_milli[place] = used * meter.multiplier
+            said[at_us] = ("begin", used)
+        elif decided is Decided.CORRECT:
+            milli[place] = list(readings[data.draw(st.integers(0, len(readings) - 1))][1])
+            said[at_us] = ("correct", tuple(milli[place]))
+        elif decided is not Decided.NOTHING:
+            said[at_us] = (decided.name.lower(),)
+    row, at = np.zeros(len(readings), np.int64), np.array([one[0] for one in readings], np.int64)
+    judged = judge(
+        ChainState.empty(1), limits([meter], row), row, at,
+        np.array(milli, np.int64).reshape(-1, 5), given,
+    )  # fmt: skip
+    mask = judged.billable
+    energy = (judged.energy_milli[mask] // meter.multiplier).tolist()
+    spans = (judged.start_us[mask].tolist(), judged.end_us[mask].tolist(), energy)
+    assert judge_chain(meter, readings, said)[1] == list(zip(*spans, strict=True))
 
 
 @settings(max_examples=100, deadline=None)
@@ -146,7 +177,7 @@ def test_chains_do_not_touch_each_other(many):
     at_us = np.array([at for at, _ in readings])
     milli = np.array([registers for _, registers in readings])
     together = judge(
-        ChainState.empty(len(many)), limits([meter for meter, _ in many]), rows, at_us, milli
+        ChainState.empty(len(many)), limits([meter for meter, _ in many], rows), rows, at_us, milli
     )
     for place, (meter, chain) in enumerate(many):
         alone, _ = judge_sorted(ChainState.empty(1), meter, chain)

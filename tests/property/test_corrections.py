@@ -52,7 +52,7 @@ def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[Any]]:
     cuts = sorted(draw(st.lists(st.integers(0, len(arrived)), max_size=4)))
     events: list[Any] = [arrived[a:b] for a, b in pairwise([0, *cuts, len(arrived)])]
     for _ in range(draw(st.integers(1, 3))):
-        minutes = draw(st.integers(-60, int(STEP.total_seconds() // 60) * INSTANTS))
+        minutes = draw(st.integers(-60, int(STEP.total_seconds() // 60) * INSTANTS - 1))
         limits = draw(st.sampled_from([(), (9_000,), (4_000, 30_000)]))
         corrected = (START + timedelta(minutes=minutes), draw(st.integers(-250_000, 900_000)),
                      limits)  # fmt: skip

@@ -43,6 +43,26 @@ OLD_HOUSE = (
     """insert into session (token_hash, person_id, created_at, seen_at, expires_at, proved_at)
         values ('token', 1, now(), now(), now(), now())""",
 )
+# Points as the seventh step left them: one was charged by A, then by B; one got B since it was
+# charged by A; one was never charged; one has no tariff.
+_CHARGE = """insert into charge (project_id, point_id, ended_at, version, started_at, meter_id,
+    register_epoch, account_id, tariff_id, energy_milli, block_milli, block_period_at, amount_nano,
+    verdict, quality) values (1, {}, '2026-01-0{}', {}, '2026-01-0{}', 1, 1, 1, {}, 0, 0,
+    '1970-01-01', 0, 1, 0)"""
+PRICED = (
+    *TREE[:2], "insert into place (project_id, kind, name) values (1, 'area', 'Z')",
+    """insert into tariff (project_id, name, commodity) values (1, 'A', 'water'),
+        (1, 'B', 'water')""",
+    """insert into point (project_id, place_id, commodity, tariff_id) values (1, 1, 'water', 2),
+        (1, 1, 'water', 2), (1, 1, 'water', 1), (1, 1, 'water', null)""",
+    """insert into meter (project_id, point_id, model, address, modulus_milli, max_power_w,
+        installed_at) values (1, 2, 'm', '1', 1, 1, '2026-01-01')""",
+    """insert into point_state (project_id, point_id, meter_id, register_epoch, good_at)
+        values (1, 2, 1, 1, '2026-01-07')""",
+    "create table charge_2026 partition of charge for values from ('2026-01-01') to ('2027-01-01')",
+    _CHARGE.format(1, 2, 1, 1, 1), _CHARGE.format(1, 2, 2, 1, 1), _CHARGE.format(1, 3, 1, 2, 1),
+    _CHARGE.format(1, 4, 1, 3, 2), _CHARGE.format(1, 5, 1, 4, 2), _CHARGE.format(2, 2, 1, 1, 1),
+)  # fmt: skip
 
 
 def test_a_published_step_is_never_edited():
@@ -94,3 +114,31 @@ async def test_places_from_before_learn_which_building_they_lie_in(postgres, mon
         rows = await connection.fetch("select building_id from place order by id")
     await migrating.drop_database(address)
     assert [row["building_id"] for row in rows] == [1, 1, 1, 4, 4]
+
+
+async def test_the_tariffs_of_before_are_known_since_their_first_charge(postgres, monkeypatch):
+    address, upgrade = address_of(postgres, "undated"), migrating.command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating.command, "upgrade", lambda config, _: upgrade(config, "0007"))
+        assert await migrate(address) == "0007"
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in PRICED:
+        await connection.execute(statement)
+    await connection.close()
+    await migrate(address)
+    async with maintenance(address) as connection:
+        rows = await connection.fetch(
+            """select point_id, tariff_id, extract(day from from_at)::int,
+                   extract(year from from_at)
+               from point_tariff order by point_id, from_at"""
+        )
+        since = await connection.fetch(
+            "select id, extract(day from tariff_at)::int, extract(year from tariff_at) from point"
+        )
+    await migrating.drop_database(address)
+    assert [tuple(row) for row in rows] == [
+        (1, 1, 1, 1970), (1, 2, 3, 2026), (2, 1, 1, 1970), (2, 2, 7, 2026), (3, 1, 1, 1970),
+    ]  # fmt: skip
+    assert sorted(tuple(row) for row in since) == [
+        (1, 3, 2026), (2, 7, 2026), (3, 1, 1970), (4, 1, 1970),
+    ]  # fmt: skip

@@ -44,6 +44,10 @@ PLANTED = {
         _AGAIN.format(started="started_at + interval '1 second'", energy="energy_milli"),
     "energy is conserved: charged equals last good minus first, rollovers included":
         _AGAIN.format(started="started_at", energy="energy_milli + 1"),
+    "between two tracks is billed what a person said, and nothing without one":
+        "update charge set verdict = 12 where energy_milli > 0",
+    "estimated energy stands only after the last good reading, and is what it was rated at":
+        "update point_state set estimated_nano = estimated_nano + 1",
     "every charge ends and begins at a stored reading":
         "delete from reading where read_at = (select max(read_at) from reading)",
     "every sent command has an actor or a rule, and an expiry after it was sent":

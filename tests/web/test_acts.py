@@ -60,8 +60,10 @@ PROVED = {
     "account.close", "accounts.close", "account.hand_over", "policy.edit", "policy.apply",
     "project.thaw", "sweep.release", "meter.send_prices", "meters.send_prices",
     "meter.send_warnings", "meters.send_warnings", "task.approve", "tariff.publish_flat",
-    "tariff.publish_bands", "tariff.publish_blocks", "tariff.assign", "recharge.decide",
-    "recharge.cancel",
+    "tariff.publish_bands", "tariff.publish_blocks", "tariff.assign", "tariff.correct",
+    "tariff.resweep", "recharge.decide",
+    "recharge.cancel", "doubt.accept", "doubts.accept", "doubt.begin", "doubt.correct",
+    "doubt.discard", "doubts.discard",
 }  # fmt: skip
 KEPT_KEYLESS = {"session", "personal", "staff", "client", "group", "role", "filter"}
 

@@ -144,9 +144,10 @@ async def test_the_api_tells_the_same(erp, manager, site, services):
     assert [row["id"] for row in rows] == [replay_id]
     told = (await erp.get(f"{project}/replays/{replay_id}")).json()
     assert told["is_correction"] is True
-    assert told["loser_count"] + told["winner_count"] + told["unchanged_count"] == told[
-        "household_count"
-    ]
+    assert (
+        told["loser_count"] + told["winner_count"] + told["unchanged_count"]
+        == told["household_count"]
+    )
     homes = (await erp.get(f"{project}/replays/{replay_id}/households")).json()["items"]
     assert len(homes) == told["household_count"]
     more = await erp.get(f"{project}/replays/{replay_id}/households", params={"change": "less"})

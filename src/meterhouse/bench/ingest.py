@@ -20,7 +20,7 @@ import numpy as np
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
 from meterhouse.flows import reading
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import Relay
 from meterhouse.store import bulk, proofs, readings
 from meterhouse.units import to_us

@@ -22,7 +22,7 @@ from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
 from meterhouse.flows import access, passwords, reading, signin
 from meterhouse.flows.monitor import LISTS
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.store import bulk
 from meterhouse.web.access import SESSION_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app

@@ -19,7 +19,7 @@ from meterhouse.bench.rate import SCHEME
 from meterhouse.bench.site import Site, monday, open_site, straight_links
 from meterhouse.config import Settings
 from meterhouse.flows import replay
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.rating.kernel import Intervals, rate_intervals
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import compile_timeline, pack

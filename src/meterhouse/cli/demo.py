@@ -21,7 +21,7 @@ from meterhouse.app import House, Plan, run_house
 from meterhouse.cli import announce
 from meterhouse.config import Settings
 from meterhouse.flows import close, gateway, monitor, onboard, reading, recharge
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import Relay
 from meterhouse.sim.faults import Fault
 from meterhouse.sim.gateway import LinkHabits

@@ -42,6 +42,9 @@ class Policy:
             thirty days; 0: nobody is told.
         correction_days_max: a price may be corrected from so many days ago on; 0: never.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
+        estimate_after_h: a point that says nothing good for so long is estimated; 0: none is.
+        stuck_after_h: a register that stands still for so long, though its meter answers and is on
+            and it moved before, is told of; 0: none is.
     """
 
     quiet_start_minute: int = 22 * 60
@@ -62,6 +65,8 @@ class Policy:
     drift_max_minor: int = 500
     correction_days_max: int = 400
     vacancy_off: bool = False
+    estimate_after_h: int = 0
+    stuck_after_h: int = 0
 
 
 RANGES: dict[str, tuple[int, int]] = {
@@ -78,6 +83,8 @@ RANGES: dict[str, tuple[int, int]] = {
     "refund_second_minor": (0, 10**12),
     "drift_max_minor": (0, 10**12),
     "correction_days_max": (0, 3660),
+    "estimate_after_h": (0, 720),
+    "stuck_after_h": (0, 8760),
 }
 
 

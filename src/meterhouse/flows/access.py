@@ -71,6 +71,7 @@ class Verb(StrEnum):
     METER_EXCHANGE = "meter.exchange"
     RECHARGE_DECIDE = "recharge.decide"
     PARAMETER_SEND = "parameter.send"
+    READING_DECIDE = "reading.decide"
 
 
 STEP_UP: frozenset[Verb] = frozenset(
@@ -95,7 +96,8 @@ _MANAGE = _LOOK | {
     Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
     Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
     Verb.ACCOUNT_OPEN, Verb.ACCOUNT_CLOSE, Verb.METER_EXCHANGE, Verb.RECHARGE_DECIDE,
-    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT, Verb.TARIFF_REPLAY, Verb.TARIFF_CORRECT,
+    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT, Verb.READING_DECIDE, Verb.TARIFF_REPLAY,
+    Verb.TARIFF_CORRECT,
 }  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
@@ -111,7 +113,8 @@ ROLES: Mapping[str, frozenset[Verb]] = {
     | {
         Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
         Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
-        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT, Verb.TARIFF_REPLAY, Verb.TARIFF_CORRECT,
+        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT, Verb.READING_DECIDE, Verb.TARIFF_REPLAY,
+        Verb.TARIFF_CORRECT,
     },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
     | {Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PERSONAL_SHOW},
@@ -129,7 +132,7 @@ IN_BUILDINGS: frozenset[Verb] = frozenset(
         Verb.SESSION_OWN, Verb.ROOM_READ, Verb.ALARM_READ, Verb.DEVICE_READ, Verb.NOTICE_READ,
         Verb.COMMAND_READ, Verb.MONEY_READ, Verb.METER_READ, Verb.METER_SWITCH, Verb.CREDIT_ADD,
         Verb.ALARM_CLOSE, Verb.TASK_READ, Verb.METER_EXCHANGE, Verb.CUSTOMER_READ,
-        Verb.PERSONAL_SHOW,
+        Verb.PERSONAL_SHOW, Verb.READING_DECIDE,
     }
 )  # fmt: skip
 """Verbs that a grant in one building gives: what they are about lies in a building."""

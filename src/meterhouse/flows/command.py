@@ -28,7 +28,7 @@ from meterhouse.model import (
     Relay,
 )
 from meterhouse.ports import Effect, Outcome
-from meterhouse.store import catalog, ledger, monitor, queue, readings
+from meterhouse.store import catalog, estimates, ledger, monitor, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import EPOCH
 
@@ -287,13 +287,21 @@ async def moment_of(
         who = await monitor.contacts(connection, project["id"], [row["point_id"]])
         has_channel = who[row["point_id"]]["has_email"]
     noticed = row["noticed_at"] is not None and row["noticed_at"] > EPOCH
+    floor = NO_FLOOR_MINOR if floor_minor is None else floor_minor
+    estimated = await estimates.owed(connection, project["id"], [row["point_id"]])
     return Moment(
         available_minor=spendable_minor,
-        floor_minor=NO_FLOOR_MINOR if floor_minor is None else floor_minor,
+        floor_minor=floor,
         keep_power=row["override"] == Override.ON or row["keep_power_reported"] == 1,
         quiet=policies.is_quiet(policy, project["timezone"], at),
         reading_age_s=int((at - row["read_at"]).total_seconds()),
         live_recharge=row["live_recharge"],
+        estimated=react.owes_by_estimate(
+            spendable_minor,
+            floor,
+            estimated.get(row["point_id"], 0),
+            project["currency_exponent"],
+        ),
         noticed_age_s=int((at - row["noticed_at"]).total_seconds()) if noticed else -1,
         has_channel=has_channel,
         frozen=project["frozen"],

@@ -21,14 +21,22 @@ import numpy as np
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import past
+from meterhouse.flows import late, past
 from meterhouse.flows.past import Share
-from meterhouse.flows.rate import Laid, Tariffs
+from meterhouse.flows.prices import Laid, Tariffs
 from meterhouse.flows.reprice import Anew, is_by_meter, rate_anew
 from meterhouse.flows.task import Progress, Tell
 from meterhouse.ports import Clock
 from meterhouse.rating.tariff import parse
-from meterhouse.store import bookings, catalog, corrections, monitor, readings, replays
+from meterhouse.store import (
+    bookings,
+    catalog,
+    corrections,
+    monitor,
+    points,
+    readings,
+    replays,
+)
 from meterhouse.store.corrections import NewCorrection
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.points import Ints
@@ -102,7 +110,7 @@ async def plan(
     if not at - timedelta(days=days) <= since < at:
         raise CorrectionTooEarly(days=days)
     row = await catalog.get_tariff(connection, project["id"], tariff_id)
-    edition, bodies = (await catalog.editions(connection, project["id"], [tariff_id]))[tariff_id]
+    bodies = (await catalog.tariff_bodies(connection, project["id"], [tariff_id]))[tariff_id]
     scheme = parse(body)
     begins = [version.effective_from for version in scheme.versions]
     in_force = max((place for place, one in enumerate(begins) if one <= since), default=0)
@@ -117,8 +125,8 @@ async def plan(
         begun = {**part, "effective_from": effective_from.isoformat()}
         versions.append((effective_from, header | {"versions": [begun]}))
     kept = [one for one in bodies if parse(one).versions[0].effective_from < since]
-    laid = tariffs.laid([*kept, *(part for _, part in versions)], edition + 1)
-    if is_by_meter(laid) != is_by_meter(tariffs.laid(bodies, edition)):
+    laid = tariffs.laid([*kept, *(part for _, part in versions)])
+    if is_by_meter(laid[1]) != is_by_meter(tariffs.laid(bodies)[1]):
         raise CorrectionUnfit(what="band_source")
     return Planned(laid, versions, row["version_count"], row["name"], row["commodity"])
 
@@ -248,20 +256,28 @@ async def _sweep_some(
     meter_ids = await bookings.meters_of(connection, project_id, point_ids)
     await monitor.lock_meters(connection, project_id, meter_ids)
     project = await catalog.get_project(connection, project_id)
+    columns = await points.load(connection, project_id, meter_ids)
+    mine = np.isin(columns["point_id"], point_ids) & (columns["tariff_id"] == tariff_id)
+    given_back = {
+        int(columns["point_id"][row]): await late.drop_estimates(
+            connection, project, columns, row, at
+        )
+        for row in np.flatnonzero(mine).tolist()
+    }
     anew = await rate_anew(connection, tariffs, project, point_ids, since_us, {})
     concerned = np.unique(anew.row[anew.charges["tariff_id"] == tariff_id])
     standings = await corrections.standings(connection, project_id, point_ids[concerned])
     changed = _changed(anew) & np.isin(anew.row, concerned)
     written: list[dict[str, Any]] = []
-    added: dict[int, int] = {}
+    added = {point_id: nano for point_id, nano in given_back.items() if nano}
     for row in np.unique(anew.row[changed]).tolist():
         point_id = int(point_ids[row])
         mine = np.flatnonzero(changed & (anew.row == row))
-        charges, nano = await _post(
+        charges, added_nano = await _post(
             connection, project, standings[point_id], point_id, anew, mine, at
         )
         written.append(charges)
-        added[point_id] = nano
+        added[point_id] = added.get(point_id, 0) + added_nano
         await corrections.set_blocks(
             connection, project_id, point_id, int(anew.rated.block_milli[row]),
             int(anew.rated.block_period_us[row]),
@@ -291,7 +307,8 @@ async def _post(
     charges = few | {
         "project_id": np.full(len(mine), project["id"]), "version": few["version"] + 1,
         "amount_nano": amount_nano, "block_milli": anew.rated.before_milli[mine],
-        "block_period_at": anew.rated.before_period_us[mine], "edition": anew.edition[mine],
+        "block_period_at": anew.rated.before_period_us[mine],
+        "edition": np.full(len(mine), anew.edition),
         "booking": np.full(len(mine), standing["booking"]),
     }  # fmt: skip
     added: dict[int, int] = defaultdict(int)

@@ -14,6 +14,7 @@ from meterhouse.flows import keeping, opening, reading, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
+from meterhouse.flows.tariff import check_in_force
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, devices, monitor, places, queue, readings
 from meterhouse.store.db import Database
@@ -176,6 +177,7 @@ async def edit_point(
         ChangedMeanwhile: it is not at this version any more.
         NotFound: there is no such tariff.
         OtherCommodity: the tariff is of another commodity.
+        TariffNotYet: the tariff prices nothing yet.
         MeterMoneyUnfit: the meter is to keep a money it cannot speak of.
         RechargeLive, MeterHoldsMoney: another keeper, while its meter has money or is about to.
     """
@@ -185,9 +187,11 @@ async def edit_point(
         if keeper != was["keeper"]:
             project = await catalog.get_project(connection, project_id)
             await keeping.change(connection, project, point_id, Keeper(was["keeper"]), keeper, at)
-        await _check_tariff(connection, project_id, tariff_id, was["commodity"])
+        given = await _check_tariff(connection, project_id, tariff_id, was["commodity"])
+        if given is not None and tariff_id != was["tariff_id"]:
+            check_in_force(given, at)
         if not await devices.change_point(
-            connection, project_id, point_id, version, tariff_id, keeper
+            connection, project_id, point_id, version, tariff_id, keeper, at
         ):
             raise ChangedMeanwhile
         await readings.bump(connection, project_id)
@@ -355,13 +359,14 @@ async def vacant_places(db: Database, project_id: int) -> Sequence[Any]:
 
 async def _check_tariff(
     connection: Any, project_id: int, tariff_id: int | None, commodity: str
-) -> None:
+) -> Any:
     if tariff_id is None:
-        return
+        return None
     with chosen("tariff_id"):
         tariff = await catalog.get_tariff(connection, project_id, tariff_id)
     if tariff["commodity"] != commodity:
         raise OtherCommodity
+    return tariff
 
 
 def _address(facts: GatewayFacts) -> str | None:

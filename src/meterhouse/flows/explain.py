@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from meterhouse.errors import NotFound
 from meterhouse.flows.intervals import Interval, intervals_of
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import AccountKind, Commodity, Compartment, RechargeState, TransferKind
 from meterhouse.store import agreements, catalog, explain, journeys, orders
 from meterhouse.store.agreements import Settlement

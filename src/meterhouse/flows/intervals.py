@@ -4,19 +4,21 @@ Owns how a charge becomes an interval that can be told, by the kernel that rated
 where the two disagree. Must never know which transfer an interval is told for.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.rate import Laid, Tariffs
+from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
+from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.kernel import Line, explain_interval
-from meterhouse.rating.tariff import BandSource, Scheme
-from meterhouse.store import corrections, explain
+from meterhouse.rating.tariff import BandSource, Version
+from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
 from meterhouse.units import to_us
@@ -44,6 +46,16 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody decided about one reading, and why; who did stays with the staff."""
+
+    read_at: datetime
+    decided: Decided
+    reason: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """One charged interval as it went into a booking.
 
@@ -56,6 +68,7 @@ class Interval:
         lines: version, band, block and price of each part; empty where they cannot be told.
         block_milli: how much of the block period was used when it began.
         is_exact: whether the lines add up to the amount.
+        decisions: what people decided about the readings in it, its end included.
         correction: where a corrected price alone made it another amount than before.
     """
 
@@ -75,6 +88,7 @@ class Interval:
     has_blocks: bool
     block_milli: int
     is_exact: bool
+    decisions: Sequence[Told] = ()
     correction: Correction | None = None
 
     @property
@@ -92,41 +106,72 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    editions = sorted({(one["tariff_id"], one["edition"]) for one in charges})
-    laid = {one: await tariffs.load_edition(connection, project["id"], *one) for one in editions}
-    told = await corrections.of_editions(connection, project["id"], editions)
-    return [_interval(tariffs, laid, told, project, one, read) for one in charges]
+    before = await catalog.tariffs_before(
+        connection, project["id"], sorted({one["point_id"] for one in charges})
+    )
+    had = sorted(named(before.values()))
+    schemes = {
+        edition: await tariffs.load(connection, project["id"], had, edition)
+        for edition in {one["edition"] for one in charges}
+    }
+    told = await _decisions(connection, project["id"], charges)
+    corrected = await corrections.of_charges(connection, project["id"], charges)
+    return [
+        replace(
+            _interval(tariffs, schemes[one["edition"]], before[one["point_id"]], project, one,
+                      read),
+            decisions=said, correction=None if why is None else Correction(*why),
+        )
+        for one, said, why in zip(charges, told, corrected, strict=True)
+    ]  # fmt: skip
+
+
+async def _decisions(
+    connection: Connection, project_id: int, charges: Sequence[Any]
+) -> list[list[Told]]:
+    """What was decided within each charge: after its beginning, up to its end."""
+    chains: dict[tuple[int, int], tuple[datetime, datetime]] = {}
+    for one in charges:
+        key = (one["meter_id"], one["register_epoch"])
+        since, until = chains.get(key, (one["started_at"], one["ended_at"]))
+        chains[key] = min(since, one["started_at"]), max(until, one["ended_at"])
+    spans = [(*key, *span) for key, span in chains.items()]
+    rows = await explain.decided_in(connection, project_id, spans)
+    told = defaultdict(list)
+    for row in rows:
+        said = Told(row["read_at"], Decided(row["decided"]), row["reason"], row["decided_at"])
+        told[row["meter_id"], row["register_epoch"]].append(said)
+    return [
+        [
+            said for said in told[one["meter_id"], one["register_epoch"]]
+            if one["started_at"] < said.read_at < one["ended_at"]
+            or said.read_at == one["ended_at"]
+        ]
+        for one in charges
+    ]  # fmt: skip
 
 
 def _interval(
-    tariffs: Tariffs, schemes: Mapping[tuple[int, int], Laid],
-    told: Mapping[tuple[int, int], Any], project: Any, row: Any, read: Any,
-) -> Interval:  # fmt: skip
-    edition = (row["tariff_id"], row["edition"])
-    laid = schemes[edition]
+    tariffs: Tariffs, schemes: Schemes, before: History, project: Any, row: Any, read: Any
+) -> Interval:
     epoch = (row["meter_id"], row["register_epoch"])
     opening, closing = (read.get((*epoch, row[at])) for at in ("started_at", "ended_at"))
     lines: list[Line] = []
-    if row["started_at"] < row["ended_at"] and opening is not None and closing is not None:
-        lines = _lines(tariffs, laid, project, row, (opening, closing))
-    versions = laid.scheme.versions
+    run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
+    if run is not None and opening is not None and closing is not None:
+        lines = _lines(tariffs, schemes, run, project, row, (opening, closing))
+    rates = [schemes[tariff_id][1] for _, tariff_id in run or ()]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
         address=row["address"], multiplier=row["multiplier"],
         is_rollover=row["verdict"] == Verdict.ROLLOVER, quality=Quality(row["quality"]),
-        tariff=row["tariff"], opening=_register(opening), closing=_register(closing), lines=lines,
-        has_blocks=bool(lines and versions[lines[-1].version].blocks.limits_milli),
+        tariff=" → ".join(one.name for one in rates) or row["tariff"],
+        opening=_register(opening), closing=_register(closing), lines=lines,
+        has_blocks=any(version.blocks.limits_milli for one in rates for version in one.versions),
         block_milli=row["block_milli"],
         is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
-        correction=_correction(told.get(edition)) if row["is_repriced"] else None,
     )  # fmt: skip
-
-
-def _correction(row: Any) -> Correction | None:
-    if row is None:
-        return None
-    return Correction(row["corrects_from"], row["reason"], row["published_at"])
 
 
 def _register(row: Any) -> Register | None:
@@ -136,21 +181,24 @@ def _register(row: Any) -> Register | None:
 
 
 def _lines(
-    tariffs: Tariffs, laid: Laid, project: Any, row: Any, pair: tuple[Any, Any]
+    tariffs: Tariffs, schemes: Schemes, run: Run, project: Any, row: Any, pair: tuple[Any, Any]
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.timeline(laid, project["timezone"], start_us, end_us)
+    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
+    rates = [version for _, one in run for version in schemes[one][1].versions]
     return explain_interval(
-        timeline, start_us, end_us, row["energy_milli"], _bands(laid.scheme, row, pair),
+        timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),
     )  # fmt: skip
 
 
-def _bands(scheme: Scheme, row: Any, pair: tuple[Any, Any]) -> tuple[int, int, int, int]:
+def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[int, int, int, int]:
     """The interval's energy by the meter's own bands, as the judge of readings finds it."""
-    if all(version.band_source is not BandSource.METER for version in scheme.versions):
+    if all(version.band_source is not BandSource.METER for version in rates):
         return (-1, -1, -1, -1)
+    if row["verdict"] == Verdict.BEGUN:
+        return (0, 0, 0, 0)
     (at_us, next_us), milli = zip(
         *((to_us(one["read_at"]), [one["total_milli"], *(one[name] for name in BANDS)])
           for one in pair), strict=True,

@@ -14,7 +14,7 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import reading
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.store.db import Connection
 from meterhouse.units import to_us
 

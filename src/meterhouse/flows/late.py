@@ -19,15 +19,21 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.flows import past
 from meterhouse.flows.past import Share
-from meterhouse.flows.rate import Chain, Tariffs, charge_rows, rate_chain
-from meterhouse.rating.delta import ChainState
-from meterhouse.store import points, readings
+from meterhouse.flows.prices import Tariffs, blocks_after
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
+from meterhouse.model import Quality
+from meterhouse.rating.decided import Decisions
+from meterhouse.rating.delta import ChainState, Verdict
+from meterhouse.store import doubts, estimates, points, readings
 from meterhouse.store.copyfmt import TIMESTAMP
 from meterhouse.store.db import Connection
-from meterhouse.units import to_us
+from meterhouse.units import from_us, to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
+_NO_CHARGES: Mapping[str, Ints] = {
+    name: np.zeros(0, dtype=np.int64) for name in ("account_id", "amount_nano", "ended_at")
+}
 COMPARED = (
     "started_at", "energy_milli", "amount_nano", "block_milli", "block_period_at", "verdict",
     "quality",
@@ -66,34 +72,121 @@ async def rerate(
     Returns:
         The difference in Nano, for whomever.
     """
-    one = {name: values[row : row + 1] for name, values in columns.items()}
-    key = (
-        connection, project["id"], int(one["point_id"][0]), int(one["meter_id"][0]),
-        int(one["register_epoch"][0]),
-    )  # fmt: skip
+    given_back_nano = await drop_estimates(connection, project, columns, row, at)
+    one, key = _one(connection, project, columns, row)
     anchor = await readings.charge_before(*key, from_at_us)
     since_us = FIRST_US if anchor is None else to_us(anchor["started_at"])
     chain = await readings.load_chain(connection, project["id"], key[3], key[4], since_us)
     until_us = int(one["read_at"][0])
-    known = chain["read_at"] <= until_us
-    read_at_us, milli = chain["read_at"][known], chain["milli"][known]
-    state, blocks = _start(anchor, read_at_us, milli)
+    torn_at_us = chain["read_at"][(chain["torn"] > 0) & (chain["read_at"] <= until_us)]
+    known = (chain["torn"] == 0) & (chain["read_at"] <= until_us)
+    chain = {name: values[known] for name, values in chain.items()}
+    state, blocks = _start(anchor, chain["read_at"], chain["milli"])
+    if anchor is None and len(chain["read_at"]):
+        # The blocks are the point's: a meter goes on where the one before it ended.
+        first_us = int(chain["read_at"][0])
+        before = await readings.charge_of_meter_before(*key, first_us)
+        if before is not None:
+            blocks = await blocks_after(connection, tariffs, project, before)
     if anchor is not None:
-        read_at_us, milli = read_at_us[1:], milli[1:]
-    zero = np.zeros(len(read_at_us), dtype=np.int64)
+        chain = {name: values[1:] for name, values in chain.items()}
+    zero = np.zeros(len(chain["read_at"]), dtype=np.int64)
     rated = await rate_chain(
-        connection, tariffs, project, one, state, blocks, (zero, read_at_us, milli)
-    )
+        connection, tariffs, project, one, state, blocks,
+        (zero, chain["read_at"], chain["milli"]),
+        Decisions(chain["decided"], chain["used_milli"]),
+    )  # fmt: skip
+    await _note_doubts(connection, project["id"], one, (since_us, until_us), rated, torn_at_us, at)
     stood = await readings.load_charges(*key, since_us)
     difference = await _post(connection, project["id"], one, rated, stood, until_us)
+    accrued_nano = await _accrue(connection, project, one, difference, at)
+    await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
+    return difference.whole_nano + given_back_nano
+
+
+async def drop_estimates(
+    connection: Connection, project: Any, columns: dict[str, Ints], row: int, at: datetime
+) -> int:
+    """Take back what was estimated since the last good reading of a point, for something is known.
+
+    The next round of estimates begins anew, should the silence go on.
+
+    Returns:
+        The difference in Nano, for whomever; zero or below.
+    """
+    if columns["estimated_at"][row] <= columns["good_at"][row]:
+        return 0
+    one, key = _one(connection, project, columns, row)
+    stood = [
+        charge for charge in await readings.load_charges(*key, int(one["good_at"][0]))
+        if charge["quality"] == Quality.ESTIMATED and charge["started_at"] < charge["ended_at"]
+    ]  # fmt: skip
+    if not stood:
+        return 0
+    old = {to_us(charge["ended_at"]): charge for charge in stood}
+    charges = _taken_back(stood, int(one["booking"][0]))
+    shares = await _shares(connection, project["id"], one, _added(old, _NO_CHARGES, set(old)))
+    for share in shares:
+        charges["booking"][charges["account_id"] == share.account_id] = share.booking
+    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    whole_nano = -sum(charge["amount_nano"] for charge in stood)
+    difference = Difference(whole_nano - sum(share.nano for share in shares), shares)
+    columns["accrued_nano"][row] += await _accrue(connection, project, one, difference, at)
+    await estimates.none_stands(connection, project["id"], key[2])
+    return difference.whole_nano
+
+
+def _one(
+    connection: Connection, project: Any, columns: Mapping[str, Ints], row: int
+) -> tuple[dict[str, Ints], tuple[Connection, int, int, int, int]]:
+    """One point's columns, and the key of its chain."""
+    one = {name: values[row : row + 1] for name, values in columns.items()}
+    names = ("point_id", "meter_id", "register_epoch")
+    point_id, meter_id, register_epoch = (int(one[name][0]) for name in names)
+    return one, (connection, project["id"], point_id, meter_id, register_epoch)
+
+
+async def _accrue(
+    connection: Connection, project: Any, one: Mapping[str, Ints], difference: Difference,
+    at: datetime,
+) -> int:  # fmt: skip
+    """Let a difference reach who owes it; answers what of it accrues here now."""
+    point_id = int(one["point_id"][0])
     is_kept = one["keeper"][0] == KeeperCode.PLATFORM
     accrued_nano = difference.present_nano if is_kept else 0
     await readings.add_accrual(
-        connection, project["id"], key[2], accrued_nano, difference.whole_nano
+        connection, project["id"], point_id, accrued_nano, difference.whole_nano
     )
-    await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
-    await past.book(connection, project, key[2], difference.shares, at)
-    return difference.whole_nano
+    await past.book(connection, project, point_id, difference.shares, at)
+    return accrued_nano
+
+
+async def _shares(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], added: Mapping[int, int]
+) -> tuple[Share, ...]:
+    """What of a difference is of those who paid before."""
+    if one["keeper"][0] != KeeperCode.PLATFORM:
+        return ()
+    key = connection, project_id, int(one["point_id"][0]), int(one["account_id"][0])
+    return await past.shares(*key, added)
+
+
+async def _note_doubts(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], span_us: tuple[int, int],
+    chain: Chain, torn_at_us: Ints, at: datetime,
+) -> None:  # fmt: skip
+    """Note what this judgement doubts, and that it doubts nothing else in its span."""
+    chain_id = int(one["meter_id"][0]), int(one["register_epoch"][0])
+    point_id, judged = int(one["point_id"][0]), chain.judged
+    odd = judged.quality == Quality.DOUBTFUL
+    found = dict(zip(judged.end_us[odd].tolist(), judged.verdict[odd].tolist(), strict=True))
+    found |= dict.fromkeys(torn_at_us.tolist(), int(Verdict.CONFLICT))
+    rows = [(point_id, *chain_id, from_us(at_us), verdict) for at_us, verdict in found.items()]
+    since, until = (from_us(at_us) for at_us in span_us)
+    await doubts.settle(
+        connection, project_id, *chain_id, since, until, [from_us(at_us) for at_us in found]
+    )
+    await doubts.note(connection, project_id, rows, at)
 
 
 def _start(anchor: Any, read_at_us: Ints, milli: Ints) -> tuple[ChainState, tuple[Ints, Ints]]:
@@ -133,10 +226,7 @@ async def _post(
     changed["account_id"] = _payers(old, changed["ended_at"], changed["account_id"])
     taken_back = _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0]))
     added = _added(old, changed, gone)
-    shares: tuple[Share, ...] = ()
-    if one["keeper"][0] == KeeperCode.PLATFORM:
-        key = connection, project_id, int(one["point_id"][0]), int(one["account_id"][0])
-        shares = await past.shares(*key, added)
+    shares = await _shares(connection, project_id, one, added)
     for share in shares:
         for charges in (changed, taken_back):
             charges["booking"][charges["account_id"] == share.account_id] = share.booking

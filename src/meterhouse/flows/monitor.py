@@ -30,6 +30,7 @@ from meterhouse.store import (
     customers,
     days,
     desk,
+    doubts,
     drift,
     exchanges,
     journeys,
@@ -78,6 +79,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "drift": drift.DRIFT,
     "replays": replays.REPLAYS,
     "replay_rows": replays.ROWS,
+    "doubts": doubts.DOUBTS,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,

@@ -42,6 +42,14 @@ TEMPLATES: Final[Mapping[str, Policy]] = {
 FIXED_HOLIDAYS: Final = ((1, 1), (5, 1), (10, 1), (10, 2), (10, 3))
 
 
+class TimezoneFixed(MeterhouseError):
+    """Money has moved in this project; its time zone stays, because days and bands follow it."""
+
+    code = "timezone_fixed"
+    http_status = 409
+    field = "timezone"
+
+
 class CurrencyFixed(MeterhouseError):
     """Money has moved in this project; its currency stays."""
 
@@ -142,14 +150,17 @@ async def edit(db: Database, project_id: int, version: int, new: Identity) -> An
     Raises:
         ChangedMeanwhile: it is not at this version any more.
         TimezoneUnknown: there is no such zone.
-        CurrencyFixed: another currency, and money has moved.
+        CurrencyFixed, TimezoneFixed: another currency or time zone, and money has moved.
     """
     check_timezone(new.timezone)
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         was = await catalog.get_project(connection, project_id)
         unit = (new.currency, new.currency_exponent)
+        is_fixed = await projects.has_moved_money(connection, project_id)
+        if new.timezone != was["timezone"] and is_fixed:
+            raise TimezoneFixed
         if unit != (was["currency"], was["currency_exponent"]):
-            if await projects.has_moved_money(connection, project_id):
+            if is_fixed:
                 raise CurrencyFixed
             await projects.change_units(connection, project_id, new.currency)
         if not await projects.change_project(connection, project_id, version, **asdict(new)):

@@ -1,32 +1,39 @@
 """From register values to charges: judge, lay out the tariffs, rate.
 
 Shared by readings that come in order and those that come late. Owns the way columns of the store
-become arguments of the rating kernels and back, and a small cache of laid-out tariffs, because a
-published version never changes.
+become arguments of the rating kernels and back.
 """
 
 import asyncio
-import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.flows.prices import (
+    History,
+    Run,
+    Schemes,
+    Tariffs,
+    alone,
+    named,
+    run_of,
+    tariff_at,
+)
+from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.live import live
-from meterhouse.rating.tariff import BandSource, Scheme, parse
-from meterhouse.rating.timeline import Packed, Timeline, compile_timeline, pack
+from meterhouse.rating.tariff import BandSource
+from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
+from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
-DAY_US = 86_400_000_000
-CACHE_MAX = 256
 # An interval longer than this many rounds is energy measured but its split interpolated.
 GAP_ROUNDS = 2
 
@@ -35,74 +42,16 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `block_milli` and `block_period_at` are n rows' blocks after the last interval; `unpriced`
-    marks the readings whose interval no tariff has a price for; `edition` is of the tariff that
-    rated each.
+    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
+    corrections of prices that the project had seen.
     """
 
     judged: Judged
     rated: Rated
+    tariff_id: Ints
     unpriced: NDArray[np.bool_]
-    edition: Ints
-
-
-class Laid(NamedTuple):
-    """A tariff's scheme, the text that tells it from others, and how often it was corrected."""
-
-    text: str
-    scheme: Scheme
     edition: int
-
-
-class Tariffs:
-    """Laid-out tariffs by project, kept while their versions stay the same."""
-
-    def __init__(self) -> None:
-        self._schemes: OrderedDict[str, Scheme] = OrderedDict()
-        self._timelines: OrderedDict[tuple[str, str, int, int], Timeline] = OrderedDict()
-
-    async def load(
-        self, connection: Connection, project_id: int, tariff_ids: Sequence[int]
-    ) -> dict[int, Laid]:
-        """The schemes in force of tariffs, by id."""
-        published = await catalog.editions(connection, project_id, tariff_ids)
-        return {
-            tariff_id: self.laid(bodies, edition)
-            for tariff_id, (edition, bodies) in published.items()
-        }
-
-    async def load_edition(
-        self, connection: Connection, project_id: int, tariff_id: int, edition: int
-    ) -> Laid:
-        """A tariff's scheme as it was before any correction later than `edition`."""
-        found = await catalog.editions(connection, project_id, [tariff_id], edition)
-        return self.laid(found[tariff_id][1], edition)
-
-    def laid(self, bodies: Sequence[Mapping[str, Any]], edition: int) -> Laid:
-        """One scheme of its versions' bodies."""
-        whole = {**bodies[0], "versions": [one["versions"][0] for one in bodies]}
-        text = json.dumps(whole, sort_keys=True)
-        scheme = self._schemes.get(text)
-        if scheme is None:
-            scheme = self._schemes[text] = live(parse(whole))
-            _trim(self._schemes)
-        return Laid(text, scheme, edition)
-
-    def timeline(self, laid: Laid, timezone: str, from_us: int, to_us: int) -> Timeline:
-        """The scheme over whole days around a span."""
-        first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
-        key = (laid.text, timezone, first, last)
-        timeline = self._timelines.get(key)
-        if timeline is None:
-            timeline = compile_timeline(laid.scheme, timezone, max(first, 1), last)
-            self._timelines[key] = timeline
-            _trim(self._timelines)
-        return timeline
-
-
-def _trim(cache: OrderedDict[Any, Any]) -> None:
-    while len(cache) > CACHE_MAX:
-        cache.popitem(last=False)
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -125,6 +74,7 @@ async def rate_chain(
     state: ChainState,
     blocks: tuple[Ints, Ints],
     readings: tuple[Ints, Ints, Ints],
+    decisions: Decisions | None = None,
 ) -> Chain:
     """Judge readings and rate what they bill.
 
@@ -136,42 +86,41 @@ async def rate_chain(
         state: of their chains before these readings.
         blocks: energy used in the blocks' period, and when it began, of n points.
         readings: row, read_at_us, milli of m readings, sorted by (row, read_at_us).
+        decisions: what people decided about them; None: nothing.
     """
     row, read_at_us, milli = readings
-    used = np.unique(columns["tariff_id"])
-    ids = [one for one in used.tolist() if one]
-    schemes = await tariffs.load(connection, project["id"], ids)
+    before = await _before(connection, project["id"], columns, state, row, read_at_us)
+    ids = {one for one in np.unique(columns["tariff_id"]).tolist() if one} | named(before.values())
+    schemes = await tariffs.load(connection, project["id"], sorted(ids))
+    # A correction in between is seen by its sweep, which waits for these meters.
+    edition = await catalog.edition(connection, project["id"])
     limits = Limits(
         columns["modulus_milli"],
         columns["max_power_w"],
         columns["multiplier"],
-        _needs_bands(columns["tariff_id"], schemes),
+        _needs_bands(columns, row, read_at_us, before, schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
-    judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli)
-    packed, place = _lay_out(tariffs, schemes, project["timezone"], judged)
-    scheme, edition = np.zeros((2, len(row)), dtype=np.int64)
-    priced = np.zeros(len(row), dtype=np.bool_)
-    tariff_of = columns["tariff_id"][row]
-    for tariff_id, index in place.items():
-        mine = tariff_of == tariff_id
-        scheme[mine], edition[mine] = index, schemes[tariff_id].edition
-        priced |= mine
+    judged = await asyncio.to_thread(judge, state, limits, row, read_at_us, milli, decisions)
+    runs, run = _runs(columns, row, judged, before, schemes)
+    priced = run >= 0
     bills = judged.billable & priced
+    packed = _lay_out(tariffs, schemes, runs, project["timezone"], judged, bills)
     intervals = Intervals(
         row,
-        scheme,
+        np.where(bills, run, 0),
         np.where(bills, judged.start_us, judged.end_us),
         judged.end_us,
         np.where(bills, judged.energy_milli, 0),
         np.where(bills[:, None], judged.band_energy_milli, -1),
     )
     rated = _nothing(row, blocks)
-    if place:
+    if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    return Chain(judged, rated, unpriced, edition)
+    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
+    return Chain(judged, rated, tariff_id, unpriced, edition)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -181,24 +130,67 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
     return Rated(zero, outcome, blocks[0][row], blocks[1][row], *blocks)
 
 
-def _needs_bands(tariff_of: Ints, schemes: Mapping[int, Laid]) -> NDArray[np.bool_]:
-    by_meter = [
-        tariff_id
-        for tariff_id, laid in schemes.items()
-        if any(version.band_source is BandSource.METER for version in laid.scheme.versions)
-    ]
-    return np.isin(tariff_of, by_meter)
+async def _before(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], state: ChainState,
+    row: Ints, read_at_us: Ints,
+) -> dict[int, list[tuple[datetime, int | None]]]:  # fmt: skip
+    """The tariffs of the points that have their present one since after some of this began."""
+    since_us, good_us = columns["tariff_at"][row], state.good_at_us[row]
+    early = (read_at_us <= since_us) | ((good_us > 0) & (good_us < since_us))
+    if not early.any():
+        return {}
+    point_ids = np.unique(columns["point_id"][row[early]]).tolist()
+    return await catalog.tariffs_before(connection, project_id, point_ids)
+
+
+def _needs_bands(
+    columns: Mapping[str, Ints], row: Ints, read_at_us: Ints, before: Mapping[int, History],
+    schemes: Schemes,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Whether the tariff in force up to each reading bills by the meter's own bands."""
+    needs = np.zeros(len(row), dtype=np.bool_)
+    if not any(one.band_source is BandSource.METER
+               for _, scheme in schemes.values() for one in scheme.versions):  # fmt: skip
+        return needs
+    tariff_of = columns["tariff_id"][row]
+    for place in np.flatnonzero(read_at_us <= columns["tariff_at"][row]).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        tariff_of[place] = tariff_at(history, int(read_at_us[place])) or 0
+    for tariff_id, (_, scheme) in schemes.items():
+        begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
+        by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+        mine = np.flatnonzero(tariff_of == tariff_id)
+        version = np.searchsorted(begins_us, read_at_us[mine]) - 1
+        needs[mine] = (version >= 0) & by_meter[version]
+    return needs
+
+
+def _runs(
+    columns: Mapping[str, Ints], row: Ints, judged: Judged, before: Mapping[int, History],
+    schemes: Schemes,
+) -> tuple[list[Run], Ints]:  # fmt: skip
+    """The runs of tariffs that price these readings, and whose place each has; −1 for none."""
+    place_of: dict[Run, int] = {}
+    now = columns["tariff_id"][row]
+    run = np.full(len(row), -1, dtype=np.int64)
+    for tariff_id in np.unique(now[now > 0]).tolist():
+        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    early = judged.billable & (judged.start_us < columns["tariff_at"][row])
+    for place in np.flatnonzero(early).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        found = run_of(history, schemes, int(judged.start_us[place]), int(judged.end_us[place]))
+        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
+    return list(place_of), run
 
 
 def _lay_out(
-    tariffs: Tariffs, schemes: Mapping[int, Laid], timezone: str, judged: Judged
-) -> tuple[Packed, dict[int, int]]:
-    bills = judged.billable
-    if not schemes or not bills.any():
-        return pack([]), {}
+    tariffs: Tariffs, schemes: Schemes, runs: Sequence[Run], timezone: str, judged: Judged,
+    bills: NDArray[np.bool_],
+) -> Packed:  # fmt: skip
+    if not bills.any():
+        return pack([])
     from_us, to_us = int(judged.start_us[bills].min()), int(judged.end_us[bills].max())
-    timelines = [tariffs.timeline(laid, timezone, from_us, to_us) for laid in schemes.values()]
-    return pack(timelines), {tariff_id: index for index, tariff_id in enumerate(schemes)}
+    return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
 def charge_rows(
@@ -216,7 +208,7 @@ def charge_rows(
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
         "account_id": columns["account_id"][mine],
-        "tariff_id": columns["tariff_id"][mine],
+        "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],
         "block_period_at": rated.before_period_us[which],
@@ -224,5 +216,5 @@ def charge_rows(
         "verdict": judged.verdict[which],
         "quality": judged.quality[which],
         "booking": columns["booking"][mine],
-        "edition": chain.edition[which],
+        "edition": np.full(len(mine), chain.edition),
     }

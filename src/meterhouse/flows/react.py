@@ -5,7 +5,7 @@ balance (a reading, a payment), so that the change and its consequences are comm
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,9 +30,9 @@ from meterhouse.control.policy import Policy, is_quiet, read
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.ledger import book
 from meterhouse.model import AlarmKind, CommandKind, Reason
-from meterhouse.store import monitor, points, queue, readings
+from meterhouse.store import estimates, monitor, points, queue, readings
 from meterhouse.store.db import Connection
-from meterhouse.units import EPOCH, Minor, to_decimal, to_us
+from meterhouse.units import EPOCH, Minor, nano_per_minor, to_decimal, to_us
 from meterhouse.words import N_, words
 
 Ints = NDArray[np.int64]
@@ -230,6 +230,9 @@ async def _switch(
         live.setdefault(row["meter_id"], set()).add(row["kind"])
     off = [int(i) for i in acting if decision.want[i] == Want.OFF]
     who = await monitor.contacts(connection, project_id, [int(columns["point_id"][i]) for i in off])
+    estimated = await estimates.owed(
+        connection, project_id, [int(columns["point_id"][i]) for i in off]
+    )
     due: list[tuple[int, CommandKind, Reason]] = []
     for i in acting:
         reason = reason_of(int(decision.row[i]))
@@ -241,6 +244,11 @@ async def _switch(
         elif not waiting & {CommandKind.DISCONNECT, CommandKind.CONNECT}:
             has_channel = who[int(columns["point_id"][i])]["has_email"]
             moment = _moment(setting, columns, available_minor, int(i), has_channel, at)
+            estimated_nano = estimated.get(int(columns["point_id"][i]), 0)
+            moment = replace(moment, estimated=owes_by_estimate(
+                moment.available_minor, moment.floor_minor, estimated_nano,
+                setting.currency_exponent,
+            ))  # fmt: skip
             if blocked_by(reason, moment, policy) is None:
                 due.append((int(i), CommandKind.DISCONNECT, reason))
     due = [one for one in due if one[1] not in setting.besides]
@@ -277,6 +285,14 @@ def _moment(
         has_channel=has_channel,
         frozen=setting.frozen,
     )
+
+
+def owes_by_estimate(
+    available_minor: int, floor_minor: int, estimated_nano: int, currency_exponent: int
+) -> bool:
+    """Whether a household would not owe but for energy that nobody measured."""
+    estimated_minor = -(-estimated_nano // nano_per_minor(currency_exponent))
+    return available_minor < floor_minor <= available_minor + estimated_minor
 
 
 async def _within_sweep(

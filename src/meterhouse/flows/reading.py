@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import BadInput, OutOfRange
 from meterhouse.flows import late, react, wallet
-from meterhouse.flows.rate import Chain, Tariffs, chain_state, charge_rows, rate_chain
+from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, monitor, points, queue, readings
+from meterhouse.store import catalog, doubts, estimates, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -198,11 +199,21 @@ async def take(
     await readings.note_read(
         connection, project["id"], columns["point_id"][row[torn]], batch.read_at_us[torn]
     )
+    await _end_silence(connection, project, columns, row[fresh], at)
     sound = fresh & ~torn
     commands, doubtful, soon = await _move(
         connection, tariffs, project, columns, batch.take(sound), row[sound], at
     )
     return replace(done, commands=commands, doubtful=doubtful, soon=soon)
+
+
+async def _end_silence(
+    connection: Connection, project: Any, columns: dict[str, Ints], row: Ints, at: datetime
+) -> None:
+    """Drop what was estimated for points that speak again, before they are judged."""
+    spoke = np.unique(row)
+    for one in spoke[columns["estimated_at"][spoke] > columns["good_at"][spoke]].tolist():
+        await late.drop_estimates(connection, project, columns, one, at)
 
 
 def _torn(again: NDArray[np.bool_], milli: Ints) -> NDArray[np.bool_]:
@@ -258,15 +269,25 @@ async def _put_late(
     """Store readings that came again or late; judge and rate the chains they belong to anew."""
     new, conflict = await readings.insert_staged(connection, project["id"], olds)
     changed = new | conflict
+    if conflict.any():
+        noted = [
+            (
+                int(columns["point_id"][row[i]]), int(olds["meter_id"][i]),
+                int(olds["register_epoch"][i]), from_us(int(olds["read_at"][i])),
+                int(Verdict.CONFLICT),
+            )
+            for i in np.flatnonzero(conflict)
+        ]  # fmt: skip
+        await doubts.note(connection, project["id"], noted, at)
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
     doubted = columns["suspect_count"] > 0
     for one in np.unique(row[judged]).tolist():
         from_at_us = int(olds["read_at"][judged & (row == one)].min())
         await late.rerate(connection, tariffs, project, columns, one, from_at_us, at)
-    doubts = columns["suspect_count"] > 0
-    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts]]
+    doubts_now = columns["suspect_count"] > 0
+    explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts_now]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
-    whys = dict.fromkeys(np.flatnonzero(doubts & ~doubted).tolist(), "late")
+    whys = dict.fromkeys(np.flatnonzero(doubts_now & ~doubted).tolist(), "late")
     whys |= dict.fromkeys(np.unique(row[conflict]).tolist(), "conflict")
     await _open_doubts(connection, project["id"], columns, whys, at)
     return replace(
@@ -369,8 +390,15 @@ async def _store_charges(
     bills = chain.judged.billable
     if not bills.any():
         return
-    mine = row[bills]
-    rows = charge_rows(project_id, columns, chain, row, bills, np.ones(len(mine), dtype=np.int64))
+    mine, ended_us = row[bills], chain.judged.end_us[bills]
+    version = np.ones(len(mine), dtype=np.int64)
+    # Of an instant that was estimated once there is a charge already, taken back since.
+    again = np.flatnonzero(ended_us <= columns["estimated_at"][mine])
+    if len(again):
+        keys = [(int(columns["point_id"][mine[i]]), from_us(int(ended_us[i]))) for i in again]
+        known = await estimates.versions(connection, project_id, keys)
+        version[again] = [known.get(key, 0) + 1 for key in keys]
+    rows = charge_rows(project_id, columns, chain, row, bills, version)
     await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
 
 
@@ -395,16 +423,27 @@ async def _note_doubts(
             "suspect_count": after.suspect_count[moved],
         },
     )  # fmt: skip
-    doubts = (chain.judged.quality == Quality.DOUBTFUL) | chain.unpriced
+    doubtful = chain.judged.quality == Quality.DOUBTFUL
+    if doubtful.any():
+        noted = [
+            (
+                int(columns["point_id"][row[i]]), int(columns["meter_id"][row[i]]),
+                int(columns["register_epoch"][row[i]]), from_us(int(chain.judged.end_us[i])),
+                int(chain.judged.verdict[i]),
+            )
+            for i in np.flatnonzero(doubtful)
+        ]  # fmt: skip
+        await doubts.note(connection, project_id, noted, at)
+    odd = doubtful | chain.unpriced
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(doubts)
+        for i in np.flatnonzero(odd)
     }
     await _open_doubts(connection, project_id, columns, whys, at)
     cleared = moved[(after.suspect_count[moved] == 0)]
     mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
     await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(doubts.sum())
+    return int(odd.sum())
 
 
 async def _open_doubts(

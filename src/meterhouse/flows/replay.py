@@ -22,7 +22,7 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import correct
-from meterhouse.flows.rate import Laid, Tariffs
+from meterhouse.flows.prices import Laid, Tariffs, alone
 from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
@@ -183,7 +183,7 @@ async def _rated(
         return _whole(charges), charges, anew.rated.amount_nano[mine], unrated
     laid = _throughout(question.laid)
     from_us = _blocks_from(tariffs, laid, project["timezone"], since_us)
-    metered = is_by_meter(laid)
+    metered = is_by_meter(laid[1])
     layout = replays.CHARGE if metered else replays.INTERVAL
     charges = await replays.charges(connection, project["id"], layout, point_ids, from_us, until_us)
     spans = _whole(charges)
@@ -198,9 +198,10 @@ async def _rated(
     if metered:
         every = np.ones(count, dtype=np.bool_)
         bands = await band_energy(connection, project["id"], charges, every)
-    timeline = tariffs.timeline(
-        laid, project["timezone"], int(spans.start_us.min()), int(spans.end_us.max())
-    )
+    timeline = tariffs.lay_out(
+        {0: laid}, alone(0), project["timezone"], int(spans.start_us.min()),
+        int(spans.end_us.max()),
+    )  # fmt: skip
     row, _ = find(point_ids, charges["point_id"][spans.place])
     zero = np.zeros(count, dtype=np.int64)
     intervals = Intervals(row, zero, spans.start_us, spans.end_us, spans.energy_milli, bands)
@@ -218,14 +219,15 @@ def _whole(charges: Columns) -> Spans:
 
 def _throughout(laid: Laid) -> Laid:
     """The scheme with its first version in force since ever."""
-    first, *others = laid.scheme.versions
+    text, scheme = laid
+    first, *others = scheme.versions
     versions = (replace(first, effective_from=_DAWN), *others)
-    return Laid(f"since ever {laid.text}", replace(laid.scheme, versions=versions), laid.edition)
+    return f"since ever {text}", replace(scheme, versions=versions)
 
 
 def _blocks_from(tariffs: Tariffs, laid: Laid, timezone: str, since_us: int) -> int:
     """From when on energy must be known: where the blocks' period of an instant begins."""
-    timeline = tariffs.timeline(laid, timezone, since_us, since_us + 1)
+    timeline = tariffs.lay_out({0: laid}, alone(0), timezone, since_us, since_us + 1)
     if not any(section.limits_milli for section in timeline.sections):
         return since_us
     piece = int(np.searchsorted(timeline.edge_us, since_us, side="right")) - 1
@@ -306,7 +308,7 @@ async def get(db: Database, project_id: int, replay_id: int) -> Any:
 def scheme_of(tariffs: Tariffs, body: Mapping[str, Any]) -> Laid:
     """A scheme file's scheme as it runs along with readings. Raises `TariffInvalid`."""
     parse(body)
-    return tariffs.laid([{**body, "versions": [part]} for part in body["versions"]], 0)
+    return tariffs.laid([{**body, "versions": [part]} for part in body["versions"]])
 
 
 def check_span(since: datetime, until: datetime, at: datetime) -> None:
@@ -335,15 +337,13 @@ async def asked_of(
     """
     laid = scheme_of(tariffs, body)
     async with db.transaction([project_id]) as connection:
-        point_ids = await replays.points_of(
-            connection, project_id, laid.scheme.commodity, **selection
-        )
+        point_ids = await replays.points_of(connection, project_id, laid[1].commodity, **selection)
     if not 0 < len(point_ids) <= POINTS_MAX:
         raise NothingToReplay
     since, until = span_of
     return {
         "selection": dict(selection), "since": since.isoformat(), "until": until.isoformat(),
-        "scheme": dict(body), "name": laid.scheme.name, "corrects": None,
+        "scheme": dict(body), "name": laid[1].name, "corrects": None,
     }, len(point_ids)  # fmt: skip
 
 
@@ -380,7 +380,7 @@ async def carry_out(
         else:
             laid = scheme_of(tariffs, asked["scheme"])
             point_ids = await replays.points_of(
-                connection, project_id, laid.scheme.commodity, **asked["selection"]
+                connection, project_id, laid[1].commodity, **asked["selection"]
             )
 
     async def told_so_far(done: int, total: int) -> None:

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.rate import Laid, Tariffs
+from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
+from meterhouse.model import Quality
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
 from meterhouse.rating.kernel import METER_BANDS, Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource
+from meterhouse.rating.tariff import BandSource, Scheme
 from meterhouse.rating.timeline import Packed, pack
-from meterhouse.store import meterings, replays
+from meterhouse.store import catalog, meterings, replays
 from meterhouse.store.columns import find
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints
@@ -34,18 +35,18 @@ class Anew:
         charges: the columns of `replays.CHARGE`, by point and time.
         row: int64[m], place of each charge's point.
         rated: what the kernel says; a charge that cannot be priced keeps what it costs.
-        edition: int64[m], of the tariff that rated it now.
+        edition: how many corrections the project had seen.
     """
 
     charges: Columns
     row: Ints
     rated: Rated
-    edition: Ints
+    edition: int
 
 
 async def rate_anew(
     connection: Connection, tariffs: Tariffs, project: Any, point_ids: Ints, since_us: int,
-    schemes: Mapping[int, Laid],
+    schemes: Schemes,
 ) -> Anew:  # fmt: skip
     """Rate all charges of points anew that end after an instant.
 
@@ -60,19 +61,21 @@ async def rate_anew(
     charges = await replays.charges(
         connection, project["id"], replays.CHARGE, point_ids, since_us, END_US
     )
-    used = np.unique(charges["tariff_id"])
-    known = await tariffs.load(connection, project["id"], [one for one in used.tolist() if one])
+    # An estimate is no charge of the chain: it is taken back, and made again at the new price.
+    measured = charges["quality"] != Quality.ESTIMATED
+    charges = {name: column[measured] for name, column in charges.items()}
+    before = await catalog.tariffs_before(connection, project["id"], point_ids.tolist())
+    used = {one for one in np.unique(charges["tariff_id"]).tolist() if one}
+    known = await tariffs.load(connection, project["id"], sorted(used | named(before.values())))
+    edition = await catalog.edition(connection, project["id"])
     known |= {one: laid for one, laid in schemes.items() if one in known}
-    packed, place = _lay_out(tariffs, known, project["timezone"], charges)
+    runs, run = _runs(charges, before, known)
+    priced = run >= 0
+    packed = _lay_out(tariffs, known, runs, project["timezone"], charges)
     row, _ = find(point_ids, charges["point_id"])
-    scheme, edition = np.zeros((2, len(row)), dtype=np.int64)
-    priced = np.zeros(len(row), dtype=np.bool_)
-    for tariff_id, index in place.items():
-        mine = charges["tariff_id"] == tariff_id
-        scheme[mine], edition[mine], priced[mine] = index, known[tariff_id].edition, True
     bands = await band_energy(connection, project["id"], charges, by_meter(charges, known))
     intervals = Intervals(
-        row, scheme, np.where(priced, charges["started_at"], charges["ended_at"]),
+        row, np.maximum(run, 0), np.where(priced, charges["started_at"], charges["ended_at"]),
         charges["ended_at"], np.where(priced, charges["energy_milli"], 0),
         np.where(priced[:, None], bands, -1),
     )  # fmt: skip
@@ -80,8 +83,8 @@ async def rate_anew(
     first = np.flatnonzero(np.diff(row, prepend=-1))
     blocks[0, row[first]] = charges["block_milli"][first]
     blocks[1, row[first]] = charges["block_period_at"][first]
-    if not place:
-        return Anew(charges, row, _as_it_was(charges, blocks), charges["edition"])
+    if not priced.any():
+        return Anew(charges, row, _as_it_was(charges, blocks), edition)
     rated = await asyncio.to_thread(rate_intervals, packed, intervals, blocks[0], blocks[1])
     # Without its meter's bands a price by them cannot be told: what was charged stays.
     unsaid = rated.outcome == RatingOutcome.NO_BANDS
@@ -97,24 +100,41 @@ def _as_it_was(charges: Columns, blocks: Ints) -> Rated:
     )  # fmt: skip
 
 
+def _runs(charges: Columns, before: Mapping[int, Any], schemes: Schemes) -> tuple[list[Run], Ints]:
+    """The runs of tariffs that price these charges, and whose place each has; -1 for none."""
+    place_of: dict[Run, int] = {}
+    run = np.full(len(charges["point_id"]), -1, dtype=np.int64)
+    for tariff_id in np.unique(charges["tariff_id"]).tolist():
+        if tariff_id:
+            mine = charges["tariff_id"] == tariff_id
+            run[mine] = place_of.setdefault(alone(tariff_id), len(place_of))
+    # Only where a point has had several may a charge lie across the change from one to another.
+    several = [point_id for point_id, history in before.items() if len(history) > 1]
+    for place in np.flatnonzero(np.isin(charges["point_id"], several)).tolist():
+        history = before[int(charges["point_id"][place])]
+        span_us = (int(charges["started_at"][place]), int(charges["ended_at"][place]))
+        found = run_of(history, schemes, *span_us)
+        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
+    return list(place_of), run
+
+
 def _lay_out(
-    tariffs: Tariffs, schemes: Mapping[int, Laid], timezone: str, charges: Columns
-) -> tuple[Packed, dict[int, int]]:
-    if not schemes or not len(charges["point_id"]):
-        return pack([]), {}
+    tariffs: Tariffs, schemes: Schemes, runs: list[Run], timezone: str, charges: Columns
+) -> Packed:
+    if not runs:
+        return pack([])
     from_us, to_us = int(charges["started_at"].min()), int(charges["ended_at"].max())
-    timelines = [tariffs.timeline(laid, timezone, from_us, to_us) for laid in schemes.values()]
-    return pack(timelines), {tariff_id: index for index, tariff_id in enumerate(schemes)}
+    return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
-def is_by_meter(laid: Laid) -> bool:
+def is_by_meter(scheme: Scheme) -> bool:
     """Whether the meter decides the band in any version."""
-    return any(version.band_source is BandSource.METER for version in laid.scheme.versions)
+    return any(version.band_source is BandSource.METER for version in scheme.versions)
 
 
-def by_meter(charges: Columns, schemes: Mapping[int, Laid]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def by_meter(charges: Columns, schemes: Schemes) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which charges are by the meter's own bands."""
-    metered = [tariff_id for tariff_id, laid in schemes.items() if is_by_meter(laid)]
+    metered = [tariff_id for tariff_id, (_, scheme) in schemes.items() if is_by_meter(scheme)]
     return np.isin(charges["tariff_id"], metered)
 
 

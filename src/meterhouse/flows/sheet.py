@@ -239,7 +239,7 @@ async def _make(
     known = checking.known
     room_count = await _make_places(connection, project_id, known, rows)
     numbers = [number for number, row in enumerate(rows) if row.has_point]
-    point_ids, new = await _make_points(connection, project_id, known, rows, numbers)
+    point_ids, new = await _make_points(connection, project_id, known, rows, numbers, at)
     hung = [number for number in numbers if number in checking.meters]
     meters = [replace(checking.meters[one], point_id=point_ids[one]) for one in hung]
     await devices.insert_meters(connection, project_id, meters, [at] * len(meters))
@@ -310,7 +310,7 @@ async def _make_places(
 
 async def _make_points(
     connection: Connection, project_id: int, known: _Known, rows: Sequence[SiteRow],
-    numbers: Sequence[int],
+    numbers: Sequence[int], at: datetime,
 ) -> tuple[dict[int, int], set[int]]:  # fmt: skip
     """The point of each row, made where there is none; which rows' are new."""
     found: dict[int, int] = {}
@@ -329,5 +329,5 @@ async def _make_points(
         if tariff is not None:
             priced[point["id"]] = tariff["id"]
     made = await devices.insert_points(connection, project_id, list(new.values()))
-    await devices.price_points(connection, project_id, priced)
+    await devices.price_points(connection, project_id, priced, at)
     return found | dict(zip(new, made, strict=True)), set(new)

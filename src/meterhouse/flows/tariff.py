@@ -14,7 +14,7 @@ from meterhouse.flows.choice import chosen
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme
-from meterhouse.store import catalog, devices, places, readings
+from meterhouse.store import catalog, devices, monitor, places, readings
 from meterhouse.store.db import Database
 
 
@@ -31,6 +31,14 @@ class NoPointThere(MeterhouseError):
     code = "no_point_there"
     http_status = 409
     field = "place_id"
+
+
+class TariffNotYet(MeterhouseError):
+    """This tariff is in force from {begins} on only; give the present one a further version."""
+
+    code = "tariff_not_yet"
+    http_status = 409
+    field = "tariff_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ async def publish_version(
         VersionTooEarly: it begins before the last one does, or before now.
         TariffInvalid: it does not hold together, or cannot be charged while energy flows.
     """
-    async with db.transaction([project_id]) as connection:
+    # No reading of after its instant is rated meanwhile by the version before it.
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         row = await catalog.get_tariff(connection, project_id, tariff_id)
         bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
         last = tariffs.parse(bodies[-1]).versions[-1]
@@ -86,23 +95,35 @@ async def names(db: Database, project_id: int, commodity: str | None = None) -> 
         return await catalog.tariff_names(connection, project_id, commodity)
 
 
-async def assign(db: Database, project_id: int, tariff_id: int, place_id: int | None) -> int:
-    """Give a tariff to all points of its commodity in a building or in the whole project.
+async def assign(
+    db: Database, project_id: int, tariff_id: int, place_id: int | None, at: datetime
+) -> int:
+    """Give a tariff to all points of its commodity in a building or in the whole project, from now.
 
-    What nobody pays for (keeper none) is left out. Answers how many points there were.
+    What was used before is charged by the tariff of before, whenever its reading arrives. What
+    nobody pays for (keeper none) is left out. Answers how many points there were.
 
     Raises:
         NoPointThere: there is no such point.
+        TariffNotYet: it prices nothing yet.
     """
-    async with db.transaction([project_id]) as connection:
+    # No reading of after this instant is rated meanwhile by the tariff of before.
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         tariff = await catalog.get_tariff(connection, project_id, tariff_id)
+        check_in_force(tariff, at)
         if place_id is not None:
             with chosen("place_id"):
                 await places.get_place(connection, project_id, place_id)
         count = await devices.set_tariff(
-            connection, project_id, place_id, tariff["commodity"], tariff_id
+            connection, project_id, place_id, tariff["commodity"], tariff_id, at
         )
         if not count:
             raise NoPointThere
         await readings.bump(connection, project_id)
         return count
+
+
+def check_in_force(tariff: Any, at: datetime) -> None:
+    """A tariff that takes another's place prices from this instant on. Raises `TariffNotYet`."""
+    if tariff["effective_from"] > at:
+        raise TariffNotYet(begins=tariff["effective_from"].isoformat())

@@ -18,7 +18,7 @@ from meterhouse.flows import gateway as gateways
 from meterhouse.flows import reading
 from meterhouse.flows.command import Claimed
 from meterhouse.flows.gateway import RosterGateway
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.headend.collector import Collector
 from meterhouse.headend.line import Line, LineEvents
 from meterhouse.headend.pump import Bench, Pump

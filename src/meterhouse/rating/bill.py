@@ -145,6 +145,7 @@ class Billed:
 
     Attributes:
         bills: one per billing period touched, in the order of time.
+        scheme: as it is for this household.
         timeline: what was in force when.
         day_start_us: int64[d], when billing days begin.
         day_milli, day_nano: int64[d], billed energy, and the charge of energy and surcharges.
@@ -155,6 +156,7 @@ class Billed:
     """
 
     bills: tuple[Bill, ...]
+    scheme: Scheme
     timeline: Timeline
     day_start_us: Ints
     day_milli: Ints
@@ -211,6 +213,7 @@ def bill(
     sheet = _Sheet(scheme, served, whose, currency_exponent)
     return Billed(
         bills=tuple(sheet.bills(lines, version, uses)),
+        scheme=scheme,
         timeline=timeline,
         day_start_us=served.day_us[used],
         day_milli=day_milli[used],

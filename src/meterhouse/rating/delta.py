@@ -15,6 +15,10 @@ would become plausible from the old track too, and guessing between two tracks i
 The outcome depends on the set of readings sorted by time, never on their arrival. What arrives
 before an instant already judged is `LATE`, what contradicts that instant is `CONFLICT`; both tell
 the caller to judge the chain again from its stored readings.
+
+What a person decided belongs to its reading's instant (`Decisions`), so that every later judgement
+of the chain finds it there again and comes to the same energy. Decided energy keeps the sum above,
+but for what a new track leaves unbilled, or is said to have used, between the two.
 """
 
 from enum import IntEnum
@@ -22,7 +26,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meterhouse.errors import Conflict
 from meterhouse.model import Quality
 from meterhouse.rating.arrays import (
     AT_US_MAX,
@@ -34,6 +37,7 @@ from meterhouse.rating.arrays import (
     ints,
     jit,
 )
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
 REGISTERS = 5
@@ -77,9 +81,19 @@ class Verdict(IntEnum):
     """Follows a confirmed suspect; waits for a person however long."""
     UNUSABLE = 11
     """No total, a total above the modulus, or a band missing that the tariff bills by."""
+    BEGUN = 12
+    """A person said that another track begins here: bills what they said, or nothing."""
+    DISCARDED = 13
+    """A person said that it is to be passed over as if it had never been read."""
 
 
 # The compiled loop sees plain integers.
+_ACCEPT = int(Decided.ACCEPT)
+_BEGIN = int(Decided.BEGIN)
+_CORRECT = int(Decided.CORRECT)
+_DISCARD = int(Decided.DISCARD)
+_BEGUN = int(Verdict.BEGUN)
+_DISCARDED = int(Verdict.DISCARDED)
 _FIRST = int(Verdict.FIRST)
 _GOOD = int(Verdict.GOOD)
 _ROLLOVER = int(Verdict.ROLLOVER)
@@ -95,6 +109,7 @@ _UNUSABLE = int(Verdict.UNUSABLE)
 _FOLLOWS = -1
 _QUALITY_APPORTIONED = int(Quality.APPORTIONED)
 _QUALITY_DOUBTFUL = int(Quality.DOUBTFUL)
+_QUALITY_EDITED = int(Quality.EDITED)
 
 
 class ChainState(NamedTuple):
@@ -125,14 +140,14 @@ class ChainState(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What n meters can physically do.
+    """What n meters can physically do, and what m readings must say.
 
     Attributes:
         modulus_milli: int64[n], where the registers wrap to zero (100,000 kWh is 10⁸).
         max_power_w: int64[n], the most the meter itself can carry, before the multiplier. For
             other commodities: Milli per hour (litres per hour of a water meter).
         multiplier: int64[n], CT × PT.
-        needs_bands: bool[n], the tariff bills by the meter's own band registers.
+        needs_bands: bool[m], the tariff of its instant bills by the meter's own band registers.
         gap_us: an interval longer than this is *apportioned* rather than *good*.
     """
 
@@ -173,7 +188,10 @@ def in_order(row: Ints, read_at_us: Ints) -> Ints:
     return np.lexsort((read_at_us, row)).astype(np.int64)
 
 
-def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli: Ints) -> Judged:
+def judge(
+    state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli: Ints,
+    decisions: Decisions | None = None,
+) -> Judged:  # fmt: skip
     """Judge m readings of n chains, several per chain allowed.
 
     Args:
@@ -181,7 +199,9 @@ def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli:
         limits: of the n meters.
         row: int64[m], the chain of each reading, 0..n−1, ascending.
         read_at_us: int64[m], > 0, ascending within a chain.
-        milli: int64[m, 5], registers as the meter shows them; −1 is "not reported".
+        milli: int64[m, 5], registers as the meter shows them, or as a person corrected them; −1 is
+            "not reported".
+        decisions: what people decided about them; None: nothing.
 
     Raises:
         OutOfOrder: the readings are not sorted by (row, read_at_us).
@@ -195,6 +215,11 @@ def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli:
     backwards = (np.diff(row) < 0) | ((np.diff(row) == 0) & (np.diff(read_at_us) < 0))
     if backwards.any():
         raise OutOfOrder("readings sorted by (row, read_at_us)", int(backwards.argmax()) + 1)
+    given = Decisions.none(count) if decisions is None else decisions
+    given = Decisions(
+        ints("decided", given.decided, (count,), 0, max(Decided)),
+        ints("used_milli", given.used_milli, (count,), 0, INTERVAL_MILLI_MAX),
+    )
     judged = Judged(
         verdict=np.zeros(count, np.int8),
         billable=np.zeros(count, np.bool_),
@@ -205,30 +230,8 @@ def judge(state: ChainState, limits: Limits, row: Ints, read_at_us: Ints, milli:
         quality=np.zeros(count, np.int8),
         state=_owned(state),
     )
-    _judge_all(row, read_at_us, milli, _checked(limits, chains), judged.state, judged)
+    _judge_all(row, read_at_us, milli, given, _checked(limits, chains, count), judged.state, judged)
     return judged
-
-
-def accept_suspect(state: ChainState, rows: Ints) -> ChainState:
-    """A person's decision: the suspect of these chains becomes their good reading.
-
-    What lies between the two tracks stays unbilled; whoever accepts says what it was, if it was.
-    What the new track counted since is not lost, if the chain is judged again up to the track's
-    first reading, accepted there, and judged on: the decision belongs to that reading's instant,
-    and every later judgement of the chain repeats it there.
-
-    Raises:
-        Conflict: one of the chains has no suspect.
-    """
-    if not bool((state.suspect_at_us[rows] > 0).all()):
-        raise Conflict("accepting a suspect reading", "the chain has none")
-    after = _owned(state)
-    after.good_at_us[rows] = state.suspect_at_us[rows]
-    after.good_milli[rows] = state.suspect_milli[rows]
-    after.suspect_at_us[rows] = 0
-    after.suspect_milli[rows] = -1
-    after.suspect_count[rows] = 0
-    return after
 
 
 def _owned(state: ChainState) -> ChainState:
@@ -244,10 +247,10 @@ def _owned(state: ChainState) -> ChainState:
     return ChainState(at[0], at[1], good_milli.copy(), at[2], suspect_milli.copy(), at[3])
 
 
-def _checked(limits: Limits, chains: int) -> Limits:
+def _checked(limits: Limits, chains: int, count: int) -> Limits:
     """The limits, every element within its bound."""
-    if limits.needs_bands.shape != (chains,):
-        raise ArraysDisagree("needs_bands", limits.needs_bands.shape, f"shape ({chains},)")
+    if limits.needs_bands.shape != (count,):
+        raise ArraysDisagree("needs_bands", limits.needs_bands.shape, f"shape ({count},)")
     return Limits(
         ints("modulus_milli", limits.modulus_milli, (chains,), 1, REGISTER_MILLI_MAX),
         ints("max_power_w", limits.max_power_w, (chains,), 0, MAX_POWER_W_MAX),
@@ -288,25 +291,39 @@ def _bands_fit(before: Ints, after: Ints, modulus_milli: int) -> int:
 
 
 @jit
-def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int) -> int:
+def _held_milli(limits: Limits, chain: int) -> int:
+    """The most that one interval can hold, before the multiplier."""
+    most: int = INTERVAL_MILLI_MAX // limits.multiplier[chain] - BAND_TOLERANCE_MILLI
+    return most
+
+
+@jit
+def _acceptable(before: Ints, after: Ints, limits: Limits, chain: int, place: int) -> bool:
+    """Whether a person may say that `after` follows: it did not fall, and can be billed."""
+    if after[0] < before[0] or after[0] - before[0] > _held_milli(limits, chain):
+        return False
+    fits = _bands_fit(before, after, limits.modulus_milli[chain]) == 1
+    return fits or not limits.needs_bands[place]
+
+
+@jit
+def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int, place: int) -> int:
     """Why `after` does not follow from `before`, or −1 when it does."""
     modulus_milli = limits.modulus_milli[chain]
     most = _most_milli(limits.max_power_w[chain], span_us)
-    if _forward(before[0], after[0], modulus_milli) > min(
-        most, INTERVAL_MILLI_MAX // limits.multiplier[chain] - BAND_TOLERANCE_MILLI
-    ):
+    if _forward(before[0], after[0], modulus_milli) > min(most, _held_milli(limits, chain)):
         if after[0] >= before[0]:
             return _JUMP
         return _ZERO if after[0] == 0 else _DECREASE
-    if limits.needs_bands[chain] and _bands_fit(before, after, modulus_milli) != 1:
+    if limits.needs_bands[place] and _bands_fit(before, after, modulus_milli) != 1:
         return _BAND_MISMATCH
     return _FOLLOWS
 
 
 @jit
-def _unusable(registers: Ints, limits: Limits, chain: int) -> bool:
+def _unusable(registers: Ints, limits: Limits, chain: int, place: int) -> bool:
     """Whether a reading lacks a register that the chain is judged or billed by."""
-    needed = REGISTERS if limits.needs_bands[chain] else 1
+    needed = REGISTERS if limits.needs_bands[place] else 1
     for register in range(needed):
         if registers[register] < 0 or registers[register] >= limits.modulus_milli[chain]:
             return True
@@ -338,35 +355,62 @@ def _measure(before: Ints, place: int, registers: Ints, limits: Limits, chain: i
 
 
 @jit
+def _doubt_of(
+    place: int, at_us: int, registers: Ints, chain: int, decided: int, limits: Limits,
+    state: ChainState,
+) -> tuple[int, bool, bool]:  # fmt: skip
+    """Why one reading is doubtful (−1: it is not); whether it follows the suspect, is edited."""
+    if state.good_at_us[chain] == 0:
+        return _FOLLOWS, False, decided == _CORRECT
+    good = state.good_milli[chain]
+    doubt = _doubt(good, registers, at_us - state.good_at_us[chain], limits, chain, place)
+    if decided in (_CORRECT, _ACCEPT) and (
+        doubt == _FOLLOWS or _acceptable(good, registers, limits, chain, place)
+    ):
+        return _FOLLOWS, False, decided == _CORRECT or doubt != _FOLLOWS
+    on_suspect = False
+    if state.suspect_count[chain] > 0:
+        span_us = at_us - state.suspect_at_us[chain]
+        suspect = state.suspect_milli[chain]
+        on_suspect = _doubt(suspect, registers, span_us, limits, chain, place) == _FOLLOWS
+    if on_suspect and state.suspect_count[chain] >= 2:
+        doubt = _OTHER_TRACK
+    return doubt, on_suspect, False
+
+
+@jit
 def _judge_one(
-    place: int, at_us: int, registers: Ints, chain: int, limits: Limits, state: ChainState,
-    judged: Judged,
+    place: int, at_us: int, registers: Ints, chain: int, decisions: Decisions, limits: Limits,
+    state: ChainState, judged: Judged,
 ) -> int:  # fmt: skip
     """Judge one usable reading later than everything its chain has seen; the rules in order."""
     good_at_us = state.good_at_us[chain]
-    doubt = _FOLLOWS
-    on_suspect = False
-    if good_at_us > 0:
-        doubt = _doubt(state.good_milli[chain], registers, at_us - good_at_us, limits, chain)
-        if state.suspect_count[chain] > 0:
-            span_us = at_us - state.suspect_at_us[chain]
-            on_suspect = (
-                _doubt(state.suspect_milli[chain], registers, span_us, limits, chain) == _FOLLOWS
-            )
-        if on_suspect and state.suspect_count[chain] >= 2:
-            doubt = _OTHER_TRACK
-    if doubt != _FOLLOWS:
-        judged.quality[place] = _QUALITY_DOUBTFUL
-        state.suspect_at_us[chain] = at_us
-        state.suspect_milli[chain] = registers
-        state.suspect_count[chain] = state.suspect_count[chain] + 1 if on_suspect else 1
-        return doubt
     verdict = _FIRST
-    if good_at_us > 0:
-        verdict = _measure(state.good_milli[chain], place, registers, limits, chain, judged)
+    if decisions.decided[place] == _BEGIN and good_at_us > 0:
+        verdict = _BEGUN
+        judged.billable[place] = True
         judged.start_us[place] = good_at_us
-        if at_us - good_at_us > limits.gap_us:
-            judged.quality[place] = _QUALITY_APPORTIONED
+        judged.energy_milli[place] = decisions.used_milli[place]
+        judged.quality[place] = _QUALITY_EDITED
+        if decisions.used_milli[place] == 0:
+            judged.band_energy_milli[place] = 0
+    elif decisions.decided[place] != _BEGIN:
+        doubt, on_suspect, edited = _doubt_of(
+            place, at_us, registers, chain, decisions.decided[place], limits, state
+        )
+        if doubt != _FOLLOWS:
+            judged.quality[place] = _QUALITY_DOUBTFUL
+            state.suspect_at_us[chain] = at_us
+            state.suspect_milli[chain] = registers
+            state.suspect_count[chain] = state.suspect_count[chain] + 1 if on_suspect else 1
+            return doubt
+        if good_at_us > 0:
+            verdict = _measure(state.good_milli[chain], place, registers, limits, chain, judged)
+            judged.start_us[place] = good_at_us
+            if at_us - good_at_us > limits.gap_us:
+                judged.quality[place] = _QUALITY_APPORTIONED
+        if edited:
+            judged.quality[place] = _QUALITY_EDITED
     state.good_at_us[chain] = at_us
     state.good_milli[chain] = registers
     state.suspect_at_us[chain] = 0
@@ -387,15 +431,18 @@ def _again(at_us: int, registers: Ints, chain: int, state: ChainState) -> int:
 
 @jit
 def _judge_all(
-    row: Ints, read_at_us: Ints, milli: Ints, limits: Limits, state: ChainState, judged: Judged
-) -> None:
+    row: Ints, read_at_us: Ints, milli: Ints, decisions: Decisions, limits: Limits,
+    state: ChainState, judged: Judged,
+) -> None:  # fmt: skip
     """Judge instant by instant; what is unusable is set aside before it can contradict anything."""
     place = 0
     while place < len(row):
         chain, at_us = row[place], read_at_us[place]
         after, first, agree = place, -1, True
         while after < len(row) and row[after] == chain and read_at_us[after] == at_us:
-            if _unusable(milli[after], limits, chain):
+            if decisions.decided[after] == _DISCARD:
+                judged.verdict[after] = _DISCARDED
+            elif _unusable(milli[after], limits, chain, after):
                 judged.verdict[after] = _UNUSABLE
             elif first < 0:
                 first = after
@@ -404,6 +451,9 @@ def _judge_all(
             after += 1
         fresh = at_us > state.seen_at_us[chain]
         for each in range(place, after):
+            if judged.verdict[each] == _DISCARDED:
+                judged.quality[each] = _QUALITY_EDITED
+                continue
             if judged.verdict[each] == _UNUSABLE:
                 judged.quality[each] = _QUALITY_DOUBTFUL
                 continue
@@ -415,7 +465,7 @@ def _judge_all(
                 judged.verdict[each] = _CONFLICT
             elif each == first:
                 judged.verdict[each] = _judge_one(
-                    each, at_us, milli[each], chain, limits, state, judged
+                    each, at_us, milli[each], chain, decisions, limits, state, judged
                 )
             else:
                 judged.verdict[each] = _DUPLICATE

@@ -176,10 +176,12 @@ def rate_lines(
 
 def _line(timeline: Timeline, *columns: int) -> Line:
     section, band, block, energy_milli, price_micro, from_us, to_us = columns
-    version = timeline.sections[section].version
-    name = timeline.scheme.versions[version].bands[band]
+    of = timeline.sections[section]
     amount_nano = energy_milli * price_micro
-    return Line(version, name, block, energy_milli, price_micro, amount_nano, from_us, to_us)
+    return Line(
+        of.version, of.rates.bands[band], block, energy_milli, price_micro, amount_nano, from_us,
+        to_us,
+    )  # fmt: skip
 
 
 def _opened(

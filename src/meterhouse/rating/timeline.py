@@ -45,20 +45,21 @@ class Section:
     """A version with one set of block limits: it has as many as its seasons' limits differ.
 
     Attributes:
-        version: place in the scheme's `versions`.
+        version: place in its scheme's `versions`.
+        rates: that version.
         limits_milli: of the blocks, in this section.
     """
 
     version: int
+    rates: Version
     limits_milli: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """One scheme over one span; P pieces follow each other without a gap.
+    """One scheme, or several that follow each other, over one span; P pieces without a gap.
 
     Attributes:
-        scheme: what was laid out.
         from_us, to_us: the span that was asked for.
         edge_us: int64[P + 1]; piece p is [edge_us[p], edge_us[p + 1]). The first edge is later
             than `from_us` when no version was in force yet.
@@ -68,7 +69,6 @@ class Timeline:
         sections: what the kernel tells apart.
     """
 
-    scheme: Scheme
     from_us: int
     to_us: int
     edge_us: Ints
@@ -128,7 +128,7 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
         end_us = min([to_us, *begins[place + 1 :]])
         own = {version.blocks.limits_of(season.name): 0 for season in version.seasons}
         number = {limits: len(sections) + which for which, limits in enumerate(own)}
-        sections += [Section(place, limits) for limits in own]
+        sections += [Section(place, version, limits) for limits in own]
         if start_us >= end_us:
             continue
         starts = _block_starts(version, billing, zone, start_us, end_us)
@@ -139,19 +139,42 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
                 pieces.append((at_us, band, section, period_us))
     columns = np.array(pieces, np.int64).reshape(-1, 4).T
     edges = np.append(columns[0], to_us)
+    return Timeline(from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections))
+
+
+def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
+    """Schemes that follow each other, each in force from its instant on until the next one's.
+
+    What blocks do at such an edge is what they do between versions.
+
+    Args:
+        timelines: laid out over one span.
+        begins_us: ascending; the first one not after the span begins.
+    """
+    first = timelines[0]
+    bounds = [first.from_us, *begins_us[1:], first.to_us]
+    parts: list[Ints] = []
+    sections: list[Section] = []
+    for timeline, (from_us, to_us) in zip(timelines, pairwise(bounds), strict=True):
+        edge_us = timeline.edge_us
+        inside = (edge_us[1:] > from_us) & (edge_us[:-1] < to_us)
+        columns = np.stack([
+            np.maximum(edge_us[:-1], from_us), timeline.band, timeline.section + len(sections),
+            timeline.period_start_us,
+        ])  # fmt: skip
+        parts.append(columns[:, inside])
+        sections += timeline.sections
+    columns = np.concatenate(parts, axis=1)
+    edges = np.append(columns[0], first.to_us)
     return Timeline(
-        scheme, from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections)
+        first.from_us, first.to_us, edges, columns[1], columns[2], columns[3], tuple(sections)
     )
 
 
 def pack(timelines: Sequence[Timeline]) -> Packed:
     """Put timelines side by side; a scheme's index is its place in the sequence."""
     sections = [section for timeline in timelines for section in timeline.sections]
-    versions = [
-        timeline.scheme.versions[section.version]
-        for timeline in timelines
-        for section in timeline.sections
-    ]
+    versions = [section.rates for section in sections]
     limit_milli = np.zeros((len(versions), BLOCKS_MAX - 1), np.int64)
     price_micro = np.zeros((len(versions), BANDS_MAX, BLOCKS_MAX), np.int64)
     for place, (version, section) in enumerate(zip(versions, sections, strict=True)):

@@ -22,7 +22,7 @@ def told(
 ) -> dict[str, Any]:
     """The bills and their sum; with the load, also each day and each interval with its lines."""
     zone = zone_of(timezone)
-    scheme = billed.timeline.scheme
+    scheme = billed.scheme
     bills = [_bill(each, billed, zone, currency_exponent) for each in billed.bills]
     said: dict[str, Any] = {
         "scheme": scheme.name,
@@ -63,7 +63,7 @@ def _bill(bill: Bill, billed: Billed, zone: ZoneInfo, exponent: int) -> dict[str
 
 def _line(line: BillLine, billed: Billed, zone: ZoneInfo, exponent: int) -> dict[str, Any]:
     """What is not of this kind of line is left out."""
-    version = billed.timeline.scheme.versions[line.version]
+    version = billed.scheme.versions[line.version]
     said: dict[str, Any] = {"kind": line.kind.value, "since": _since(version, zone)}
     if line.name:
         said["name"] = line.name
@@ -94,7 +94,7 @@ def _intervals(billed: Billed, load: Load, zone: ZoneInfo) -> Iterator[dict[str,
     for place, section, band, block, energy_milli, price_micro, first_us, after_us in (
         billed.lines.tolist()
     ):  # fmt: skip
-        version = timeline.scheme.versions[timeline.sections[section].version]
+        version = timeline.sections[section].rates
         lines.setdefault(place, []).append({
             "from": _at(first_us, zone),
             "to": _at(after_us, zone),

@@ -143,7 +143,7 @@ async def insert_version(
             """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
                    published_at, published_by, edition)
                select $1, $2, $3, $4, $5::jsonb, $6, $7, coalesce(max(edition), 0)
-               from tariff_version where project_id = $1 and tariff_id = $2""",
+               from tariff_version where project_id = $1""",
             project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
@@ -151,12 +151,13 @@ async def insert_version(
 
 
 async def get_tariff(connection: Connection, project_id: int, tariff_id: int) -> asyncpg.Record:
-    """id, name, commodity, version_count of a tariff. Raises `NotFound`."""
+    """id, name, commodity, version_count, effective_from of a tariff. Raises `NotFound`."""
     row = await connection.fetchrow(
-        """select t.id, t.name, t.commodity,
-               (select count(*) from tariff_version v
-                where (v.project_id, v.tariff_id) = (t.project_id, t.id)) as version_count
-           from tariff t where t.project_id = $1 and t.id = $2""",
+        """select t.id, t.name, t.commodity, v.version_count, v.effective_from
+           from tariff t cross join lateral (
+               select count(*) as version_count, min(effective_from) as effective_from
+               from tariff_version v where (v.project_id, v.tariff_id) = (t.project_id, t.id)) v
+           where t.project_id = $1 and t.id = $2""",
         project_id, tariff_id,
     )  # fmt: skip
     if row is None:
@@ -185,29 +186,15 @@ async def points_of_tariff(connection: Connection, project_id: int, tariff_id: i
 
 
 async def tariff_bodies(
-    connection: Connection, project_id: int, tariff_ids: Sequence[int]
-) -> dict[int, list[dict[str, Any]]]:
-    """The versions in force of tariffs, oldest first, as their bodies."""
-    found = await editions(connection, project_id, tariff_ids)
-    return {tariff_id: bodies for tariff_id, (_, bodies) in found.items()}
-
-
-async def editions(
     connection: Connection, project_id: int, tariff_ids: Sequence[int], last: int | None = None
-) -> dict[int, tuple[int, list[dict[str, Any]]]]:
-    """How often tariffs were corrected, and the versions then in force, oldest first.
+) -> dict[int, list[dict[str, Any]]]:
+    """The versions in force of tariffs, oldest first, as their bodies.
 
     A correction takes the place of all that was published before it and begins not before it.
-
-    Args:
-        connection: the caller's transaction.
-        project_id: the project.
-        tariff_ids: the tariffs.
-        last: as it was before any later correction; None: as it is now.
+    `last`: as it was when the project had seen so many corrections; None: as it is.
     """
     rows = await connection.fetch(
-        """select v.tariff_id, v.body, max(v.edition) over (partition by v.tariff_id) as edition
-           from tariff_version v
+        """select v.tariff_id, v.body from tariff_version v
            where v.project_id = $1 and v.tariff_id = any($2::int8[])
            and v.edition <= coalesce($3::int4, v.edition)
            and not exists (select from tariff_version w
@@ -217,10 +204,32 @@ async def editions(
            order by v.tariff_id, v.version""",
         project_id, list(tariff_ids), last,
     )  # fmt: skip
-    found: dict[int, tuple[int, list[dict[str, Any]]]] = {}
+    bodies: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
-        _, bodies = found.setdefault(row["tariff_id"], (row["edition"], []))
-        bodies.append(json.loads(row["body"]))
+        bodies.setdefault(row["tariff_id"], []).append(json.loads(row["body"]))
+    return bodies
+
+
+async def edition(connection: Connection, project_id: int) -> int:
+    """How many corrections of prices a project has seen."""
+    found: int = await connection.fetchval(
+        "select coalesce(max(edition), 0) from tariff_version where project_id = $1", project_id
+    )
+    return found
+
+
+async def tariffs_before(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> dict[int, list[tuple[datetime, int | None]]]:
+    """Since when points had which tariff, the first one first; None where they had no more."""
+    rows = await connection.fetch(
+        """select point_id, from_at, tariff_id from point_tariff
+           where project_id = $1 and point_id = any($2::int8[]) order by point_id, from_at""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+    found: dict[int, list[tuple[datetime, int | None]]] = {}
+    for row in rows:
+        found.setdefault(row["point_id"], []).append((row["from_at"], row["tariff_id"]))
     return found
 
 

@@ -43,14 +43,14 @@ class NewCorrection:
 async def publish(
     connection: Connection, project_id: int, tariff_id: int, new: NewCorrection, at: datetime
 ) -> int:
-    """Publish a correction; answers the tariff's edition from now on.
+    """Publish a correction; answers the project's edition from now on.
 
     Raises:
         PublishedMeanwhile: the tariff has got further versions since the correction was looked at.
     """
     known = await connection.fetchrow(
-        """select count(*) as count, max(edition) as edition from tariff_version
-           where project_id = $1 and tariff_id = $2""",
+        """select count(*) filter (where tariff_id = $2) as count, max(edition) as edition
+           from tariff_version where project_id = $1""",
         project_id, tariff_id,
     )  # fmt: skip
     assert known is not None
@@ -89,18 +89,31 @@ async def of_tariff(
     )  # fmt: skip
 
 
-async def of_editions(
-    connection: Connection, project_id: int, editions: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], asyncpg.Record]:
-    """corrects_from, reason, published_at of corrections, by (tariff_id, edition)."""
+async def of_charges(
+    connection: Connection, project_id: int, charges: Sequence[Any]
+) -> list[tuple[datetime, str, datetime] | None]:
+    """corrects_from, reason, published_at of what gave each charge its price; None: no correction.
+
+    `charges` have tariff_id, edition and is_repriced.
+    """
+    keys = [(one["tariff_id"], one["edition"]) if one["is_repriced"] else (0, 0)
+            for one in charges]  # fmt: skip
+    wanted = sorted(set(keys))
     rows = await connection.fetch(
-        """select v.tariff_id, v.edition, v.corrects_from, v.reason, v.published_at
+        """select distinct on (k.tariff_id, k.edition) k.tariff_id, k.edition, v.corrects_from,
+               v.reason, v.published_at
            from unnest($2::int8[], $3::int4[]) as k (tariff_id, edition)
-           join tariff_version v on (v.project_id, v.tariff_id, v.edition)
-               = ($1, k.tariff_id, k.edition) and v.corrects_from is not null""",
-        project_id, [one for one, _ in editions], [edition for _, edition in editions],
+           join tariff_version v on (v.project_id, v.tariff_id) = ($1, k.tariff_id)
+               and v.edition <= k.edition and v.corrects_from is not null
+           order by k.tariff_id, k.edition, v.edition desc""",
+        project_id, [one for one, _ in wanted], [edition for _, edition in wanted],
     )  # fmt: skip
-    return {(row["tariff_id"], row["edition"]): row for row in rows}
+    found = {
+        (row["tariff_id"], row["edition"]):
+            (row["corrects_from"], row["reason"], row["published_at"])
+        for row in rows
+    }  # fmt: skip
+    return [found.get(key) for key in keys]
 
 
 async def was_of(connection: Connection, project_id: int, replay_id: int) -> bool:

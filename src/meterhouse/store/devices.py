@@ -138,7 +138,8 @@ async def begin_states(
                 good_3_milli = -1, good_4_milli = -1, suspect_at = {NEVER}, suspect_0_milli = 0,
                 suspect_1_milli = -1, suspect_2_milli = -1, suspect_3_milli = -1,
                 suspect_4_milli = -1, suspect_count = 0, relay = 0, relay_at = {NEVER},
-                keep_power = -1, power_w = -1, reported_credit_minor = -1""",
+                keep_power = -1, power_w = -1, reported_credit_minor = -1,
+                estimated_nano = 0""",
         project_id, [meter_id for meter_id, _ in hung], [point_id for _, point_id in hung],
     )  # fmt: skip
 
@@ -264,37 +265,47 @@ async def get_point(connection: Connection, project_id: int, point_id: int) -> a
     return row
 
 
+# Another tariff holds from now on; the first one since the last reading, because what was used
+# since then has had no price yet.
+_PRICED: Final = """tariff_id = {tariff}, version = version + 1,
+    tariff_at = case when p.tariff_id is not distinct from {tariff} then p.tariff_at
+        when p.tariff_id is null then greatest(p.tariff_at,
+            (select s.good_at from point_state s
+                where (s.project_id, s.point_id) = (p.project_id, p.id)))
+        else greatest(p.tariff_at, {at}) end"""
+
+
 async def change_point(
     connection: Connection, project_id: int, point_id: int, version: int,
-    tariff_id: int | None, keeper: str,
+    tariff_id: int | None, keeper: str, at: datetime,
 ) -> bool:  # fmt: skip
     """Give a point another tariff or keeper; False when it was changed meanwhile."""
     done = await connection.fetchval(
-        """update point set tariff_id = $4, keeper = $5, version = version + 1
+        f"""update point p set {_PRICED.format(tariff="$4::int8", at="$6")}, keeper = $5
            where project_id = $1 and id = $2 and version = $3 returning id""",
-        project_id, point_id, version, tariff_id, keeper,
+        project_id, point_id, version, tariff_id, keeper, at,
     )  # fmt: skip
     return done is not None
 
 
 async def set_tariff(
     connection: Connection, project_id: int, place_id: int | None, commodity: str,
-    tariff_id: int,
+    tariff_id: int, at: datetime,
 ) -> int:  # fmt: skip
     """Give a tariff to every point of a commodity beneath a place, or of the whole project.
 
     Answers how many points there were.
     """
     rows = await connection.fetch(
-        """with recursive tree as (
+        f"""with recursive tree as (
                select id from place where project_id = $1 and ($2::int8 is null or id = $2)
                union
                select p.id from place p join tree t on p.parent_id = t.id where p.project_id = $1)
-           update point set tariff_id = $4, version = version + 1
+           update point p set {_PRICED.format(tariff="$4::int8", at="$5")}
            where project_id = $1 and commodity = $3 and place_id in (select id from tree)
                and keeper <> 'none'
            returning id""",
-        project_id, place_id, commodity, tariff_id,
+        project_id, place_id, commodity, tariff_id, at,
     )  # fmt: skip
     return len(rows)
 
@@ -444,13 +455,15 @@ async def line_addresses(connection: Connection, project_id: int) -> list[asyncp
     )
 
 
-async def price_points(connection: Connection, project_id: int, tariffs: Mapping[int, int]) -> None:
+async def price_points(
+    connection: Connection, project_id: int, tariffs: Mapping[int, int], at: datetime
+) -> None:
     """Tariffs of points, by id."""
     await connection.execute(
-        """update point p set tariff_id = u.tariff_id, version = version + 1
+        f"""update point p set {_PRICED.format(tariff="u.tariff_id", at="$4")}
            from unnest($2::int8[], $3::int8[]) as u (id, tariff_id)
            where p.project_id = $1 and p.id = u.id and p.tariff_id is distinct from u.tariff_id""",
-        project_id, list(tariffs), list(tariffs.values()),
+        project_id, list(tariffs), list(tariffs.values()), at,
     )  # fmt: skip
 
 

@@ -143,13 +143,46 @@ async def moved_before(
 async def readings_at(
     connection: Connection, project_id: int, keys: Sequence[tuple[int, int, datetime]]
 ) -> dict[tuple[int, int, datetime], asyncpg.Record]:
-    """The readings of these (meter, register epoch, instant), by key."""
+    """The readings of these (meter, register epoch, instant), by key, as they were corrected."""
+    said = ", ".join(
+        f"coalesce(c.registers_milli[{place}], r.{name}) as {name}"
+        for place, name in enumerate(("total_milli", *BANDS), 1)
+    )
     rows = await connection.fetch(
-        f"""select r.meter_id, r.register_epoch, r.read_at, r.received_at, r.source,
-                r.total_milli, {", ".join(f"r.{name}" for name in BANDS)}
+        f"""select r.meter_id, r.register_epoch, r.read_at, r.received_at, r.source, {said}
             from unnest($2::int8[], $3::int4[], $4::timestamptz[]) as k (meter_id, epoch, read_at)
             join reading r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
-                = ($1, k.meter_id, k.epoch, k.read_at)""",
+                = ($1, k.meter_id, k.epoch, k.read_at)
+            left join lateral (select d.registers_milli from decision d
+                where (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+                    = ($1, k.meter_id, k.epoch, k.read_at) order by d.number desc limit 1) c on true
+            union all
+            select * from (select distinct on (e.meter_id, e.register_epoch, e.read_at)
+                e.meter_id, e.register_epoch, e.read_at, e.made_at, 4::int2, e.total_milli,
+                -1::int8, -1::int8, -1::int8, -1::int8
+            from unnest($2::int8[], $3::int4[], $4::timestamptz[]) as k (meter_id, epoch, read_at)
+            join estimate e on (e.project_id, e.meter_id, e.register_epoch, e.read_at)
+                = ($1, k.meter_id, k.epoch, k.read_at)
+            order by e.meter_id, e.register_epoch, e.read_at, e.version desc) estimated""",
         project_id, [one[0] for one in keys], [one[1] for one in keys], [one[2] for one in keys],
     )  # fmt: skip
     return {(row["meter_id"], row["register_epoch"], row["read_at"]): row for row in rows}
+
+
+async def decided_in(
+    connection: Connection, project_id: int, spans: Sequence[tuple[int, int, datetime, datetime]]
+) -> list[asyncpg.Record]:
+    """Decisions in force about readings of these spans (meter, register epoch, from, to), by time.
+
+    meter_id, register_epoch, read_at, decided, reason, decided_at; the ends of a span belong to it.
+    """
+    return await connection.fetch(
+        """select distinct on (d.meter_id, d.register_epoch, d.read_at) d.meter_id,
+               d.register_epoch, d.read_at, d.decided, d.used_milli, d.reason, d.decided_at
+           from unnest($2::int8[], $3::int4[], $4::timestamptz[], $5::timestamptz[])
+               as k (meter_id, epoch, since, until)
+           join decision d on d.project_id = $1 and d.meter_id = k.meter_id
+               and d.register_epoch = k.epoch and d.read_at between k.since and k.until
+           order by d.meter_id, d.register_epoch, d.read_at, d.number desc""",
+        project_id, *([one[place] for one in spans] for place in range(4)),
+    )  # fmt: skip

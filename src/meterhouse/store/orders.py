@@ -17,7 +17,7 @@ from meterhouse.store.reports import FOUND, IN_BUILDING, PLACE, PLACE_COLUMNS
 _DIRECTION: Final = """case when o.channel = 'purse' then 0
     when o.kind in ('recharge', 'deposit', 'fee') then 1
     when o.kind in ('refund', 'reversal', 'deposit_refund', 'settlement') then -1 else 0 end"""
-_IN_BUILDING_NAMED: Final = """(select p.id from point p where p.project_id = $1
+IN_BUILDING_NAMED: Final = """(select p.id from point p where p.project_id = $1
     and p.place_id in (with recursive inside as (
         select id from place where project_id = $1 and kind = 'building' and name ilike {}
         union all select l.id from place l join inside i on l.parent_id = i.id
@@ -50,7 +50,7 @@ ORDERS: Final = ListQuery(
         "cashier": "q.actor_id = {}",
         "person": "q.actor ilike {}",
         "building": f"q.point_id in {IN_BUILDING}",
-        "block": f"q.point_id in {_IN_BUILDING_NAMED}",
+        "block": f"q.point_id in {IN_BUILDING_NAMED}",
         "text": f"q.point_id in {FOUND}",
         "from": "q.created_at >= {}",
         "to": "q.created_at < {}",

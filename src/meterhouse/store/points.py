@@ -22,7 +22,16 @@ NO_FLOOR_MINOR = -(10**17)
 REGISTERS = tuple(f"good_{index}_milli" for index in range(5))
 SUSPECTS = tuple(f"suspect_{index}_milli" for index in range(5))
 INSTANTS = frozenset(
-    {"read_at", "good_at", "suspect_at", "block_period_at", "relay_at", "noticed_at"}
+    {
+        "read_at",
+        "good_at",
+        "suspect_at",
+        "block_period_at",
+        "relay_at",
+        "noticed_at",
+        "estimated_at",
+        "tariff_at",
+    }
 )
 # Few points have a suspect; their tracks are asked for apart.
 TRACK = ("suspect_at", *SUSPECTS)
@@ -52,10 +61,12 @@ STATE = {
     "keep_power": "keep_power",
     "warning_level": "warning_level",
     "noticed_at": "noticed_at",
+    "estimated_at": "estimated_at",
 }
 POINT = {
     "point_id": "id",
     "tariff_id": "coalesce(tariff_id, 0)",
+    "tariff_at": "tariff_at",
     "keeper": "case keeper when 'meter' then 0 when 'platform' then 1 when 'external' then 2 "
     "else 3 end",
     "override": "case override when 'none' then 0 when 'on' then 1 else 2 end",

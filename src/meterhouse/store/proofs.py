@@ -14,6 +14,14 @@ from meterhouse.store.db import PLATFORM, Address, maintenance
 _CHARGES = """(select distinct on (project_id, point_id, ended_at) * from charge
     order by project_id, point_id, ended_at, version desc)"""
 
+# What a register said at an instant, or should have said where somebody corrected it.
+_TOTALS = """(select r.project_id, r.meter_id, r.register_epoch, r.read_at,
+        coalesce(c.registers_milli[1], r.total_milli) as total_milli
+    from reading r left join (
+        select distinct on (project_id, meter_id, register_epoch, read_at) * from decision
+        order by project_id, meter_id, register_epoch, read_at, number desc) c
+        using (project_id, meter_id, register_epoch, read_at))"""
+
 QUESTIONS: dict[str, str] = {
     "every account's sums equal its transfers": """
         select count(*) from (
@@ -103,15 +111,42 @@ QUESTIONS: dict[str, str] = {
         select count(*) from point_state s
         join meter m on (m.project_id, m.id) = (s.project_id, s.meter_id)
         join (select c.project_id, c.point_id, c.meter_id, c.register_epoch,
-                sum(c.energy_milli) as total, min(c.started_at) as first_at,
-                count(*) filter (where c.verdict = 2) as rollovers
-            from {_CHARGES} c where c.started_at < c.ended_at group by 1, 2, 3, 4) e
+                sum(c.energy_milli) filter (where c.verdict <> 12) as total,
+                min(c.started_at) as first_at,
+                count(*) filter (where c.verdict = 2) as rollovers,
+                coalesce(sum(case when c.verdict = 12 then n.total_milli - o.total_milli end), 0)
+                    as skipped
+            from {_CHARGES} c
+            left join {_TOTALS} n on c.verdict = 12
+                and (n.project_id, n.meter_id, n.register_epoch, n.read_at)
+                = (c.project_id, c.meter_id, c.register_epoch, c.ended_at)
+            left join {_TOTALS} o on c.verdict = 12
+                and (o.project_id, o.meter_id, o.register_epoch, o.read_at)
+                = (c.project_id, c.meter_id, c.register_epoch, c.started_at)
+            where c.started_at < c.ended_at and c.quality <> 2 group by 1, 2, 3, 4) e
             on (e.project_id, e.point_id, e.meter_id, e.register_epoch)
                 = (s.project_id, s.point_id, s.meter_id, s.register_epoch)
-        join reading r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
+        join {_TOTALS} r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
             = (e.project_id, e.meter_id, e.register_epoch, e.first_at)
-        where e.total <> (s.good_0_milli - r.total_milli + e.rollovers * m.modulus_milli)
-            * m.multiplier""",
+        where coalesce(e.total, 0) <> (s.good_0_milli - r.total_milli - e.skipped
+            + e.rollovers * m.modulus_milli) * m.multiplier""",
+    "between two tracks is billed what a person said, and nothing without one": f"""
+        select count(*) from {_CHARGES} c where c.started_at < c.ended_at and c.verdict = 12
+        and c.energy_milli is distinct from (select d.used_milli from decision d
+            where (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+                = (c.project_id, c.meter_id, c.register_epoch, c.ended_at) and d.decided = 2
+            and not exists (select from decision n where (n.project_id, n.meter_id,
+                n.register_epoch, n.read_at) = (d.project_id, d.meter_id, d.register_epoch,
+                d.read_at) and n.number > d.number))""",
+    "estimated energy stands only after the last good reading, and is what it was rated at": f"""
+        select count(*) from point_state s left join (
+            select c.project_id, c.point_id, sum(c.amount_nano) as total,
+                min(c.started_at) as first_at
+            from {_CHARGES} c join point_state x on (x.project_id, x.point_id, x.meter_id,
+                x.register_epoch) = (c.project_id, c.point_id, c.meter_id, c.register_epoch)
+            where c.started_at < c.ended_at and c.quality = 2 group by 1, 2) c
+            using (project_id, point_id)
+        where s.estimated_nano <> coalesce(c.total, 0) or c.first_at < s.good_at""",
     "every charge ends and begins at a stored reading": f"""
         select count(*) from {_CHARGES} c where c.started_at < c.ended_at and (
             not exists (select from reading r where r.project_id = c.project_id
@@ -119,7 +154,8 @@ QUESTIONS: dict[str, str] = {
                 and r.read_at = c.ended_at)
             or not exists (select from reading r where r.project_id = c.project_id
                 and r.meter_id = c.meter_id and r.register_epoch = c.register_epoch
-                and r.read_at = c.started_at))""",
+                and r.read_at = c.started_at))
+        and c.quality <> 2""",
     "every sent command has an actor or a rule, and an expiry after it was sent": """
         select count(*) from command where sent_at is not null
         and (expires_at <= sent_at or (reason = 'person' and actor_id is null and note = ''))""",

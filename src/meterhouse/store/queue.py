@@ -175,6 +175,15 @@ async def is_open(connection: Connection, project_id: int, kind: AlarmKind, subj
     )  # fmt: skip
 
 
+async def open_subjects(connection: Connection, project_id: int, kind: AlarmKind) -> list[str]:
+    """What the open alarms of one kind are about."""
+    rows = await connection.fetch(
+        "select subject from alarm where project_id = $1 and kind = $2 and closed_at is null",
+        project_id, kind,
+    )  # fmt: skip
+    return [row["subject"] for row in rows]
+
+
 async def close_alarm(
     connection: Connection, project_id: int, alarm_id: int, kinds: Iterable[AlarmKind], at: datetime
 ) -> bool:

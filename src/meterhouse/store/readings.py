@@ -261,19 +261,40 @@ async def update_suspects(connection: Connection, project_id: int, rows: Columns
 async def load_chain(
     connection: Connection, project_id: int, meter_id: int, register_epoch: int, from_at_us: int
 ) -> dict[str, Ints]:
-    """A meter's readings from an instant on, in order, without those in conflict."""
+    """A meter's readings from an instant on, in order, as people decided about them.
+
+    `milli` are the registers, corrected where somebody did; `decided` and `used_milli` as
+    `rating.decided.Decisions`; `torn` marks what contradicts itself until somebody corrects it.
+    """
+    key = (project_id, meter_id, register_epoch, from_us(from_at_us))
     rows = await connection.fetch(
-        f"""select r.read_at, r.total_milli, {", ".join(f"r.{name}" for name in BANDS)}
+        f"""select r.read_at, r.total_milli, {", ".join(f"r.{name}" for name in BANDS)},
+            exists (select from reading_aside x
+                where x.project_id = r.project_id and x.meter_id = r.meter_id
+                and x.register_epoch = r.register_epoch and x.read_at = r.read_at) as torn
         from reading r where r.project_id = $1 and r.meter_id = $2 and r.register_epoch = $3
-        and r.read_at >= $4 and not exists (select from reading_aside x
-            where x.project_id = r.project_id and x.meter_id = r.meter_id
-            and x.register_epoch = r.register_epoch and x.read_at = r.read_at)
-        order by r.read_at""",
-        project_id, meter_id, register_epoch, from_us(from_at_us),
-    )  # fmt: skip
-    milli = np.array([list(row.values())[1:] for row in rows], dtype=np.int64).reshape(-1, 5)
-    read_at_us = np.array([to_us(row["read_at"]) for row in rows], dtype=np.int64)
-    return {"read_at": read_at_us, "milli": milli}
+        and r.read_at >= $4 order by r.read_at""",
+        *key,
+    )
+    said = await connection.fetch(
+        """select distinct on (read_at) * from decision where project_id = $1 and meter_id = $2
+           and register_epoch = $3 and read_at >= $4 order by read_at, number desc""",
+        *key,
+    )
+    chain = {
+        "read_at": np.array([to_us(row["read_at"]) for row in rows], dtype=np.int64),
+        "milli": np.array([list(row.values())[1:6] for row in rows], np.int64).reshape(-1, 5),
+        "torn": np.array([row["torn"] for row in rows], dtype=np.int64),
+        "decided": np.zeros(len(rows), dtype=np.int64),
+        "used_milli": np.zeros(len(rows), dtype=np.int64),
+    }
+    place = {row["read_at"]: i for i, row in enumerate(rows)}
+    for one in said:
+        i = place[one["read_at"]]
+        chain["decided"][i], chain["used_milli"][i] = one["decided"], one["used_milli"]
+        if one["registers_milli"] is not None:
+            chain["milli"][i], chain["torn"][i] = one["registers_milli"], 0
+    return chain
 
 
 async def load_charges(
@@ -301,6 +322,22 @@ async def charge_before(
         project_id, point_id, meter_id, register_epoch, from_us(before_us),
     )  # fmt: skip
     return next((row for row in rows if row["started_at"] < row["ended_at"]), None)
+
+
+async def charge_of_meter_before(
+    connection: Connection, project_id: int, point_id: int, meter_id: int, register_epoch: int,
+    until_us: int,
+) -> asyncpg.Record | None:  # fmt: skip
+    """The last measured charge in force of a point's meters before this one, up to an instant."""
+    rows = await connection.fetch(
+        """select distinct on (ended_at) * from charge where project_id = $1 and point_id = $2
+           and (meter_id, register_epoch) <> ($3, $4) and ended_at <= $5
+           order by ended_at desc, version desc limit 50""",
+        project_id, point_id, meter_id, register_epoch, from_us(until_us),
+    )  # fmt: skip
+    return next(
+        (row for row in rows if row["started_at"] < row["ended_at"] and row["quality"] != 2), None
+    )
 
 
 async def set_chain(connection: Connection, project_id: int, state: Mapping[str, int]) -> None:

@@ -404,10 +404,20 @@ TARIFFS: Final = ListQuery(
 READINGS: Final = ListQuery(
     """select g.meter_id, g.register_epoch, g.read_at, g.received_at, g.total_milli, g.band_1_milli,
            g.band_2_milli, g.band_3_milli, g.band_4_milli, g.power_w, g.credit_minor, g.relay,
-           g.source, p.commodity, m.point_id
+           g.source, p.commodity, m.point_id,
+           case when d.id is not null then 3 when c.decided is not null then 4
+               else coalesce(h.quality, 0) end as quality
        from reading g join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
        join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
-       where g.project_id = $1""",
+       left join doubt d on (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+            = (g.project_id, g.meter_id, g.register_epoch, g.read_at) and d.is_doubtful
+        left join lateral (select c.decided from decision c
+            where (c.project_id, c.meter_id, c.register_epoch, c.read_at)
+                = (g.project_id, g.meter_id, g.register_epoch, g.read_at) limit 1) c on true
+        left join lateral (select h.quality from charge h where h.project_id = g.project_id
+            and h.point_id = m.point_id and h.ended_at = g.read_at
+            order by h.version desc limit 1) h on true
+        where g.project_id = $1""",
     {"meter": "q.meter_id = {}", "from": "q.read_at >= {}", "to": "q.read_at < {}"},
     {"read_at": "read_at", "total": "total_milli", "power": "power_w"},
     key=("read_at", "register_epoch", "meter_id"),

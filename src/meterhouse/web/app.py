@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.routing import BaseRoute
 
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.store.db import Address, Database
 from meterhouse.units import EPOCH
 from meterhouse.web import health, problems, switchboard
@@ -22,6 +22,7 @@ from meterhouse.web.acts.routes import add_forms, add_operations
 from meterhouse.web.api import books as api_books
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
+from meterhouse.web.api import doubts as api_doubts
 from meterhouse.web.api import drift as api_drift
 from meterhouse.web.api import explain as api_explain
 from meterhouse.web.api import field, v1
@@ -42,6 +43,7 @@ from meterhouse.web.console import (
     books,
     commissioning,
     desk,
+    doubts,
     explain,
     explained,
     frame,
@@ -152,6 +154,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         forms,
         tasks.router,
         recharge.router,
+        doubts.router,
         lists.router,
         books.router,
         explain.router,
@@ -178,6 +181,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_days.router,
         api_explain.router,
         api_drift.router,
+        api_doubts.router,
         api_revenue.router,
         api_replays.router,
         api_staff.router,

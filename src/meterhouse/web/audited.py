@@ -17,6 +17,7 @@ from meterhouse.units import to_decimal
 from meterhouse.web import labels, lifewords, moneywords, paperwords, rechargewords
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import Ask
+from meterhouse.web.doubtwords import DECIDED
 from meterhouse.web.formats import ABSENT, Formats
 from meterhouse.web.listview import KNOWN
 from meterhouse.web.rolewords import ROLE, SCOPE, VERB
@@ -67,10 +68,11 @@ _OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "receipt": (N_("Receipt"), "receipts/{id}"),
     "recharge": (N_("Meter recharge"), "recharges/{id}"),
     "shift": (N_("Shift"), "shifts/{id}"),
+    "doubt": (N_("Doubtful reading"), "doubts/{id}"),
 }
 _NAMELESS: Final = {
     "task", "alarm", "command", "role", "customer", "agreement", "opening", "payment", "receipt",
-    "recharge", "shift",
+    "recharge", "shift", "doubt",
 }  # fmt: skip
 _NUMBERED: Final = re.compile(r"(\w+):(\d{1,18})")
 
@@ -96,6 +98,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "day": N_("Day"),
     "days": N_("Days"),
     "deed": N_("Step"),
+    "decided": N_("Decision"),
     "deposit_minor": N_("Deposit"),
     "disabled": N_("Shut out"),
     "drift_max_minor": N_("Meter may deduct otherwise by"),
@@ -124,6 +127,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "next_id": N_("Next account"),
     "next_shift_id": N_("Next shift"),
     "notice_age_s": N_("Warned before (seconds)"),
+    "number": N_("Number"),
     "open": N_("Still open"),
     "opening_id": N_("Prepared account"),
     "opening_milli": N_("Opening register"),
@@ -143,6 +147,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "quiet_start_minute": N_("Quiet from"),
     "reading_age_max_s": N_("Reading not older than (seconds)"),
     "recharge_id": N_("Meter recharge"),
+    "registers_milli": N_("It should read"),
     "refund_second_minor": N_("Above this a second person"),
     "role": N_("Role"),
     "roles": N_("Roles"),
@@ -182,6 +187,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "to": {one.value: word for one, word in lifewords.COMPARTMENT.items()},
     "role": ROLE,
     "verbs": {str(one): word for one, word in VERB.items()},
+    "decided": {one.value: word for one, word in DECIDED.items()},
     "shown": {one.value: word for one, word in labels.FACT.items()},
     "changed": {one.value: word for one, word in labels.FACT.items()},
 }

@@ -21,12 +21,18 @@ from meterhouse.model import (
     Commodity,
     Keeper,
     Override,
-    Quality,
     Reason,
     Relay,
     RoomState,
 )
-from meterhouse.web import lifewords, moneywords, paperwords, parameterwords, rechargewords
+from meterhouse.web import (
+    doubtwords,
+    lifewords,
+    moneywords,
+    paperwords,
+    parameterwords,
+    rechargewords,
+)
 from meterhouse.web.formats import ABSENT
 from meterhouse.words import N_, Words
 
@@ -106,6 +112,7 @@ class Source(IntEnum):
     GATEWAY = 1
     FREEZE = 2
     HAND = 3
+    ESTIMATE = 4
 
 
 ROOM_STATE: Final = {
@@ -154,13 +161,6 @@ KEEPER: Final = {
     Keeper.PLATFORM: N_("In the platform"),
     Keeper.EXTERNAL: N_("By a third party"),
     Keeper.NONE: N_("Nobody pays"),
-}
-QUALITY: Final = {
-    Quality.GOOD: N_("Good"),
-    Quality.APPORTIONED: N_("Apportioned"),
-    Quality.ESTIMATED: N_("Estimated"),
-    Quality.DOUBTFUL: N_("Doubtful"),
-    Quality.EDITED: N_("Edited"),
 }
 COMMAND_KIND: Final = {
     CommandKind.READ: N_("Read now"),
@@ -219,6 +219,7 @@ ALARM_KIND: Final = {
     AlarmKind.PARAMETERS_DIFFER: N_("Meter does not hold what it was sent"),
     AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
     AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
+    AlarmKind.METER_STUCK: N_("Register stands still"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -301,6 +302,7 @@ SOURCE: Final = {
     Source.GATEWAY: N_("Gateway's store"),
     Source.FREEZE: N_("Meter's freeze"),
     Source.HAND: N_("By hand"),
+    Source.ESTIMATE: N_("Estimated"),
 }
 CHANNEL: Final = {"console": N_("Console"), "email": N_("E-mail")}
 # Why a command ended as it did or a reading is in doubt: codes of drivers, guards and verdicts.
@@ -412,7 +414,6 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     OVERRIDE,
     COMMODITY,
     KEEPER,
-    QUALITY,
     COMMAND_KIND,
     COMMAND_STATE,
     REASON,
@@ -435,6 +436,7 @@ TABLES: Final[tuple[Mapping[Any, str], ...]] = (
     *lifewords.TABLES,
     *moneywords.TABLES,
     *rechargewords.TABLES,
+    *doubtwords.TABLES,
 )
 _MESSAGES: Final = {
     (type(member), member): message for table in TABLES for member, message in table.items()

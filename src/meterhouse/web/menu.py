@@ -30,6 +30,7 @@ MENU: Final = (
     MenuEntry(N_("Room monitor"), "rooms", "rooms", "room.read"),
     MenuEntry(N_("Desk"), "desk", "desk", "money.read"),
     MenuEntry(N_("Alarms"), "alarms", "alarms", "alarm.read"),
+    MenuEntry(N_("Doubtful readings"), "doubts", "check", "alarm.read"),
     MenuEntry(N_("Commands"), "commands", "commands", "command.read"),
     MenuEntry(N_("Tasks"), "tasks", "tasks", "task.read"),
     MenuEntry(N_("Meters"), "meters", "meters", "device.read", MenuGroup.DEVICES),

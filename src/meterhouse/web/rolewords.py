@@ -73,6 +73,7 @@ VERB: Final = {
     Verb.METER_EXCHANGE: N_("Exchange meters"),
     Verb.RECHARGE_DECIDE: N_("Decide about halted recharges"),
     Verb.PARAMETER_SEND: N_("Send settings to meters"),
+    Verb.READING_DECIDE: N_("Decide about doubtful readings"),
 }
 
 

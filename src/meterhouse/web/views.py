@@ -11,12 +11,23 @@ from typing import Any, Final
 from meterhouse.flows import alarm
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Via
-from meterhouse.model import AlarmKind, CommandKind, CommandState, Commodity, Keeper, Reason, Relay
+from meterhouse.model import (
+    AlarmKind,
+    CommandKind,
+    CommandState,
+    Commodity,
+    Keeper,
+    Quality,
+    Reason,
+    Relay,
+)
 from meterhouse.units import EPOCH
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
+from meterhouse.web.doubtviews import DOUBTS
+from meterhouse.web.doubtwords import QUALITY_CLASS
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.receiptview import RECEIPTS
@@ -71,6 +82,11 @@ def relay_colour(row: Any) -> str:
     return labels.RELAY_CLASS[Relay(row["relay"] or 0)]
 
 
+def quality_colour(row: Any) -> str:
+    """The colour of how a reading is known."""
+    return QUALITY_CLASS[Quality(row["quality"])]
+
+
 def sealed(row: Any) -> labels.Sealed:
     """Whether an entry is under a seal."""
     return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
@@ -106,6 +122,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
+    links=((N_("Doubtful readings"), "doubts"),),
     row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
@@ -331,6 +348,8 @@ READINGS: Final = ListView(
             Column("band_4", N_("Valley"), reported("band_4_milli"), Kind.ENERGY),
             Column("power", N_("Power (kW)"), reported("power_w"), Kind.POWER, sortable=True),
             Column("relay", N_("Relay"), cell("relay", Relay), Kind.STATE, colour=relay_colour),
+            Column("quality", N_("Quality"), cell("quality", Quality), Kind.STATE,
+                   colour=quality_colour),
             Column("credit", N_("Credit in the meter"), reported("credit_minor"), Kind.MONEY,
                    optional=True),
             Column("source", N_("Source"), cell("source", Source), Kind.STATE, optional=True),
@@ -434,7 +453,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, *deskviews.LISTS, *lifeviews.LISTS,
+        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, *deskviews.LISTS, *lifeviews.LISTS,
         *bookviews.LISTS,
     )
 }  # fmt: skip

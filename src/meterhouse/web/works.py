@@ -18,7 +18,7 @@ from meterhouse.errors import MeterhouseError
 from meterhouse.flows import access, act, correct, day, monitor, replay, task
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.act import Doer, Done, Via
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.task import Claimed, Progress, Tell
 from meterhouse.store.db import Database, DatabaseBusy, DatabaseUnreachable
 from meterhouse.web.access import NotAllowed

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from meterhouse.errors import Conflict, OutOfRange
+from meterhouse.errors import OutOfRange
 from meterhouse.model import Quality
 from meterhouse.rating.arrays import ArraysDisagree, OutOfOrder
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import (
     ChainState,
     Limits,
     Verdict,
-    accept_suspect,
     in_order,
     judge,
 )
@@ -18,24 +18,33 @@ from meterhouse.rating.delta import (
 HALF_HOUR_US = 1_800_000_000
 
 
-def limits(chains=1, multiplier=1, needs_bands=False):
+def limits(chains=1, multiplier=1, needs_bands=False, of=1):
+    """Of so many meters, for so many readings."""
     return Limits(
         modulus_milli=np.full(chains, 100_000_000),
         max_power_w=np.full(chains, 13_200),
         multiplier=np.full(chains, multiplier),
-        needs_bands=np.full(chains, needs_bands),
+        needs_bands=np.full(of, needs_bands),
         gap_us=2 * HALF_HOUR_US,
     )
 
 
-def read(*totals_wh, steps=None, state=None, **kind):
+def decisions(place, decided, used_milli=0, of=1):
+    """One reading of so many was decided about."""
+    made = Decisions.none(of)
+    made.decided[place], made.used_milli[place] = decided, used_milli
+    return made
+
+
+def read(*totals_wh, steps=None, state=None, decided=None, **kind):
     """Judge readings of one meter, half an hour apart unless `steps` says which half hours."""
     steps = steps or list(range(1, len(totals_wh) + 1))
     milli = np.full((len(totals_wh), 5), -1, np.int64)
     milli[:, 0] = totals_wh
     at_us = np.array(steps, np.int64) * HALF_HOUR_US
     state = state or ChainState.empty(1)
-    return judge(state, limits(**kind), np.zeros(len(totals_wh), np.int64), at_us, milli)
+    row = np.zeros(len(totals_wh), np.int64)
+    return judge(state, limits(**kind, of=len(row)), row, at_us, milli, decided)
 
 
 def names(judged):
@@ -76,23 +85,49 @@ def test_a_reset_meter_waits_for_a_person_however_long():
         *["OTHER_TRACK"] * 3,
     ]
     assert not judged.energy_milli.any()
-    accepted = accept_suspect(judged.state, np.array([0]))
-    after = read(7_500, steps=[7], state=accepted)
-    assert names(after) == ["GOOD"]
-    assert after.energy_milli.tolist() == [500]
 
 
-def test_accepting_the_first_reading_of_a_track_bills_all_that_follows():
-    up_to_the_reset = read(5_000, 5_400, 0).state
-    accepted = accept_suspect(up_to_the_reset, np.array([0]))
-    after = read(1_000, 4_000, 6_000, steps=[4, 5, 6], state=accepted)
-    assert names(after) == ["GOOD"] * 3
-    assert after.energy_milli.sum() == 6_000
+def test_a_track_that_a_person_says_begins_bills_all_that_follows_and_nothing_between():
+    begins = decisions(2, Decided.BEGIN, of=6)
+    judged = read(5_000, 5_400, 0, 1_000, 4_000, 6_000, decided=begins)
+    assert names(judged) == ["FIRST", "GOOD", "BEGUN", *["GOOD"] * 3]
+    assert judged.energy_milli.tolist() == [0, 400, 0, 1_000, 3_000, 2_000]
+    # The gap is an interval of its own, so that nobody wonders where it went.
+    assert (judged.start_us[2], judged.billable[2]) == (2 * HALF_HOUR_US, True)
+    assert judged.quality[2] == Quality.EDITED
 
 
-def test_accepting_where_nothing_is_suspect_is_refused():
-    with pytest.raises(Conflict):
-        accept_suspect(read(5_000).state, np.array([0]))
+def test_between_two_tracks_is_billed_what_the_person_says():
+    begins = decisions(1, Decided.BEGIN, used_milli=700, of=3)
+    judged = read(5_000, 0, 1_000, decided=begins)
+    assert judged.energy_milli.tolist() == [0, 700, 1_000]
+
+
+def test_an_accepted_register_bills_forward_only_also_beyond_the_limit():
+    judged = read(0, 50_000, 51_000, decided=decisions(1, Decided.ACCEPT, of=3))
+    assert judged.energy_milli.tolist() == [0, 50_000, 1_000]
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.EDITED, Quality.GOOD]
+    fell = read(50_000, 40_000, decided=decisions(1, Decided.ACCEPT, of=2))
+    assert names(fell) == ["FIRST", "DECREASE"]
+    assert not fell.billable.any()
+
+
+def test_what_is_accepted_though_nothing_spoke_against_it_stays_good():
+    judged = read(0, 1_000, decided=decisions(1, Decided.ACCEPT, of=2))
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.GOOD]
+
+
+def test_a_discarded_reading_is_as_if_never_read():
+    judged = read(0, 5_000, 6_000, decided=decisions(1, Decided.DISCARD, of=3))
+    assert names(judged) == ["FIRST", "DISCARDED", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 6_000]
+    without = read(0, 6_000, steps=[1, 3])
+    assert judged.state.good_milli.tolist() == without.state.good_milli.tolist()
+
+
+def test_a_corrected_reading_is_edited_even_where_it_is_plausible():
+    judged = read(0, 1_000, 2_000, decided=decisions(1, Decided.CORRECT, of=3))
+    assert judged.quality.tolist() == [Quality.GOOD, Quality.EDITED, Quality.GOOD]
 
 
 def test_a_jump_beyond_what_the_meter_carries_is_not_billed():
@@ -148,7 +183,7 @@ def test_a_total_that_is_missing_or_beyond_the_register_is_set_aside():
 def bands(*rows, needs_bands):
     at_us = np.arange(1, len(rows) + 1) * HALF_HOUR_US
     return judge(
-        ChainState.empty(1), limits(needs_bands=needs_bands),
+        ChainState.empty(1), limits(needs_bands=needs_bands, of=len(rows)),
         np.zeros(len(rows), np.int64), at_us, np.array(rows),
     )  # fmt: skip
 
@@ -170,21 +205,30 @@ def test_bands_that_do_not_add_up_bill_by_the_total_or_not_at_all():
     assert by_bands.quality[1] == Quality.DOUBTFUL
 
 
+def test_bands_are_needed_from_the_reading_on_that_is_billed_by_them():
+    rows = np.array([[0, -1, -1, -1, -1], [100, 25, 25, 25, 25], [200, 50, 50, 50, 50]])
+    at_us = np.arange(1, 4) * HALF_HOUR_US
+    since = limits(of=3)._replace(needs_bands=np.array([False, False, True]))
+    judged = judge(ChainState.empty(1), since, np.zeros(3, np.int64), at_us, rows)
+    assert names(judged) == ["FIRST", "GOOD", "GOOD"]
+    assert judged.band_energy_milli[2].tolist() == [25, 25, 25, 25]
+
+
 def test_a_batch_out_of_order_is_put_in_order_by_the_helper():
     row = np.array([1, 0, 1, 0])
     at_us = np.array([2, 2, 1, 1]) * HALF_HOUR_US
     milli = np.full((4, 5), -1)
     milli[:, 0] = [300, 700, 0, 500]
     with pytest.raises(OutOfOrder):
-        judge(ChainState.empty(2), limits(2), row, at_us, milli)
+        judge(ChainState.empty(2), limits(2, of=4), row, at_us, milli)
     order = in_order(row, at_us)
-    judged = judge(ChainState.empty(2), limits(2), row[order], at_us[order], milli[order])
+    judged = judge(ChainState.empty(2), limits(2, of=4), row[order], at_us[order], milli[order])
     assert judged.energy_milli.tolist() == [0, 200, 0, 300]
 
 
 def test_no_readings_are_no_verdicts():
     judged = judge(
-        ChainState.empty(3), limits(3), np.zeros(0, np.int64), np.zeros(0, np.int64),
+        ChainState.empty(3), limits(3, of=0), np.zeros(0, np.int64), np.zeros(0, np.int64),
         np.zeros((0, 5), np.int64),
     )  # fmt: skip
     assert len(judged.verdict) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from meterhouse.errors import OutOfRange, Unreadable
 from meterhouse.rating.tariff import parse
-from meterhouse.rating.timeline import compile_timeline, pack
+from meterhouse.rating.timeline import compile_timeline, follow, pack
 from meterhouse.units import from_us, to_us
 
 FLAT = {"effective_from": "2017-01-01T00:00:00Z", "prices_micro": {"flat": 500_000}}
@@ -83,3 +83,21 @@ def test_a_span_or_zone_that_makes_no_sense_is_refused():
         compile_timeline(scheme({}), "UTC", 5, 5)
     with pytest.raises(Unreadable):
         compile_timeline(scheme({}), "Mars/Olympus", 5, 6)
+
+
+def test_schemes_that_follow_each_other_lie_as_one_schemes_versions_do():
+    later = {"blocks": {"period": "month", "limits_milli": [7]}, "prices_micro": {"flat": [3, 4]}}
+    begin_us, change_us, end_us = (at(f"2026-01-{day}T00:00Z") for day in ("10", "20", "30"))
+    whole = scheme({}, later | {"effective_from": "2026-01-20T00:00:00+00:00"})
+    parts = [
+        compile_timeline(scheme(part), "Asia/Shanghai", begin_us, end_us) for part in ({}, later)
+    ]
+    expected = compile_timeline(whole, "Asia/Shanghai", begin_us, end_us)
+    found = follow(parts, [begin_us, change_us])
+    for name in ("edge_us", "band", "section", "period_start_us"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+    assert [one.limits_milli for one in found.sections] == [
+        one.limits_milli for one in expected.sections
+    ]
+    packed = pack([found]), pack([expected])
+    assert packed[0].price_micro.tolist() == packed[1].price_micro.tolist()

@@ -10,7 +10,7 @@ def test_a_round_after_warming_compiles_nothing():
     warm()
     varieties = (len(delta._judge_all.signatures), len(kernel._rate_all.signatures))
     limits = delta.Limits(
-        np.array([100, 100])[:1], np.array([5]), np.array([1]), np.array([True, False])[1:], 9
+        np.array([100, 100])[:1], np.array([5]), np.array([1]), np.array([True, False, True])[1:], 9
     )
     frozen = np.zeros((2, 5), np.int64)
     frozen.flags.writeable = False

@@ -142,6 +142,18 @@ class PolicyChange(Form):
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
     ] = Field(default=False, examples=[False])
     """Whether a room whose account is closed is switched off until the next one is opened."""
+    estimate_after_h: Annotated[
+        int, Field(ge=0, le=720),
+        Ask(N_("Estimate a silent point after"), unit=N_("hours"), half=True,
+            hint=N_("By its own days before; nobody is cut off by it; 0: never")),
+    ] = Field(default=0, examples=[6])  # fmt: skip
+    """Hours without a good reading after which a point's energy is estimated; 0: never."""
+    stuck_after_h: Annotated[
+        int, Field(ge=0, le=8760),
+        Ask(N_("Alarm for a register that stands still for"), unit=N_("hours"), half=True,
+            hint=N_("Though its meter answers and is on; 0: never")),
+    ] = Field(default=0, examples=[72])  # fmt: skip
+    """Hours a register may stand still while its meter answers, before an alarm opens; 0: any."""
 
 
 class Template(Form):
@@ -202,6 +214,8 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "drift_max_minor": drift_minor,
         "correction_days_max": form.correction_days,
         "vacancy_off": form.vacancy_off,
+        "estimate_after_h": form.estimate_after_h,
+        "stuck_after_h": form.stuck_after_h,
     }
     return await _set(doing, form.version, chosen)
 
@@ -244,6 +258,8 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "drift_max": to_decimal(policy.drift_max_minor, exponent),
         "correction_days": policy.correction_days_max,
         "vacancy_off": policy.vacancy_off,
+        "estimate_after_h": policy.estimate_after_h,
+        "stuck_after_h": policy.stuck_after_h,
     }
 
 

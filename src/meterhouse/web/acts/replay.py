@@ -15,7 +15,7 @@ from meterhouse.errors import BadInput
 from meterhouse.flows import correct, place, replay, tariff, task
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
-from meterhouse.flows.rate import Tariffs
+from meterhouse.flows.prices import Tariffs
 from meterhouse.store.tasks import NewTask
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.bulk import wait_for_second

@@ -310,7 +310,7 @@ def _begins(doing: Doing, form: Any) -> Any:
 async def _assign(doing: Doing, form: Assignment) -> Done:
     """Rate all points of a building, or of the whole project, by a tariff."""
     tariff_id = doing.ids["tariff_id"]
-    count = await tariff.assign(doing.db, doing.project_id, tariff_id, form.place_id)
+    count = await tariff.assign(doing.db, doing.project_id, tariff_id, form.place_id, doing.doer.at)
     after = {"place_id": form.place_id, "count": count}
     return Done(f"tariff:{tariff_id}", {"count": count}, after=after)
 
@@ -358,7 +358,10 @@ PUBLISHERS: Final[tuple[Act[Any], ...]] = tuple(
 ASSIGN: Final = Act(
     "tariff.assign", Verb.TARIFF_EDIT, f"{_ONE}/assign", N_("Assign to points"), Assignment,
     shapes.Counted, _assign, tag=_TAG, about=_about, told=_assigned, proof=True,
-    consequence=N_("Every point of its commodity there is rated by it from the next reading on."),
+    consequence=N_(
+        "Every point of its commodity there is rated by it from now on. What was used before costs "
+        "what it cost then."
+    ),
 )  # fmt: skip
 
 ACTS: Final[tuple[Act[Any], ...]] = (*ADDERS, *PUBLISHERS, ASSIGN)

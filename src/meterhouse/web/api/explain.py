@@ -24,9 +24,10 @@ from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import shapes, v1
 from meterhouse.web.api.agreements import LastRegister
 from meterhouse.web.api.schemas import COUNT_MAX, At, Id, Money, Quantity, Shape, text
+from meterhouse.web.doubtwords import DecidedName
 from meterhouse.web.labels import UNIT, Source
 
-SourceName: TypeAlias = Literal["live", "gateway", "freeze", "hand"]
+SourceName: TypeAlias = Literal["live", "gateway", "freeze", "hand", "estimate"]
 QualityName: TypeAlias = Literal["good", "apportioned", "estimated", "doubtful", "edited"]
 
 
@@ -47,6 +48,20 @@ class PriceLine(Shape):
     """The exact product; never rounded."""
 
 
+class DecisionLine(Shape):
+    """What somebody decided about a doubtful reading; it holds until another decision."""
+
+    read_at: At
+    """The instant of the reading."""
+    decided: DecidedName
+    """What was decided: its register is right, another track begins, it should read otherwise, or
+    it counts as never read."""
+    reason: str = text("looked at the display", most=200)
+    """Why."""
+    decided_at: At
+    """When."""
+
+
 class IntervalLine(Shape):
     """A charged interval between two readings."""
 
@@ -61,7 +76,8 @@ class IntervalLine(Shape):
     closing: Quantity | None
     """What it showed at last."""
     source: SourceName | None
-    """Where the last reading came from; `freeze` is the meter's own store, `hand` a person."""
+    """Where the last reading came from; `freeze` is the meter's own store, `hand` a person,
+    `estimate` nobody: it was not measured."""
     multiplier: int = Field(ge=1, le=1_000_000, examples=[1])
     """What a difference of the register is multiplied by."""
     energy: Quantity
@@ -80,6 +96,8 @@ class IntervalLine(Shape):
     """Why its price was corrected, where that alone replaced the charge before; else empty."""
     is_exact: bool = Field(examples=[True])
     """Whether its lines add up to its amount."""
+    decisions: list[DecisionLine] = Field(max_length=10_000)
+    """What people decided about readings in it, its end included."""
 
 
 class BookingParts(Shape):
@@ -367,5 +385,12 @@ def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
                 amount=_fine(line.amount_nano, scope),
             )
             for line in one.lines
+        ],
+        decisions=[
+            DecisionLine(
+                read_at=said.read_at, decided=DecidedName(said.decided.name.lower()),
+                reason=said.reason, decided_at=said.decided_at,
+            )
+            for said in one.decisions
         ],
     )  # fmt: skip

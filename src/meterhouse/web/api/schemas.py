@@ -286,6 +286,8 @@ class Reading(Shape):
     """Power, where reported."""
     relay: RelayState
     """The relay."""
+    quality: Literal["good", "apportioned", "estimated", "doubtful", "edited"]
+    """How it stands: `doubtful` is not billed yet, `edited` was decided by a person."""
 
 
 class Alarm(Shape):

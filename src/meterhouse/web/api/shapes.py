@@ -9,7 +9,7 @@ from typing import Any
 from meterhouse.flows.access import Reach
 from meterhouse.flows.monitor import PointNow, RoomNow
 from meterhouse.flows.rooms import Tile
-from meterhouse.model import Commodity, Relay
+from meterhouse.model import Commodity, Quality, Relay
 from meterhouse.units import to_decimal
 from meterhouse.web.api import schemas
 from meterhouse.web.labels import UNIT
@@ -102,11 +102,13 @@ def reading(row: Any) -> schemas.Reading:
     """A reading of the history."""
     bands = [row[f"band_{n}_milli"] for n in range(1, 5)]
     unit = UNIT[Commodity(row["commodity"])]
+    quality: Any = Quality(row["quality"]).name.lower()
     return schemas.Reading(
         read_at=row["read_at"], received_at=row["received_at"],
         total=_quantity(row["total_milli"], unit),
         bands=[None if milli < 0 else _quantity(milli, unit) for milli in bands],
         power=_power(row["power_w"]), relay=Relay(row["relay"]).name.lower(),
+        quality=quality,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from meterhouse.units import nano_per_minor
 from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.cells import masked_name
+from meterhouse.web.doubtwords import DecidedName
 from meterhouse.web.formats import ABSENT, Formats, grouped
 from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
@@ -158,6 +159,15 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
         found.append(words(N_("The register began again at zero")))
     if one.quality is not Quality.GOOD:
         found.append(labels.label(words, one.quality))
+    for said in one.decisions:
+        told = {
+            "what": labels.label(words, DecidedName(said.decided.name.lower())),
+            "read_at": fmt.instant(said.read_at), "decided_at": fmt.instant(said.decided_at),
+            "reason": said.reason,
+        }  # fmt: skip
+        found.append(
+            words(N_("Decided {decided_at} about {read_at}: {what}. Reason: {reason}"), **told)
+        )
     if one.replaced_nano:
         found.append(words(N_("Corrects an earlier charge of {amount}"),
                            amount=fine_amount(one.replaced_nano)))  # fmt: skip

@@ -1,0 +1,160 @@
+"""Which tariff was in force at a point when something was used, whenever its reading arrives.
+
+Owns the way from the tariffs of a point, one after the other, to what the kernel is given for an
+interval: nearly always the one tariff the point has now; for an interval that began before that was
+given, the tariffs of its time. Also where blocks stand after a charge, and a small cache of
+laid-out tariffs, because a published version never changes. Must never judge a reading.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
+from meterhouse.rating.live import live
+from meterhouse.rating.tariff import Scheme, parse
+from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack
+from meterhouse.store import catalog
+from meterhouse.store.db import Connection
+from meterhouse.units import to_us
+
+Ints = NDArray[np.int64]
+DAY_US = 86_400_000_000
+CACHE_MAX = 256
+
+Laid = tuple[str, Scheme]
+"""A scheme with the text that tells one edition from another."""
+Schemes = Mapping[int, Laid]
+"""Schemes by their tariff's id."""
+History = Sequence[tuple[datetime, int | None]]
+"""Since when a point had which tariff, the first one first; None where it had no more."""
+Run = tuple[tuple[int, int], ...]
+"""Tariffs that followed each other: since when (µs; 0 for one alone) and which."""
+
+
+class Tariffs:
+    """Laid-out tariffs by project, kept while their versions stay the same."""
+
+    def __init__(self) -> None:
+        self._schemes: OrderedDict[str, Scheme] = OrderedDict()
+        self._timelines: OrderedDict[tuple[str, str, int, int], Timeline] = OrderedDict()
+
+    async def load(
+        self, connection: Connection, project_id: int, tariff_ids: Sequence[int],
+        edition: int | None = None,
+    ) -> dict[int, Laid]:  # fmt: skip
+        """The schemes of tariffs, as they run along with readings.
+
+        `edition`: as they were when the project had seen so many corrections; None: as they are.
+        """
+        bodies = await catalog.tariff_bodies(connection, project_id, tariff_ids, edition)
+        return {tariff_id: self.laid(versions) for tariff_id, versions in bodies.items()}
+
+    def laid(self, bodies: Sequence[Mapping[str, Any]]) -> Laid:
+        """One scheme of its versions' bodies, a version each. Raises `TariffInvalid`."""
+        whole = {**bodies[0], "versions": [one["versions"][0] for one in bodies]}
+        text = json.dumps(whole, sort_keys=True)
+        scheme = self._schemes.get(text)
+        if scheme is None:
+            scheme = self._schemes[text] = live(parse(whole))
+            _trim(self._schemes)
+        return text, scheme
+
+    def lay_out(
+        self, schemes: Schemes, run: Run, timezone: str, from_us: int, to_us: int
+    ) -> Timeline:
+        """The tariffs of a run over whole days around a span."""
+        timelines = [
+            self._timeline(*schemes[tariff_id], timezone, from_us, to_us) for _, tariff_id in run
+        ]
+        if len(run) == 1:
+            return timelines[0]
+        return follow(timelines, [since_us for since_us, _ in run])
+
+    def _timeline(
+        self, text: str, scheme: Scheme, timezone: str, from_us: int, to_us: int
+    ) -> Timeline:
+        first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
+        key = (text, timezone, first, last)
+        timeline = self._timelines.get(key)
+        if timeline is None:
+            timeline = compile_timeline(scheme, timezone, max(first, 1), last)
+            self._timelines[key] = timeline
+            _trim(self._timelines)
+        return timeline
+
+
+def _trim(cache: OrderedDict[Any, Any]) -> None:
+    while len(cache) > CACHE_MAX:
+        cache.popitem(last=False)
+
+
+def named(histories: Iterable[History]) -> set[int]:
+    """The tariffs that these points ever had."""
+    return {tariff_id for one in histories for _, tariff_id in one if tariff_id is not None}
+
+
+def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:
+    """The tariffs in force within [start, end); None where at some instant there was none.
+
+    One that was given before its first version is in force prices nothing until then.
+    """
+    ends_us = [*(to_us(since) for since, _ in history), max(end_us, to_us(history[-1][0])) + 1]
+    run: list[tuple[int, int]] = []
+    for (since_us, until_us), (_, tariff_id) in zip(pairwise(ends_us), history, strict=True):
+        if until_us <= start_us or since_us >= end_us:
+            continue
+        if tariff_id is None:
+            return None
+        begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
+        if begins_us > max(since_us, start_us):
+            return None
+        run.append((since_us, tariff_id))
+    if not run or run[0][0] > start_us:
+        return None
+    return tuple(run) if len(run) > 1 else alone(run[0][1])
+
+
+def tariff_at(history: History, at_us: int) -> int | None:
+    """The tariff in force just before an instant."""
+    return next((one for since, one in reversed(history) if to_us(since) < at_us), None)
+
+
+def alone(tariff_id: int) -> Run:
+    """The run of one tariff, the same whenever it was given."""
+    return ((0, tariff_id),)
+
+
+async def blocks_after(
+    connection: Connection, tariffs: Tariffs, project: Any, charge: Any
+) -> tuple[Ints, Ints]:
+    """Energy used in the blocks' period, and when it began, where a charge ended."""
+    blocks = (
+        np.array([charge["block_milli"]], dtype=np.int64),
+        np.array([to_us(charge["block_period_at"])], dtype=np.int64),
+    )
+    point_id, start_us, end_us = (
+        charge["point_id"], to_us(charge["started_at"]), to_us(charge["ended_at"]),
+    )  # fmt: skip
+    before = await catalog.tariffs_before(connection, project["id"], [point_id])
+    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
+    run = run_of(before[point_id], schemes, start_us, end_us) if before else None
+    if run is None:
+        return blocks
+    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
+    # Which band it was used in moves no block.
+    bands = np.zeros((1, METER_BANDS), dtype=np.int64)
+    bands[0, 0] = charge["energy_milli"]
+    zero = np.zeros(1, dtype=np.int64)
+    interval = Intervals(
+        zero, zero, np.array([start_us]), np.array([end_us]), bands[:, 0].copy(), bands
+    )
+    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), interval, *blocks)
+    return rated.block_milli, rated.block_period_us

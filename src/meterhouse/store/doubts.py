@@ -1,0 +1,220 @@
+"""Readings that were doubted, and what people decided about them.
+
+Owns two tables: a doubt is noted where the judgement of readings finds one, and a decision is
+written for ever, the last one of an instant holds. Must never judge: which doubts wait is a
+question to the chain as it stands, a doubt later than its last good reading.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
+from meterhouse.store.orders import IN_BUILDING_NAMED
+from meterhouse.store.personal import STAFF_NAME, staff
+from meterhouse.store.readings import BANDS
+from meterhouse.store.reports import FOUND, PLACE, PLACE_COLUMNS
+
+# A doubt waits where nothing good came after it, its meter still serves, and somebody pays.
+_WAITING = """d.is_doubtful and d.read_at > s.good_at and p.keeper <> 'none'
+    and (d.meter_id, d.register_epoch) = (s.meter_id, s.register_epoch)"""
+_CHAIN = """doubt d
+    join point p on (p.project_id, p.id) = (d.project_id, d.point_id)
+    join point_state s on (s.project_id, s.point_id) = (d.project_id, d.point_id)
+    join meter m on (m.project_id, m.id) = (d.project_id, d.meter_id)"""
+
+# The words of `rating.delta.Verdict` for what can be doubtful.
+_WHY = """case d.verdict when 4 then 'conflict' when 6 then 'zero' when 7 then 'decrease'
+    when 8 then 'jump' when 9 then 'band_mismatch' when 10 then 'other_track'
+    else 'unusable' end"""
+
+DOUBTS = ListQuery(
+    f"""select d.id, d.point_id, d.meter_id, m.address, d.read_at, {_WHY} as why, d.noted_at,
+            s.good_at, s.good_0_milli, g.total_milli, p.commodity, {PLACE_COLUMNS}
+        from {_CHAIN} {PLACE}
+        left join reading g on (g.project_id, g.meter_id, g.register_epoch, g.read_at)
+            = (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+        where d.project_id = $1 and {_WAITING}""",
+    {
+        "why": "q.why = {}",
+        "block": f"q.point_id in {IN_BUILDING_NAMED}",
+        "meter": "q.meter_id = {}",
+        "text": f"q.point_id in {FOUND}",
+        "from": "q.read_at > {}",
+        "to": "q.read_at <= {}",
+    },
+    {"read_at": "read_at", "room": "room", "why": "why"},
+    first="read_at",
+    solid=frozenset({"read_at"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """What a person says of one reading.
+
+    Attributes:
+        decided: a `rating.decided.Decided`.
+        registers_milli: total, then 尖峰平谷, as they should read; None unless corrected.
+        used_milli: multiplied, what was used before another track began.
+    """
+
+    decided: int
+    registers_milli: Sequence[int] | None
+    used_milli: int
+    reason: str
+
+
+async def note(
+    connection: Connection, project_id: int, rows: Sequence[tuple[int, int, int, datetime, int]],
+    at: datetime,
+) -> None:  # fmt: skip
+    """Note doubtful readings: point, meter, register epoch, instant, verdict; known ones change.
+
+    Of one instant that is told in several ways the last row counts.
+    """
+    if not rows:
+        return
+    rows = list({row[:4]: row for row in rows}.values())
+    await connection.execute(
+        """insert into doubt (project_id, point_id, meter_id, register_epoch, read_at, verdict,
+               noted_at)
+           select $1, u.*, $7 from unnest($2::int8[], $3::int8[], $4::int4[], $5::timestamptz[],
+               $6::int2[]) u
+           on conflict (project_id, meter_id, register_epoch, read_at)
+           do update set verdict = excluded.verdict, is_doubtful = true""",
+        project_id, *(list(column) for column in zip(*rows, strict=True)), at,
+    )  # fmt: skip
+
+
+async def settle(
+    connection: Connection, project_id: int, meter_id: int, register_epoch: int,
+    since: datetime, until: datetime, doubtful: Sequence[datetime],
+) -> None:  # fmt: skip
+    """What a new judgement of a span doubts no more is not doubtful."""
+    await connection.execute(
+        """update doubt set is_doubtful = false where project_id = $1 and meter_id = $2
+           and register_epoch = $3 and read_at between $4 and $5 and is_doubtful
+           and not read_at = any($6::timestamptz[])""",
+        project_id, meter_id, register_epoch, since, until, list(doubtful),
+    )  # fmt: skip
+
+
+async def waiting_points(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> set[int]:
+    """Which of these points have a doubt that waits for a person."""
+    rows = await connection.fetch(
+        f"""select distinct d.point_id from {_CHAIN}
+            where d.project_id = $1 and d.point_id = any($2::int8[]) and {_WAITING}""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+    return {row["point_id"] for row in rows}
+
+
+async def get_doubt(
+    connection: Connection, project_id: int, doubt_id: int
+) -> asyncpg.Record | None:
+    """One doubt in sight: its place, its meter, its reading, whether it waits."""
+    return await connection.fetchrow(
+        f"""select d.*, {_WHY} as why, {PLACE_COLUMNS}, p.commodity, m.address,
+                m.multiplier, m.modulus_milli, m.max_power_w,
+                s.good_at, s.good_0_milli, {_WAITING} as is_waiting, p.keeper,
+                (d.meter_id, d.register_epoch) = (s.meter_id, s.register_epoch) as is_serving,
+                g.total_milli, {", ".join(f"g.{name}" for name in BANDS)}, g.source, g.received_at
+            from {_CHAIN} {PLACE}
+            left join reading g on (g.project_id, g.meter_id, g.register_epoch, g.read_at)
+                = (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+            where d.project_id = $1 and d.id = $2 and seen_point(d.project_id, d.point_id)""",
+        project_id, doubt_id,
+    )  # fmt: skip
+
+
+async def names(
+    connection: Connection, project_id: int, doubt_ids: Sequence[int]
+) -> dict[int, asyncpg.Record]:
+    """building, room, read_at of doubts in sight, by id."""
+    rows = await connection.fetch(
+        f"""select d.id, d.read_at, {PLACE_COLUMNS} from {_CHAIN} {PLACE}
+            where d.project_id = $1 and d.id = any($2::int8[])
+            and seen_point(d.project_id, d.point_id)""",
+        project_id, list(doubt_ids),
+    )  # fmt: skip
+    return {row["id"]: row for row in rows}
+
+
+async def decide(
+    connection: Connection, project_id: int, key: tuple[int, int, datetime], new: NewDecision,
+    actor_id: int | None, at: datetime,
+) -> int:  # fmt: skip
+    """Write a decision about a reading (meter, register epoch, instant); answers its number."""
+    number: int = await connection.fetchval(
+        """insert into decision (project_id, meter_id, register_epoch, read_at, number, decided,
+               registers_milli, used_milli, reason, actor_id, decided_at)
+           select $1, $2, $3, $4, 1 + coalesce(max(number), 0), $5, $6::int8[], $7, $8, $9, $10
+           from decision where project_id = $1 and meter_id = $2 and register_epoch = $3
+               and read_at = $4
+           returning number""",
+        project_id, *key, new.decided,
+        None if new.registers_milli is None else list(new.registers_milli), new.used_milli,
+        new.reason, actor_id, at,
+    )  # fmt: skip
+    return number
+
+
+async def decisions(
+    connection: Connection, project_id: int, meter_id: int, register_epoch: int,
+    since: datetime, until: datetime,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """The decisions in force of a chain's span, by time."""
+    return await connection.fetch(
+        """select distinct on (read_at) * from decision
+           where project_id = $1 and meter_id = $2 and register_epoch = $3
+           and read_at between $4 and $5 order by read_at, number desc""",
+        project_id, meter_id, register_epoch, since, until,
+    )  # fmt: skip
+
+
+async def history(connection: Connection, project_id: int, doubt: Any) -> list[asyncpg.Record]:
+    """Every decision ever made about a doubt's reading, oldest first."""
+    return await connection.fetch(
+        f"""select c.*, {STAFF_NAME} as actor from decision c {staff("c.actor_id")}
+           where c.project_id = $1 and c.meter_id = $2 and c.register_epoch = $3
+           and c.read_at = $4 order by c.number""",
+        project_id, doubt["meter_id"], doubt["register_epoch"], doubt["read_at"],
+    )  # fmt: skip
+
+
+async def around(connection: Connection, project_id: int, doubt: Any, most: int) -> list[Any]:
+    """The registers around a doubt, by time: read_at, total_milli, is_doubtful, decided, quality.
+
+    The quality is that of the interval that ends there; null where none does.
+    """
+    return await connection.fetch(
+        """with near as (
+               (select r.* from reading r where r.project_id = $1 and r.meter_id = $2
+                   and r.register_epoch = $3 and r.read_at <= $4
+                   order by r.read_at desc limit $5)
+               union all
+               (select r.* from reading r where r.project_id = $1 and r.meter_id = $2
+                   and r.register_epoch = $3 and r.read_at > $4 order by r.read_at limit $5))
+           select n.read_at, n.total_milli, n.source, coalesce(d.is_doubtful, false) as is_doubtful,
+               d.id as doubt_id, c.decided, c.registers_milli, h.quality
+           from near n
+           left join doubt d on (d.project_id, d.meter_id, d.register_epoch, d.read_at)
+               = (n.project_id, n.meter_id, n.register_epoch, n.read_at)
+           left join lateral (select c.decided, c.registers_milli from decision c
+               where (c.project_id, c.meter_id, c.register_epoch, c.read_at)
+                   = (n.project_id, n.meter_id, n.register_epoch, n.read_at)
+               order by c.number desc limit 1) c on true
+           left join lateral (select h.quality, h.started_at, h.ended_at from charge h
+               where h.project_id = $1 and h.point_id = $6 and h.ended_at = n.read_at
+               order by h.version desc limit 1) h on h.started_at < h.ended_at
+           order by n.read_at""",
+        project_id, doubt["meter_id"], doubt["register_epoch"], doubt["read_at"], most,
+        doubt["point_id"],
+    )  # fmt: skip

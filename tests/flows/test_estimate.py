@@ -1,0 +1,223 @@
+"""Silence: estimated by the days before, taken back by what is read, never cutting anybody off."""
+
+from datetime import timedelta
+
+import pytest
+
+from meterhouse.flows import close, estimate
+from meterhouse.model import Quality, Relay
+from meterhouse.store import proofs
+from premises import HASTY, HOMES
+
+PRICE_NANO = 600_000
+ESTIMATES = HASTY | {"estimate_after_h": 6}
+
+
+@pytest.fixture
+async def site(new_site):
+    """A point that uses 0.1 kWh each half hour for eight days, and then says nothing."""
+    made = await new_site(rooms=1, policy=ESTIMATES)
+    await made.pay(100_000)
+    await live(made, days=8)
+    return made
+
+
+async def live(site, days, used_milli=100, room=0):
+    """Half hours of steady use, told in one batch at their end."""
+    begun, count = site.clock(), days * 48
+    rows = [
+        (site.meters[room], begun + timedelta(minutes=30) * n, 10_000 + used_milli * n)
+        for n in range(count + 1)
+    ]
+    site.clock.at = rows[-1][1]
+    await site.read(*rows)
+
+
+async def tend(site):
+    return await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+
+
+async def charged(site):
+    """The intervals in force after the silence began: energy and quality."""
+    rows = await site.rows(
+        """select * from (select distinct on (ended_at) * from charge where point_id = $1
+           order by ended_at, version desc) c where started_at < ended_at
+           and ended_at > $2 order by ended_at""",
+        site.points[0], site.clock.at - timedelta(days=3),
+    )  # fmt: skip
+    return [(row["energy_milli"], Quality(row["quality"])) for row in rows]
+
+
+async def holds(address):
+    return [proof.says for proof in await proofs.prove(address) if not proof.holds]
+
+
+async def test_silence_is_estimated_by_the_same_hours_of_the_days_before(site, address):
+    before = (await site.state())["accrued_nano"]
+    site.clock.step(hours=5)
+    assert await tend(site) == 0
+    site.clock.step(hours=1)
+    assert await tend(site) == 1
+    # Six hours of 0.2 kWh.
+    assert (await charged(site))[-1] == (1_200, Quality.ESTIMATED)
+    state = await site.state()
+    assert state["accrued_nano"] - before == state["estimated_nano"] == 1_200 * PRICE_NANO
+    # The chain of readings knows nothing of it.
+    assert state["good_0_milli"] == 10_000 + 100 * 8 * 48
+    assert await site.rows("select 1 from reading where source > 3") == []
+    (row,) = await site.rows("select * from estimate")
+    assert (row["rule"], row["total_milli"]) == ("same_hours_7_days", state["good_0_milli"] + 1_200)
+    assert await holds(address) == []
+
+
+async def test_an_estimate_goes_on_where_the_last_one_ended(site, address):
+    site.clock.step(hours=6)
+    await tend(site)
+    site.clock.step(minutes=30)
+    assert await tend(site) == 0
+    site.clock.step(minutes=90)
+    assert await tend(site) == 1
+    found = await charged(site)
+    assert found[-2:] == [(1_200, Quality.ESTIMATED), (400, Quality.ESTIMATED)]
+    assert await holds(address) == []
+
+
+async def test_the_true_reading_takes_the_estimate_back_and_posts_the_difference(site, address):
+    before = await site.state()
+    site.clock.step(hours=6)
+    await tend(site)
+    await close.book_day(site.db, site.project_id, site.clock())
+    site.clock.step(hours=1)
+    await site.say(before["good_0_milli"] + 900)
+    after = await site.state()
+    assert after["rated_nano"] - before["rated_nano"] == 900 * PRICE_NANO
+    assert after["estimated_nano"] == 0
+    assert (await charged(site))[-1] == (900, Quality.APPORTIONED)
+    assert await holds(address) == []
+
+
+async def test_a_late_reading_from_the_silence_does_so_too(site, address):
+    before, silent_at = await site.state(), site.clock()
+    site.clock.step(hours=6)
+    await tend(site)
+    await site.read((site.meters[0], silent_at + timedelta(hours=2), before["good_0_milli"] + 50))
+    assert (await charged(site))[-1] == (50, Quality.APPORTIONED)
+    assert (await site.state())["estimated_nano"] == 0
+    site.clock.step(hours=2)
+    # Silent for six hours again: estimated anew, from the reading that came.
+    assert await tend(site) == 1
+    assert (await charged(site))[-1] == (1_200, Quality.ESTIMATED)
+    assert await holds(address) == []
+
+
+async def test_a_reading_of_the_very_instant_that_was_estimated_is_charged(site, address):
+    silent_at, before = site.clock(), await site.state()
+    site.clock.step(hours=6)
+    await tend(site)
+    estimated_at = site.clock()
+    await site.read((site.meters[0], silent_at + timedelta(hours=1), before["good_0_milli"] + 200))
+    await site.read((site.meters[0], estimated_at, before["good_0_milli"] + 1_000))
+    assert (await charged(site))[-1] == (800, Quality.APPORTIONED)
+    assert await holds(address) == []
+
+
+async def test_a_doubtful_reading_ends_no_silence_for_long(site, address):
+    site.clock.step(hours=6)
+    await tend(site)
+    site.clock.step(minutes=5)
+    await site.say(0)
+    assert (await site.state())["estimated_nano"] == 0
+    assert await tend(site) == 1
+    assert (await site.state())["estimated_nano"] > 0
+    assert await holds(address) == []
+
+
+async def test_an_open_relay_uses_nothing_and_a_month_is_enough(site):
+    site.clock.step(days=32)
+    assert await tend(site) == 0
+    await live(site, days=8)
+    await site.say((await site.state())["good_0_milli"], relay=Relay.OPEN)
+    site.clock.step(hours=12)
+    assert await tend(site) == 0
+
+
+async def test_nothing_is_estimated_unless_the_project_says_so(new_site):
+    site = await new_site(rooms=1)
+    await live(site, days=8)
+    site.clock.step(hours=48)
+    assert await tend(site) == 0
+
+
+async def test_estimates_fill_blocks_as_readings_do(new_site, address):
+    site = await new_site(rooms=1, policy=ESTIMATES, tariff=HOMES)
+    await site.pay(100_000)
+    await live(site, days=8, used_milli=500)
+    for hours in (6, 2):
+        site.clock.step(hours=hours)
+        await tend(site)
+    rows = await site.rows(
+        """select block_milli, energy_milli from charge where quality = 2 order by ended_at"""
+    )
+    assert rows[1]["block_milli"] == rows[0]["block_milli"] + rows[0]["energy_milli"]
+    assert await holds(address) == []
+
+
+async def test_estimated_energy_warns_and_never_cuts_off(new_site):
+    site = await new_site(rooms=1, policy=ESTIMATES)
+    # 38.4 kWh of eight days are 23.04, and a coin more.
+    await site.pay(2_305)
+    await live(site, days=8)
+    await site.deliver()
+    site.clock.step(hours=6)
+    await tend(site)
+    # A reading that tells the relay alone is fresh; only the estimate makes the household owe.
+    assert ("credit_out", f"point:{site.points[0]}") in await site.alarms()
+    assert [one["kind"] for one in await site.commands()] == []
+
+
+async def test_estimates_of_one_point_do_not_cut_off_another_of_the_household(new_site):
+    site = await new_site(rooms=2, policy=ESTIMATES)
+    await site.pay(2_305)
+    await site.rows(
+        "update point set account_id = (select account_id from point where id = $1) where id = $2"
+        " returning 1", site.points[0], site.points[1],
+    )  # fmt: skip
+    await live(site, days=8)
+    site.clock.step(hours=6)
+    await tend(site)
+    # The other point speaks, and is on: the household owes by the estimate alone.
+    await site.say(0, room=1)
+    site.clock.step(minutes=30)
+    await site.say(0, room=1)
+    assert await site.commands() == []
+    # What is measured cuts off, estimate or not.
+    site.clock.step(minutes=30)
+    await site.say(2_000, room=1)
+    assert [one["kind"] for one in await site.commands()] == ["disconnect"]
+
+
+async def test_a_register_that_stands_still_while_its_meter_answers_is_told_of(new_site):
+    site = await new_site(rooms=1, policy=HASTY | {"stuck_after_h": 24})
+    await site.pay(100_000)
+    await live(site, days=2)
+    stands_at = (await site.state())["good_0_milli"]
+    subject = ("meter_stuck", f"meter:{site.meters[0]}")
+    for hours in range(1, 26):
+        site.clock.step(hours=1)
+        await site.say(stands_at)
+        await tend(site)
+        assert (subject in await site.alarms()) == (hours >= 24), hours
+    site.clock.step(hours=1)
+    await site.say(stands_at + 10)
+    await tend(site)
+    assert subject not in await site.alarms()
+
+
+async def test_a_register_that_never_moved_or_is_switched_off_stands_still_rightly(new_site):
+    site = await new_site(rooms=2, policy=HASTY | {"stuck_after_h": 1})
+    for hours in range(6):
+        await site.say(5_000, room=0)
+        await site.say(1_000 + min(hours, 2) * 10, room=1, relay=Relay.OPEN)
+        site.clock.step(minutes=30)
+    await tend(site)
+    assert not [one for one in await site.alarms() if one[0] == "meter_stuck"]
