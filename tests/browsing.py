@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+# Nothing is expected to be slow; the machine may be, with other work beside.
+expect.set_options(timeout=20_000)
 DESKTOP, TABLET, PHONE = (
     {"width": 1440, "height": 900},
     {"width": 1024, "height": 768},
@@ -30,6 +32,11 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         await browser.close()
+
+
+async def entered(page: Page) -> None:
+    """Wait until somebody is signed in: a page that is asked for sooner would stop the answer."""
+    await page.wait_for_url(lambda url: not url.partition("?")[0].endswith("/sign-in"))
 
 
 @asynccontextmanager

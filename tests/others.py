@@ -282,7 +282,8 @@ async def replays_of(theirs) -> dict[str, Any]:
     """The arguments that rating the past again takes."""
     return {
         "replay_id": await first_of(theirs, "replay"), "layout": replays.CHARGE, "after_id": 0,
-        "editions": [(theirs.tariff_id, 0)], "charges": columns_for(theirs), "block_milli": 1,
+        "priced": [{"tariff_id": theirs.tariff_id, "edition": 0, "is_repriced": True}],
+        "charges": columns_for(theirs), "block_milli": 1,
         "period_us": 1, "found": {}, "last": None,
         "asked": {"tariff_id": None, "since_at": theirs.clock(), "until_at": theirs.clock(),
                   "asked": {}, "corrects": False, "actor_id": None},

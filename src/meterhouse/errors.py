@@ -10,6 +10,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
+class Said(str):
+    """A sentence within an error's message that is translated with it; in English, itself.
+
+    Attributes:
+        message: its message id.
+        facts: what fills in its fields.
+    """
+
+    message: str
+    facts: dict[str, Any]
+
+    def __new__(cls, message: str, **facts: Any) -> "Said":
+        """The sentence in English; it keeps what it was made of."""
+        said = super().__new__(cls, message.format(**facts) if facts else message)
+        said.message, said.facts = message, facts
+        return said
+
+
 class MeterhouseError(Exception):
     """Something went wrong that meterhouse has no better word for."""
 

@@ -99,6 +99,8 @@ class PaymentKind(StrEnum):
     DEPOSIT_REFUND = "deposit_refund"
     FEE = "fee"
     OPENING = "opening"
+    OPENING_DEBT = "opening_debt"
+    OPENING_DEPOSIT = "opening_deposit"
     SETTLEMENT = "settlement"
 
 
@@ -113,6 +115,8 @@ class TransferKind(StrEnum):
     DEPOSIT_REFUND = "deposit_refund"
     FEE = "fee"
     OPENING = "opening"
+    OPENING_DEBT = "opening_debt"
+    OPENING_DEPOSIT = "opening_deposit"
     SETTLEMENT = "settlement"
     WRITE_OFF = "write_off"
     BOOKING = "booking"

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 import browsing
-from browsing import DESKTOP, PHONE, TABLET, overhear, serving
+from browsing import DESKTOP, PHONE, TABLET, entered, overhear, serving
 from meterhouse.flows import command, recharge, task
 from meterhouse.model import Relay
 from meterhouse.ports import Effect, Outcome, Values
@@ -60,6 +60,7 @@ async def open_page(chromium, address):
         page = await context.new_page()
         overhear(page, complaints)
         await sign_in(page, login=login)
+        await entered(page)
         return page
 
     yield make

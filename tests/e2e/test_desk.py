@@ -1,22 +1,15 @@
 """The desk in a real browser, by keyboard alone, in both languages: sold, printed, undone."""
 
-import asyncio
-import shutil
-import socket
-
 import pytest
-import uvicorn
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
+from browsing import DESKTOP, PHONE, chromium, entered, serving
 from meterhouse.store import proofs
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.words import words
 from small_site import NOW, PASSWORD, small_site
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture
@@ -29,14 +22,7 @@ async def site(template):
 async def open_desk(site):
     """Makes pages at the desk of a console that runs in this process."""
     app = create_app(Services(site.db, lambda: NOW, WebSettings("meterhouse", False)))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "Chromium is missing; --no-browser leaves these tests out"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    async with serving(app) as address, chromium() as browser:
 
         async def make(language, viewport):
             context = await browser.new_context(
@@ -49,14 +35,11 @@ async def open_desk(site):
             await page.fill("#login", "li")
             await page.fill("#password", PASSWORD)
             await page.click("main .btn-primary")
+            await entered(page)
             await page.goto(f"/projects/{site.project_id}/desk")
             return page
 
         yield make
-        await browser.close()
-    server.should_exit = True
-    await task
-    listener.close()
 
 
 async def sold(site):

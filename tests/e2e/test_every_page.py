@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Error
 
 import browsing
-from browsing import DESKTOP, PHONE, TABLET, overhear, serving
+from browsing import DESKTOP, PHONE, TABLET, entered, overhear, serving
 from meterhouse.web.acts import ACTS
 from small_site import PASSWORD, small_site
 from walking import ROOT, walk_of
@@ -69,6 +69,7 @@ async def reading(browser, address, language, viewport, complaints):
     await page.fill("#login", ROOT)
     await page.fill("#password", PASSWORD)
     await page.click("main .btn-primary")
+    await entered(page)
     yield page
     await context.close()
 

@@ -12,7 +12,7 @@ import pytest
 import typst
 from playwright.async_api import expect
 
-from browsing import DESKTOP, PHONE, chromium, serving
+from browsing import DESKTOP, PHONE, chromium, entered, serving
 from meterhouse.flows import access, task
 from meterhouse.store import proofs
 from meterhouse.web.app import Services, WebSettings, create_app
@@ -56,6 +56,7 @@ async def open_page(services):
             await page.fill("#login", login)
             await page.fill("#password", PASSWORD)
             await page.click("main .btn-primary")
+            await entered(page)
             return page
 
         yield make

@@ -142,23 +142,25 @@ async def test_two_payees_do_not_share_one_purse(new_site):
             site.db, site.project_id, place_id, guest, together, None, site.clock()
         )
     made = await opened(site, guest, together, room=1)
+    at = site.clock.step(minutes=1)
     with pytest.raises(parties.PurseShared):
-        await account.join(site.db, site.project_id, made, place_id, site.clock.step(minutes=1))
+        await account.join(site.db, site.project_id, made, place_id, None, at)
     assert await opened(site, guest, Terms())
 
 
 async def test_an_account_pays_for_a_further_room_out_of_the_same_purse(new_site):
     site, guest = await vacant(new_site)
     made = await opened(site, guest, replace(GENEROUS, purse=Purse.TOGETHER), room=1)
-    await account.join(site.db, site.project_id, made, site.rooms[2].place_id, site.clock())
+    await account.join(site.db, site.project_id, made, site.rooms[2].place_id, None, site.clock())
     rows = await site.rows(
         "select distinct account_id from point where id = any($1::int8[])", site.points[1:]
     )
     assert len(rows) == 1
     with pytest.raises(account.LetAlready):
         await account.join(
-            site.db, site.project_id, made, site.rooms[1].place_id, site.clock.step(minutes=1)
-        )
+            site.db, site.project_id, made, site.rooms[1].place_id, None,
+            site.clock.step(minutes=1),
+        )  # fmt: skip
     for room in (1, 2):
         await site.say(0, room)
     site.clock.step(minutes=30)
@@ -217,25 +219,83 @@ async def test_what_the_house_began_of_a_coin_is_not_the_tenants(new_site):
     await holds(site)
 
 
-@pytest.mark.parametrize(("born_minor", "used_minor"), [(5_000, 0), (0, 3)])
-async def test_what_a_vacant_meter_holds_goes_along_to_who_moves_in(
-    db, clock, born_minor, used_minor
-):
-    street = await build_street(db, clock, credit_minor=born_minor, purchase_count=6, is_let=False)
-    site = street.site
+async def vacant_street(db, clock, **more):
+    """A vacant room whose meter keeps money and was read once; and a customer."""
+    street = await build_street(db, clock, purchase_count=6, is_let=False, **more)
     await street.read()
-    guest = await customer.add(db, site.project_id, Facts("Guest"), "en")
-    if used_minor:  # an overdraft: less than nothing is in it
-        clock.step(minutes=1)
-        meter_id, total, count, *_ = street.sample(0)
-        await street.hear((meter_id, total, count, 0, used_minor), clock())
     clock.step(minutes=1)
-    made = await opened(site, guest, Terms())
-    row = await site.row(
-        """select credit_minor - debit_minor as minor from account
-           where kind = 'on_meter' and agreement_id = $1""", made,
+    return street, await customer.add(db, street.site.project_id, Facts("Guest"), "en")
+
+
+async def held(site, agreement_id):
+    """What a household has, by kind of account, where it is not zero."""
+    rows = await site.rows(
+        """select kind, sum(credit_minor - debit_minor)::int8 as minor from account
+           where agreement_id = $1 group by kind""", agreement_id,
     )  # fmt: skip
-    assert row["minor"] == born_minor - used_minor
+    return {row["kind"]: row["minor"] for row in rows if row["minor"]}
+
+
+async def test_what_a_vacant_meter_holds_goes_along_to_who_moves_in(db, clock):
+    street, guest = await vacant_street(db, clock, credit_minor=5_000)
+    made = await opened(street.site, guest, Terms())
+    assert await held(street.site, made) == {"on_meter": 5_000}
+    await holds(street.site)
+
+
+async def overdraw(street, clock):
+    """The meter of a vacant room lets it have more than is in it."""
+    meter = street.faces[0].meter
+    meter.overdraft_minor = 500
+    clock.step(minutes=30)
+    await street.read()
+    clock.step(minutes=1)
+    return -street.faces[0].meter.credit_minor
+
+
+async def test_what_a_vacant_room_overdrew_the_house_makes_good_and_no_tenant_owes(db, clock):
+    street, guest = await vacant_street(db, clock, price_micro=500_000)
+    site = street.site
+    owed_minor = await overdraw(street, clock)
+    assert 0 < owed_minor < 500
+    at = clock()
+    made = await opened(site, guest, Terms())
+    house = await site.row("select id from agreement where kind = 'house'")
+    assert await held(site, made) == {"on_meter": -owed_minor, "in_flight": owed_minor}
+    assert await held(site, house["id"]) == {"purse": -owed_minor}
+    order = await site.row("select * from payment")
+    assert (order["kind"], order["amount_minor"]) == ("move", owed_minor)
+    assert (order["agreement_id"], order["key"]) == (
+        house["id"], f"vacancy:{made}:{site.points[0]}"
+    )  # fmt: skip
+    assert order["created_at"] == at
+    await street.wait(minutes=5)
+    assert street.faces[0].meter.purchased_minor == owed_minor
+    assert "in_flight" not in await held(site, made)
+    await holds(site)
+
+
+async def test_what_the_house_makes_good_waits_in_the_purse_where_the_meter_takes_none(db, clock):
+    street, guest = await vacant_street(db, clock, price_micro=500_000)
+    site = street.site
+    owed_minor = await overdraw(street, clock)
+    await site.rows("update wallet set frozen_at = $1 returning 1", clock())
+    made = await opened(site, guest, Terms())
+    assert await held(site, made) == {"on_meter": -owed_minor, "purse": owed_minor}
+    await holds(site)
+
+
+async def test_a_room_that_joins_an_account_brings_no_debt_along(db, clock):
+    street = await build_street(
+        db, clock, rooms=2, purchase_count=6, is_let=False, price_micro=500_000
+    )
+    site = street.site
+    guest = await customer.add(db, site.project_id, Facts("Guest"), "en")
+    made = await opened(site, guest, Terms(), room=1)
+    await street.read()
+    owed_minor = await overdraw(street, clock)
+    await account.join(site.db, site.project_id, made, site.rooms[0].place_id, None, clock())
+    assert sum((await held(site, made)).values()) == 0 < owed_minor
     await holds(site)
 
 

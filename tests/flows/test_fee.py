@@ -1,9 +1,10 @@
-"""A fee is charged once, out of what may pay for it, and reversed on its day; the books hold."""
+"""A fee is charged once, out of what may pay for it, and reversed whole; the books hold."""
 
 from dataclasses import replace
 
 import pytest
 
+from meterhouse.errors import Conflict
 from meterhouse.flows import access, books, day, fee, orders, project, receipt, refund, sale, shift
 from meterhouse.flows import move as moves
 from meterhouse.flows.orders import FROM_PURSE, Direction
@@ -105,12 +106,12 @@ async def test_no_overdraft_is_lent_for_a_fee(site, clock):
     await site.say(1_001)
     with pytest.raises(fee.FeeBeyondPurse) as caught:
         await charge(site, 940, FROM_PURSE)
-    assert caught.value.facts == {"available": "9.39"}
+    assert caught.value.facts == {"available": "9.39", "missing": "0.01"}
     assert (await charge(site, 939, FROM_PURSE)).available_minor == 0
 
 
-async def test_the_purse_for_fees_pays_before_the_common_one(site):
-    await sell(site)
+async def fee_purse(site, fee_minor, common_minor):
+    """A purse for fees beside the common one, with so much in each."""
     agreement_id = site.rooms[0].agreement_id
     async with site.db.transaction([site.project_id]) as connection:
         await connection.execute(
@@ -118,16 +119,68 @@ async def test_the_purse_for_fees_pays_before_the_common_one(site):
                values ($1, 'purse', 'CNY', $2, 'fee', 0)""",
             site.project_id, agreement_id,
         )  # fmt: skip
-    await share(site, 1_000, "fee")
-    await share(site, 1_000, key="m-2")
+    await share(site, fee_minor, "fee")
+    await share(site, common_minor, key="m-2")
+
+
+async def paid_out_of(site):
+    """Which purses paid fees and got them back, in order, and how much."""
+    rows = await site.rows(
+        """select y.kind, a.compartment, y.amount_minor, y.of_payment_id is not null as names
+           from payment y join account a on a.id = y.account_id
+           where y.kind in ('fee', 'reversal') order by y.id"""
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+async def test_the_first_purse_that_holds_all_of_a_fee_pays_it(site):
+    await sell(site)
+    await fee_purse(site, 1_000, 1_000)
     for amount_minor, key in ((600, "f-1"), (600, "f-2")):
         await charge(site, amount_minor, FROM_PURSE, key=key)
-    rows = await site.row(
-        """select array_agg(a.compartment order by y.id) as parts from payment y
-           join account a on a.id = y.account_id where y.kind = 'fee'"""
-    )
-    assert rows["parts"] == ["fee", "common"]
+    assert await paid_out_of(site) == [
+        ("fee", "fee", 600, False), ("fee", "common", 600, False),
+    ]  # fmt: skip
     assert await proven(site) == []
+
+
+async def test_a_fee_larger_than_any_purse_comes_out_of_each_in_order_and_goes_back(site, clock):
+    await sell(site)
+    await fee_purse(site, 1_000, 700)
+    with pytest.raises(fee.FeeBeyondPurse) as caught:
+        await charge(site, 1_701, FROM_PURSE)
+    assert caught.value.facts == {"available": "17.00", "missing": "0.01"}
+    done = await charge(site, 1_500, FROM_PURSE)
+    again = await charge(site, 1_500, FROM_PURSE)
+    assert (again.payment_id, again.is_new) == (done.payment_id, False)
+    assert (done.amount_minor, again.amount_minor) == (1_500, 1_500)
+    with pytest.raises(Conflict):
+        await charge(site, 1_400, FROM_PURSE)
+    taken = [("fee", "fee", 1_000, False), ("fee", "common", 500, True)]
+    assert await paid_out_of(site) == taken
+    first, second = await site.rows("select id from payment where kind = 'fee' order by id")
+    related = (await orders.order(site.db, site.project_id, first["id"])).related
+    assert [one["id"] for one in related] == [second["id"]]
+    # Whichever of its orders is named, the fee is undone whole, and once.
+    back = await undo(site, second["id"])
+    assert (back.amount_minor, back.available_minor) == (1_500, 3_300 + 700)
+    assert await paid_out_of(site) == [
+        *taken, ("reversal", "fee", 1_000, True), ("reversal", "common", 500, True),
+    ]  # fmt: skip
+    with pytest.raises(refund.ReversedAlready):
+        await undo(site, first["id"], key="u-2")
+    assert await proven(site) == []
+
+
+async def test_who_owes_or_is_drained_pays_no_fee(site, clock):
+    await sell(site, 100)
+    await share(site, 100)
+    await site.say(0)
+    clock.step(minutes=30)
+    await site.say(2_000)
+    with pytest.raises(fee.FeeBeyondPurse) as caught:
+        await charge(site, 1, FROM_PURSE, at=clock())
+    assert caught.value.facts == {"available": "0.00", "missing": "0.01"}
 
 
 async def test_money_of_one_payee_does_not_pay_anothers_fee(site):
@@ -137,7 +190,7 @@ async def test_money_of_one_payee_does_not_pay_anothers_fee(site):
     await project.add_payee(site.db, site.project_id, payee)
     with pytest.raises(fee.FeeBeyondPurse) as caught:
         await charge(site, 100, FROM_PURSE)
-    assert caught.value.facts == {"available": "0.00"}
+    assert caught.value.facts == {"available": "0.00", "missing": "1.00"}
 
 
 async def test_a_fee_over_the_counter_lies_in_the_cash_of_who_receives_fees(site):
@@ -153,7 +206,7 @@ async def test_a_fee_over_the_counter_lies_in_the_cash_of_who_receives_fees(site
 
 
 @pytest.mark.parametrize("channel", ["cash", FROM_PURSE])
-async def test_a_wrong_fee_is_reversed_once_on_its_day(site, clock, channel):
+async def test_a_wrong_fee_is_reversed_once(site, clock, channel):
     await sell(site)
     await share(site, 3_000)
     done = await charge(site, 2_000, channel)
@@ -170,11 +223,67 @@ async def test_a_wrong_fee_is_reversed_once_on_its_day(site, clock, channel):
         done.payment_id,
     )
     assert kept == {"n": 0}
-    late = await charge(site, 100, channel, key="f-2")
-    clock.step(days=1)
-    with pytest.raises(fee.FeeDayOver):
-        await undo(site, late.payment_id, key="u-3")
     assert await proven(site) == []
+
+
+@pytest.mark.parametrize(("channel", "alone_today"), [("cash", False), (FROM_PURSE, True)])
+async def test_a_fee_of_another_day_is_undone_by_two_above_the_limit(
+    site, clock, channel, alone_today
+):
+    ben, fay = [
+        await access.add_person(
+            site.db, login, login, "a-long-enough-password", "cashier", "project",
+            site.project_id, clock(),
+        )
+        for login in ("ben", "fay")
+    ]  # fmt: skip
+    await sell(site)
+    await share(site, 3_000)
+    await site.rows("""update project set policy = '{"refund_second_minor": 500}' returning 1""")
+    large = await charge(site, 501, channel, actor_id=ben)
+    small = await charge(site, 500, channel, key="f-2", actor_id=ben)
+    number = (await site.row("select max(number) as n from receipt"))["n"]
+    now = await fee.undoing(site.db, site.project_id, large.payment_id, clock())
+    assert (now.amount_minor, now.needs_second) == (501, not alone_today)
+    clock.step(days=3)
+    assert (await undo(site, small.payment_id, actor_id=ben)).is_new
+    for second in (None, ben):
+        with pytest.raises(refund.PayoutNeedsSecond):
+            await undo(site, large.payment_id, key="u-2", actor_id=ben, second_id=second)
+    assert (await undo(site, large.payment_id, key="u-3", actor_id=ben, second_id=fay)).is_new
+    voided = await site.rows("select number from receipt where voided_at is not null")
+    papers = [] if alone_today else [{"number": number - 1}, {"number": number}]
+    assert sorted(voided, key=lambda one: one["number"]) == papers
+    assert await proven(site) == []
+
+
+async def test_a_fee_over_the_counter_stands_on_the_statement_and_moves_no_balance(site, clock):
+    await sell(site)
+    since = clock()
+    early = await charge(site, 900)
+    clock.step(days=1)
+    done = await charge(site, 2_000, "card", key="f-2")
+    await undo(site, done.payment_id)
+    until = clock.step(hours=1)
+    agreement_id = site.rooms[0].agreement_id
+
+    async def told(first, last):
+        now = await books.statement(site.db, site.project_id, agreement_id, first, last)
+        return {part.section: part for part in now.parts}
+
+    parts = await told(since, until)
+    counter = parts[books.Section.COUNTER]
+    assert [(one.kind, one.amount_minor, one.balance_minor) for one in counter.movements] == [
+        ("fee", -900, -900), ("paid", 900, 0), ("fee", -2_000, -2_000), ("paid", 2_000, 0),
+        ("reversal", 2_000, 2_000), ("paid_back", -2_000, 0),
+    ]  # fmt: skip
+    assert (counter.opening_minor, counter.closing_minor) == (0, 0)
+    assert counter.moved(1) == counter.moved(-1) == 4_900
+    assert parts[books.Section.PURSE].closing_minor == 5_000
+    today = await told(clock.step(hours=-2), until)
+    assert today[books.Section.COUNTER].movements[0].payment_id == done.payment_id
+    assert books.Section.COUNTER not in await told(until, until + (until - since))
+    assert early.payment_id in {one.payment_id for one in counter.movements}
 
 
 async def test_a_fee_counts_neither_as_paid_in_nor_its_reversal_as_paid_back(site):

@@ -175,7 +175,7 @@ async def test_much_money_is_paid_out_by_two(new_site):
 
 
 async def test_what_goes_on_to_the_next_household_is_not_paid_out(new_site):
-    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 1_000})
+    site, made, _ = await with_deposit(new_site, HASTY | {"refund_second_minor": 5_000})
     next_one = await customer.add(site.db, site.project_id, Facts("Next"), "en")
     done = await settle.move_tenants(
         site.db, site.project_id, made, next_one, Terms(), Balance.MOVE, LEAVING, None,
@@ -275,7 +275,8 @@ async def test_two_meters_read_by_hand_are_each_billed_once(new_site):
     meter_id = await device.add_meter(
         site.db, site.project_id, site.gateway_id, point_id, MODEL, "77", 1, site.clock()
     )
-    await account.join(site.db, site.project_id, made, place_id, site.clock.step(minutes=1))
+    at = site.clock.step(minutes=1)
+    await account.join(site.db, site.project_id, made, place_id, None, at)
     await site.read((meter_id, site.clock(), 1_000))
     site.clock.step(hours=2)
     hand = {"1": (15_000, -1, -1, -1, -1), "77": (4_000, -1, -1, -1, -1)}

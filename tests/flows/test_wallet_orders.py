@@ -224,6 +224,16 @@ async def test_no_more_is_taken_back_than_there_is_nor_where_it_cannot_be(street
 # ---- closing
 
 
+async def test_a_household_that_owes_its_meter_recharges_it_and_is_closed(street):
+    await street.read()
+    meter_id, total, count, *_ = street.sample(0)
+    street.site.clock.step(minutes=1)
+    await street.hear((meter_id, total, count, 0, 250), street.site.clock())
+    with pytest.raises(settle.MeterOverdrawn) as fault:
+        await close(street)
+    assert fault.value.facts == {"amount": "2.50", "address": "000000000001"}
+
+
 async def test_a_household_whose_money_is_in_the_meter_takes_it_back_and_is_closed(street):
     await street.read()
     with pytest.raises(settle.MoneyInMeter) as fault:

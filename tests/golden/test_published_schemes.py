@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from meterhouse.cli.rate import published, read_scheme
+from meterhouse.cli.rate import read_scheme
+from meterhouse.flows.library import names as published
 from meterhouse.rating.bill import Household, bill
 from meterhouse.rating.load import Load
 from meterhouse.units import to_us
@@ -41,20 +42,23 @@ def test_there_are_schemes_to_begin_with():
 @pytest.mark.parametrize(
     ("name", "persons", "load", "yuan_cents"),
     [
-        # 180 × 0.5224 + 100 × 0.6224 + 20 × 0.8224 = 94.032 + 62.24 + 16.448, each to the fen.
+        # 240 × 0.4883 + 160 × 0.5383 + 100 × 0.7883 = 117.192 + 86.128 + 78.83, each to the fen.
+        ("beijing-residential", 1, use(("2026-03-05T12:00", 500_000)), 117_19 + 86_13 + 78_83),
+        # 180 × 0.5224 + 100 × 0.6224 + 20 × 0.8224 = 94.032 + 62.24 + 16.448.
         ("sichuan-residential", 1, use(("2026-03-05T12:00", 300_000)), 94_03 + 62_24 + 16_45),
-        # 210 × 0.5469 + 190 × 0.5969 + 100 × 0.8469 = 114.849 + 113.411 + 84.69.
-        ("shandong-residential", 1, use(("2026-03-05T12:00", 500_000)), 114_85 + 113_41 + 84_69),
-        # 200 × 0.4983 + 50 × 0.5483 = 99.66 + 27.415.
-        ("fujian-residential", 1, use(("2026-03-05T12:00", 250_000)), 99_66 + 27_42),
-        # 180 × 0.56 + 80 × 0.61 + 40 × 0.86 = 100.80 + 48.80 + 34.40.
-        ("henan-residential", 1, use(("2026-03-05T12:00", 300_000)), 184_00),
-        # In April 200 × 0.61 + 100 × 0.66; in May 260 × 0.61 + 40 × 0.66.
-        ("guangzhou-residential", 1, use(("2026-04-05T12:00", 300_000)), 122_00 + 66_00),
-        ("guangzhou-residential", 1, use(("2026-05-05T12:00", 300_000)), 158_60 + 26_40),
-        # A year's blocks: 2760 × 0.5283 + 40 × 0.5783 = 1458.108 + 23.132, of five persons one.
-        ("jiangsu-residential", 4, use(("2026-03-05T12:00", 2_800_000)), 1458_11 + 23_13),
-        ("jiangsu-residential", 5, use(("2026-03-05T12:00", 2_800_000)), 1479_24),
+        # A household of 800 kWh, as its supplier's explanation reckons:
+        # 210 × 0.5469 + 190 × 0.5969 + 400 × 0.8469 = 114.849 + 113.411 + 338.76.
+        ("shandong-residential", 1, use(("2026-03-05T12:00", 800_000)), 114_85 + 113_41 + 338_76),
+        # In April 200 × 0.5802 + 100 × 0.6302, in May 260 and 40; funds 300 × 0.008669 = 2.6007.
+        # With the exact 0.58886875 and 0.63886875 the sums are 181.661 and 178.661.
+        ("guangzhou-residential", 1, use(("2026-04-05T12:00", 300_000)), 116_04 + 63_02 + 2_60),
+        ("guangzhou-residential", 1, use(("2026-05-05T12:00", 300_000)), 150_85 + 25_21 + 2_60),
+        # 100 × 0.220476 at five, 100 × 0.98634 at ten; at noon 60 × 0.5802, then 40 × 0.6302.
+        ("guangzhou-residential-tou", 1,
+         use(*((f"2026-05-05T{hour}:00", 100_000) for hour in ("05", "10", "12"))),
+         22_05 + 98_63 + 34_81 + 25_21 + 2_60),
+        # A year's blocks: 2760 × 0.5283 + 40 × 0.5783 = 1458.108 + 23.132.
+        ("jiangsu-residential", 1, use(("2026-03-05T12:00", 2_800_000)), 1458_11 + 23_13),
         # 80 × 0.5583 in the last hour of the peak, 20 × 0.3583 in the first of the valley.
         ("jiangsu-residential-tou", 1,
          use(("2026-03-05T20:00", 80_000), ("2026-03-05T21:00", 20_000)), 44_66 + 7_17),
@@ -64,8 +68,11 @@ def test_there_are_schemes_to_begin_with():
         ("zhejiang-residential-tou", 1,
          use(("2026-03-05T21:00", 100_000), ("2026-03-05T22:00", 100_000)), 56_80 + 28_80),
         # 3120 kWh at noon fill the first block; at night 100 × 0.337 follow in the second.
-        ("shanghai-residential-tou", 1,
+        ("shanghai-residential-tou", 4,
          use(("2026-03-05T12:00", 3_120_000), ("2026-03-05T22:00", 100_000)), 1925_04 + 33_70),
+        # Five persons have 1200 kWh more: all of it in the first block, 100 × 0.307 at night.
+        ("shanghai-residential-tou", 5,
+         use(("2026-03-05T12:00", 3_120_000), ("2026-03-05T22:00", 100_000)), 1925_04 + 30_70),
     ],
 )  # fmt: skip
 def test_its_table_comes_out(name, persons, load, yuan_cents):

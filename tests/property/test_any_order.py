@@ -5,7 +5,8 @@ will, with bookings in between. What the books then say must be the same to the 
 intervals must be those that an independent oracle of the judgement finds. People decide about some
 of the readings: at the end of the one story, and in the other as soon as there is something to
 decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
-again and again; in the end both estimate what nobody ever read.
+again and again; in the end both estimate what nobody ever read. Late readings are put in both ways
+there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, device, doubt, estimate, onboard
+from meterhouse.flows import close, device, doubt, estimate, latecomers, onboard
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -31,7 +32,7 @@ from oracle.chain_oracle import Meter, judge_chain
 from premises import FLAT, HASTY, HOMES, MORNING, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES = 5_000 if SOAK else 50
+EXAMPLES = 2_500 if SOAK else 30
 
 # The last hours of March in Shanghai: the blocks begin again at 16:00 UTC.
 START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
@@ -226,12 +227,18 @@ def oracle_intervals(
     return judge_chain(meter, list(whole.values()), deeds)[1]
 
 
+@pytest.fixture(params=[1, 1_000], ids=["at once", "one by one"])
+def worth(request, monkeypatch):
+    """From how many late chains on they are put in together."""
+    monkeypatch.setattr(latecomers, "WORTH", request.param)
+
+
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(story=stories())
 @example(story=FIRST_COMES_LAST)
-async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
+async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story):
     tariff, told, batches, said = story
     clock = Clock(START + STEP * (INSTANTS + 3))
     rooms = 1 + max((one[0] for one in told), default=0)
@@ -275,7 +282,9 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, story):
     max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(story=stories(), data=st.data())
-async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(books, story, data):
+async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
+    books, worth, story, data
+):
     tariff, told, batches, _ = story
     other = data.draw(st.sampled_from([None, *sorted(TARIFFS.keys() - {tariff})]))
     given_at = START + STEP * data.draw(st.integers(0, INSTANTS)) + timedelta(minutes=7)

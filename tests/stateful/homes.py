@@ -4,7 +4,8 @@ Owns the sums that the ledger is held against. Must never ask the ledger: what w
 moved and handed over is told by whoever does it, and what is in a meter by the meter.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,37 +16,55 @@ from meterhouse.store.db import Database
 
 
 @dataclass
+class Deposit:
+    """What lies apart, and in whose drawer."""
+
+    amount_minor: int
+    payee_id: int | None
+
+
+@dataclass(eq=False)
 class Home:
-    """Who pays for a room, and what they had.
+    """Who pays for rooms, and what they had.
 
     Attributes:
-        room: where.
+        sent_before: what each room's meters had taken when it began, by room.
         agreement_id: the household, or the house while nobody lives there.
         is_let: whether it is a household.
         in_minor: what was paid in, or brought along, since it began.
         out_minor: what was paid out.
         moved_minor: what came from other households less what went to them.
         back_minor: what meters that were taken down still showed.
-        cash_left_minor: what was paid in at the desk and not paid back over it.
-        sent_before_minor: what the room's meters had taken when it began.
+        common_minor: what of it lies in the common purse, which no meter is fed from.
+        left: what was paid in and not paid back, by who received it.
+        paid_minor: all cash that came from it less all that went to it, fees aside.
         deposits: what lies apart, by order.
     """
 
-    room: int
+    sent_before: dict[int, int]
     agreement_id: int
     is_let: bool = True
     in_minor: int = 0
     out_minor: int = 0
     moved_minor: int = 0
     back_minor: int = 0
-    cash_left_minor: int = 0
-    sent_before_minor: int = 0
-    deposits: dict[int, int] = field(default_factory=dict)
+    common_minor: int = 0
+    left: Counter[int | None] = field(default_factory=Counter)
+    paid_minor: int = 0
+    deposits: dict[int, Deposit] = field(default_factory=dict)
 
-    def here_minor(self, sent_minor: int) -> int:
-        """What is in the purse or on its way, when the room's meters have taken so much in all."""
+    @property
+    def rooms(self) -> list[int]:
+        """Where."""
+        return list(self.sent_before)
+
+    def here_minor(self, sent_minor: Mapping[int, int]) -> int:
+        """What is in purses or on its way, when its rooms' meters have taken so much in all."""
         came_minor = self.in_minor + self.moved_minor + self.back_minor
-        return came_minor - self.out_minor - (sent_minor - self.sent_before_minor)
+        gone_minor = sum(
+            sent_minor[room] - before_minor for room, before_minor in self.sent_before.items()
+        )
+        return came_minor - self.out_minor - gone_minor
 
 
 @dataclass
@@ -56,7 +75,22 @@ class Sale:
     home: Home
     amount_minor: int
     at: datetime
+    payee_id: int | None = None
     is_opening: bool = False
+    is_undone: bool = False
+
+
+@dataclass
+class Fee:
+    """A fee, out of the purse or over the counter, which may be undone once."""
+
+    payment_id: int
+    home: Home
+    room: int
+    amount_minor: int
+    at: datetime
+    payee_id: int | None
+    is_from_purse: bool
     is_undone: bool = False
 
 

@@ -4,6 +4,7 @@ Owns the truth beside the flows: what was paid, what each meter really took, whe
 and what a counter read at which instant. It judges by these alone and never by what a flow thinks.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,7 +49,9 @@ class Town:
     homes: list[Home] = field(default_factory=list)
     closed: list[Home] = field(default_factory=list)
     lives: list[list[Life]] = field(default_factory=list)
-    cash_minor: int = 0
+    # Who receives what, by charge class, and what should lie in whose drawer; None: the house.
+    payee_ids: dict[str, int] = field(default_factory=dict)
+    drawers: Counter[int | None] = field(default_factory=Counter)
     foreign_minor: dict[int, int] = field(default_factory=dict)
     stale: list[tuple[tuple[int, ...], datetime]] = field(default_factory=list)
     transfers: list[dict[str, Any]] = field(default_factory=list)
@@ -79,7 +82,7 @@ class Town:
         for room in range(ROOMS):
             face, where = self.street.faces[room], self.site.rooms[room]
             assert where.agreement_id is not None
-            self.homes.append(Home(room, where.agreement_id))
+            self.homes.append(Home({room: 0}, where.agreement_id))
             self.lives.append([Life(face, where.meter_id, 0)])
             self.own(face, room)
             await self.street.read(room)
@@ -122,11 +125,17 @@ class Town:
             return None
         self.paid[key] = (room, amount_minor, made)
         row = await self.street.recharge(made)
-        self.sales.append(Sale(row["payment_id"], home, amount_minor, self.clock()))
+        payee_id = self.payee_ids.get("electricity")
+        self.sales.append(Sale(row["payment_id"], home, amount_minor, self.clock(), payee_id))
         home.in_minor += amount_minor
-        home.cash_left_minor += amount_minor
-        self.cash_minor += amount_minor
+        home.left[payee_id] += amount_minor
+        self.change_hands(home, amount_minor, payee_id)
         return made
+
+    def change_hands(self, home: Home, amount_minor: int, payee_id: int | None) -> None:
+        """Cash came from a household into a drawer, or went back out of it to them."""
+        home.paid_minor += amount_minor
+        self.drawers[payee_id] += amount_minor
 
     async def pay_again(self, pick: int, more: int = 0) -> None:
         """The same order arrives a second time, or its key for another amount."""
@@ -394,8 +403,17 @@ class Town:
         self.transfers = now
         balances = await self.street.balances()
         must(sum(balances.values()) == 0, "the books do not balance")
-        must(-balances.get("cash", 0) == self.cash_minor, "cash is not what was paid")
-        must(balances.get("purse", 0) >= 0, "a purse below zero")
+        drawers = await self.site.rows(
+            "select payee_id, debit_minor - credit_minor as minor from account where kind = 'cash'"
+        )
+        held = {row["payee_id"]: row["minor"] for row in drawers if row["minor"]}
+        due = {payee: minor for payee, minor in self.drawers.items() if minor}
+        must(held == due, f"drawers hold {held}, and should hold {due}")
+        below = await self.site.rows(
+            """select a.id from account a join agreement g on g.id = a.agreement_id
+               where a.kind = 'purse' and g.kind = 'tenant' and a.credit_minor < a.debit_minor"""
+        )
+        must(not below, "a purse below zero")
 
     async def check_meters(self) -> None:
         """Each meter took what is posted to it, and at most the one that is under way besides."""

@@ -6,7 +6,8 @@ As `planted`, for everything that people ask for besides a recharge.
 from dataclasses import replace
 from typing import Any
 
-from meterhouse.flows import move, recharge, refund, settle, wallet
+from meterhouse.control import policy as policies
+from meterhouse.flows import move, parties, recharge, refund, settle, vacancy, wallet
 from meterhouse.model import AccountKind
 from meterhouse.store import agreements, customers, desk, ledger, recharges
 from meterhouse.store.ledger import NewTransfer
@@ -164,7 +165,7 @@ def found_by_nobody(patch: Planting) -> None:
     async def go_along(*_: Any) -> None:
         return
 
-    patch.setattr(wallet, "go_along", go_along)
+    patch.setattr(vacancy, "go_along", go_along)
 
 
 def left_to_the_next(patch: Planting) -> None:
@@ -184,7 +185,102 @@ def left_to_the_next(patch: Planting) -> None:
     patch.setattr(settle, "_write", write)
 
 
+def pooled(patch: Planting) -> None:
+    """Whoever is paid, money is money."""
+
+    def is_pooled(*_: Any) -> bool:
+        return False
+
+    patch.setattr(parties, "is_pooled", is_pooled)
+
+
+def out_of_the_houses_drawer(patch: Planting) -> None:
+    """What a payee received is paid back by the house."""
+
+    async def cash_of(connection: Any, facts: Any, payee_id: Any) -> int:
+        house: int = facts["house_cash_id"]
+        return house
+
+    patch.setattr(refund, "_cash_of", cash_of)
+
+
+def nobody_else_is_asked(patch: Planting) -> None:
+    """No amount is so large that two have to agree."""
+
+    def needs_second(*_: Any) -> bool:
+        return False
+
+    patch.setattr(policies, "needs_second", needs_second)
+
+
+def one_agrees_with_oneself(patch: Planting) -> None:
+    """Whoever agreed, somebody did."""
+    honest = refund._check_second
+
+    def check_second(facts: Any, amount_minor: int, slip: Any) -> None:
+        if slip.second_id is None:
+            honest(facts, amount_minor, slip)
+
+    patch.setattr(refund, "_check_second", check_second)
+
+
+def anothers_purse(patch: Planting) -> None:
+    """What is left is looked for with who asks, and taken from who came first."""
+    honest = refund._out
+
+    async def out(connection: Any, facts: Any, new: Any, slip: Any) -> Any:
+        first: int = await connection.fetchval(
+            """select a.id from account a join agreement g on g.id = a.agreement_id
+               where a.kind = 'purse' and g.kind = 'tenant' and a.compartment = 'electricity'
+               order by a.id limit 1"""
+        )
+        return await honest(connection, facts, replace(new, account_id=first), slip)
+
+    patch.setattr(refund, "_out", out)
+
+
+def one_meter_is_all(patch: Planting) -> None:
+    """Money of a household is looked for on its way to the meter that was named alone."""
+
+    async def live_recharge(*_: Any) -> bool:
+        return False
+
+    patch.setattr(desk, "live_recharge", live_recharge)
+
+
+def debt_goes_along(patch: Planting) -> None:
+    """Whoever moves in owes what the meter says."""
+
+    async def make_good(*_: Any) -> None:
+        return
+
+    patch.setattr(vacancy, "_make_good", make_good)
+
+
+FEE: Step = ("fee", 0, 60, False)
+TWO_METERS: tuple[Step, ...] = (("empty", 1), ("leave", 1), ("join", 1, 0))
+"""One household, two rooms."""
+
 DESK_FAULTS = (
+    Fault("money pooled across payees", pooled,
+          (("receive", "electricity", "Works"), ("receive", "fee", "Caretakers"), *BACK,
+           ("share", 0, 100), ("fee", 0, 60, True))),
+    Fault("another's drawer pays back", out_of_the_houses_drawer,
+          (("receive", "electricity", "Works"), *BACK, ("refund", 0))),
+    Fault("nobody else is asked", nobody_else_is_asked, (("deposit", 0, 30_000),
+          ("give_back", 0, "", ""))),
+    Fault("one agrees with oneself", one_agrees_with_oneself, (("deposit", 0, 30_000),
+          ("give_back", 0, "", "self"))),
+    Fault("refunded out of another's purse", anothers_purse,
+          (*BACK, ("pay", 1, 500), ("cancel", 0), ("refund", 1))),
+    Fault("a fee is undone twice", nothing_is_undone,
+          (FEE, FEE, ("undo_fee", 0), ("undo_fee", 0)), sql=("drop index payment_reversed",)),
+    Fault("a refund while another of its meters waits", one_meter_is_all,
+          (*TWO_METERS, *BACK, ("pay", 1, 500), serve(Mishap.LOST), ("refund", 0))),
+    Fault("a new tenant inherits an overdraft", debt_goes_along,
+          (*GONE, ("overdraw", 0), ("come", 0, 0))),
+    Fault("a further room brings its debt along", debt_goes_along,
+          (*GONE, ("overdraw", 0), ("join", 0, 1))),
     Fault("move takes what is on its way", moves_what_is_on_its_way,
           (PAY, serve(Mishap.LOST), ("move", 0, 1, 300))),
     Fault("a move twice", every_move_is_new, (*BACK, ("move", 0, 1, 100), ("move_again", 0))),

@@ -42,15 +42,17 @@ EXAMPLES, STEPS = (PROGRAMS, 50) if SOAK else (6, 20)
 EVERY_FAULT = (*FAULTS, *DESK_FAULTS)
 MET: Counter[str] = Counter()
 """Programs, steps, and what was asked for at the desk; for whoever reports a long run."""
+RECEIVERS: tuple[dict[str, str], ...] = ({}, {"electricity": "Works", "fee": "Caretakers"})
 rooms = st.integers(0, ROOMS - 1)
 picks = st.integers(0, 5)
 amounts = st.sampled_from([1, 100, 777, 5_000, 30_000])
 befalls = st.sampled_from(Mishap)
 moments = st.sampled_from(["", "", "before", "after"])
+agreeing = st.sampled_from(["other", "other", "self", ""])
 
 
 class Money(RuleBasedStateMachine):
-    """Two households whose meters keep their money; `template` is set by the test."""
+    """Two rooms whose meters keep their money; `template` is set by the test."""
 
     template: Address
 
@@ -65,14 +67,23 @@ class Money(RuleBasedStateMachine):
         self.is_sound = sound
         return done
 
-    @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]), is_rich=st.booleans())
-    def found(self, model: str, is_rich: bool) -> None:
-        """A street; the households of a rich one have money in their purses too."""
+    @initialize(model=st.sampled_from([ORDER, ORDER, ESAM]), is_joint=st.booleans(),
+                rich_minor=st.sampled_from([0, 2_000, 30_000]),
+                receivers=st.sampled_from(RECEIVERS))  # fmt: skip
+    def found(self, model: str, is_joint: bool, rich_minor: int, receivers: dict[str, str]) -> None:
+        """A street; perhaps of one household, with money in its purses, with two payees."""
         self.address = self.do(copy_database(self.template))
         self.town = Desk(self.address, proves_each=1 if SOAK else 4)
         self.do(self.town.open(model))
-        for room in range(ROOMS if is_rich else 0):
-            self.pay_and_call_back(room, 2_000)
+        if is_joint and model == ORDER:
+            self.do(self.town.empty(1))
+            self.do(self.town.leave(1))
+            self.do(self.town.join(1, 0))
+        for charge_class, name in receivers.items():
+            self.do(self.town.receive(charge_class, name))
+        for room in range(ROOMS if rich_minor else 0):
+            self.pay_and_call_back(room, rich_minor)
+            self.do(self.town.share(room, 500))
 
     def teardown(self) -> None:
         try:
@@ -127,13 +138,32 @@ class Money(RuleBasedStateMachine):
     def disown(self, room: int) -> None:
         self.town.disown(room)
 
-    @rule(room=rooms, moment=moments)
-    def refund(self, room: int, moment: str) -> None:
-        self.do(self.town.refund(room, moment))
+    @rule(room=rooms, moment=moments, who=agreeing)
+    def refund(self, room: int, moment: str, who: str) -> None:
+        self.do(self.town.refund(room, moment, who))
 
-    @rule(pick=picks, moment=moments)
-    def reverse(self, pick: int, moment: str) -> None:
-        self.do(self.town.reverse(pick, moment))
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def reverse(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.reverse(pick, moment, who))
+
+    @rule(charge_class=st.sampled_from(["electricity", "fee"]),
+          name=st.sampled_from(["Works", "Caretakers"]))  # fmt: skip
+    def receive(self, charge_class: str, name: str) -> None:
+        self.do(self.town.receive(charge_class, name))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([100, 30_000]))
+    def share(self, room: int, amount_minor: int) -> None:
+        self.do(self.town.share(room, amount_minor))
+
+    @rule(room=rooms, amount_minor=st.sampled_from([60, 25_000]), is_from_purse=st.booleans(),
+          moment=moments)  # fmt: skip
+    def fee(self, room: int, amount_minor: int, is_from_purse: bool, moment: str) -> None:
+        self.do(self.town.fee(room, amount_minor, is_from_purse, moment))
+
+    @precondition(lambda self: self.town.fees)
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def undo_fee(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.undo_fee(pick, moment, who))
 
     @rule(room=rooms, to_room=rooms, amount_minor=st.sampled_from([1, 100, 5_000]), moment=moments)
     def move(self, room: int, to_room: int, amount_minor: int, moment: str) -> None:
@@ -143,29 +173,41 @@ class Money(RuleBasedStateMachine):
     def move_again(self, pick: int) -> None:
         self.do(self.town.move_again(pick))
 
-    @rule(room=rooms, amount_minor=st.sampled_from([1, 20_000]), moment=moments)
+    @rule(room=rooms, amount_minor=st.sampled_from([1, 30_000]), moment=moments)
     def deposit(self, room: int, amount_minor: int, moment: str) -> None:
         self.do(self.town.deposit(room, amount_minor, moment))
 
-    @rule(pick=picks, moment=moments)
-    def give_back(self, pick: int, moment: str) -> None:
-        self.do(self.town.give_back(pick, moment))
+    @rule(pick=picks, moment=moments, who=agreeing)
+    def give_back(self, pick: int, moment: str, who: str) -> None:
+        self.do(self.town.give_back(pick, moment, who))
 
-    @rule(room=rooms, moment=moments)
-    def leave(self, room: int, moment: str) -> None:
-        self.do(self.town.leave(room, moment))
+    @rule(room=rooms, moment=moments, who=agreeing)
+    def leave(self, room: int, moment: str, who: str) -> None:
+        self.do(self.town.leave(room, moment, who))
 
     @rule(room=rooms, balance=st.sampled_from(Balance), moment=moments)
     def hand_over(self, room: int, balance: Balance, moment: str) -> None:
         self.do(self.town.hand_over(room, balance, moment))
 
-    @rule(room=rooms, goes=st.sampled_from(["leave", "pay_out", "move"]), moment=moments)
-    def empty_and_go(self, room: int, goes: str, moment: str) -> None:
-        self.do(self.town.empty(room))
+    @rule(room=rooms, goes=st.sampled_from(["leave", "leave", "pay_out", "move"]), moment=moments,
+          who=agreeing)  # fmt: skip
+    def empty_and_go(self, room: int, goes: str, moment: str, who: str) -> None:
+        for each in self.town.homes[room].rooms:
+            self.do(self.town.empty(each))
         if goes == "leave":
-            self.do(self.town.leave(room, moment))
+            self.do(self.town.leave(room, moment, who))
         else:
-            self.do(self.town.hand_over(room, goes, moment))
+            self.do(self.town.hand_over(room, goes, moment, who))
+
+    @precondition(lambda self: not all(home.is_let for home in self.town.homes))
+    @rule(room=rooms, to_room=rooms, moment=moments)
+    def join(self, room: int, to_room: int, moment: str) -> None:
+        self.do(self.town.join(room, to_room, moment))
+
+    @precondition(lambda self: not all(home.is_let for home in self.town.homes))
+    @rule(room=rooms)
+    def overdraw(self, room: int) -> None:
+        self.do(self.town.overdraw(room))
 
     @precondition(lambda self: not all(home.is_let for home in self.town.homes))
     @rule(room=rooms, credit_minor=st.sampled_from([0, 3_000]), moment=moments)

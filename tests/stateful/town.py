@@ -1,263 +1,44 @@
-"""The town's desk: households come and go, move, get back and deposit money, and change meters.
+"""The town's desk: households come, go and widen, a vacant room overdraws, meters are exchanged.
 
-Owns what may be done with money besides sending it to a meter, by the flows that do it in life,
-each foretold: how it must be refused, or what must be true of every household behind it. Whoever
-does it may die before its transaction commits, or after; then it is done again.
+Owns what happens to whole households and their meters, by the flows that do it in life, each
+foretold as at the counter; and what must be true of every household after it.
 """
 
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from meterhouse.errors import MeterhouseError
-from meterhouse.flows import account, customer, device, exchange, move, refund, settle
+from meterhouse.flows import account, customer, device, exchange, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.exchange import Exchange
 from meterhouse.flows.keeping import MeterHoldsMoney
-from meterhouse.flows.refund import Slip
 from meterhouse.flows.settle import Balance, Leaving
 from meterhouse.model import Keeper
 from meterhouse.sim.spec import MeterSpec
 from meterhouse.store import recharges
 from meterhouse.store.personal import Facts
-from meterhouse.units import Minor
-from stateful.homes import Died, Home, Life, Sale, dying
-from stateful.money import Town
+from stateful.counter import LIMIT_MINOR, Counter
+from stateful.homes import Home, Life, Sale
 from stateful.watched import must
 from street import ESAM
 
-ZONE = ZoneInfo("Asia/Shanghai")
 LEAVING = Leaving("moved away")
 # A meter that was exchanged behind our back counts backwards, and settles nothing.
 UNTOLD = ("last_reading_missing", "last_reading_doubtful")
 
 
+async def joined(*given: Any) -> bool:
+    """Widen an account; whether that was done, since the flow answers nothing."""
+    db, project_id, agreement_id, place_id, at = given
+    await account.join(db, project_id, agreement_id, place_id, None, at)
+    return True
+
+
 @dataclass
-class Desk(Town):
+class Desk(Counter):
     """A town, and everything that people ask for at its desk."""
 
     # What the house kept of rooms that were let since.
     housed: list[int] = field(default_factory=list)
-    moves: list[tuple[Home, Home, int, str]] = field(default_factory=list)
-    deposited: list[tuple[int, Home]] = field(default_factory=list)
-    key_count: int = 0
-    # What was foretold of everything asked for: refused as, or done by who dies before or after.
-    asked: Counter[str] = field(default_factory=Counter)
-
-    async def do(
-        self, doing: Callable[[], Awaitable[Any]], code: str | None = None, moment: str = "",
-        again: str | None = None, may: tuple[str, ...] = (),
-    ) -> bool:  # fmt: skip
-        """Let something be done, or refused as foretold; whether it was done.
-
-        Args:
-            doing: what; done again it must change nothing, or be refused as `again`.
-            code: how it must be refused.
-            moment: when whoever does it dies: `before` it commits, or `after`.
-            again: how it is refused once it is done.
-            may: how it may be refused besides.
-        """
-        self.asked[code or moment or "whole"] += 1
-        if code is not None:
-            await self.ask(doing(), code, *may)
-            return False
-        if moment:
-            try:
-                with dying(self.db, moment):
-                    await doing()
-            except Died:
-                pass
-            except MeterhouseError as error:
-                must(error.code in may, f"refused as {error.code}, not {may}")
-                return False
-        if moment == "after":
-            await self.ask(doing(), *([again] if again else []))
-            return True
-        return await self.ask(doing(), may=may) is not None
-
-    def slip(self, key: str = "") -> Slip:
-        """A slip of the desk."""
-        self.key_count += 1
-        return Slip("cash", key or f"slip-{self.key_count}", "asked for", None, self.clock())
-
-    # What a household should have.
-
-    def sent_minor(self, room: int, extra_minor: int) -> int:
-        """What a room's meters took by orders; of the last one, `extra` is not posted yet."""
-        taken = 0
-        for life in self.lives[room]:
-            meter = life.face.meter
-            foreign_minor = self.foreign_minor.get(id(life.face), 0)
-            taken += meter.purchased_minor - meter.spec.credit_minor - foreign_minor
-        return taken - extra_minor
-
-    async def extra_minor(self, room: int) -> int:
-        """What a room's meters took by orders that are still on their way in the books."""
-        self.way.settle()
-        extra = await self.surplus(
-            {"meter_id": self.site.meters[room]}, self.street.faces[room]
-        )  # fmt: skip
-        gone = {id(face) for face in self.taken_down.values()}
-        for life in self.lives[room][:-1]:
-            old = await self.surplus({"meter_id": life.meter_id}, life.face)
-            must(old == 0 or id(life.face) in gone, "a meter that is gone took more than is posted")
-            extra += old
-        return extra
-
-    async def here_minor(self, home: Home) -> int:
-        """What should be in a household's purse, or on its way."""
-        return home.here_minor(self.sent_minor(home.room, await self.extra_minor(home.room)))
-
-    async def in_meters_minor(self, room: int) -> int | None:
-        """What a room's meters held when they last told; None where no report can tell."""
-        held = 0
-        for life in self.lives[room]:
-            if life.is_ended:
-                continue
-            if life.is_spoiled:
-                return None
-            meter, where = life.face.meter, {"meter_id": life.meter_id}
-            (row,) = await self.site.rows(
-                """select max(read_at) as at from wallet where meter_id = $1
-                   and wallet_epoch between $2 and $3""",
-                life.meter_id, life.first_epoch, life.last_epoch,
-            )  # fmt: skip
-            if row["at"] is None:
-                continue
-            must((id(life.face), row["at"]) in self.street.eaten, "a report of no conversation")
-            posted = meter.purchased_minor - await self.surplus(where, life.face)
-            held += posted - self.street.eaten[id(life.face), row["at"]]
-        return held
-
-    # What people ask for.
-
-    async def refund(self, room: int, moment: str = "") -> None:
-        """Whatever is in a purse is paid out at the desk."""
-        home, slip = self.homes[room], self.slip()
-        amount_minor = min(await self.here_minor(home), home.cash_left_minor)
-        if amount_minor <= 0:
-            return
-        code = "no_live_agreement" if not home.is_let else None
-        if home.is_let and await self.is_live(room):
-            code = "money_under_way"
-        point_id = self.site.points[room]
-        if await self.do(
-            lambda: refund.refund(
-                self.db, self.site.project_id, point_id, Minor(amount_minor), slip
-            ),
-            code, moment,
-        ):  # fmt: skip
-            self.paid_back(home, amount_minor)
-
-    def paid_back(self, home: Home, amount_minor: int) -> None:
-        """What was paid in at the desk went back over it."""
-        home.out_minor += amount_minor
-        home.cash_left_minor -= amount_minor
-        self.cash_minor -= amount_minor
-
-    async def reverse(self, pick: int, moment: str = "") -> None:
-        """A sale, or opening credit, is undone."""
-        if not self.sales:
-            return
-        sale, slip = self.sales[pick % len(self.sales)], self.slip()
-        code = await self.reverse_code(sale)
-        if await self.do(
-            lambda: refund.reverse(self.db, self.site.project_id, sale.payment_id, slip),
-            code, moment,
-        ):  # fmt: skip
-            sale.is_undone = True
-            if sale.is_opening:
-                sale.home.out_minor += sale.amount_minor
-            else:
-                self.paid_back(sale.home, sale.amount_minor)
-
-    async def reverse_code(self, sale: Sale) -> str | None:
-        """Why a sale cannot be undone, if so."""
-        home = self.homes[sale.home.room]
-        is_live, here_minor = await self.is_live(home.room), await self.here_minor(home)
-        is_today = sale.at.astimezone(ZONE).date() == self.clock().astimezone(ZONE).date()
-        is_late = not sale.is_opening and not is_today
-        reasons = {
-            "no_live_agreement": not home.is_let,
-            "reversed_already": sale.is_undone,
-            "household_changed": sale.is_opening and sale.home is not home,
-            "day_over": is_late or sale.home is not home,
-            "money_under_way": is_live,
-            "money_used": sale.amount_minor > here_minor,
-            "beyond_paid": not sale.is_opening and sale.amount_minor > home.cash_left_minor,
-        }
-        return next((code for code, is_so in reasons.items() if is_so), None)
-
-    async def move(self, room: int, to_room: int, amount_minor: int, moment: str = "") -> None:
-        """Money is moved to another household, if it is in the purse."""
-        home, to = self.homes[room], self.homes[to_room]
-        self.key_count += 1
-        if home is to:
-            return
-        held_minor = await self.here_minor(home) - await self.carried_minor(room)
-        code = "more_than_available" if amount_minor > held_minor else None
-        if not (home.is_let and to.is_let):
-            code = "account_ended"
-        key = f"move-{self.key_count}"
-        if await self.do(self.moving(home, to, amount_minor, key), code, moment):
-            home.moved_minor -= amount_minor
-            to.moved_minor += amount_minor
-            self.moves.append((home, to, amount_minor, key))
-
-    def moving(self, home: Home, to: Home, amount_minor: int, key: str) -> Any:
-        """The flow that moves money."""
-        at = self.clock()
-        return lambda: move.move(
-            self.db, self.site.project_id, home.agreement_id, "electricity", to.agreement_id,
-            "electricity", Minor(amount_minor), key, "asked for", None, at,
-        )  # fmt: skip
-
-    async def move_again(self, pick: int) -> None:
-        """The same move arrives a second time."""
-        if self.moves:
-            home, to, amount_minor, key = self.moves[pick % len(self.moves)]
-            ended = home in self.closed or to in self.closed
-            doing = self.moving(home, to, amount_minor, key)
-            await self.do(doing, "account_ended" if ended else None)
-
-    async def carried_minor(self, room: int) -> int:
-        """What a live recharge of a room carries."""
-        rows = [row for row in await self.live("reserved", "sent", "unknown", "halted")
-                if row["point_id"] == self.site.points[room]]  # fmt: skip
-        return sum(row["amount_minor"] for row in rows if row["kind"] == "recharge")
-
-    async def deposit(self, room: int, amount_minor: int, moment: str = "") -> None:
-        """A deposit is taken."""
-        home, slip, point_id = self.homes[room], self.slip(), self.site.points[room]
-        code = None if home.is_let else "no_live_agreement"
-        if await self.do(
-            lambda: refund.take_deposit(
-                self.db, self.site.project_id, point_id, Minor(amount_minor), slip
-            ),
-            code, moment,
-        ):  # fmt: skip
-            await self.note_deposit(home, amount_minor)
-
-    async def note_deposit(self, home: Home, amount_minor: int) -> None:
-        """Remember a deposit by its order, the newest."""
-        row = await self.site.row("select max(id) as id from payment where kind = 'deposit'")
-        home.deposits[row["id"]] = amount_minor
-        self.deposited.append((row["id"], home))
-        self.cash_minor += amount_minor
-
-    async def give_back(self, pick: int, moment: str = "") -> None:
-        """A deposit is given back, whatever is on its way."""
-        if not self.deposited:
-            return
-        payment_id, home = self.deposited[pick % len(self.deposited)]
-        code, slip = None if payment_id in home.deposits else "reversed_already", self.slip()
-        if await self.do(
-            lambda: refund.return_deposit(self.db, self.site.project_id, payment_id, slip),
-            code, moment,
-        ):  # fmt: skip
-            self.cash_minor -= home.deposits.pop(payment_id)
 
     # Households come and go.
 
@@ -268,83 +49,127 @@ class Desk(Town):
         await self.take_back(room, None)
         await self.wait(2)
 
-    async def leave_codes(self, room: int) -> tuple[str | None, tuple[str, ...]]:
-        """How leaving must be refused, and how it may be."""
+    async def overdraw(self, room: int) -> None:
+        """A vacant room uses more than is in its meter, which lets it."""
+        if self.homes[room].is_let:
+            return
+        meter = self.street.faces[room].meter
+        meter.overdraft_minor = 500
+        meter.close()
+        self.clock.step(minutes=30)
         await self.read(room)
-        may = UNTOLD if room in self.untold else ()
-        if await self.is_live(room):
+        meter.overdraft_minor = 0
+
+    async def leave_codes(self, home: Home) -> tuple[str | None, tuple[str, ...]]:
+        """How leaving must be refused, and how it may be."""
+        for room in home.rooms:
+            await self.read(room)
+        may = UNTOLD if self.untold & set(home.rooms) else ()
+        if await self.is_home_live(home):
             return "money_on_its_way", may
         stays = "money_stays_in_meter" if self.street.model == ESAM else "money_in_meter"
-        held_minor = await self.in_meters_minor(room)
-        if held_minor is None:
-            return None, (*may, stays)
-        return (stays if held_minor else None), may
+        told = [await self.in_meters_minor(room) for room in home.rooms]
+        held = [one for one in told if one is not None]
+        most_minor = max(held, key=abs, default=0)
+        code = (stays if most_minor > 0 else "meter_overdrawn") if most_minor else None
+        if len(held) < len(told) or len([one for one in held if one]) > 1:
+            return (code, (*may, stays, "meter_overdrawn")) if code else (None, (*may, stays))
+        return code, may
 
-    async def leave(self, room: int, moment: str = "") -> None:
+    async def second_needed(self, home: Home, counted_minor: int, who: str) -> str | None:
+        """Why one person alone may not close an account out of which so much cash comes, if so."""
+        is_unpaid = counted_minor > 0 and home.paid_minor < counted_minor
+        needed = (counted_minor > LIMIT_MINOR or is_unpaid) and who != "other"
+        return "payout_needs_second" if needed else None
+
+    async def cash_of(self, home: Home) -> int:
+        """All that a household gets when it leaves."""
+        apart_minor = sum(one.amount_minor for one in home.deposits.values())
+        return await self.here_minor(home) + apart_minor
+
+    async def leave(self, room: int, moment: str = "", who: str = "other") -> None:
         """A household's account is closed; the house pays from now on."""
-        home = self.homes[room]
+        home, slip = self.homes[room], self.slip(who)
         if not home.is_let:
             return
-        code, may = await self.leave_codes(room)
+        code, may = await self.leave_codes(home)
         at = self.clock.step(seconds=1)
+        alone = await self.second_needed(home, await self.cash_of(home), who)
         if await self.do(
-            lambda: settle.close(self.db, self.site.project_id, home.agreement_id, LEAVING, None,
-                                 at),
-            code, moment, "account_ended", may,
+            lambda: settle.close(self.db, self.site.project_id, home.agreement_id, LEAVING,
+                                 slip.actor_id, at, slip.second_id),
+            code or alone, moment, "account_ended", may,
         ):  # fmt: skip
             await self.paid_out(home)
-            await self.begin(room, is_let=False)
+            for one in home.rooms:
+                await self.begin([one], is_let=False)
 
-    async def hand_over(self, room: int, balance: str, moment: str = "") -> None:
+    async def hand_over(
+        self, room: int, balance: str, moment: str = "", who: str = "other"
+    ) -> None:
         """Tenants change in one step; what is left is paid out, or moves on."""
-        home = self.homes[room]
+        home, slip = self.homes[room], self.slip(who)
         if not home.is_let:
             return
-        code, may = await self.leave_codes(room)
-        who, at = await self.somebody(), self.clock.step(seconds=1)
-        left_minor = await self.here_minor(home)
+        code, may = await self.leave_codes(home)
+        guest, at = await self.somebody(), self.clock.step(seconds=1)
+        left_minor, stays = await self.here_minor(home), Balance(balance) is Balance.MOVE
+        alone = await self.second_needed(home, 0 if stays else await self.cash_of(home), who)
         if await self.do(
             lambda: settle.move_tenants(
-                self.db, self.site.project_id, home.agreement_id, who, Terms(deposit_minor=900),
-                Balance(balance), LEAVING, None, at,
+                self.db, self.site.project_id, home.agreement_id, guest, Terms(deposit_minor=900),
+                Balance(balance), LEAVING, slip.actor_id, at, slip.second_id,
             ),
-            code, moment, "account_ended", may,
+            code or alone, moment, "account_ended", may,
         ):  # fmt: skip
-            stays = Balance(balance) is Balance.MOVE
+            common_minor = home.common_minor
             if stays:
                 home.moved_minor -= left_minor
+                home.common_minor = 0
             await self.paid_out(home)
-            new = await self.begin(room, is_let=True)
-            new.moved_minor += left_minor if stays else 0
+            new = await self.begin(home.rooms, is_let=True)
+            if stays:
+                new.moved_minor += left_minor
+                new.common_minor = common_minor
             await self.note_deposit(new, 900)
 
     async def paid_out(self, home: Home) -> None:
-        """All that was left and every deposit went out of the drawer."""
+        """All that was left and every deposit went out of the drawers of who had received it."""
         left_minor = await self.here_minor(home)
+        rows = await self.site.rows(
+            """select payee_id, sum(amount_minor)::int8 as minor from payment
+               where agreement_id = $1 and kind = 'settlement' group by 1""", home.agreement_id,
+        )  # fmt: skip
+        must(sum(row["minor"] for row in rows) == left_minor, "who left was not paid what was left")
+        now_id = self.payee_ids.get("electricity")
+        for row in rows:
+            payee_id, much_minor = row["payee_id"], row["minor"]
+            fair = payee_id == now_id or much_minor <= home.left[payee_id]
+            must(fair, "somebody paid back what another had received")
+            self.change_hands(home, -much_minor, payee_id)
+        for one in home.deposits.values():
+            self.change_hands(home, -one.amount_minor, one.payee_id)
         home.out_minor += left_minor
-        self.cash_minor -= left_minor + sum(home.deposits.values())
+        home.common_minor = 0
         home.deposits.clear()
         self.closed.append(home)
 
     async def come(self, room: int, credit_minor: int, moment: str = "") -> None:
         """A household moves in, perhaps with credit of before."""
-        who, at = await self.somebody(), self.clock.step(seconds=1)
+        guest, at = await self.somebody(), self.clock.step(seconds=1)
         place_id = self.site.rooms[room].place_id
-        code, may = None, ()
-        if self.homes[room].is_let:
-            code = "let_already"
-        elif await self.is_live(room):
-            code = "recharge_live"
         terms = Terms(credit_minor=credit_minor, deposit_minor=700)
+        owed_minor = await self.owed_minor(room)
         if await self.do(
             lambda: account.open_account(
-                self.db, self.site.project_id, place_id, who, terms, None, at
+                self.db, self.site.project_id, place_id, guest, terms, None, at
             ),
-            code, moment, "let_already", may,
+            await self.vacant_code(room), moment, "let_already",
         ):  # fmt: skip
-            self.housed.append(await self.here_minor(self.homes[room]))
-            home = await self.begin(room, is_let=True)
+            self.housed.append(await self.here_minor(self.homes[room]) - owed_minor)
+            home = await self.begin([room], is_let=True)
             home.in_minor += credit_minor
+            home.moved_minor += owed_minor
             await self.note_deposit(home, 700)
             if credit_minor:
                 row = await self.site.row(
@@ -355,15 +180,49 @@ class Desk(Town):
                     Sale(row["id"], home, credit_minor, self.clock(), is_opening=True)
                 )
 
-    async def begin(self, room: int, *, is_let: bool) -> Home:
-        """Whoever pays for a room now begins with nothing; what is in the meter goes along."""
+    async def join(self, room: int, to_room: int, moment: str = "") -> None:
+        """A household pays for a further room from now on."""
+        home, at = self.homes[to_room], self.clock.step(seconds=1)
+        code = await self.vacant_code(room) if home.is_let else "account_ended"
+        place_id, owed_minor = self.site.rooms[room].place_id, await self.owed_minor(room)
+        project_id, agreement_id = self.site.project_id, home.agreement_id
+        done = await self.do(
+            lambda: joined(self.db, project_id, agreement_id, place_id, at), code, moment,
+            "let_already",
+        )  # fmt: skip
+        if done:
+            self.housed.append(await self.here_minor(self.homes[room]) - owed_minor)
+            home.sent_before[room] = await self.sent_minor(room)
+            home.moved_minor += owed_minor
+            self.homes[room] = home
+
+    async def vacant_code(self, room: int) -> str | None:
+        """Why nobody may begin to pay for a room, if so."""
+        if self.homes[room].is_let:
+            return "let_already"
+        return "recharge_live" if await self.is_live(room) else None
+
+    async def owed_minor(self, room: int) -> int:
+        """What a vacant room's meter was last heard to have lent, for the house to make good."""
+        if self.homes[room].is_let:
+            return 0
+        rows = await self.site.rows(
+            """select w.overdraft_minor as minor from wallet w join meter m
+                   on (m.id, m.wallet_epoch) = (w.meter_id, w.wallet_epoch)
+               where m.id = $1""", self.site.meters[room],
+        )  # fmt: skip
+        return sum(row["minor"] for row in rows)
+
+    async def begin(self, rooms: list[int], *, is_let: bool) -> Home:
+        """Whoever pays for rooms now begins with nothing; what is in the meters goes along."""
         row = await self.site.row(
             """select a.agreement_id as id from point p join account a on a.id = p.account_id
-               where p.id = $1""", self.site.points[room],
+               where p.id = $1""", self.site.points[rooms[0]],
         )  # fmt: skip
-        sent_minor = self.sent_minor(room, await self.extra_minor(room))
-        home = Home(room, row["id"], is_let, sent_before_minor=sent_minor)
-        self.homes[room] = home
+        sent = {room: await self.sent_minor(room) for room in rooms}
+        home = Home(sent, row["id"], is_let)
+        for room in rooms:
+            self.homes[room] = home
         return home
 
     async def somebody(self) -> int:
@@ -382,6 +241,8 @@ class Desk(Town):
         is_same = where == "same"
         await self.read(room)
         old, home, last = self.street.faces[room], self.homes[room], self.lives[room][-1]
+        if old.meter.credit_minor < 0:
+            return  # What a meter has lent is nothing that one hands over with it.
         at = self.clock.step(seconds=1)
         self.street.note_eaten()
         shown_minor = old.meter.credit_minor
@@ -475,12 +336,13 @@ class Desk(Town):
             must(not left, f"a closed account is not at zero: {left}")
         payers: dict[int, list[Home]] = {one.agreement_id: [] for one in self.homes}
         for home in self.homes:
-            payers[home.agreement_id].append(home)
+            if home not in payers[home.agreement_id]:
+                payers[home.agreement_id].append(home)
         for number, homes in payers.items():
             here = [await self.here_minor(home) for home in homes]
             here += [] if homes[0].is_let else self.housed
-            held = [await self.in_meters_minor(home.room) for home in homes]
-            apart = [amount for home in homes for amount in home.deposits.values()]
+            held = [await self.in_meters_minor(room) for home in homes for room in home.rooms]
+            apart = [one.amount_minor for home in homes for one in home.deposits.values()]
             has = {kind: found.get((number, kind), 0)
                    for kind in ("purse", "in_flight", "deposit", "on_meter")}  # fmt: skip
             must(has["purse"] + has["in_flight"] == sum(here),

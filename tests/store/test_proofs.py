@@ -28,6 +28,8 @@ PLANTED = {
         f"{_ORDER} 'reversal', id, amount_minor - 1, 'r-' || id from payment",
     "a fee is earned out of a purse or over the counter, and its reversal goes the way back":
         "update payment set kind = 'fee' where kind = 'recharge'",
+    "what comes from before these books stands against the opening balance":
+        "update payment set kind = 'opening_debt' where kind = 'recharge'",
     "no more is paid back out of a purse than was paid into it, channel by channel":
         f"{_ORDER} 'refund', null, amount_minor + 1, 'r-' || id from payment",
     "opening credit is taken back once, whole, out of the purse it went into":

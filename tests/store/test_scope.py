@@ -18,7 +18,7 @@ import pytest
 
 from meterhouse import store
 from meterhouse.errors import MeterhouseError
-from meterhouse.store import bookings, catalog, days, monitor, readings, reports
+from meterhouse.store import bookings, catalog, days, latecomers, monitor, readings, reports
 from meterhouse.store.db import maintenance, savepoint
 from meterhouse.units import EPOCH, to_us
 from others import foreign, lively
@@ -207,6 +207,15 @@ def bookings_of(given) -> bookings.Bookings:
     return bookings.Bookings(**one)
 
 
+def latecomers_of(given) -> dict[str, Any]:
+    """The other's chain, from its beginning on, and where it would stand."""
+    chain = {name: np.array([given[name]]) for name in ("point_id", "meter_id")}
+    chain |= {"place": np.array([0]), "register_epoch": np.array([1])}
+    instants = {"since": np.array([1]), "until": np.array([to_us(given["at"]) + 10**12])}
+    stands = {name: np.array([7]) for name, _ in latecomers.CHAIN}
+    return {"spans": chain | instants, "chains": stands | {"point_id": chain["point_id"]}}
+
+
 async def call(connection, name, project_id, given) -> Any:
     """Call one function of the store; a refusal is an answer too."""
     function, arguments = FUNCTIONS[name], {}
@@ -238,6 +247,9 @@ async def call(connection, name, project_id, given) -> Any:
         given["after"] = (None, None, None)
     if name == "people.building_names":
         given["building_ids"] = [given["place_id"]]
+    if name.startswith("latecomers."):
+        given |= latecomers_of(given)
+        await latecomers.set_spans(connection, given["spans"])
     for parameter in list(inspect.signature(function).parameters)[1:]:
         if parameter == "query":
             arguments[parameter] = reports.READINGS.within(None)
@@ -288,6 +300,7 @@ FINDERS = {
     "sales.facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
     "exchanges.standing", "explain.charges_of", "explain.get_transfer", "explain.readings_at",
     "journeys.journey", "journeys.steps", "bookings.balances", "bookings.drawers_of",
+    "latecomers.charges", "latecomers.readings",
     "ledger.lock_accounts", "bookings.meters_of_purses", "bookings.rests", "monitor.contacts",
     "monitor.meter_place", "monitor.meters_of_account", "monitor.payer", "openings.names",
     "orders.get_order", "orders.transfers_of", "personal.of_customer", "places.path_to",

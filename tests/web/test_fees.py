@@ -67,7 +67,7 @@ async def test_a_fee_out_of_the_purse_is_told_everywhere_and_undone_at_once(mana
     project = f"/projects/{site.project_id}"
     short = await send(manager, form(site), amount="20", reason="late payment", channel="purse")
     assert short.status_code == 409
-    assert "The purse cannot pay this fee: at most 0.00" in short.text
+    assert "There is 0.00 for a fee, 20.00 is missing" in short.text
     await share(site, 5_000)
     done = await send(manager, form(site), amount="20", reason="late payment", channel="purse")
     sold = await manager.get(done.headers["location"])

@@ -7,7 +7,7 @@ from meterhouse.flows import access
 from small_site import NOW, small_site
 
 API = "/api/v1"
-GUEST = {"name": "Guest", "opening_credit": "100000", "phone": "13800000001"}
+GUEST = {"name": "Guest", "opening_credit": "500", "phone": "13800000001"}
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_who_opens_accounts_enters_no_credit_of_their_own(site, caller):
 
 async def test_a_sheet_of_meters_opens_no_accounts_for_who_may_not(site, caller):
     row = {"building": "A栋", "room": "A105", "tariff": "flat", "customer": "Guest"}
-    rows = [row | {"opening_credit": "50000", "deposit": "300"}, row | {"room": "A106"}]
+    rows = [row | {"opening_credit": "500", "deposit": "300"}, row | {"room": "A106"}]
     address = f"{project(site)}/meters/import"
 
     async def tried(client):
@@ -83,7 +83,9 @@ async def test_a_sheet_of_meters_opens_no_accounts_for_who_may_not(site, caller)
         assert {code for _, code in refused} == {"not_allowed"}
         for column in ("customer", "opening_credit", "deposit"):
             assert any(column in place for place, _ in refused)
-        rows = [{"building": "A栋", "room": "A104", "customer": "Guest", "opening_credit": "1"}]
-        for noun in ("openings", "customers"):
-            address = f"{project(site)}/{noun}/import"
-            assert len(await tried(cashier)) == 1
+        for column in ("opening_credit", "opening_debt", "opening_deposit"):
+            rows = [{"building": "A栋", "room": "A104", "customer": "Guest", column: "1"}]
+            for noun in ("openings", "customers"):
+                address = f"{project(site)}/{noun}/import"
+                ((place, code),) = await tried(cashier)
+                assert (column in place, code) == (True, "not_allowed")

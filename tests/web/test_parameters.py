@@ -3,8 +3,9 @@
 import pytest
 
 from desk import send
-from meterhouse.flows import command
+from meterhouse.flows import command, tariff
 from meterhouse.ports import Effect, Outcome, Values
+from meterhouse.web.access import LANGUAGE_COOKIE
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, let_meter_keep, small_site
 
@@ -68,6 +69,29 @@ async def test_prices_are_shown_beforehand_sent_and_shown_as_read_back(manager, 
     page = (await manager.get(meter(site))).text
     assert "Confirmed" in page
     assert "differs" not in page
+
+
+async def test_all_that_a_meter_cannot_hold_is_shown_beforehand_in_the_readers_language(
+    manager, site
+):
+    async with site.db.transaction([site.project_id]) as connection:
+        tariff_id = await connection.fetchval("select min(id) from tariff")
+    part = {
+        "effective_from": "2026-11-22T12:00:00+08:00",
+        "bands": ["deep_valley", "peak"], "day_tables": {"day": {"00:00": "peak"}},
+        "prices_micro": {"deep_valley": 100_050, "peak": 300_000},
+    }  # fmt: skip
+    await tariff.publish_version(site.db, site.project_id, tariff_id, part, None, NOW)
+    address = f"{meter(site)}/send-prices/preview"
+    for language, said in (
+        ("en", ["The meter has no tariff for the band deep_valley.", "0.100050 has more than"]),
+        ("zh-Hans", ["费率：该表不能执行", "电表没有与时段", "价格：该表不能执行", "0.100050"]),
+    ):
+        manager.cookies.set(LANGUAGE_COOKIE, language)
+        shown = await manager.get(address)
+        assert shown.status_code == 200
+        for text in said:
+            assert text in shown.text, (language, text)
 
 
 async def test_what_a_meter_holds_otherwise_is_marked(manager, erp, site):

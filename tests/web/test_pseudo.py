@@ -15,6 +15,7 @@ import pytest
 
 import meterhouse.words
 from desk import key_in, signed_in, token_in
+from meterhouse.flows import library
 from meterhouse.store.db import maintenance
 from meterhouse.web.access import LANGUAGE_COOKIE, check_routes
 from meterhouse.web.acts import FORMS
@@ -83,6 +84,10 @@ async def known_texts(site):
         # The facts of the audit are told in the words of the books, as the API tells them.
         rows = await connection.fetch("select concat(before, ' ', after) as said from audit_entry")
         found |= {word for row in rows for word in re.findall(r"\w{2,}", row["said"])}
+    # What ships as a file says itself who wrote it.
+    for scheme in map(library.scheme, library.names()):
+        found |= {scheme.name, scheme.source.title, scheme.source.issuer, scheme.source.note}
+    found.discard("")
     return sorted(found)
 
 

@@ -23,8 +23,10 @@ from meterhouse.errors import BadInput
 ROOMS = {
     "decode": "one energy-block reply to integers",
     "rate": "readings judged and intervals rated, in memory",
+    "bill": "a year's bill, against NREL's PySAM where it is installed",
     "town": "a simulated town of 10,000 meters",
     "ingest": "a round of 100,000 points to committed money",
+    "late": "a round with a tenth late, against a clean one",
     "million": "the same with 1,000,000 points present",
     "wire": "simulated gateways over TCP to committed money",
     "disconnect": "reading arrived to disconnect on the wire",

@@ -4,15 +4,14 @@ Owns how the two files are found and read. Must never rate: what a bill says is 
 """
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from meterhouse.errors import BadInput
-from meterhouse.rating.bill import Household, bill
-from meterhouse.rating.load import read_load
+from meterhouse.flows import library
+from meterhouse.flows.calculator import calculate
+from meterhouse.rating.bill import Household
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.rating.told import told
 
 SCHEME_BYTES_MAX = 4_000_000
 
@@ -35,13 +34,6 @@ class LoadFileMissing(BadInput):
     code = "load_file_missing"
 
 
-def published() -> list[str]:
-    """The names of the schemes that ship as files."""
-    folder = files("meterhouse").joinpath("schemes")
-    return sorted(each.name.removesuffix(".json") for each in folder.iterdir()
-                  if each.name.endswith(".json"))  # fmt: skip
-
-
 def read_scheme(name: str) -> Scheme:
     """A scheme by the path of its file, or by the name of a published one.
 
@@ -52,10 +44,10 @@ def read_scheme(name: str) -> Scheme:
     path = Path(name)
     if path.is_file():
         content = path.read_bytes()[: SCHEME_BYTES_MAX + 1]
-    elif name in published():
-        content = files("meterhouse").joinpath("schemes", f"{name}.json").read_bytes()
+    elif name in library.names():
+        return library.scheme(name)
     else:
-        raise SchemeFileMissing(name=name, published=", ".join(published()))
+        raise SchemeFileMissing(name=name, published=", ".join(library.names()))
     if len(content) > SCHEME_BYTES_MAX:
         raise SchemeNoJson(name=name, why=f"more than {SCHEME_BYTES_MAX} bytes")
     try:
@@ -74,6 +66,5 @@ def rate_files(
     if not load.is_file():
         raise LoadFileMissing(name=str(load))
     with load.open(encoding="utf-8", errors="replace", newline="") as lines:
-        used = read_load(lines, timezone)
-    billed = bill(plan, timezone, used, household, currency_exponent=currency_exponent)
-    return told(billed, timezone, currency_exponent, used if explain else None)
+        done = calculate(plan, lines, timezone, household, currency_exponent, explain=explain)
+    return done.told

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import opening, ordering, parties, react, recharge
 from meterhouse.flows.opening import Opening, Purse
@@ -59,6 +60,27 @@ class AccountEnded(MeterhouseError):
     http_status = 409
 
 
+class CreditAndDebt(BadInput):
+    """It has credit from before, or it owes; not both."""
+
+    code = "credit_and_debt"
+    field = "opening_debt"
+
+
+class DebtInMeter(BadInput):
+    """A meter keeps this household's money; what it owes is found in the meter."""
+
+    code = "debt_in_meter"
+    field = "opening_debt"
+
+
+class OpeningNeedsSecond(MeterhouseError):
+    """So much from before is entered by two: prepare the account, and let somebody else open it."""
+
+    code = "opening_needs_second"
+    http_status = 409
+
+
 class WarningsUnordered(BadInput):
     """Each warning level lies below the one before it."""
 
@@ -77,6 +99,8 @@ class Terms:
         credit_minor: what it had before these books began (期初); no cash moves for it.
         deposit_minor: paid now, kept apart from what may be spent.
         deposit_channel: how the deposit is paid.
+        debt_minor: what it owed before these books began (期初欠费).
+        held_minor: a deposit the house held before, not taken through these books.
     """
 
     floor_minor: int = 0
@@ -85,12 +109,37 @@ class Terms:
     credit_minor: int = 0
     deposit_minor: int = 0
     deposit_channel: str = "cash"
+    debt_minor: int = 0
+    held_minor: int = 0
 
-    def check(self) -> None:
-        """Raises `WarningsUnordered`."""
+    def faults(self, points: Sequence[Any]) -> list[tuple[str, MeterhouseError]]:
+        """What is wrong with these terms for such points, by field; rows have their `keeper`."""
+        found: list[tuple[str, MeterhouseError]] = []
         first, second, third = self.warnings_minor
         if not first > second > third:
-            raise WarningsUnordered
+            found.append(("warning_2", WarningsUnordered()))
+        if self.credit_minor and self.debt_minor:
+            found.append(("opening_debt", CreditAndDebt()))
+        if self.debt_minor and any(row["keeper"] == Keeper.METER for row in points):
+            found.append(("opening_debt", DebtInMeter()))
+        return found
+
+    def check(self, points: Sequence[Any]) -> None:
+        """Raises `WarningsUnordered`, `CreditAndDebt`, `DebtInMeter`."""
+        for _, error in self.faults(points):
+            raise error
+
+    @property
+    def brought(self) -> str:
+        """The field of what comes from before, the first that is there."""
+        given = (self.credit_minor, self.debt_minor, self.held_minor)
+        names = ("opening_credit", "opening_debt", "opening_deposit")
+        return next((name for name, minor in zip(names, given, strict=True) if minor), "")
+
+    def needs_second(self, policy: policies.Policy) -> bool:
+        """Whether what comes from before, of which no cash tells, is entered by two alone."""
+        before_minor = self.credit_minor + self.debt_minor + self.held_minor
+        return policies.needs_second(policy, before_minor)
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "Terms":
@@ -122,7 +171,8 @@ async def open_account(
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
         RechargeLive: an order of the house is on its way to a meter there, or out of it.
-        WarningsUnordered: the warning levels do not fall.
+        WarningsUnordered, CreditAndDebt, DebtInMeter: the terms cannot be.
+        OpeningNeedsSecond: so much from before is entered by two.
     """
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         await customers.get_customer(connection, project_id, customer_id)
@@ -134,8 +184,9 @@ async def open_account(
 
 
 async def join(
-    db: Database, project_id: int, agreement_id: int, place_id: int, at: datetime
-) -> None:
+    db: Database, project_id: int, agreement_id: int, place_id: int, actor_id: int | None,
+    at: datetime,
+) -> None:  # fmt: skip
     """From now on an agreement pays for the points of a further place too (一户多表).
 
     Raises:
@@ -164,7 +215,7 @@ async def join(
             for row in points
         ]  # fmt: skip
         project = await catalog.get_project(connection, project_id)
-        await opening.hand_over(connection, project, new, at)
+        await opening.hand_over(connection, project, new, actor_id, at)
         await _look(connection, project, points, at)
 
 
@@ -179,7 +230,7 @@ async def prepare(
         NothingToPayFor: the place has no point that money is kept for.
         LetAlready: somebody pays for it already.
         PreparedAlready: one is prepared for it already.
-        WarningsUnordered: the warning levels do not fall.
+        WarningsUnordered, CreditAndDebt, DebtInMeter: the terms cannot be.
     """
     async with db.transaction([project_id]) as connection:
         return await prepare_here(
@@ -192,9 +243,9 @@ async def prepare_here(
     actor_id: int | None, at: datetime,
 ) -> int:  # fmt: skip
     """`prepare` inside its caller's transaction."""
-    terms.check()
     await customers.get_customer(connection, project_id, customer_id)
     points = await vacant_points(connection, project_id, place_id)
+    terms.check(points)
     if terms.purse is Purse.TOGETHER:
         await parties.check_together(connection, project_id, points)
     return await openings.insert(
@@ -211,6 +262,7 @@ async def open_prepared(
         NotFound: there is no such opening.
         OpeningEnded: it was opened or withdrawn.
         LetAlready: somebody pays for the place meanwhile.
+        OpeningNeedsSecond: so much from before is opened by another than who prepared it.
     """
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         row = await openings.get(connection, project_id, opening_id)
@@ -218,7 +270,7 @@ async def open_prepared(
             raise OpeningEnded
         points = await vacant_points(connection, project_id, row["place_id"])
         start = Start(row["customer_id"], points, Terms.of(json.loads(row["terms"])))
-        (made,) = await begin(connection, project_id, [start], actor_id, at)
+        (made,) = await begin(connection, project_id, [start], actor_id, at, row["actor_id"])
         await openings.end(connection, project_id, opening_id, made, at)
         return made
 
@@ -267,20 +319,25 @@ async def vacant_points(connection: Connection, project_id: int, place_id: int) 
 
 async def begin(
     connection: Connection, project_id: int, starts: Sequence[Start], actor_id: int | None,
-    at: datetime,
+    at: datetime, second_id: int | None = None,
 ) -> list[int]:  # fmt: skip
     """Let households begin, in sets; answers their agreements in the order given.
 
     Raises:
-        WarningsUnordered: somebody's warning levels do not fall.
+        WarningsUnordered, CreditAndDebt, DebtInMeter: somebody's terms cannot be.
+        OpeningNeedsSecond: so much from before takes another than the actor as `second_id`.
         PurseShared: one purse would hold the money of two payees.
         RechargeLive: an order of the house is on its way to a meter there, or out of it.
     """
+    project = await catalog.get_project(connection, project_id)
+    policy = react.Setting.of(project).policy
+    is_agreed = second_id not in (None, actor_id)
     for one in starts:
-        one.terms.check()
+        one.terms.check(one.points)
+        if one.terms.needs_second(policy) and not is_agreed:
+            raise OpeningNeedsSecond
         if one.terms.purse is Purse.TOGETHER:
             await parties.check_together(connection, project_id, one.points)
-    project = await catalog.get_project(connection, project_id)
     agreement_ids = await customers.insert_agreements(
         connection, project_id, [one.customer_id for one in starts], [at] * len(starts)
     )
@@ -293,29 +350,33 @@ async def begin(
         for agreement_id, one in begun
         for row in one.points
     ]  # fmt: skip
-    await opening.hand_over(connection, project, new, at)
-    if react.Setting.of(project).policy.vacancy_off:
+    await opening.hand_over(connection, project, new, actor_id, at)
+    if policy.vacancy_off:
         await monitor.release(connection, project_id, [row.point_id for row in new])
     for levels in {one.terms.warnings_minor for one in starts}:
         mine = [row["id"] for one in starts if one.terms.warnings_minor == levels
                 for row in one.points]  # fmt: skip
         await customers.set_warnings(connection, project_id, mine, levels)
-    await fund(connection, project, begun, actor_id, at)
+    await fund(connection, project, begun, actor_id, at, second_id if is_agreed else None)
     await _look(connection, project, [row for one in starts for row in one.points], at)
     return agreement_ids
 
 
 async def fund(
     connection: Connection, project: Any, begun: Sequence[tuple[int, Start]],
-    actor_id: int | None, at: datetime,
+    actor_id: int | None, at: datetime, second_id: int | None,
 ) -> None:  # fmt: skip
-    """Post what households bring along and deposit, by agreement.
+    """Post what households bring along, owe and deposit, by agreement.
 
     Opening credit goes where everything draws: into the one purse, or the common compartment; and
-    on into the meter, where one meter of the household keeps the money.
+    on into the meter, where one meter of the household keeps the money. A debt comes out of there.
     """
     project_id, unit = project["id"], project["currency"]
-    given = [one for one in begun if one[1].terms.credit_minor or one[1].terms.deposit_minor]
+    given = [
+        (number, one) for number, one in begun
+        if one.terms.credit_minor or one.terms.debt_minor
+        or one.terms.deposit_minor or one.terms.held_minor
+    ]  # fmt: skip
     if not given:
         return
     cash_id = await ledger.house_account(connection, project_id, AccountKind.CASH)
@@ -329,6 +390,7 @@ async def fund(
             new = NewPayment(
                 agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.credit_minor),
                 f"opening:{agreement_id}", PaymentKind.OPENING, point_id=point_id,
+                second_id=second_id,
             )  # fmt: skip
             payment_id, _ = await ordering.place(
                 connection, project, new, opening_id, new.account_id, actor_id, at
@@ -340,15 +402,30 @@ async def fund(
                     await recharge.begin(
                         connection, project, kept[0], payment_id, new.amount_minor, actor_id, at
                     )
-        if terms.deposit_minor:
+        if terms.debt_minor:
+            new = NewPayment(
+                agreement_id, _first(purses[agreement_id]), "opening", Minor(terms.debt_minor),
+                f"debt:{agreement_id}", PaymentKind.OPENING_DEBT, point_id=point_id,
+                second_id=second_id,
+            )  # fmt: skip
+            await ordering.place(
+                connection, project, new, new.account_id, opening_id, actor_id, at
+            )  # fmt: skip
+        deposited = (
+            (PaymentKind.DEPOSIT, terms.deposit_minor, terms.deposit_channel, cash_id),
+            (PaymentKind.OPENING_DEPOSIT, terms.held_minor, "opening", opening_id),
+        )
+        for kind, much_minor, channel, from_id in deposited:
+            if not much_minor:
+                continue
             deposit_id = await ledger.open_account(
                 connection, project_id, AccountKind.DEPOSIT, unit, agreement_id
             )
             new = NewPayment(
-                agreement_id, deposit_id, terms.deposit_channel, Minor(terms.deposit_minor),
-                f"deposit:{agreement_id}", PaymentKind.DEPOSIT, point_id=point_id,
+                agreement_id, deposit_id, channel, Minor(much_minor), f"{kind}:{agreement_id}",
+                kind, point_id=point_id, second_id=second_id,
             )  # fmt: skip
-            await ordering.place(connection, project, new, cash_id, deposit_id, actor_id, at)
+            await ordering.place(connection, project, new, from_id, deposit_id, actor_id, at)
 
 
 def _first(purses: Mapping[str, int]) -> int:

@@ -46,6 +46,15 @@ class Section(StrEnum):
     METER = "meter"
     DEPOSIT = "deposit"
     RECEIVABLE = "receivable"
+    # No account: fees paid over the counter, each charged and paid at once.
+    COUNTER = "counter"
+
+
+class Handed(StrEnum):
+    """What changed hands over the counter for a fee, beside the fee itself."""
+
+    PAID = "paid"
+    PAID_BACK = "paid_back"
 
 
 SECTIONS: Final[Mapping[Section, frozenset[AccountKind]]] = {
@@ -150,7 +159,8 @@ async def statement(
 ) -> Statement:
     """Every movement of a household's money over [since, until), with its balances.
 
-    A section without an account is left out, but for the purse.
+    A section without an account is left out, but for the purse. Fees paid over the counter never
+    were in an account of the household: each stands there twice, as charged and as paid.
 
     Raises:
         NotFound: no such agreement in sight.
@@ -165,13 +175,20 @@ async def statement(
         accounts = await books.accounts_of(connection, project_id, agreement_id)
         ids = [one["id"] for one in accounts]
         moved = await books.movements(connection, project_id, ids, since, MOVEMENTS_MAX + 1)
-    if len(moved) > MOVEMENTS_MAX:
+        limit = MOVEMENTS_MAX // 2 + 1
+        paid = await books.counter_fees(
+            connection, project_id, agreement_id, since, until, limit
+        )  # fmt: skip
+    if len(moved) > MOVEMENTS_MAX or len(paid) == limit:
         raise StatementTooLong
     parts = []
     for section, kinds in SECTIONS.items():
         mine = {one["id"]: one["balance_minor"] for one in accounts if one["kind"] in kinds}
         if mine or section is Section.PURSE:
             parts.append(_part(section, mine, moved, until))
+    if paid:
+        lines = [line for one in paid for line in _charged_and_paid(one)]
+        parts.append(Part(Section.COUNTER, 0, lines))
     return Statement(row, since, until, parts)
 
 
@@ -186,13 +203,25 @@ def _part(
         if amount_minor == 0 or one["created_at"] >= until:
             continue
         balance_minor += amount_minor
-        paid, delivers = one["payment_kind"], one["commodity"]
-        found.append(Movement(
-            one["id"], one["created_at"], one["kind"], PaymentKind(paid) if paid else None,
-            one["payment_id"], Commodity(delivers) if delivers else None, one["room"],
-            one["reason"], amount_minor, balance_minor,
-        ))  # fmt: skip
+        found.append(_line(one, one["kind"], amount_minor, balance_minor))
     return Part(section, opening_minor, found)
+
+
+def _charged_and_paid(row: Any) -> tuple[Movement, Movement]:
+    """A fee and its payment, or a fee taken back and what was paid back: nothing is owed after."""
+    is_fee = row["payment_kind"] == PaymentKind.FEE
+    owed_minor = -row["amount_minor"] if is_fee else row["amount_minor"]
+    handed = Handed.PAID if is_fee else Handed.PAID_BACK
+    return _line(row, row["kind"], owed_minor, owed_minor), _line(row, handed, -owed_minor, 0)
+
+
+def _line(row: Any, kind: str, amount_minor: int, balance_minor: int) -> Movement:
+    paid, delivers = row["payment_kind"], row["commodity"]
+    return Movement(
+        row["id"], row["created_at"], kind, PaymentKind(paid) if paid else None,
+        row["payment_id"], Commodity(delivers) if delivers else None, row["room"],
+        row["reason"], amount_minor, balance_minor,
+    )  # fmt: skip
 
 
 def _signed(row: Any, accounts: Mapping[int, int]) -> int:

@@ -50,6 +50,8 @@ BASIS: Final[Mapping[TransferKind, Basis]] = {
     TransferKind.DEPOSIT_REFUND: Basis.ORDER,
     TransferKind.FEE: Basis.ORDER,
     TransferKind.OPENING: Basis.ORDER,
+    TransferKind.OPENING_DEBT: Basis.ORDER,
+    TransferKind.OPENING_DEPOSIT: Basis.ORDER,
     TransferKind.SETTLEMENT: Basis.ORDER,
     TransferKind.WRITE_OFF: Basis.CLOSING,
     TransferKind.BOOKING: Basis.BOOKING,

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError, RowFault, RowsRefused
 from meterhouse.flows import account, opening, sheet
-from meterhouse.flows.account import LetAlready, NothingToPayFor, Terms, WarningsUnordered
+from meterhouse.flows.account import LetAlready, NothingToPayFor, OpeningNeedsSecond, Terms
 from meterhouse.flows.sheet import Path, TwiceInSheet
 from meterhouse.model import Keeper
-from meterhouse.store import devices, monitor, openings, places
+from meterhouse.store import desk, devices, monitor, openings, places
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.openings import PreparedAlready
 from meterhouse.store.personal import Facts
@@ -56,12 +57,15 @@ async def take(
     """
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         points, ids = await _load(connection, project_id)
+        policy = policies.read(await desk.policy_of(connection, project_id))
         waiting = await openings.prepared_places(connection, project_id) if is_prepared else set()
         faults: list[RowFault] = []
         seen: dict[Path, int] = {}
         for number, row in enumerate(rows):
             for column, error in _wrong(row, points, ids, waiting):
                 faults.append(RowFault(number, column, error))
+            if not is_prepared and row.terms.needs_second(policy):
+                faults.append(RowFault(number, row.terms.brought, OpeningNeedsSecond()))
             first = seen.setdefault(row.path, number)
             if first != number:
                 faults.append(RowFault(number, "room", TwiceInSheet(row=first + 1)))
@@ -109,7 +113,4 @@ def _wrong(
         found.append(("room", LetAlready()))
     elif ids[row.path] in waiting:
         found.append(("room", PreparedAlready()))
-    first, second, third = row.terms.warnings_minor
-    if not first > second > third:
-        found.append(("warning_2", WarningsUnordered()))
-    return found
+    return found + row.terms.faults(here or ())

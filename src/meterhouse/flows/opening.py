@@ -12,7 +12,7 @@ from typing import Any
 
 from meterhouse import meter_models
 from meterhouse.errors import BadInput
-from meterhouse.flows import lastcoin, wallet
+from meterhouse.flows import lastcoin, vacancy
 from meterhouse.ledger.chart import DRAW_ORDER
 from meterhouse.model import Commodity, Compartment
 from meterhouse.store import customers, devices, personal, readings
@@ -123,20 +123,21 @@ async def attach(
 
 
 async def hand_over(
-    connection: Connection, project: Any, openings: Sequence[Opening], at: datetime
-) -> None:
+    connection: Connection, project: Any, openings: Sequence[Opening], actor_id: int | None,
+    at: datetime,
+) -> None:  # fmt: skip
     """Settle what has accrued with whoever paid until now, then let these agreements pay.
 
-    What a vacant point's meter holds, credit or overdraft, goes along with the meter.
+    Credit in a vacant point's meter goes along with it; an overdraft the house makes good.
 
     Raises:
         RechargeLive: something is on its way to the meter of a vacant point.
     """
     points = [one.point_id for one in openings]
     await lastcoin.settle(connection, project, points, at)
-    before = await wallet.vacant(connection, project["id"], points)
+    before = await vacancy.found(connection, project["id"], points)
     await attach(connection, project["id"], project["currency"], openings)
-    await wallet.go_along(connection, project, before, at)
+    await vacancy.go_along(connection, project, before, actor_id, at)
     await readings.bump(connection, project["id"])
 
 

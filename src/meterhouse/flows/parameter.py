@@ -25,8 +25,10 @@ from meterhouse.model import AlarmKind, CommandKind, CommandState, Keeper, Reaso
 from meterhouse.ports import Effect, Outcome, ReadParameters, WriteSet
 from meterhouse.rating import inmeter
 from meterhouse.rating import tariff as tariffs
-from meterhouse.rating.inmeter import Holds, InMeter
+from meterhouse.rating.inmeter import Holds, InMeter, Unfit
 from meterhouse.rating.live import live
+from meterhouse.rating.periods import Billing
+from meterhouse.rating.tariff import Version
 from meterhouse.store import catalog, devices, parameters, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.wire.dlt645 import DIALECTS
@@ -143,6 +145,21 @@ async def plan(
         project = await catalog.get_project(connection, project_id)
         where = await _place(connection, project_id, meter_id)
         return await _plan(connection, project, where, switch_at, at)
+
+
+async def unfit(
+    db: Database, project_id: int, meter_id: int, switch_at: datetime | None, at: datetime
+) -> list[Unfit]:
+    """All that the meter would charge otherwise than the price that would be sent; empty: nothing.
+
+    Raises:
+        As `send_prices`, but for the price itself.
+    """
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        where = await _place(connection, project_id, meter_id)
+        asked = await _asked(connection, project, where, switch_at, at)
+        return list(inmeter.unfit(asked.version, asked.holds))
 
 
 async def send_prices(
@@ -309,9 +326,30 @@ async def _place(connection: Connection, project_id: int, meter_id: int) -> Any:
     return dict(where) | {"project_id": project_id}
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The version of a tariff that holds at an instant, and the meter that is to hold it."""
+
+    tariff: Any
+    number: int
+    version: Version
+    billing: Billing | None
+    holds: Holds
+    switch_at: datetime
+
+
 async def _plan(
     connection: Connection, project: Any, where: Any, switch_at: datetime | None, at: datetime
 ) -> Planned:
+    asked = await _asked(connection, project, where, switch_at, at)
+    compiled = inmeter.compiled(asked.version, asked.holds, asked.billing)
+    row = asked.tariff
+    return Planned(row["id"], row["name"], asked.number, asked.switch_at, compiled)
+
+
+async def _asked(
+    connection: Connection, project: Any, where: Any, switch_at: datetime | None, at: datetime
+) -> _Asked:
     if where["tariff_id"] is None:
         raise NoTariff
     if where["multiplier"] != 1:
@@ -338,8 +376,7 @@ async def _plan(
     if not holding:
         raise NoTariff
     number = holding[-1]
-    compiled = inmeter.compiled(versions[number - 1], holds, scheme.billing)
-    return Planned(row["id"], row["name"], number, switch_at, compiled)
+    return _Asked(row, number, versions[number - 1], scheme.billing, holds, switch_at)
 
 
 def _soon(at: datetime) -> datetime:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import BadInput, OutOfRange
-from meterhouse.flows import late, react, wallet
+from meterhouse.flows import late, latecomers, react, wallet
 from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
@@ -281,9 +281,12 @@ async def _put_late(
         await doubts.note(connection, project["id"], noted, at)
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
     doubted = columns["suspect_count"] > 0
-    for one in np.unique(row[judged]).tolist():
-        from_at_us = int(olds["read_at"][judged & (row == one)].min())
-        await late.rerate(connection, tariffs, project, columns, one, from_at_us, at)
+    rows, first = np.unique(row[judged], return_index=True)  # sorted by row, then by instant
+    from_at_us = olds["read_at"][judged][first]
+    key = connection, tariffs, project, columns
+    left = await latecomers.rerate(*key, rows, from_at_us)
+    for one, since_us in zip(left.tolist(), from_at_us[np.isin(rows, left)].tolist(), strict=True):
+        await late.rerate(*key, one, since_us, at)
     doubts_now = columns["suspect_count"] > 0
     explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts_now]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)

@@ -22,6 +22,11 @@ from meterhouse.units import Minor, to_decimal
 from meterhouse.words import N_
 
 OUT: Final = (PaymentKind.REFUND, PaymentKind.REVERSAL, PaymentKind.DEPOSIT_REFUND)
+BROUGHT: Final = (
+    PaymentKind.OPENING, PaymentKind.OPENING_DEBT, PaymentKind.OPENING_DEPOSIT
+)  # fmt: skip
+"""What a household brought along from before these books: credit, debt, a deposit."""
+DEPOSITS: Final = (PaymentKind.DEPOSIT, PaymentKind.OPENING_DEPOSIT)
 
 
 class PayoutNeedsSecond(MeterhouseError):
@@ -136,7 +141,7 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
 
     Raises:
         NotFound: there is no such payment.
-        NotReversible: it is neither a sale nor opening credit.
+        NotReversible: it is neither a sale nor brought along from before.
         ReversedAlready, DayOver: it is too late.
         MoneyUnderWay, MoneyUsed, BeyondPaid, PayoutNeedsSecond, ShiftNeeded: as for a refund.
     """
@@ -146,8 +151,8 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
             raise NotFound(N_("Payment"), payment_id)
         slip = replace(slip, channel=old["channel"])
         facts, left_minor = await _begin(connection, project_id, old["point_id"], slip)
-        if old["kind"] == PaymentKind.OPENING:
-            return await _take_back_opening(connection, facts, old, slip)
+        if old["kind"] in BROUGHT:
+            return await _take_back_brought(connection, facts, old, slip)
         amount_minor = Minor(old["amount_minor"])
         if facts["paid_id"] is None:
             _check_sale(old, facts, await desk.is_undone(connection, project_id, payment_id), slip)
@@ -162,8 +167,8 @@ async def reverse(db: Database, project_id: int, payment_id: int, slip: Slip) ->
         return await _out(connection, facts, new, slip)
 
 
-async def _take_back_opening(connection: Connection, facts: Any, old: Any, slip: Slip) -> Moved:
-    """Undo opening credit that was mistyped, on any day while it is unused; no cash moves."""
+async def _take_back_brought(connection: Connection, facts: Any, old: Any, slip: Slip) -> Moved:
+    """Undo what was mistyped of before, on any day; credit only while unused; no cash moves."""
     project_id, account_id = facts["id"], old["account_id"]
     amount_minor = Minor(old["amount_minor"])
     if facts["paid_id"] is None:
@@ -173,22 +178,32 @@ async def _take_back_opening(connection: Connection, facts: Any, old: Any, slip:
             raise ReversedAlready
         if old["agreement_id"] != facts["agreement_id"]:
             raise sale.HouseholdChanged
-        if await desk.live_recharge(connection, project_id, facts["account_id"]):
-            raise MoneyUnderWay
-        purse = await ledger.read_purse(connection, project_id, old["point_id"])
-        held = dict(zip(purse.account_ids, purse.balances_minor, strict=True))
-        free_minor = available_minor(
-            sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
-            facts["currency_exponent"],
-        )  # fmt: skip
-        if amount_minor > min(free_minor, held.get(account_id, 0)):
-            raise MoneyUsed(left=_text(facts, min(free_minor, held.get(account_id, 0))))
+        if old["kind"] == PaymentKind.OPENING:
+            await _check_unused(connection, facts, old)
     new = replace(
-        _order(facts, slip, amount_minor, PaymentKind.OPENING), account_id=account_id,
+        _order(facts, slip, amount_minor, PaymentKind(old["kind"])), account_id=account_id,
         of_payment_id=old["id"], payee_id=old["payee_id"], shift_id=None,
     )  # fmt: skip
     opening_id = await ledger.house_account(connection, project_id, AccountKind.OPENING)
-    return await _move(connection, facts, new, account_id, opening_id, slip)
+    sides = (account_id, opening_id)
+    if old["kind"] == PaymentKind.OPENING_DEBT:
+        sides = (opening_id, account_id)
+    return await _move(connection, facts, new, *sides, slip)
+
+
+async def _check_unused(connection: Connection, facts: Any, old: Any) -> None:
+    """Opening credit is all there still, in the purse it went into."""
+    if await desk.live_recharge(connection, facts["id"], facts["account_id"]):
+        raise MoneyUnderWay
+    purse = await ledger.read_purse(connection, facts["id"], old["point_id"])
+    held = dict(zip(purse.account_ids, purse.balances_minor, strict=True))
+    free_minor = available_minor(
+        sum(purse.balances_minor), purse.pending_debit_minor, purse.accrued_nano,
+        facts["currency_exponent"],
+    )  # fmt: skip
+    left_minor = min(free_minor, held.get(old["account_id"], 0))
+    if old["amount_minor"] > left_minor:
+        raise MoneyUsed(left=_text(facts, left_minor))
 
 
 async def take_deposit(
@@ -221,7 +236,7 @@ async def take_deposit(
 
 
 async def return_deposit(db: Database, project_id: int, payment_id: int, slip: Slip) -> Moved:
-    """Give a deposit back, whole and once.
+    """Give a deposit back, whole and once; one from before over the channel of the slip.
 
     Raises:
         NotFound: there is no such deposit.
@@ -230,9 +245,10 @@ async def return_deposit(db: Database, project_id: int, payment_id: int, slip: S
     """
     async with db.transaction([project_id]) as connection:
         old = await desk.get_payment(connection, project_id, payment_id)
-        if old is None or old["point_id"] is None or old["kind"] != PaymentKind.DEPOSIT:
+        if old is None or old["point_id"] is None or old["kind"] not in DEPOSITS:
             raise NotFound(N_("Deposit"), payment_id)
-        slip = replace(slip, channel=old["channel"])
+        if old["kind"] == PaymentKind.DEPOSIT:
+            slip = replace(slip, channel=old["channel"])
         facts, _ = await _begin(connection, project_id, old["point_id"], slip, is_live=False)
         amount_minor = Minor(old["amount_minor"])
         if facts["paid_id"] is None:

@@ -58,6 +58,13 @@ class MoneyStaysInMeter(MeterhouseError):
     http_status = 409
 
 
+class MeterOverdrawn(MeterhouseError):
+    """Meter {address} has lent {amount}: recharge it by as much, then close."""
+
+    code = "meter_overdrawn"
+    http_status = 409
+
+
 class DebtOpen(MeterhouseError):
     """This household owes {amount}; say whether that is paid now or written off."""
 
@@ -144,6 +151,7 @@ async def close(
         AccountEnded: it is closed.
         LastReadingMissing, LastReadingDoubtful, MeterElsewhere: as `lastread.take`.
         MoneyOnItsWay, MoneyInMeter, MoneyStaysInMeter: money is in a meter or on its way there.
+        MeterOverdrawn: a meter has lent them money.
         DebtOpen: it owes, and nobody said what becomes of it.
         PayoutNeedsSecond, ShiftNeeded: it may not be paid out so.
     """
@@ -153,7 +161,7 @@ async def close(
         new = [
             Opening(row["id"], Commodity(row["commodity"]), house_id, at, None) for row in points
         ]
-        await opening.hand_over(connection, project, new, at)
+        await opening.hand_over(connection, project, new, actor_id, at)
         paid = await _pay_out(
             connection, project, agreement_id, points, leaving, None, actor_id, at, second_id
         )
@@ -172,14 +180,15 @@ async def move_tenants(
     """Close an account and open the next one at the same instant and registers.
 
     Raises:
-        WarningsUnordered: the new household's warning levels do not fall.
+        WarningsUnordered, CreditAndDebt, DebtInMeter: the new household's terms cannot be.
+        OpeningNeedsSecond: what it brings from before is entered by two.
         MeterhouseError: what `close` raises.
     """
     async with db.transaction([project_id]) as connection:
         await customers.get_customer(connection, project_id, customer_id)
         project, points, registers = await _end(connection, project_id, agreement_id, leaving, at)
         start = Start(customer_id, points, terms)
-        (made,) = await account.begin(connection, project_id, [start], actor_id, at)
+        (made,) = await account.begin(connection, project_id, [start], actor_id, at, second_id)
         to_id = made if balance is Balance.MOVE else None
         paid = await _pay_out(
             connection, project, agreement_id, points, leaving, to_id, actor_id, at, second_id
@@ -227,15 +236,19 @@ async def _check_home(
     )
     if is_away or any(row["is_live"] for row in meters):
         raise MoneyOnItsWay
-    left_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
-    if not left_minor:
-        return
+    # Looked at one by one: what one meter holds does not make good what another has lent.
     holding = max(meters, key=lambda row: abs(row["net_minor"]), default=None)
+    booked_minor = sum(row["balance_minor"] for row in rows if row["kind"] == AccountKind.ON_METER)
+    held_minor = (holding and holding["net_minor"]) or booked_minor
+    if not held_minor:
+        return
     if holding is None:
         raise MoneyOnItsWay
-    gives_back = meter_models.load(holding["model"]).wallet == "order"
-    error = MoneyInMeter if gives_back else MoneyStaysInMeter
-    amount = to_decimal(left_minor, project["currency_exponent"])
+    error: type[MeterhouseError] = MeterOverdrawn
+    if held_minor > 0:
+        gives_back = meter_models.load(holding["model"]).wallet == "order"
+        error = MoneyInMeter if gives_back else MoneyStaysInMeter
+    amount = to_decimal(abs(held_minor), project["currency_exponent"])
     raise error(amount=amount, address=holding["address"])
 
 

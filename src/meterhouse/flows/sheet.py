@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from meterhouse.control import policy as policies
+from meterhouse.control.policy import Policy
 from meterhouse.errors import BadInput, MeterhouseError, RowFault, RowsRefused
 from meterhouse.flows import account, opening
-from meterhouse.flows.account import Start, Terms, WarningsUnordered
+from meterhouse.flows.account import OpeningNeedsSecond, Start, Terms
 from meterhouse.flows.opening import Opening
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, devices, monitor, places, queue, readings
@@ -103,6 +105,7 @@ class _Known:
 
     currency: str
     house_id: int
+    policy: Policy
     places: dict[Path, int] = field(default_factory=dict)
     sorts: dict[int | None, int] = field(default_factory=dict)
     tariffs: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +156,8 @@ async def take(
 
 async def _load(connection: Connection, project_id: int) -> _Known:
     project = await catalog.get_project(connection, project_id)
-    known = _Known(project["currency"], await catalog.house_agreement(connection, project_id))
+    house_id = await catalog.house_agreement(connection, project_id)
+    known = _Known(project["currency"], house_id, policies.read(project["policy"]))
     paths: dict[int, Path] = {}
     for row in await places.all_places(connection, project_id):
         path = (*paths.get(row["parent_id"], ()), row["name"])
@@ -191,9 +195,10 @@ def _check(checking: _Checking, number: int, row: SiteRow, rows: Sequence[SiteRo
     if row.address:
         _check_meter(checking, number, row, point)
     if row.customer:
-        first_minor, second_minor, third_minor = row.terms.warnings_minor
-        if not first_minor > second_minor > third_minor:
-            checking.fault(number, "warning_2", WarningsUnordered())
+        for column, error in row.terms.faults(() if point is None else (point,)):
+            checking.fault(number, column, error)
+        if row.terms.needs_second(known.policy):
+            checking.fault(number, row.terms.brought, OpeningNeedsSecond())
         if point is not None and point["agreement_kind"] == "tenant":
             checking.fault(number, "customer", ThereAlready())
         first = checking.customers.setdefault(row.path, number)

@@ -43,11 +43,21 @@ class TariffNotYet(MeterhouseError):
 
 @dataclass(frozen=True, slots=True)
 class TariffNow:
-    """A tariff with its published versions as one scheme, oldest first, and who uses it."""
+    """A tariff with its published versions as one scheme, oldest first, and who uses it.
+
+    Attributes:
+        row: its id, name, commodity and version_count.
+        body: the scheme as it was published, as a file says it.
+        scheme: the same, parsed.
+        point_count: how many points are rated by it.
+        published: published_at and published_by (a name, or "") of each version.
+    """
 
     row: Any
+    body: dict[str, Any]
     scheme: Scheme
     point_count: int
+    published: Sequence[Any]
 
 
 async def publish_version(
@@ -85,8 +95,9 @@ async def look(db: Database, project_id: int, tariff_id: int) -> TariffNow:
         row = await catalog.get_tariff(connection, project_id, tariff_id)
         bodies = (await catalog.tariff_bodies(connection, project_id, [tariff_id]))[tariff_id]
         count = await catalog.points_of_tariff(connection, project_id, tariff_id)
+        published = await catalog.tariff_publishers(connection, project_id, tariff_id)
     whole = {**bodies[0], "versions": [part for body in bodies for part in body["versions"]]}
-    return TariffNow(row, tariffs.parse(whole), count)
+    return TariffNow(row, whole, tariffs.parse(whole), count, published)
 
 
 async def names(db: Database, project_id: int, commodity: str | None = None) -> Sequence[Any]:

@@ -200,45 +200,6 @@ async def contradicts(
     await queue.open_alarms(connection, project_id, [alarm], at)
 
 
-async def vacant(connection: Connection, project_id: int, point_ids: Sequence[int]) -> list[Any]:
-    """The purses of meters at points that only the house pays for; for `go_along`.
-
-    The caller holds the project's lock, so that nothing arrives in them meanwhile.
-
-    Raises:
-        RechargeLive: something is on its way to one of them, and would end with another payer.
-    """
-    rows = await recharges.keepers_let_to_nobody(connection, project_id, point_ids)
-    for row in rows:
-        if row["is_live"]:
-            raise recharges.RechargeLive(
-                f"meter {row['meter_id']}", "a recharge is on its way to it"
-            )
-    return rows
-
-
-async def go_along(
-    connection: Connection, project: Any, before: Sequence[Any], at: datetime
-) -> None:
-    """What vacant meters hold goes along with them to who pays from now on (after `vacant`)."""
-    held = {row["meter_id"]: row for row in before if row["net_minor"]}
-    transfers, reports = [], []
-    for keeper in await recharges.keepers(connection, project["id"], list(held)):
-        net: int = held[keeper["meter_id"]]["net_minor"]
-        house = await account(connection, project, AccountKind.ON_METER, held[keeper["meter_id"]])
-        theirs = await account(connection, project, AccountKind.ON_METER, keeper)
-        sides = (house, theirs) if net > 0 else (theirs, house)
-        kind, point_id = TransferKind.ADOPTED, keeper["point_id"]
-        transfers.append(NewTransfer(*sides, Minor(abs(net)), kind, point_id))
-        seen_at = held[keeper["meter_id"]]["read_at"] or at
-        # To them the purse is new: what it was last seen to hold is all that they find in it.
-        reports.append((keeper["meter_id"], keeper["wallet_epoch"], None, 0, seen_at, net))
-    made = await ledger.post(connection, project["id"], transfers, None, at)
-    for transfer_id, report in zip(made, reports, strict=True):
-        new = recharges.Report(transfer_id, *report)
-        await recharges.insert_report(connection, project["id"], new)
-
-
 async def retire(
     connection: Connection, project: Any, keeper: Any, net: int, actor_id: int | None,
     at: datetime, payment_id: int | None = None,

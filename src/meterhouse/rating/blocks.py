@@ -10,6 +10,7 @@ from typing import Any
 
 from meterhouse.rating.fields import TariffInvalid, is_whole, list_of, object_of, whole_of, word_of
 from meterhouse.units import REGISTER_MILLI_MAX
+from meterhouse.words import N_
 
 BLOCKS_MAX = 8
 PERSONS_MAX = 100
@@ -94,7 +95,8 @@ def parse_blocks(data: Any, seasons: set[str], path: str) -> Blocks:
     found = {name: _limits(seasonal[name], f"{at}.{name}") for name in sorted(seasonal)}
     for name, others in found.items():
         if len(others) != len(limits):
-            raise TariffInvalid(f"{at}.{name}", f"give {len(limits)} limits, as limits_milli has")
+            mend = N_("give {count} limits, as limits_milli has")
+            raise TariffInvalid(f"{at}.{name}", mend, count=len(limits))
     blocks = Blocks(
         period=word_of(Period, fields.get("period", "none"), f"{path}.period"),
         fill=word_of(Fill, fields.get("fill", "chronological"), f"{path}.fill"),
@@ -128,8 +130,10 @@ def _limits(data: Any, path: str) -> tuple[int, ...]:
     below = 0
     for place, limit in enumerate(limits):
         if not is_whole(limit) or not below < limit <= REGISTER_MILLI_MAX:
-            mend = f"give an integer of Milli above {below}: each limit lies above the one before"
-            raise TariffInvalid(f"{path}[{place}]", mend)
+            mend = N_(
+                "give an integer of Milli above {below}: each limit lies above the one before"
+            )
+            raise TariffInvalid(f"{path}[{place}]", mend, below=below)
         below = limit
     return tuple(limits)
 

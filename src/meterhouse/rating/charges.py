@@ -20,6 +20,7 @@ from meterhouse.rating.fields import (
     word_of,
 )
 from meterhouse.units import INTERVAL_MILLI_MAX, MICRO_PER_UNIT, PRICE_MICRO_MAX
+from meterhouse.words import N_
 
 AMOUNT_MICRO_MAX = 10**15
 SURCHARGES_MAX = 16
@@ -182,7 +183,7 @@ def _surcharges(data: Any, path: str) -> tuple[Surcharge, ...]:
         fields = object_of(each, at, {"name", "price_micro"}, set())
         name = identifier_of(fields["name"], f"{at}.name")
         if name in {one.name for one in found}:
-            raise TariffInvalid(f"{at}.name", "name each surcharge once")
+            raise TariffInvalid(f"{at}.name", N_("name each surcharge once"))
         price_micro = whole_of(
             fields["price_micro"], f"{at}.price_micro", -PRICE_MICRO_MAX, PRICE_MICRO_MAX
         )
@@ -211,7 +212,7 @@ def _allowance(data: Any, path: str) -> Allowance:
         per_person=truth_of(fields.get("per_person", False), f"{path}.per_person"),
     )  # fmt: skip
     if allowance.grant is Grant.ONCE and allowance.carries:
-        raise TariffInvalid(f"{path}.carries", "leave it out: what is given once never lapses")
+        raise TariffInvalid(f"{path}.carries", N_("leave it out: what is given once never lapses"))
     return allowance
 
 

@@ -13,6 +13,7 @@ weekend or a holiday has is not in any standby set.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from meterhouse.errors import BadInput
@@ -77,6 +78,19 @@ class TablesNotInMeter(BadInput):
     code = "tables_not_in_meter"
 
 
+class Part(StrEnum):
+    """The part of a price that a meter holds apart from the others."""
+
+    CHARGES = "charges"
+    BANDS = "bands"
+    BLOCKS = "blocks"
+    PRICES = "prices"
+    DAYS = "days"
+
+
+Unfit = tuple[Part, BadInput]
+
+
 @dataclass(frozen=True, slots=True)
 class Holds:
     """What a meter has room for.
@@ -128,16 +142,15 @@ def compiled(version: Version, holds: Holds, billing: Billing | None = None) -> 
 
     Raises:
         PriceTooFine, BandNotInMeter, BlocksNotInMeter, BlocksNotSeparable, PeriodNotInMeter,
-        DaysNotInMeter, TablesNotInMeter, ChargesNotInMeter: it would charge otherwise.
+        DaysNotInMeter, TablesNotInMeter, ChargesNotInMeter: the first of what `unfit` says.
     """
-    if version.charges != NO_CHARGES or version.blocks.seasonal or version.blocks.persons:
-        raise ChargesNotInMeter
-    _check_bands(version, holds)
-    bands, blocks = _separated(version, holds)
+    for _, error in unfit(version, holds):
+        raise error
+    bands, blocks = _separated(version)
     parts = [_Part("tariffs_switch", tuple(_prices(version, bands, holds)))]
     if holds.limits:
         parts.append(_Part("limits_switch", tuple(_limits(version, blocks, holds))))
-    if len(version.bands) > 1 and version.band_source is BandSource.PLATFORM:
+    if _has_days(version):
         parts += _days(version, holds)
     settings = [each for part in parts for each in part.settings]
     return InMeter(
@@ -146,6 +159,68 @@ def compiled(version: Version, holds: Holds, billing: Billing | None = None) -> 
         in_force=tuple(settings),
         expects=(_month_begins(billing or Billing()),) if len(blocks) > 1 else (),
     )
+
+
+def unfit(version: Version, holds: Holds) -> Iterator[Unfit]:
+    """Everything of a version that a meter would charge otherwise, part by part; nothing if none.
+
+    What one part lacks hides no other: whoever mends a price sees all of it at once.
+    """
+    if version.charges != NO_CHARGES or version.blocks.seasonal or version.blocks.persons:
+        yield Part.CHARGES, ChargesNotInMeter()
+    if len(version.bands) > 1:
+        for band in version.bands:
+            if band not in holds.bands:
+                yield Part.BANDS, BandNotInMeter(band=band)
+    yield from _unfit_blocks(version, holds)
+    yield from _unfit_prices(version, holds)
+    if _has_days(version):
+        yield from _unfit_days(version, holds)
+
+
+def _unfit_blocks(version: Version, holds: Holds) -> Iterator[Unfit]:
+    prices, blocks = version.prices_micro, version.blocks
+    count = len(prices[0])
+    if count > holds.limits + 1:
+        yield Part.BLOCKS, BlocksNotInMeter(most=holds.limits + 1)
+    if not _is_separable(version):
+        yield Part.BLOCKS, BlocksNotSeparable()
+    is_mixed = len(prices) > 1 and blocks.fill is not Fill.CHRONOLOGICAL
+    if count > 1 and (blocks.period is not Period.MONTH or is_mixed):
+        yield Part.BLOCKS, PeriodNotInMeter()
+
+
+def _unfit_prices(version: Version, holds: Holds) -> Iterator[Unfit]:
+    """What is too fine, each once: whole prices, and where a meter has room for them the limits."""
+    prices = sorted({price for row in version.prices_micro for price in row})
+    limits = version.blocks.limits_milli if holds.limits else ()
+    for part, scaled, decimals, kept in (
+        *((Part.PRICES, price, MICRO_DECIMALS, holds.price_decimals) for price in prices),
+        *((Part.BLOCKS, limit, MILLI_DECIMALS, LIMIT_DECIMALS) for limit in limits),
+    ):
+        try:
+            price_text(scaled, decimals, kept)
+        except PriceTooFine as error:
+            yield part, error
+
+
+def _unfit_days(version: Version, holds: Holds) -> Iterator[Unfit]:
+    by_name = {table.name: table for table in version.day_tables}
+    kinds = _day_types(version)
+    named = [{season.table(kind) for kind in kinds} for season in version.seasons]
+    if any(len(names) > 1 for names in named):
+        yield Part.DAYS, DaysNotInMeter()
+    used = set().union(*named)
+    longest = max(len(by_name[name].bands) for name in used)
+    if len(used) > holds.tables or longest > holds.rows or len(named) > holds.zones:
+        yield (
+            Part.DAYS,
+            TablesNotInMeter(tables=holds.tables, rows=holds.rows, zones=holds.zones),
+        )
+
+
+def _has_days(version: Version) -> bool:
+    return len(version.bands) > 1 and version.band_source is BandSource.PLATFORM
 
 
 def _month_begins(billing: Billing) -> tuple[str, str]:
@@ -160,26 +235,15 @@ def price_text(scaled: int, decimals: int, kept: int) -> str:
     return to_decimal(scaled // size * 10 ** max(kept - decimals, 0), kept)
 
 
-def _check_bands(version: Version, holds: Holds) -> None:
-    if len(version.bands) > 1:
-        for band in version.bands:
-            if band not in holds.bands:
-                raise BandNotInMeter(band=band)
+def _is_separable(version: Version) -> bool:
+    """Whether each block adds the same to every band."""
+    return len({tuple(price - row[0] for price in row) for row in version.prices_micro}) == 1
 
 
-def _separated(version: Version, holds: Holds) -> tuple[list[int], list[int]]:
+def _separated(version: Version) -> tuple[list[int], list[int]]:
     """What each band costs, and what each block adds to all of them; none is below zero."""
     prices = version.prices_micro
-    count = len(prices[0])
-    if count > holds.limits + 1:
-        raise BlocksNotInMeter(most=holds.limits + 1)
     adds = [price - prices[0][0] for price in prices[0]]
-    for row in prices:
-        if [price - row[0] for price in row] != adds:
-            raise BlocksNotSeparable
-    is_mixed = len(prices) > 1 and version.blocks.fill is not Fill.CHRONOLOGICAL
-    if count > 1 and (version.blocks.period is not Period.MONTH or is_mixed):
-        raise PeriodNotInMeter
     least = min(adds)
     return [row[0] + least for row in prices], [add - least for add in adds]
 
@@ -212,16 +276,10 @@ def _days(version: Version, holds: Holds) -> list[_Part]:
     used: list[str] = []
     zones: list[tuple[tuple[int, int], int]] = []
     for season in sorted(version.seasons, key=lambda one: one.first):
-        names = {season.table(day_type) for day_type in _day_types(version)}
-        if len(names) > 1:
-            raise DaysNotInMeter
-        (name,) = names
+        (name,) = {season.table(day_type) for day_type in _day_types(version)}
         if name not in used:
             used.append(name)
         zones.append((season.first, used.index(name) + 1))
-    longest = max(len(by_name[name].bands) for name in used)
-    if len(used) > holds.tables or longest > holds.rows or len(zones) > holds.zones:
-        raise TablesNotInMeter(tables=holds.tables, rows=holds.rows, zones=holds.zones)
     tables = tuple(
         (f"slots_{number}", _slots(version, by_name[name], holds))
         for number, name in enumerate(used, 1)

@@ -15,6 +15,7 @@ from meterhouse.rating.fields import TariffInvalid
 from meterhouse.rating.periods import Billing, Proration
 from meterhouse.rating.tariff import Scheme, Version
 from meterhouse.units import PRICE_MICRO_MAX
+from meterhouse.words import N_
 
 
 def live(scheme: Scheme) -> Scheme:
@@ -37,10 +38,12 @@ def _version(version: Version, billing: Billing, path: str) -> Version:
     charges, blocks = version.charges, version.blocks
     _check(charges, path)
     if blocks.persons:
-        mend = "publish a tariff for each size of household; nobody counts persons while it runs"
+        mend = N_(
+            "publish a tariff for each size of household; nobody counts persons while it runs"
+        )
         raise TariffInvalid(f"{path}.blocks.persons", mend)
     if blocks.counted is Counted.HOUSEHOLD:
-        mend = "choose meter; each meter fills its own blocks while it runs"
+        mend = N_("choose meter; each meter fills its own blocks while it runs")
         raise TariffInvalid(f"{path}.blocks.counted", mend)
     prices = _with_surcharges(version.prices_micro, charges, f"{path}.surcharges")
     if charges.allowance:
@@ -59,16 +62,18 @@ def _check(charges: Charges, path: str) -> None:
         "demand": charges.demand is not None,
     }
     for field in (name for name, is_said in unsaid.items() if is_said):
-        mend = "take it out and charge it as a fee; a running tariff charges energy alone"
+        mend = N_("take it out and charge it as a fee; a running tariff charges energy alone")
         raise TariffInvalid(f"{path}.{field}", mend)
     if charges.multiplier != 1:
-        mend = "take it out and give the meter its multiplier, which its readings then have"
+        mend = N_("take it out and give the meter its multiplier, which its readings then have")
         raise TariffInvalid(f"{path}.multiplier", mend)
     if charges.loss_micro:
-        mend = "take it out and put it into the prices; a running tariff charges what was measured"
+        mend = N_(
+            "take it out and put it into the prices; a running tariff charges what was measured"
+        )
         raise TariffInvalid(f"{path}.loss_micro", mend)
     if charges.tax and not charges.tax.included:
-        raise TariffInvalid(f"{path}.tax.included", "give prices with their tax")
+        raise TariffInvalid(f"{path}.tax.included", N_("give prices with their tax"))
 
 
 def _with_surcharges(
@@ -77,8 +82,8 @@ def _with_surcharges(
     added_micro = sum(each.price_micro for each in charges.surcharges)
     summed = tuple(tuple(price + added_micro for price in row) for row in prices_micro)
     if not all(0 <= price <= PRICE_MICRO_MAX for row in summed for price in row):
-        mend = f"keep every price, surcharges included, from 0 to {PRICE_MICRO_MAX}"
-        raise TariffInvalid(path, mend)
+        mend = N_("keep every price, surcharges included, from 0 to {most}")
+        raise TariffInvalid(path, mend, most=PRICE_MICRO_MAX)
     return summed
 
 
@@ -88,28 +93,33 @@ def _check_allowance(
     """Free energy that a first block gives exactly as a bill would."""
     has_limits = bool(version.blocks.limits_milli)
     if allowance.per_person:
-        mend = "give it for the room; nobody counts persons while it runs"
+        mend = N_("give it for the room; nobody counts persons while it runs")
         raise TariffInvalid(f"{path}.per_person", mend)
     if allowance.carries:
-        raise TariffInvalid(f"{path}.carries", "let it lapse; a running tariff carries nothing")
+        raise TariffInvalid(f"{path}.carries", N_("let it lapse; a running tariff carries nothing"))
     if len(version.bands) > 1 and version.blocks.fill is Fill.PRO_RATA:
-        raise TariffInvalid(path, "choose chronological filling; free energy is what comes first")
+        raise TariffInvalid(
+            path, N_("choose chronological filling; free energy is what comes first")
+        )
     if allowance.grant is Grant.ONCE:
         if has_limits and version.blocks.period is not Period.NONE:
-            mend = "give it each period; blocks that begin again give it anew"
+            mend = N_("give it each period; blocks that begin again give it anew")
             raise TariffInvalid(f"{path}.grant", mend)
         return
     if has_limits and version.blocks.period is not Period.MONTH:
-        raise TariffInvalid(path, "choose blocks by the month; free energy begins again with them")
+        raise TariffInvalid(
+            path, N_("choose blocks by the month; free energy begins again with them")
+        )
     if billing.proration is not Proration.WHOLE:
-        mend = "choose whole; who opens within a period has all of its free energy"
+        mend = N_("choose whole; who opens within a period has all of its free energy")
         raise TariffInvalid("$.billing.proration", mend)
 
 
 def _raised(blocks: Blocks, allowance: Allowance, path: str) -> Blocks:
     """A free block before all others, which it raises: free energy fills no block."""
     if len(blocks.limits_milli) + 1 >= BLOCKS_MAX:
-        raise TariffInvalid(path, f"leave room: free energy is one of {BLOCKS_MAX} blocks")
+        mend = N_("leave room: free energy is one of {most} blocks")
+        raise TariffInvalid(path, mend, most=BLOCKS_MAX)
     free_milli = allowance.energy_milli
     period = Period.NONE if allowance.grant is Grant.ONCE else Period.MONTH
     return replace(

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from meterhouse.rating.fields import TariffInvalid, object_of, text_of
+from meterhouse.words import N_
 
 TEXT_MAX = 500
 
@@ -57,4 +58,4 @@ def _day(data: Any, path: str) -> date:
     try:
         return date.fromisoformat(text_of(data, path))
     except ValueError:
-        raise TariffInvalid(path, "write the date as YYYY-MM-DD") from None
+        raise TariffInvalid(path, N_("write the date as YYYY-MM-DD")) from None

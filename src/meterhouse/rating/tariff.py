@@ -30,6 +30,7 @@ from meterhouse.rating.fields import (
     instant_of,
     is_whole,
     list_of,
+    not_of,
     object_of,
     text_of,
     word_of,
@@ -37,6 +38,7 @@ from meterhouse.rating.fields import (
 from meterhouse.rating.periods import Billing, dump_billing, parse_billing
 from meterhouse.rating.source import Source, dump_source, parse_source
 from meterhouse.units import PRICE_MICRO_MAX
+from meterhouse.words import N_
 
 BANDS_MAX = 8
 VERSIONS_MAX = 1_000
@@ -186,7 +188,7 @@ def parse(data: Mapping[str, Any]) -> Scheme:
     fields = object_of(data, "$", needed, {"billing", "source"})
     currency = text_of(fields["currency"], "$.currency")
     if not _CURRENCY.match(currency):
-        raise TariffInvalid("$.currency", "give the three capital letters of ISO 4217")
+        raise TariffInvalid("$.currency", N_("give the three capital letters of ISO 4217"))
     versions = tuple(
         _version(each, f"$.versions[{place}]")
         for place, each in enumerate(list_of(fields["versions"], "$.versions", 1, VERSIONS_MAX))
@@ -194,7 +196,7 @@ def parse(data: Mapping[str, Any]) -> Scheme:
     for place in range(1, len(versions)):
         if versions[place].effective_from <= versions[place - 1].effective_from:
             path = f"$.versions[{place}].effective_from"
-            raise TariffInvalid(path, "put the versions in the order they come into force")
+            raise TariffInvalid(path, N_("put the versions in the order they come into force"))
     return Scheme(
         name=text_of(fields["name"], "$.name"),
         commodity=word_of(Commodity, fields["commodity"], "$.commodity"),
@@ -263,8 +265,8 @@ def _version(data: Any, path: str) -> Version:
     bands = _bands(fields, path)
     source = word_of(BandSource, fields.get("band_source", "platform"), f"{path}.band_source")
     if source is BandSource.METER and bands != METER_BANDS:
-        mend = f"a meter counts by the bands {', '.join(METER_BANDS)}; name these, in this order"
-        raise TariffInvalid(f"{path}.bands", mend)
+        mend = N_("a meter counts by the bands {names}; name these, in this order")
+        raise TariffInvalid(f"{path}.bands", mend, names=", ".join(METER_BANDS))
     tables = _day_tables(fields, bands, path, source)
     seasons = _seasons(fields, [table.name for table in tables], path)
     blocks = parse_blocks(
@@ -289,11 +291,11 @@ def _bands(fields: Mapping[str, Any], path: str) -> tuple[str, ...]:
     if "bands" not in fields and isinstance(prices, Mapping) and len(prices) == 1:
         fields = {**fields, "bands": list(prices)}
     if "bands" not in fields:
-        raise TariffInvalid(f"{path}.bands", "list the bands, because there is more than one")
+        raise TariffInvalid(f"{path}.bands", N_("list the bands, because there is more than one"))
     names = list_of(fields["bands"], f"{path}.bands", 1, BANDS_MAX)
     bands = tuple(identifier_of(name, f"{path}.bands[{i}]") for i, name in enumerate(names))
     if len(set(bands)) < len(bands):
-        raise TariffInvalid(f"{path}.bands", "name each band once")
+        raise TariffInvalid(f"{path}.bands", N_("name each band once"))
     return bands
 
 
@@ -304,9 +306,9 @@ def _day_tables(
     if "day_tables" not in fields and (len(bands) == 1 or source is BandSource.METER):
         return (DayTable("every_day", (0,), (0,)),)
     if not isinstance(fields.get("day_tables"), Mapping):
-        raise TariffInvalid(at, "say from which wall-clock minute each band is in force")
+        raise TariffInvalid(at, N_("say from which wall-clock minute each band is in force"))
     if not 1 <= len(fields["day_tables"]) <= TABLES_MAX:
-        raise TariffInvalid(at, f"give between 1 and {TABLES_MAX} day tables")
+        raise TariffInvalid(at, N_("give between 1 and {most} day tables"), most=TABLES_MAX)
     return tuple(
         _day_table(identifier_of(name, at), fields["day_tables"][name], bands, f"{at}.{name}")
         for name in sorted(fields["day_tables"], key=str)
@@ -315,17 +317,17 @@ def _day_tables(
 
 def _day_table(name: str, data: Any, bands: tuple[str, ...], path: str) -> DayTable:
     if not isinstance(data, Mapping) or len(data) > MINUTES_PER_DAY:
-        raise TariffInvalid(path, 'map wall-clock times to bands, as {"08:30": "peak"}')
+        raise TariffInvalid(path, N_('map wall-clock times to bands, as {"08:30": "peak"}'))
     starts = {}
     for clock, band in data.items():
         found = _CLOCK.match(str(clock))
         if not found:
-            raise TariffInvalid(f"{path}.{clock}", "write the time as HH:MM, 00:00 to 23:59")
+            raise TariffInvalid(f"{path}.{clock}", N_("write the time as HH:MM, 00:00 to 23:59"))
         if band not in bands:
-            raise TariffInvalid(f"{path}.{clock}", f"choose one of {', '.join(bands)}")
+            raise not_of(f"{path}.{clock}", bands)
         starts[int(found[1]) * 60 + int(found[2])] = bands.index(band)
     if 0 not in starts:
-        raise TariffInvalid(path, "say which band is in force from 00:00 on")
+        raise TariffInvalid(path, N_("say which band is in force from 00:00 on"))
     minutes = sorted(starts)
     return DayTable(name, tuple(minutes), tuple(starts[minute] for minute in minutes))
 
@@ -334,7 +336,7 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
     at = f"{path}.seasons"
     if "seasons" not in fields:
         if len(names) > 1:
-            raise TariffInvalid(at, "say which day table holds when, because there are several")
+            raise TariffInvalid(at, N_("say which day table holds when, because there are several"))
         return (Season("year", (1, 1), (12, 31), (("workday", names[0]),)),)
     seasons = tuple(
         _season(each, names, f"{at}[{place}]")
@@ -342,9 +344,12 @@ def _seasons(fields: Mapping[str, Any], names: Sequence[str], path: str) -> tupl
     )
     for day in _LEAP_DAYS:
         held = sum(season.holds((day.month, day.day)) for season in seasons)
-        if held != 1:
-            said = "no season" if held == 0 else f"{held} seasons"
-            raise TariffInvalid(at, f"{day:%m-%d} lies in {said}; every day belongs to one")
+        if not held:
+            mend = N_("{day} lies in no season; every day belongs to one")
+            raise TariffInvalid(at, mend, day=f"{day:%m-%d}")
+        if held > 1:
+            mend = N_("{day} lies in {count} seasons; every day belongs to one")
+            raise TariffInvalid(at, mend, day=f"{day:%m-%d}", count=held)
     return seasons
 
 
@@ -352,12 +357,12 @@ def _season(data: Any, names: Sequence[str], path: str) -> Season:
     fields = object_of(data, path, {"name", "first", "last", "tables"}, set())
     tables = fields["tables"]
     if not isinstance(tables, Mapping) or "workday" not in tables:
-        raise TariffInvalid(f"{path}.tables", "name at least the day table of a workday")
+        raise TariffInvalid(f"{path}.tables", N_("name at least the day table of a workday"))
     for day_type, table in tables.items():
         if day_type not in DAY_TYPES:
-            raise TariffInvalid(f"{path}.tables.{day_type}", f"choose of {', '.join(DAY_TYPES)}")
+            raise not_of(f"{path}.tables.{day_type}", DAY_TYPES)
         if table not in names:
-            raise TariffInvalid(f"{path}.tables.{day_type}", f"choose of {', '.join(names)}")
+            raise not_of(f"{path}.tables.{day_type}", names)
     return Season(
         name=identifier_of(fields["name"], f"{path}.name"),
         first=_month_day(fields["first"], f"{path}.first"),
@@ -370,28 +375,29 @@ def _month_day(data: Any, path: str) -> tuple[int, int]:
     found = _MONTH_DAY.match(text_of(data, path))
     day = (int(found[1]), int(found[2])) if found else (0, 0)
     if day not in {(each.month, each.day) for each in _LEAP_DAYS}:
-        raise TariffInvalid(path, "write a day of the year as MM-DD")
+        raise TariffInvalid(path, N_("write a day of the year as MM-DD"))
     return day
 
 
 def _weekend(data: Any, path: str) -> tuple[int, ...]:
     days = list_of(data, path, 0, 7)
     if not all(is_whole(day) and 1 <= day <= 7 for day in days) or len(set(days)) < len(days):
-        raise TariffInvalid(path, "list weekdays from 1 (Monday) to 7 (Sunday), each once")
+        raise TariffInvalid(path, N_("list weekdays from 1 (Monday) to 7 (Sunday), each once"))
     return tuple(sorted(days))
 
 
 def _special_days(data: Any, path: str) -> tuple[tuple[date, str], ...]:
     if not isinstance(data, Mapping) or len(data) > SPECIAL_DAYS_MAX:
-        raise TariffInvalid(path, f"map at most {SPECIAL_DAYS_MAX} dates to day types")
+        mend = N_("map at most {most} dates to day types")
+        raise TariffInvalid(path, mend, most=SPECIAL_DAYS_MAX)
     days = {}
     for text, day_type in data.items():
         try:
             day = date.fromisoformat(str(text))
         except ValueError:
-            raise TariffInvalid(f"{path}.{text}", "write the date as YYYY-MM-DD") from None
+            raise TariffInvalid(f"{path}.{text}", N_("write the date as YYYY-MM-DD")) from None
         if day_type not in DAY_TYPES:
-            raise TariffInvalid(f"{path}.{text}", f"choose one of {', '.join(DAY_TYPES)}")
+            raise not_of(f"{path}.{text}", DAY_TYPES)
         days[day] = str(day_type)
     return tuple(sorted(days.items()))
 
@@ -406,7 +412,7 @@ def _prices(
     )
     for place, adder in enumerate(adders):
         if not is_whole(adder):
-            raise TariffInvalid(f"{path}.adders_micro[{place}]", "give an integer of Micro")
+            raise TariffInvalid(f"{path}.adders_micro[{place}]", N_("give an integer of Micro"))
     rows = []
     for band in bands:
         price = prices[band]
@@ -414,7 +420,7 @@ def _prices(
         row = list_of(row, f"{at}.{band}", blocks, blocks)
         for place, each in enumerate(row):
             if not is_whole(each) or not 0 <= each + adders[place] <= PRICE_MICRO_MAX:
-                mend = f"give an integer of Micro from 0 to {PRICE_MICRO_MAX}, adder included"
-                raise TariffInvalid(f"{at}.{band}[{place}]", mend)
+                mend = N_("give an integer of Micro from 0 to {most}, adder included")
+                raise TariffInvalid(f"{at}.{band}[{place}]", mend, most=PRICE_MICRO_MAX)
         rows.append(tuple(each + adder for each, adder in zip(row, adders, strict=True)))
     return tuple(rows)

@@ -351,7 +351,8 @@ def write_item(meter: SimMeter, di: int, data: bytes) -> bool:
     elif di == _OVERDRAFT:
         meter.overdraft_minor = number
     elif di == _SETTLEMENT:
-        meter.settlement_day = number // 100
+        meter.settlement_day, meter.settlement_hour = divmod(number, 100)
+        meter.set_anew()
     meter.parameters = {**meter.parameters, di: data}
     return True
 

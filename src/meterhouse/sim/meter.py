@@ -80,6 +80,7 @@ class SimMeter:
         "relay",
         "sets",
         "settlement_day",
+        "settlement_hour",
         "spec",
         "tripped_ms",
     )
@@ -106,6 +107,7 @@ class SimMeter:
         self.overdraft_minor = 0
         self.sets = TwoSets(Tables(price_micro=spec.price_micro))
         self.settlement_day = 1
+        self.settlement_hour = 0
         self._month_nj = sum(self._band_nj)
         self.purchase_count = spec.purchase_count
         self.purchased_minor = spec.credit_minor
@@ -173,9 +175,14 @@ class SimMeter:
         shown_ms = self.clock.shown_ms(self.now_ms)
         if shown_ms % DAY_MS < MINUTE_MS:
             self.freezes.append((shown_ms // DAY_MS * DAY_MS, self.registers_wh()))
-            if wall_of(shown_ms).day == self.settlement_day:
-                self._month_nj = sum(self._band_nj)
+        if self._settles(shown_ms):
+            self._month_nj = sum(self._band_nj)
         self._find_band(shown_ms)
+
+    def _settles(self, shown_ms: int) -> bool:
+        """Whether the clock has just reached the day and hour at which a month's blocks begin."""
+        is_sharp = shown_ms % DAY_MS // MINUTE_MS == self.settlement_hour * 60
+        return is_sharp and wall_of(shown_ms).day == self.settlement_day
 
     def _find_band(self, shown_ms: int) -> None:
         """The band of this instant, and the next instant at which anything may change."""
@@ -190,6 +197,8 @@ class SimMeter:
                 break
             band = slot_band
         self._band = band - 1
+        if today.day == self.settlement_day and minute < self.settlement_hour * 60:
+            next_minute = min(next_minute, self.settlement_hour * 60)
         edge_shown_ms = shown_ms // DAY_MS * DAY_MS + next_minute * MINUTE_MS
         if self.sets.next_ms is not None:
             edge_shown_ms = min(edge_shown_ms, self.sets.next_ms)

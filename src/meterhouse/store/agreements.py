@@ -164,10 +164,11 @@ async def deposits(
     return await connection.fetch(
         """select d.id, d.account_id, d.payee_id, d.amount_minor - coalesce((
                select sum(b.amount_minor)::int8 from payment b where b.project_id = $1
-               and b.of_payment_id = d.id and b.kind in ('deposit_refund', 'reversal')), 0)
-                   as left_minor
+               and b.of_payment_id = d.id
+               and b.kind in ('deposit_refund', 'reversal', 'opening_deposit')), 0) as left_minor
            from payment d
-           where d.project_id = $1 and d.agreement_id = $2 and d.kind = 'deposit'
+           where d.project_id = $1 and d.agreement_id = $2 and d.of_payment_id is null
+           and d.kind in ('deposit', 'opening_deposit')
            order by d.id""",
         project_id, agreement_id,
     )  # fmt: skip

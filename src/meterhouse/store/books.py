@@ -93,6 +93,26 @@ async def movements(
     )  # fmt: skip
 
 
+async def counter_fees(
+    connection: Connection, project_id: int, agreement_id: int, since: datetime, until: datetime,
+    limit: int,
+) -> list[asyncpg.Record]:  # fmt: skip
+    """A household's fees over the counter and their reversals, as `movements` gives transfers."""
+    return await connection.fetch(
+        """select t.id, t.created_at, t.kind, t.reason, t.amount_minor, t.payment_id,
+               o.kind as payment_kind, p.commodity, r.name as room
+           from payment o
+           left join payment f on (f.project_id, f.id) = (o.project_id, o.of_payment_id)
+           join transfer t on (t.project_id, t.payment_id) = (o.project_id, o.id)
+           left join point p on (p.project_id, p.id) = (t.project_id, t.point_id)
+           left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+           where o.project_id = $1 and o.agreement_id = $2 and o.channel <> 'purse'
+           and 'fee' in (o.kind, f.kind) and o.created_at >= $3 and o.created_at < $4
+           order by t.created_at, t.id limit $5""",
+        project_id, agreement_id, since, until, limit,
+    )  # fmt: skip
+
+
 async def trial(connection: Connection, project_id: int, at: datetime) -> list[asyncpg.Record]:
     """kind, unit, debit_minor, credit_minor of all accounts as they stood at an instant.
 

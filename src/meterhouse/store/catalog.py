@@ -14,6 +14,7 @@ import asyncpg
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.store.db import Connection, set_scope
 from meterhouse.store.devices import RegistrationTaken
+from meterhouse.store.personal import STAFF_NAME, staff
 
 STRANGERS_MAX = 1_000
 
@@ -216,6 +217,22 @@ async def edition(connection: Connection, project_id: int) -> int:
         "select coalesce(max(edition), 0) from tariff_version where project_id = $1", project_id
     )
     return found
+
+
+async def tariff_publishers(
+    connection: Connection, project_id: int, tariff_id: int
+) -> list[asyncpg.Record]:
+    """published_at and published_by (a name, or "") of the versions in force, oldest first."""
+    return await connection.fetch(
+        f"""select v.published_at, {STAFF_NAME} as published_by
+           from tariff_version v {staff("v.published_by")}
+           where v.project_id = $1 and v.tariff_id = $2
+           and not exists (select from tariff_version w
+               where (w.project_id, w.tariff_id) = (v.project_id, v.tariff_id)
+               and w.version > v.version and w.corrects_from <= v.effective_from)
+           order by v.version""",
+        project_id, tariff_id,
+    )  # fmt: skip
 
 
 async def tariffs_before(

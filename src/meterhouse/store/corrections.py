@@ -90,14 +90,14 @@ async def of_tariff(
 
 
 async def of_charges(
-    connection: Connection, project_id: int, charges: Sequence[Any]
+    connection: Connection, project_id: int, priced: Sequence[Any]
 ) -> list[tuple[datetime, str, datetime] | None]:
     """corrects_from, reason, published_at of what gave each charge its price; None: no correction.
 
-    `charges` have tariff_id, edition and is_repriced.
+    `priced` have tariff_id, edition and is_repriced.
     """
     keys = [(one["tariff_id"], one["edition"]) if one["is_repriced"] else (0, 0)
-            for one in charges]  # fmt: skip
+            for one in priced]  # fmt: skip
     wanted = sorted(set(keys))
     rows = await connection.fetch(
         """select distinct on (k.tariff_id, k.edition) k.tariff_id, k.edition, v.corrects_from,

@@ -16,6 +16,8 @@ from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.reports import FOUND, IN_BUILDING, PLACE, PLACE_COLUMNS
 
 PAYMENTS_SHOWN: Final = 8
+BROUGHT: Final = "'opening', 'opening_debt', 'opening_deposit'"
+"""What households brought along from before; a second order of the kind takes it back."""
 
 # What somebody pays for now, with what is booked; what has accrued since is the room's to say.
 SUPPLIES: Final = ListQuery(
@@ -145,9 +147,9 @@ _PAYMENT: Final = f"""select y.id, y.agreement_id, y.account_id, y.kind, y.chann
         n.name as payee, p.commodity, r.id as room_id, r.name as room,
         b.name as building,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind in ('reversal', 'opening')) as is_reversed,
+            and v.kind in ('reversal', {BROUGHT})) as is_reversed,
         exists (select from payment v where v.project_id = $1 and v.of_payment_id = y.id
-            and v.kind in ('reversal', 'deposit_refund', 'opening')) as is_undone,
+            and v.kind in ('reversal', 'deposit_refund', {BROUGHT})) as is_undone,
         (select id from receipt t where t.project_id = $1 and t.payment_id = y.id
             and t.voided_at is null) as receipt_id,
         (select state from recharge t where t.project_id = $1 and t.payment_id = y.id
@@ -178,6 +180,18 @@ async def get_payment(
     )  # fmt: skip
 
 
+async def fee_orders(
+    connection: Connection, project_id: int, payment_id: int
+) -> list[asyncpg.Record]:
+    """The orders of one fee, one a purse it came out of, as `get_payment` gives them."""
+    return await connection.fetch(
+        f"""{_PAYMENT} and y.kind = 'fee' and (select coalesce(of_payment_id, id) from payment
+                where project_id = $1 and id = $2) in (y.id, y.of_payment_id)
+            and seen_point(y.project_id, y.point_id) order by y.id""",
+        project_id, payment_id,
+    )  # fmt: skip
+
+
 async def power_commands(
     connection: Connection, project_id: int, account_id: int, at: datetime
 ) -> list[asyncpg.Record]:
@@ -202,8 +216,8 @@ async def policy_of(connection: Connection, project_id: int) -> str:
 async def is_undone(connection: Connection, project_id: int, payment_id: int) -> bool:
     """Whether a payment was reversed, or a deposit given back."""
     found: bool = await connection.fetchval(
-        """select exists (select from payment where project_id = $1 and of_payment_id = $2
-               and kind in ('reversal', 'deposit_refund', 'opening'))""",
+        f"""select exists (select from payment where project_id = $1 and of_payment_id = $2
+               and kind in ('reversal', 'deposit_refund', {BROUGHT}))""",
         project_id, payment_id,
     )  # fmt: skip
     return found

@@ -30,6 +30,8 @@ LIST: Final = ListQuery(
             h.erased_at is not null as is_erased, o.terms ->> 'purse' as purse,
             (o.terms ->> 'credit_minor')::int8 as credit_minor,
             (o.terms ->> 'deposit_minor')::int8 as deposit_minor,
+            coalesce((o.terms ->> 'debt_minor')::int8, 0) as debt_minor,
+            coalesce((o.terms ->> 'held_minor')::int8, 0) as held_minor,
             -(o.terms ->> 'floor_minor')::int8 as overdraft_minor, {STAFF_NAME} as actor,
             (select min(p.id) from point p where p.project_id = $1 and p.place_id = o.place_id)
                 as point_id

@@ -56,16 +56,29 @@ QUESTIONS: dict[str, str] = {
         left join payment f on (f.project_id, f.id) = (y.project_id, y.of_payment_id)
         where (y.kind = 'fee' and (c.kind, d.kind, y.reason <> '') is distinct from
                 ('fee', case y.channel when 'purse' then 'purse' else 'cash' end, true))
+            or (y.kind = 'fee' and y.of_payment_id is not null and
+                (f.kind, f.channel, f.agreement_id, f.created_at, f.of_payment_id is null)
+                is distinct from ('fee', 'purse', y.agreement_id, y.created_at, true))
             or (y.kind = 'reversal' and f.kind = 'fee' and (d.kind, c.kind) is distinct from
                 ('fee', case y.channel when 'purse' then 'purse' else 'cash' end))""",
     "opening credit is taken back once, whole, out of the purse it went into": """
         select count(*) from payment r left join payment p
             on (p.project_id, p.id) = (r.project_id, r.of_payment_id)
-        where r.kind = 'opening' and r.of_payment_id is not null
-            and (p.kind is distinct from 'opening' or p.of_payment_id is not null
+        where r.kind like 'opening%' and r.of_payment_id is not null
+            and (p.kind is distinct from r.kind or p.of_payment_id is not null
             or (r.account_id, r.amount_minor) is distinct from (p.account_id, p.amount_minor)
             or exists (select from payment o where o.project_id = r.project_id and o.id <> r.id
-                and o.kind = 'opening' and o.of_payment_id = r.of_payment_id))""",
+                and o.kind = r.kind and o.of_payment_id = r.of_payment_id))""",
+    "what comes from before these books stands against the opening balance": """
+        select count(*) from payment y join transfer t
+            on (t.project_id, t.payment_id) = (y.project_id, y.id)
+        join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
+        join account c on (c.project_id, c.id) = (t.project_id, t.credit_account_id)
+        where y.kind like 'opening%' and d.kind || ' ' || c.kind is distinct from
+            case when y.kind = 'opening_deposit' and y.of_payment_id is null then 'opening deposit'
+                when y.kind = 'opening_deposit' then 'deposit opening'
+                when (y.kind = 'opening') = (y.of_payment_id is null) then 'opening purse'
+                else 'purse opening' end""",
     "no more is paid back out of a purse than was paid into it, channel by channel": """
         select count(*) from (select project_id from payment
             where kind in ('recharge', 'fee', 'refund', 'reversal')
@@ -78,7 +91,8 @@ QUESTIONS: dict[str, str] = {
                 on (r.project_id, r.of_payment_id) = (d.project_id, d.id)
                 and r.kind = 'deposit_refund'
             group by d.project_id, d.id, d.amount_minor, d.kind
-            having sum(r.amount_minor) > d.amount_minor or d.kind <> 'deposit') x""",
+            having sum(r.amount_minor) > d.amount_minor
+                or d.kind not in ('deposit', 'opening_deposit')) x""",
     "what was rated equals the charges in force": f"""
         select count(*) from point_state s left join (
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c

@@ -65,6 +65,25 @@ _ROUND_UPDATE = f"""update point_state ps set
     from round_state r where ps.project_id = $1 and ps.point_id = r.point_id
     and ps.point_id between $2 and $3"""
 
+STAGED: Layout = (("place", INT8), *READING)
+_KINDS = {INT2: "int2", INT4: "int4", INT8: "int8", TIMESTAMP: "timestamptz"}
+_STAGED_TABLE = f"""create temporary table if not exists reading_staged (
+    {", ".join(f"{name} {_KINDS[kind]}" for name, kind in STAGED)}) on commit delete rows;
+    delete from reading_staged"""
+_READING_NAMES = ", ".join(name for name, _ in READING)
+_READING_KEY = ("project_id", "meter_id", "register_epoch", "read_at")
+_STAGED_INSERT = f"""with inserted as (
+        insert into reading ({_READING_NAMES})
+        select {_READING_NAMES} from reading_staged where project_id = $1 order by place
+        on conflict do nothing returning {", ".join(_READING_KEY)})
+    select min(s.place) as place from inserted join reading_staged s
+        using ({", ".join(_READING_KEY)}) group by {", ".join(_READING_KEY)}"""
+_STAGED_CONFLICTS = f"""select s.place from reading_staged s join reading r
+        using ({", ".join(_READING_KEY)}) where project_id = $1
+        and ({", ".join(f"r.{name}" for name in ("total_milli", *BANDS))})
+        is distinct from ({", ".join(f"s.{name}" for name in ("total_milli", *BANDS))})
+    order by s.place"""
+
 
 class OutOfScope(MeterhouseError):
     """Rows of project {project_id} may not be written in this scope."""
@@ -158,36 +177,31 @@ async def insert_staged(
         Two masks over the rows: newly inserted, and in conflict with a stored reading of the same
         (meter, register epoch, instant); the conflicting ones are laid aside.
     """
-    names = [name for name, _ in READING]
     for week in np.unique((rows["read_at"] - MONDAY_US) // WEEK_US).tolist():
         await ready_partition(connection, week * WEEK_US + MONDAY_US)
-    values = [
-        tuple(
-            from_us(int(rows[name][index])) if kind == TIMESTAMP else int(rows[name][index])
-            for name, kind in READING
-        )
-        for index in range(len(rows["meter_id"]))
-    ]
-    slots = ", ".join(f"${index + 1}" for index in range(len(names)))
-    fresh = np.zeros(len(values), dtype=np.bool_)
-    conflict = np.zeros(len(values), dtype=np.bool_)
-    insert = await connection.prepare(
-        f"insert into reading ({', '.join(names)}) values ({slots})"
-        " on conflict do nothing returning true"
-    )
-    look = await connection.prepare(
-        f"""select total_milli, {", ".join(BANDS)} from reading where project_id = $1
-        and meter_id = $2 and register_epoch = $3 and read_at = $4"""
-    )
-    for index, row in enumerate(values):
-        if await insert.fetchval(*row):
-            fresh[index] = True
-            continue
-        stored = await look.fetchrow(*row[:4])
-        registers = [int(rows[name][index]) for name in ("total_milli", *BANDS)]
-        if stored is not None and list(stored.values()) != registers:
-            conflict[index] = True
-            await lay_aside(connection, project_id, row[:5], registers, "conflict")
+    count = len(rows["meter_id"])
+    await connection.execute(_STAGED_TABLE)
+    await connection.copy_to_table(
+        "reading_staged", columns=[name for name, _ in STAGED],
+        source=pack(STAGED, {**rows, "place": np.arange(count)}), format="binary",
+    )  # fmt: skip
+    fresh = np.zeros(count, dtype=np.bool_)
+    # Of two that are the same or in conflict with each other, the first is inserted.
+    fresh[
+        [row["place"] for row in await connection.fetch(_STAGED_INSERT, project_id)]
+    ] = True  # fmt: skip
+    conflict = np.zeros(count, dtype=np.bool_)
+    if fresh.all():
+        return fresh, conflict
+    for row in await connection.fetch(_STAGED_CONFLICTS, project_id):
+        place = row["place"]
+        conflict[place] = True
+        key = (
+            project_id, int(rows["meter_id"][place]), int(rows["register_epoch"][place]),
+            from_us(int(rows["read_at"][place])), from_us(int(rows["received_at"][place])),
+        )  # fmt: skip
+        registers = [int(rows[name][place]) for name in ("total_milli", *BANDS)]
+        await lay_aside(connection, project_id, key, registers, "conflict")
     return fresh, conflict
 
 

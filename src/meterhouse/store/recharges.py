@@ -337,8 +337,9 @@ async def keepers_let_to_nobody(
     with what is known to be in their present purse, since when, and whether anything is on its way.
     """
     return await connection.fetch(
-        f"""select m.id as meter_id, m.wallet_epoch, m.point_id, a.agreement_id, a.compartment,
-               coalesce(w.credit_minor - w.overdraft_minor, 0) as net_minor, w.read_at,
+        f"""select m.id as meter_id, m.wallet_epoch, m.point_id, a.id as account_id,
+               a.agreement_id, a.compartment, w.read_at,
+               coalesce(w.credit_minor - w.overdraft_minor, 0) as net_minor,
                exists (select from recharge r where (r.project_id, r.meter_id)
                    = (m.project_id, m.id) and r.{_LIVE}) as is_live
            from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)

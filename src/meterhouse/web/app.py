@@ -41,6 +41,7 @@ from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
     books,
+    calculator,
     commissioning,
     desk,
     doubts,
@@ -58,6 +59,7 @@ from meterhouse.web.console import (
     room,
     rooms,
     scans,
+    schemes,
     session,
     site,
     staff,
@@ -70,6 +72,7 @@ from meterhouse.web.limits import Limits
 from meterhouse.web.live import Boards
 from meterhouse.web.observe import Observer
 from meterhouse.web.pages import make_environment
+from meterhouse.web.schemes import operation
 from meterhouse.web.services import Services, WebSettings
 from meterhouse.web.shield import BodyLimit, Shield
 
@@ -151,6 +154,8 @@ def _routes() -> tuple[BaseRoute, ...]:
         scans.router,
         staff.router,
         receipts.router,
+        schemes.router,
+        calculator.router,
         forms,
         tasks.router,
         recharge.router,
@@ -185,6 +190,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_revenue.router,
         api_replays.router,
         api_staff.router,
+        operation.router,
         operations,
     )
     for router in (*pages, *api):

@@ -25,7 +25,8 @@ class Draw(StrEnum):
 class Series:
     """One figure over all labels. `title` is a message id; `axis` 0 is on the left, 1 on the right.
 
-    `texts` are the points as people read them, where that differs from the decimal.
+    `texts` are the points as people read them, where that differs from the decimal. `colour`
+    belongs to what is drawn, as in `#fa8c16`; without it the chart chooses one.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Series:
     draw: Draw = Draw.BAR
     axis: int = 0
     texts: Sequence[str] = ()
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Chart:
             "units": list(self.units),
             "series": [
                 {"name": words(one.title), "draw": one.draw, "axis": one.axis,
-                 "points": list(one.points)}
+                 "points": list(one.points), **({"colour": one.colour} if one.colour else {})}
                 for one in self.series
             ],
         }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from meterhouse.flows.books import Section
+from meterhouse.flows.books import Handed, Section
 from meterhouse.flows.orders import Direction
 from meterhouse.model import AccountKind, Commodity, Compartment, PaymentKind, TransferKind
 from meterhouse.words import N_
@@ -29,6 +29,8 @@ PAYMENT_KIND: Final = {
     PaymentKind.DEPOSIT_REFUND: N_("Deposit paid back"),
     PaymentKind.FEE: N_("Fee"),
     PaymentKind.OPENING: N_("Opening credit"),
+    PaymentKind.OPENING_DEBT: N_("Opening debt"),
+    PaymentKind.OPENING_DEPOSIT: N_("Deposit from before"),
     PaymentKind.SETTLEMENT: N_("Final settlement"),
 }
 ACCOUNT_KIND: Final = {
@@ -63,6 +65,7 @@ SECTION: Final = {
     Section.METER: N_("Money in the meter"),
     Section.DEPOSIT: N_("Deposits"),
     Section.RECEIVABLE: N_("Receivables"),
+    Section.COUNTER: N_("Fees over the counter"),
 }
 USED: Final = {
     Commodity.ELECTRICITY: N_("Electricity used"),
@@ -82,8 +85,10 @@ TRANSFER_KIND: Final[Mapping[str, str]] = {
     TransferKind.TAKEN_OVER: N_("Moved out of the meter"),
     TransferKind.WRITE_OFF: N_("Debt written off"),
     **{TransferKind(kind): word for kind, word in PAYMENT_KIND.items()},
+    Handed.PAID: N_("Paid over the counter"),
+    Handed.PAID_BACK: N_("Paid back over the counter"),
 }
-"""What transfers were written for."""
+"""What transfers were written for, and what changed hands beside them."""
 PROVED: Final = {Proved.HOLDS: N_("All hold"), Proved.FAILED: N_("Some failed")}
 # What is proved of the books, each as a statement.
 PROOF: Final = {

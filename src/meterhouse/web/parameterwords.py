@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from meterhouse.model import CommandKind
+from meterhouse.rating.inmeter import Part
 from meterhouse.words import N_
 
 SETTING: Final[Mapping[str, str]] = {
@@ -49,8 +50,15 @@ SENT: Final[Mapping[CommandKind, str]] = {
 WHY: Final[Mapping[str, str]] = {
     "clock_wrong": N_("The meter's clock is wrong"),
     "differs": N_("The meter charges something else"),
-    "not_as_expected": N_("The meter's settlement day is not the first"),
+    "not_as_expected": N_("The meter's settlement day is not the tariff's billing day"),
     "value_unchanged": N_("The meter did not keep what was written"),
+}
+PART: Final[Mapping[Part, str]] = {
+    Part.CHARGES: N_("Beside energy: not in this meter"),
+    Part.BANDS: N_("Bands: not in this meter"),
+    Part.BLOCKS: N_("Blocks: not in this meter"),
+    Part.PRICES: N_("Prices: not in this meter"),
+    Part.DAYS: N_("Days and seasons: not in this meter"),
 }
 # What a meter holds where a price has no blocks; nobody need read it while it is so.
 _IDLE: Final = {"limit": "999999.99", "block": "0.0000"}

@@ -23,7 +23,7 @@ from meterhouse.model import (
 )
 from meterhouse.units import EPOCH
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
-from meterhouse.web.acts import customer, gateway, install, site_sheet, tariff
+from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.doubtviews import DOUBTS
@@ -419,6 +419,8 @@ TARIFFS: Final = ListView(
     N_("Tariffs"),
     Verb.TARIFF_READ,
     tariff.ADDERS,
+    pages=(scheme.ADD,),
+    links=((N_("Published schemes"), "library"), (N_("Calculator"), "calculator")),
 )  # fmt: skip
 
 CUSTOMERS: Final = ListView(

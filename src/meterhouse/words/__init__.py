@@ -16,7 +16,7 @@ from babel.core import Locale, negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from meterhouse.errors import MeterhouseError
+from meterhouse.errors import MeterhouseError, Said
 
 LANGUAGES: Final = {"zh-Hans": "简体中文", "en": "English"}
 """BCP 47 tag → the language's own name, which is never translated."""
@@ -52,13 +52,18 @@ class Words:
         """The form of a message that fits `count`, which is itself the field `{count}`."""
         return self._catalogue.ngettext(one, many, count).format(count=count, **facts)
 
+    def said(self, sentence: Said) -> str:
+        """A sentence that stands within an error's message, in this language."""
+        return self(sentence.message, **sentence.facts)
+
     def error(self, error: MeterhouseError) -> str:
         """An error's message: its docstring's first line is the message id."""
         first = (type(error).__doc__ or "").strip().splitlines()[0]
         # What an error speaks of is itself a message (`N_("Room")`); other facts pass unchanged.
         what = {k: self(v) for k, v in error.facts.items() if k == "what" and isinstance(v, str)}
+        said = {k: self.said(v) for k, v in error.facts.items() if isinstance(v, Said)}
         try:
-            return self._catalogue.gettext(first).format(**error.facts | what)
+            return self._catalogue.gettext(first).format(**error.facts | what | said)
         except (KeyError, IndexError):
             return self._catalogue.gettext(first)
 

@@ -30,6 +30,7 @@ from meterhouse.web.acts import (
     replay,
     role,
     sale_sheet,
+    scheme,
     shift,
     site_sheet,
     staff,
@@ -52,5 +53,5 @@ SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)
-ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS))
+ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS), *scheme.DRAWN)
 BY_NAME: Final = {act.name: act for act in ACTS}

@@ -68,6 +68,14 @@ class TermsForm(Form):
         Ask(N_("Opening credit"), kind="money", hint=N_("Brought along; no cash moves"), half=True),
     ] = Field(default="0", examples=["0.00"])
     """What it had before these books began, decimal, zero or above; no cash moves for it."""
+    opening_debt: Annotated[
+        str,
+        Short,
+        Ask(
+            N_("Opening debt"), kind="money", hint=N_("Owed from before; no cash moves"), half=True
+        ),
+    ] = Field(default="0", examples=["0.00"])
+    """What it owed before these books began, decimal, zero or above; not beside opening credit."""
     deposit: Annotated[
         str,
         Short,
@@ -76,6 +84,14 @@ class TermsForm(Form):
     """A deposit that is paid at the opening, decimal, zero or above; it is never spent."""
     deposit_channel: Channel = Field(default="cash", examples=["cash"])
     """How the deposit is paid."""
+    opening_deposit: Annotated[
+        str,
+        Short,
+        Ask(N_("Deposit from before"), kind="money", hint=N_("Held already; no cash moves"),
+            half=True),
+    ] = Field(default="0", examples=["0.00"])  # fmt: skip
+    """A deposit that was taken before these books began, decimal, zero or above; paid back later
+    as any other."""
     warning_1: Annotated[str, Short, Ask(N_("Warning 1 at"), kind="money", half=True)] = Field(
         default="30", examples=["30.00"]
     )
@@ -128,6 +144,7 @@ def terms_of(doing: Doing, form: TermsForm) -> Terms:
     terms = Terms(
         -money_minor("overdraft"), (levels[0], levels[1], levels[2]), form.purse,
         money_minor("opening_credit"), money_minor("deposit"), form.deposit_channel,
+        money_minor("opening_debt"), money_minor("opening_deposit"),
     )  # fmt: skip
     for field, error in beyond(doing, terms):
         raise typed.beside(error, field)
@@ -137,12 +154,14 @@ def terms_of(doing: Doing, form: TermsForm) -> Terms:
 def beyond(doing: Doing, terms: Terms) -> list[tuple[str, MeterhouseError]]:
     """What of these terms the doer may not give, by field.
 
-    Opening credit is money that nobody counts when it is entered, so whoever opens accounts and
-    pays money out does not enter it; a deposit is money taken.
+    What comes from before is money that nobody counts when it is entered, so whoever opens accounts
+    and pays money out does not enter it; a deposit is money taken.
     """
     scope, _ = doing.here
     given = (
         ("opening_credit", terms.credit_minor, Verb.OPENING_CREDIT),
+        ("opening_debt", terms.debt_minor, Verb.OPENING_CREDIT),
+        ("opening_deposit", terms.held_minor, Verb.OPENING_CREDIT),
         ("deposit", terms.deposit_minor, Verb.CREDIT_ADD),
     )
     return [
@@ -156,7 +175,8 @@ def told_of(terms: Terms) -> dict[str, Any]:
     return {
         "purse": terms.purse, "floor_minor": terms.floor_minor,
         "warnings_minor": list(terms.warnings_minor), "credit_minor": terms.credit_minor,
-        "deposit_minor": terms.deposit_minor,
+        "deposit_minor": terms.deposit_minor, "debt_minor": terms.debt_minor,
+        "held_minor": terms.held_minor,
     }  # fmt: skip
 
 
@@ -187,7 +207,10 @@ async def _join(doing: Doing, form: WhichRoom) -> Done:
     """Add a further room to an account: from now on it pays for all its points too."""
     agreement_id = doing.ids["agreement_id"]
     with chosen("place_id"):
-        await account.join(doing.db, doing.project_id, agreement_id, form.place_id, doing.doer.at)
+        doer = doing.doer
+        await account.join(
+            doing.db, doing.project_id, agreement_id, form.place_id, doer.actor_id, doer.at
+        )
     after = {"place_id": form.place_id}
     return Done(f"agreement:{agreement_id}", {"id": agreement_id}, after=after)
 

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from meterhouse.errors import MeterhouseError, NotFound
 from meterhouse.flows import agreement, customer, move, settle
 from meterhouse.flows.access import Verb
+from meterhouse.flows.account import OpeningNeedsSecond
 from meterhouse.flows.act import Done, rehearse
 from meterhouse.flows.refund import PayoutNeedsSecond
 from meterhouse.flows.settle import Balance, Closed, Debt, Leaving
@@ -149,7 +150,7 @@ async def _move_tenants(doing: Doing, form: MovingForm) -> Done:
             doing.db, doing.project_id, agreement_id, customer_id, terms, form.balance,
             _leaving(form), doer.actor_id, doer.at, doing.second_id,
         )  # fmt: skip
-    except PayoutNeedsSecond:
+    except (PayoutNeedsSecond, OpeningNeedsSecond):
         # Who comes is a customer by now, so that no name lies in the task until somebody agrees.
         nameless = {"customer_id": customer_id, "name": "-", "phone": "", "email": ""}
         return await _wait(doing, MOVE_TENANTS, form.model_copy(update=nameless))

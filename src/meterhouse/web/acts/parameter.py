@@ -18,7 +18,7 @@ from meterhouse.web.acts import typed
 from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, NoFields, ReasonText, Why
 from meterhouse.web.api import schemas, shapes
 from meterhouse.web.formats import ABSENT
-from meterhouse.web.parameterwords import is_idle, setting
+from meterhouse.web.parameterwords import PART, is_idle, setting
 from meterhouse.words import N_
 
 _METER: Final = "/projects/{project_id}/meters/{meter_id}"
@@ -85,10 +85,14 @@ async def _check(doing: Doing, _: NoFields) -> Done:
 
 
 async def _preview(doing: Doing, form: NewPrices) -> Choices:
-    """What would be sent, register by register, or why the meter cannot hold it."""
-    planned = await parameter.plan(
-        doing.db, doing.project_id, doing.ids["meter_id"], _switch_at(doing, form), doing.doer.at
-    )
+    """What would be sent, register by register, or all that the meter cannot hold, part by part."""
+    asked = (
+        doing.db, doing.project_id, doing.ids["meter_id"], _switch_at(doing, form), doing.doer.at,
+    )  # fmt: skip
+    lacking = await parameter.unfit(*asked)
+    if lacking:
+        return [(PART[part], doing.words.error(error)) for part, error in lacking]
+    planned = await parameter.plan(*asked)
     _, fmt = doing.here
     version = doing.words(N_("Version {number}"), number=planned.version)
     return [

@@ -166,7 +166,7 @@ async def _refund(doing: Doing, form: NewRefund) -> Done:
 
 
 async def _reverse(doing: Doing, form: Why) -> Done:
-    """Undo a wrong sale or fee on its day, or unused opening credit, by a further payment."""
+    """Undo a wrong sale on its day, a wrong fee, or a mistyped opening, by a further payment."""
     payment_id = doing.ids["payment_id"]
 
     old = await refund.payment_of(doing.db, doing.project_id, payment_id)
@@ -176,13 +176,15 @@ async def _reverse(doing: Doing, form: Why) -> Done:
         reverse = fee.reverse if old["kind"] == PaymentKind.FEE else refund.reverse
         return await reverse(doing.db, doing.project_id, payment_id, slip)
 
-    if old["kind"] == PaymentKind.OPENING:
+    if old["kind"] in refund.BROUGHT:
         scope, _ = doing.here
         if not scope.covers(Verb.OPENING_CREDIT, None):
             raise NotAllowed(Verb.OPENING_CREDIT)
         return _done(doing, await alone(), form.reason)
-    if old["kind"] == PaymentKind.FEE and old["channel"] == FROM_PURSE:
-        # Nothing is paid out: the household has in its purse what it had before.
+    if old["kind"] == PaymentKind.FEE:
+        takes = await fee.undoing(doing.db, doing.project_id, payment_id, doing.doer.at)
+        if takes.needs_second:
+            return await _by_two(doing, REVERSE, form, takes.amount_minor, alone)
         return _done(doing, await alone(), form.reason)
     return await _by_two(doing, REVERSE, form, Minor(old["amount_minor"]), alone)
 
@@ -289,10 +291,15 @@ GIVE_BACK: Final[Act[Any]] = Act(
 
 def undo_of(row: Any, zone: tzinfo, at: datetime) -> Act[Any] | None:
     """The act that undoes a payment, as far as its kind and its day allow one."""
-    if row["kind"] in (PaymentKind.RECHARGE, PaymentKind.FEE):
+    if row["kind"] == PaymentKind.FEE:
+        return REVERSE
+    if row["kind"] == PaymentKind.RECHARGE:
         day, today = (one.astimezone(zone).date() for one in (row["created_at"], at))
         return REVERSE if day == today else None
-    return GIVE_BACK if row["kind"] == PaymentKind.DEPOSIT else None
+    if row["kind"] in (PaymentKind.OPENING, PaymentKind.OPENING_DEBT):
+        return REVERSE if row["of_payment_id"] is None else None
+    is_first = row["of_payment_id"] is None
+    return GIVE_BACK if row["kind"] in refund.DEPOSITS and is_first else None
 
 
 ACTS: Final = (REFUND, REVERSE, DEPOSIT, FEE, GIVE_BACK)

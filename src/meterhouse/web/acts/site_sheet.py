@@ -3,7 +3,7 @@
 Owns the columns. What a row means and what is wrong with it beside what stands is the flow's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -46,10 +46,22 @@ class TermsLine(Form):
         Ask(N_("Opening credit"), kind="money", hint=N_("Brought along; no cash moves")),
     ] = Field(default="", examples=["56.70"])
     """What it had before these books began; no cash moves for it."""
+    opening_debt: Annotated[
+        str,
+        Optional,
+        Ask(N_("Opening debt"), kind="money", hint=N_("Owed from before; no cash moves")),
+    ] = Field(default="", examples=["0.00"])
+    """What it owed before these books began; not beside opening credit."""
     deposit: Annotated[
         str, Optional, Ask(N_("Deposit"), kind="money", hint=N_("Kept apart, paid at the opening"))
     ] = Field(default="", examples=["200.00"])
     """A deposit that is paid now in cash."""
+    opening_deposit: Annotated[
+        str,
+        Optional,
+        Ask(N_("Deposit from before"), kind="money", hint=N_("Held already; no cash moves")),
+    ] = Field(default="", examples=["300.00"])
+    """A deposit that was taken before these books began."""
     warning_1: Annotated[str, Optional, Ask(N_("Warning 1 at"), kind="money")] = Field(
         default="30", examples=["30.00"]
     )
@@ -65,6 +77,7 @@ class TermsLine(Form):
 
 
 _MONEY: Final = tuple(TermsLine.model_fields)[1:]
+_WARNINGS: Final = ("warning_1", "warning_2", "warning_3")
 
 
 class SiteLine(TermsLine):
@@ -165,14 +178,27 @@ def _terms(doing: Doing, row: TermsLine) -> tuple[Terms, list[tuple[str, Meterho
         try:
             text = getattr(row, name) or "0"
             money[name] = typed.money_minor(text, scope.currency_exponent, name)
-            if money[name] < 0 and name in ("overdraft", "opening_credit", "deposit"):
+            if money[name] < 0 and name not in _WARNINGS:
                 raise typed.MoneyUnusable(decimals=scope.currency_exponent)
         except MeterhouseError as error:
             faults.append((name, error))
             money[name] = 0
-    levels = (money["warning_1"], money["warning_2"], money["warning_3"])
-    terms = Terms(-money["overdraft"], levels, row.purse, money["opening_credit"], money["deposit"])
+    first, second, third = (money[name] for name in _WARNINGS)
+    terms = Terms(
+        -money["overdraft"], (first, second, third), row.purse, money["opening_credit"],
+        money["deposit"], debt_minor=money["opening_debt"], held_minor=money["opening_deposit"],
+    )  # fmt: skip
     return terms, faults + beyond(doing, terms)
+
+
+def _brought(taken: Iterable[Terms]) -> dict[str, int]:
+    """What rows brought along from before, as the audit tells it."""
+    given = list(taken)
+    return {
+        "opening_minor": sum(terms.credit_minor for terms in given),
+        "debt_minor": sum(terms.debt_minor for terms in given),
+        "held_minor": sum(terms.held_minor for terms in given),
+    }
 
 
 async def _take_site(doing: Doing, rows: Sequence[SiteLine]) -> Done:
@@ -198,8 +224,7 @@ async def _take_site(doing: Doing, rows: Sequence[SiteLine]) -> Done:
     after = {
         "rooms": taken.rooms, "points": taken.points, "meters": taken.meters,
         "households": taken.households,
-        "opening_minor": sum(one.terms.credit_minor for one in site if one.customer),
-    }  # fmt: skip
+    } | _brought(one.terms for one in site if one.customer)  # fmt: skip
     return Done(f"project:{doing.project_id}", {"count": len(rows)}, after=after)
 
 
@@ -227,7 +252,7 @@ async def _households(doing: Doing, rows: Sequence[HouseholdLine], *, is_prepare
     count = await households.take(
         doing.db, doing.project_id, taken, doer.actor_id, doer.at, is_prepared=is_prepared
     )
-    after = {"count": count, "opening_minor": sum(one.terms.credit_minor for one in taken)}
+    after = {"count": count} | _brought(one.terms for one in taken)
     return Done(f"project:{doing.project_id}", {"count": count}, after=after)
 
 

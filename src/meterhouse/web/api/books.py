@@ -171,7 +171,8 @@ class StatementPart(Shape):
     """Accounts of a household that it counts as one, over the span."""
 
     section: Section
-    """Which accounts: the purse, the money in its meters, deposits, receivables."""
+    """Which accounts: the purse, the money in its meters, deposits, receivables. `counter` is none:
+    fees paid over the counter stand there as charged and as paid; it begins and ends at zero."""
     opening: Money
     """What they held when the span began."""
     closing: Money

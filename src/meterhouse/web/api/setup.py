@@ -295,8 +295,12 @@ class OpeningItem(Shape):
     """Whether all commodities draw one purse, or each its own."""
     opening_credit: Money
     """What it will begin with, brought along."""
+    opening_debt: Money
+    """What it will begin with, owed from before."""
     deposit: Money
     """The deposit that is paid when it is opened."""
+    opening_deposit: Money
+    """A deposit that was taken before these books began."""
     overdraft: Money
     """How far below zero it may fall."""
     agreement_id: Id | None

@@ -245,7 +245,9 @@ async def list_openings(
         return setup.OpeningItem(
             **{name: row[name] for name in names},
             opening_credit=shapes.money(row["credit_minor"], scope),
+            opening_debt=shapes.money(row["debt_minor"], scope),
             deposit=shapes.money(row["deposit_minor"], scope),
+            opening_deposit=shapes.money(row["held_minor"], scope),
             overdraft=shapes.money(row["overdraft_minor"], scope),
         )
 

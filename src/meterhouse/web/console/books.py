@@ -12,6 +12,7 @@ from starlette.responses import Response
 from meterhouse.flows import books, day, orders, receipt
 from meterhouse.flows.access import Verb
 from meterhouse.flows.books import Movement, Part, Statement, Trial
+from meterhouse.flows.refund import BROUGHT
 from meterhouse.model import AccountKind, Commodity, PaymentKind, RechargeState
 from meterhouse.paper.sheet import Row
 from meterhouse.web import labels, moneywords, papers, rechargewords
@@ -45,7 +46,10 @@ async def order_page(request: Request, project_id: int, payment_id: int) -> Resp
     row = now.row
     state = row["recharge_state"]
     zone, at = formats_of(request).timezone, request.app.state.services.clock()
-    is_undone = any(one["kind"] in _UNDOING for one in now.related)
+    is_undone = any(
+        one["kind"] in _UNDOING or (one["kind"] in BROUGHT and one["of_payment_id"] == payment_id)
+        for one in now.related
+    )
     has_none = row["receipt_id"] is None and receipt.is_fit(row["kind"], row["channel"])
     facts = {
         "order": row,

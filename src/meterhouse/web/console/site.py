@@ -23,7 +23,6 @@ from meterhouse.flows import (
 )
 from meterhouse.flows.access import Verb
 from meterhouse.rating.tariff import Version
-from meterhouse.units import to_decimal
 from meterhouse.web import labels, parameterwords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.acts import account as account_acts
@@ -37,11 +36,17 @@ from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
 from meterhouse.web.acts import recharge as recharge_acts
 from meterhouse.web.acts import replay as replay_acts
+from meterhouse.web.acts import scheme as scheme_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.typed import area_text, money_minor
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.pages import formats_of, render, words_of
+from meterhouse.web.schemes import names as scheme_names
+from meterhouse.web.schemes.changes import beside
+from meterhouse.web.schemes.offered import offered
+from meterhouse.web.schemes.pictures import picture
+from meterhouse.web.schemes.written import plain
 from meterhouse.words import N_
 
 router = APIRouter()
@@ -210,13 +215,23 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
 async def tariff_page(request: Request, project_id: int, tariff_id: int) -> Response:
     """One tariff with its published versions, the latest first."""
     now = await tariff.look(database_of(request), project_id, tariff_id)
+    words, count = words_of(request), len(now.scheme.versions)
+    year = request.app.state.services.clock().year
     facts = {
         "tariff": now,
         "versions": [_version(one) for one in reversed(now.scheme.versions)],
-        "numbers": list(range(len(now.scheme.versions), 0, -1)),
+        "numbers": list(range(count, 0, -1)),
+        "published": list(reversed(now.published)),
+        "pictures": [
+            picture(one, max(one.effective_from.year, year), words)
+            for one in reversed(now.scheme.versions)
+        ],
+        "beside": [beside(now.scheme, at, words) for at in reversed(range(count))],
+        "weekdays": offered(words)["weekday"],
         "acts": tariff_acts,
         "corrections": replay_acts,
         "corrected": await correct.made_of(database_of(request), project_id, tariff_id),
+        "editor": scheme_acts.PUBLISH,
         "unit": labels.UNIT[now.scheme.commodity],
         "ids": {"project_id": project_id, "tariff_id": tariff_id},
     }
@@ -225,7 +240,7 @@ async def tariff_page(request: Request, project_id: int, tariff_id: int) -> Resp
 
 def _version(version: Version) -> dict[str, Any]:
     """A version as a table: a row a band, a column a block."""
-    limits = [_plain(limit, 3) for limit in version.blocks.limits_milli]
+    limits = [plain(limit, 3) for limit in version.blocks.limits_milli]
     table = version.day_tables[0] if len(version.day_tables) == 1 else None
     times: dict[str, list[str]] = {}
     if table is not None and len(version.bands) > 1:
@@ -240,20 +255,13 @@ def _version(version: Version) -> dict[str, Any]:
         "is_whole": table is not None,
         "bands": [
             {
-                "name": parameterwords.BAND.get(band, band),
+                "name": scheme_names.BAND.get(band, band),
                 "times": ", ".join(times.get(band, ())),
-                "prices": [_plain(price, 6) for price in prices],
+                "prices": [plain(price, 6) for price in prices],
             }
             for band, prices in zip(version.bands, version.prices_micro, strict=True)
         ],
     }
-
-
-def _plain(scaled: int, exponent: int) -> str:
-    """A decimal without the zeros that say nothing, two decimals at least for a price."""
-    whole, _, rest = to_decimal(scaled, exponent).partition(".")
-    kept = rest.rstrip("0").ljust(2 if exponent == 6 else 0, "0")
-    return f"{whole}.{kept}" if kept else whole
 
 
 @router.get(f"{_PROJECT}/customers/{{customer_id:int}}", dependencies=_may(Verb.CUSTOMER_READ))

@@ -20,7 +20,7 @@ function options(facts) {
   const series = facts.series.map((one, index) => ({
     name: one.name, type: one.draw === "line" ? "line" : "bar", yAxisIndex: one.axis,
     stack: one.draw === "stack" ? `axis${one.axis}` : undefined, data: one.points,
-    color: one.draw === "line" ? "#531dab" : COLOURS[index % COLOURS.length],
+    color: one.colour ?? (one.draw === "line" ? "#531dab" : COLOURS[index % COLOURS.length]),
     barMaxWidth: 32, symbolSize: 6,
   }));
   return {

@@ -48,7 +48,8 @@ document.body.addEventListener("htmx:error", () => toast(document.body.dataset.o
 /* A form that takes a while shows it, and is not sent twice. */
 document.addEventListener("submit", (event) => {
   const button = event.target.matches("[data-busy]") && event.target.querySelector("button:not([type=button])");
-  if (!button) return;
+  // What answers with a file leaves the page as it is, ready for the next.
+  if (!button || event.submitter?.matches("[data-no-busy]")) return;
   button.classList.add("busy-now");
   setTimeout(() => { button.disabled = true; });
 });
@@ -70,6 +71,7 @@ function start() {
   if (document.querySelector("[data-board]")) import("./board.js").then((m) => m.watch());
   if (document.querySelector("[data-search]")) import("./search.js").then((m) => m.listen());
   if (document.querySelector("[data-desk]")) import("./desk.js").then((m) => m.keep());
+  if (document.querySelector("[data-scheme]")) import("./scheme.js").then((m) => m.edit());
   if (document.querySelector("#list")) import("./lists.js").then((m) => m.choose());
 }
 start();

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 # A correction publishes further versions. The first of them says from when on it takes the place of
 # those before it, which stay readable; `edition` counts the corrections of a tariff. A charge says by

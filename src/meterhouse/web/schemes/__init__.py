@@ -1,0 +1,1 @@
+"""Schemes as people see and type them: fields, steps of the editor, pictures, words."""
