@@ -57,6 +57,7 @@ ROWS = {
         where p.login = 'erp' and $1 > 0 order by k.id""",
     "session_id": "select max(id) from session where $1 > 0",
     "opening_id": "select id from opening where project_id = $1 order by id",
+    "replay_id": "select id from replay where project_id = $1 order by id",
     "role_id": "select max(id) from role where $1 > 0",
 }
 

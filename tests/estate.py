@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -34,6 +35,7 @@ from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
 from meterhouse.store.projects import Payee
 from meterhouse.units import Minor
 from meterhouse.web.access import Caller
+from replayed import dearer
 from small_site import NOW, Site, let_meter_keep
 
 ABSENT_ID = 10**9
@@ -201,6 +203,8 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
     ids["recharge_id"] = await _recharge(site)
     ids["purse_meter_id"] = site.rooms["A103"].meter_id
     ids["file_task_id"] = await _task_with_file(site)
+    ids["by_tariff_id"], since = ids["tariff_id"], NOW - timedelta(days=2)
+    ids["replay_id"] = await dearer(site.db, site.project_id, ids["tariff_id"], since, NOW)
     ids["to_agreement_id"] = await _agreement_of(site, "A102")
     ids["of_project_id"] = site.project_id
     slip = refund.Slip("cash", "matrix-deposit", "", None, NOW)

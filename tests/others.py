@@ -35,6 +35,7 @@ from meterhouse.store import (
     queue,
     readings,
     recharges,
+    replays,
 )
 from meterhouse.store.copyfmt import Columns
 from meterhouse.store.db import maintenance
@@ -91,6 +92,12 @@ LEFT_BEHIND = (
         select $project, id, 'output', 'N', 'text/csv', '' from task where project_id = $project""",
     """insert into commissioning (project_id, meter_id, items, started_at)
         values ($project, $meter, '{}', $at)""",
+    """insert into replay (project_id, id, since_at, until_at, asked, found, corrects, made_at)
+        select $project, id, $at, $at, '{}', '{}', false, $at from task
+        where project_id = $project""",
+    """insert into replay_row (project_id, replay_id, point_id, account_id, interval_count,
+            energy_milli, charged_nano, would_nano)
+        select $project, id, $point, $purse, 1, 1, 1, 1 from replay where project_id = $project""",
 )
 
 
@@ -206,6 +213,7 @@ async def foreign(theirs) -> dict[str, Any]:
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
             written_off_minor=0, transfer_id=9**9, known_at=now, known_minor=0, read_at=now,
             said_minor=0, decided=1, registers_milli=None, used_milli=0,
+            since=now, versions=[(now, {})], version_count=1, replay_id=1,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
@@ -275,7 +283,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
         "begins": False, "models": ["M"],
-    } | await doubts_of(theirs)  # fmt: skip
+    } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip
 
 
 async def doubts_of(theirs) -> dict[str, Any]:
@@ -290,4 +298,16 @@ async def doubts_of(theirs) -> dict[str, Any]:
         "ended_until": later, "sinces": [EPOCH] * 3, "untils": [later] * 3,
         "ends": [(point_id, now)], "rule": "r", "amount_nano": 1, "moved_before": now,
         "spans": [(meter_id, 1, EPOCH, later)], "until_us": to_us(now),
+    }  # fmt: skip
+
+
+async def replays_of(theirs) -> dict[str, Any]:
+    """The arguments that rating the past again takes."""
+    return {
+        "replay_id": await first_of(theirs, "replay"), "layout": replays.CHARGE, "after_id": 0,
+        "priced": [{"tariff_id": theirs.tariff_id, "edition": 0, "is_repriced": True}],
+        "charges": columns_for(theirs), "block_milli": 1,
+        "period_us": 1, "found": {}, "last": None,
+        "asked": {"tariff_id": None, "since_at": theirs.clock(), "until_at": theirs.clock(),
+                  "asked": {}, "corrects": False, "actor_id": None},
     }  # fmt: skip

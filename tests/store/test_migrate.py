@@ -60,6 +60,7 @@ PRICED = (
     """insert into point_state (project_id, point_id, meter_id, register_epoch, good_at)
         values (1, 2, 1, 1, '2026-01-07')""",
     "create table charge_2026 partition of charge for values from ('2026-01-01') to ('2027-01-01')",
+    "alter table charge_2026 owner to meterhouse_owner",
     _CHARGE.format(1, 2, 1, 1, 1), _CHARGE.format(1, 2, 2, 1, 1), _CHARGE.format(1, 3, 1, 2, 1),
     _CHARGE.format(1, 4, 1, 3, 2), _CHARGE.format(1, 5, 1, 4, 2), _CHARGE.format(2, 2, 1, 1, 1),
 )  # fmt: skip

@@ -168,6 +168,9 @@ SPECIAL = {
     "readings.shared_accruals": ("account_ids", np.array),
     "readings.note_read": ("point_ids", np.array),
     "bookings.meters_of": ("point_ids", np.array),
+    "meterings.meters": ("meter_ids", np.array),
+    "corrections.standings": ("point_ids", np.array),
+    "replays.charges": ("point_ids", np.array),
 }
 
 

@@ -64,6 +64,7 @@ PROVED = {
     "project.thaw", "sweep.release", "meter.send_prices", "meters.send_prices",
     "meter.send_warnings", "meters.send_warnings", "task.approve", "tariff.publish_flat",
     "tariff.publish_bands", "tariff.publish_blocks", "tariff.publish_scheme", "tariff.assign",
+    "tariff.correct", "tariff.resweep",
     "recharge.decide", "recharge.cancel", "doubt.accept", "doubts.accept", "doubt.begin",
     "doubt.correct", "doubt.discard", "doubts.discard",
 }  # fmt: skip

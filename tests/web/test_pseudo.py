@@ -30,7 +30,7 @@ FILES = ("/export", "/template", ".xlsx", ".csv", "/file")
 HEARD = ("title", "placeholder", "aria-label", "alt", "label")
 # Longer than any line; only what asks for several lines takes so much.
 LONG = "?" * 600
-QUIET = {"script", "style", "svg"}
+QUIET = {"script", "style", "textarea", "svg"}
 
 
 class Pseudo(gettext.NullTranslations):

@@ -40,6 +40,7 @@ ROOMS = {
     "lists": "lists of 100,000 points under fifty readers",
     "receipt": "a receipt from its values to a file",
     "close": "a million accruals booked in the daily close",
+    "replay": "a year of 1,000 accounts rated again, from the database",
     "audit": "an act with its entry; entries sealed and proven",
 }
 

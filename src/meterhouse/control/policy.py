@@ -40,6 +40,7 @@ class Policy:
             colleague by two people alone, as is what a household never paid in; 0: one may always.
         drift_max_minor: what a meter deducts may differ by this from what the platform rates, over
             thirty days; 0: nobody is told.
+        correction_days_max: a price may be corrected from so many days ago on; 0: never.
         vacancy_off: a room whose account is closed is switched off until the next one is opened.
         estimate_after_h: a point that says nothing good for so long is estimated; 0: none is.
         stuck_after_h: a register that stands still for so long, though its meter answers and is on
@@ -62,6 +63,7 @@ class Policy:
     hoarding_max_minor: int = 10**9
     refund_second_minor: int = 50_000
     drift_max_minor: int = 500
+    correction_days_max: int = 400
     vacancy_off: bool = False
     estimate_after_h: int = 0
     stuck_after_h: int = 0
@@ -80,6 +82,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "hoarding_max_minor": (1, 10**12),
     "refund_second_minor": (0, 10**12),
     "drift_max_minor": (0, 10**12),
+    "correction_days_max": (0, 3660),
     "estimate_after_h": (0, 720),
     "stuck_after_h": (0, 8760),
 }

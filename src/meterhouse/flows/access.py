@@ -49,6 +49,8 @@ class Verb(StrEnum):
     DEVICE_EDIT = "device.edit"
     DEVICE_COMMISSION = "device.commission"
     TARIFF_EDIT = "tariff.edit"
+    TARIFF_REPLAY = "tariff.replay"
+    TARIFF_CORRECT = "tariff.correct"
     PROJECT_EDIT = "project.edit"
     PROJECT_OPEN = "project.open"
     STAFF_EDIT = "staff.edit"
@@ -94,7 +96,8 @@ _MANAGE = _LOOK | {
     Verb.PROJECT_EDIT, Verb.STAFF_EDIT, Verb.CLIENT_EDIT, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
     Verb.SHIFT_OWN, Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
     Verb.ACCOUNT_OPEN, Verb.ACCOUNT_CLOSE, Verb.METER_EXCHANGE, Verb.RECHARGE_DECIDE,
-    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT, Verb.READING_DECIDE,
+    Verb.PARAMETER_SEND, Verb.OPENING_CREDIT, Verb.READING_DECIDE, Verb.TARIFF_REPLAY,
+    Verb.TARIFF_CORRECT,
 }  # fmt: skip
 ROLES: Mapping[str, frozenset[Verb]] = {
     "platform_administrator": frozenset(Verb),
@@ -110,7 +113,8 @@ ROLES: Mapping[str, frozenset[Verb]] = {
     | {
         Verb.MONEY_READ, Verb.AUDIT_READ, Verb.PERSONAL_SHOW, Verb.MONEY_REFUND, Verb.MONEY_MOVE,
         Verb.RECEIPT_PRINT, Verb.RECEIPT_VOID, Verb.BOOKS_READ, Verb.DAY_CLOSE,
-        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT, Verb.READING_DECIDE,
+        Verb.RECHARGE_DECIDE, Verb.OPENING_CREDIT, Verb.READING_DECIDE, Verb.TARIFF_REPLAY,
+        Verb.TARIFF_CORRECT,
     },
     "warden": _LOOK - {Verb.NOTICE_READ, Verb.TARIFF_READ}
     | {Verb.METER_READ, Verb.METER_SWITCH, Verb.ALARM_CLOSE, Verb.PERSONAL_SHOW},

@@ -18,7 +18,7 @@ from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.kernel import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
-from meterhouse.store import catalog, explain
+from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
 from meterhouse.units import to_us
@@ -34,6 +34,15 @@ class Register:
     received_at: datetime
     total_milli: int
     source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Why a price was another before: since when it is corrected, why, and when that was said."""
+
+    since: datetime
+    reason: str
+    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Interval:
         block_milli: how much of the block period was used when it began.
         is_exact: whether the lines add up to the amount.
         decisions: what people decided about the readings in it, its end included.
+        correction: where a corrected price alone made it another amount than before.
     """
 
     started_at: datetime
@@ -79,6 +89,7 @@ class Interval:
     block_milli: int
     is_exact: bool
     decisions: Sequence[Told] = ()
+    correction: Correction | None = None
 
     @property
     def added_nano(self) -> int:
@@ -98,14 +109,20 @@ async def intervals_of(
     before = await catalog.tariffs_before(
         connection, project["id"], sorted({one["point_id"] for one in charges})
     )
-    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
+    had = sorted(named(before.values()))
+    schemes = {
+        edition: await tariffs.load(connection, project["id"], had, edition)
+        for edition in {one["edition"] for one in charges}
+    }
     told = await _decisions(connection, project["id"], charges)
+    corrected = await corrections.of_charges(connection, project["id"], charges)
     return [
         replace(
-            _interval(tariffs, schemes, before[one["point_id"]], project, one, read),
-            decisions=said,
+            _interval(tariffs, schemes[one["edition"]], before[one["point_id"]], project, one,
+                      read),
+            decisions=said, correction=None if why is None else Correction(*why),
         )
-        for one, said in zip(charges, told, strict=True)
+        for one, said, why in zip(charges, told, corrected, strict=True)
     ]  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from meterhouse.store import (
     openings,
     orders,
     receipts,
+    replays,
     reports,
     shifts,
 )
@@ -76,6 +77,8 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
     "drift": drift.DRIFT,
+    "replays": replays.REPLAYS,
+    "replay_rows": replays.ROWS,
     "doubts": doubts.DOUBTS,
 }
 _BY_LEVEL: Final = (

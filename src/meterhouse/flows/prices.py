@@ -29,8 +29,10 @@ Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
 CACHE_MAX = 256
 
-Schemes = Mapping[int, tuple[str, Scheme]]
-"""Schemes by their tariff's id, each with the text that tells one edition from another."""
+Laid = tuple[str, Scheme]
+"""A scheme with the text that tells one edition from another."""
+Schemes = Mapping[int, Laid]
+"""Schemes by their tariff's id."""
 History = Sequence[tuple[datetime, int | None]]
 """Since when a point had which tariff, the first one first; None where it had no more."""
 Run = tuple[tuple[int, int], ...]
@@ -45,20 +47,25 @@ class Tariffs:
         self._timelines: OrderedDict[tuple[str, str, int, int], Timeline] = OrderedDict()
 
     async def load(
-        self, connection: Connection, project_id: int, tariff_ids: Sequence[int]
-    ) -> dict[int, tuple[str, Scheme]]:
-        """The schemes of tariffs, as they run along with readings."""
-        bodies = await catalog.tariff_bodies(connection, project_id, tariff_ids)
-        found = {}
-        for tariff_id, versions in bodies.items():
-            whole = versions[0] | {"versions": [one["versions"][0] for one in versions]}
-            text = json.dumps(whole, sort_keys=True)
-            scheme = self._schemes.get(text)
-            if scheme is None:
-                scheme = self._schemes[text] = live(parse(whole))
-                _trim(self._schemes)
-            found[tariff_id] = (text, scheme)
-        return found
+        self, connection: Connection, project_id: int, tariff_ids: Sequence[int],
+        edition: int | None = None,
+    ) -> dict[int, Laid]:  # fmt: skip
+        """The schemes of tariffs, as they run along with readings.
+
+        `edition`: as they were when the project had seen so many corrections; None: as they are.
+        """
+        bodies = await catalog.tariff_bodies(connection, project_id, tariff_ids, edition)
+        return {tariff_id: self.laid(versions) for tariff_id, versions in bodies.items()}
+
+    def laid(self, bodies: Sequence[Mapping[str, Any]]) -> Laid:
+        """One scheme of its versions' bodies, a version each. Raises `TariffInvalid`."""
+        whole = {**bodies[0], "versions": [one["versions"][0] for one in bodies]}
+        text = json.dumps(whole, sort_keys=True)
+        scheme = self._schemes.get(text)
+        if scheme is None:
+            scheme = self._schemes[text] = live(parse(whole))
+            _trim(self._schemes)
+        return text, scheme
 
     def lay_out(
         self, schemes: Schemes, run: Run, timezone: str, from_us: int, to_us: int

@@ -43,13 +43,15 @@ class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
     `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
-    `unpriced` marks the readings whose interval no tariff has a price for.
+    `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
+    corrections of prices that the project had seen.
     """
 
     judged: Judged
     rated: Rated
     tariff_id: Ints
     unpriced: NDArray[np.bool_]
+    edition: int
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -90,6 +92,8 @@ async def rate_chain(
     before = await _before(connection, project["id"], columns, state, row, read_at_us)
     ids = {one for one in np.unique(columns["tariff_id"]).tolist() if one} | named(before.values())
     schemes = await tariffs.load(connection, project["id"], sorted(ids))
+    # A correction in between is seen by its sweep, which waits for these meters.
+    edition = await catalog.edition(connection, project["id"])
     limits = Limits(
         columns["modulus_milli"],
         columns["max_power_w"],
@@ -116,7 +120,7 @@ async def rate_chain(
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
     tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
-    return Chain(judged, rated, tariff_id, unpriced)
+    return Chain(judged, rated, tariff_id, unpriced, edition)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -212,4 +216,5 @@ def charge_rows(
         "verdict": judged.verdict[which],
         "quality": judged.quality[which],
         "booking": columns["booking"][mine],
+        "edition": np.full(len(mine), chain.edition),
     }

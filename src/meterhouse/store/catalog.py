@@ -142,7 +142,9 @@ async def insert_version(
     try:
         await connection.execute(
             """insert into tariff_version (project_id, tariff_id, version, effective_from, body,
-                   published_at, published_by) values ($1, $2, $3, $4, $5::jsonb, $6, $7)""",
+                   published_at, published_by, edition)
+               select $1, $2, $3, $4, $5::jsonb, $6, $7, coalesce(max(edition), 0)
+               from tariff_version where project_id = $1""",
             project_id, tariff_id, number, effective_from, json.dumps(dict(body)), at, actor_id,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
@@ -185,13 +187,23 @@ async def points_of_tariff(connection: Connection, project_id: int, tariff_id: i
 
 
 async def tariff_bodies(
-    connection: Connection, project_id: int, tariff_ids: Sequence[int]
+    connection: Connection, project_id: int, tariff_ids: Sequence[int], last: int | None = None
 ) -> dict[int, list[dict[str, Any]]]:
-    """The published versions of tariffs, oldest first, as their bodies."""
+    """The versions in force of tariffs, oldest first, as their bodies.
+
+    A correction takes the place of all that was published before it and begins not before it.
+    `last`: as it was when the project had seen so many corrections; None: as it is.
+    """
     rows = await connection.fetch(
-        """select tariff_id, body from tariff_version
-           where project_id = $1 and tariff_id = any($2::int8[]) order by tariff_id, version""",
-        project_id, list(tariff_ids),
+        """select v.tariff_id, v.body from tariff_version v
+           where v.project_id = $1 and v.tariff_id = any($2::int8[])
+           and v.edition <= coalesce($3::int4, v.edition)
+           and not exists (select from tariff_version w
+               where (w.project_id, w.tariff_id) = (v.project_id, v.tariff_id)
+               and w.version > v.version and w.corrects_from <= v.effective_from
+               and w.edition <= coalesce($3::int4, w.edition))
+           order by v.tariff_id, v.version""",
+        project_id, list(tariff_ids), last,
     )  # fmt: skip
     bodies: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
@@ -199,14 +211,26 @@ async def tariff_bodies(
     return bodies
 
 
+async def edition(connection: Connection, project_id: int) -> int:
+    """How many corrections of prices a project has seen."""
+    found: int = await connection.fetchval(
+        "select coalesce(max(edition), 0) from tariff_version where project_id = $1", project_id
+    )
+    return found
+
+
 async def tariff_publishers(
     connection: Connection, project_id: int, tariff_id: int
 ) -> list[asyncpg.Record]:
-    """published_at and published_by (a name, or "") of a tariff's versions, oldest first."""
+    """published_at and published_by (a name, or "") of the versions in force, oldest first."""
     return await connection.fetch(
         f"""select v.published_at, {STAFF_NAME} as published_by
            from tariff_version v {staff("v.published_by")}
-           where v.project_id = $1 and v.tariff_id = $2 order by v.version""",
+           where v.project_id = $1 and v.tariff_id = $2
+           and not exists (select from tariff_version w
+               where (w.project_id, w.tariff_id) = (v.project_id, v.tariff_id)
+               and w.version > v.version and w.corrects_from <= v.effective_from)
+           order by v.version""",
         project_id, tariff_id,
     )  # fmt: skip
 

@@ -87,7 +87,9 @@ async def charges_of(
                select distinct on (ended_at) *, min(version) over (partition by ended_at) as first
                from charge where project_id = $1 and point_id = $2 and booking = $3
                order by ended_at, version desc)
-           select n.*, coalesce(o.amount_nano, 0) as replaced_nano, {_RATED}
+           select n.*, coalesce(o.amount_nano, 0) as replaced_nano,
+               coalesce(o.edition < n.edition and (o.started_at, o.energy_milli, o.tariff_id)
+                   = (n.started_at, n.energy_milli, n.tariff_id), false) as is_repriced, {_RATED}
            left join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
                = (n.project_id, n.point_id, n.ended_at, n.first - 1)
            order by n.ended_at""",
@@ -104,7 +106,8 @@ async def charges_between(
                select distinct on (ended_at) * from charge
                where project_id = $1 and point_id = $2 and ended_at > $3 and ended_at <= $4
                order by ended_at, version desc)
-           select n.*, 0::int8 as replaced_nano, {_RATED} where n.started_at < n.ended_at
+           select n.*, 0::int8 as replaced_nano, false as is_repriced, {_RATED}
+           where n.started_at < n.ended_at
            order by n.ended_at""",
         project_id, point_id, since, until,
     )  # fmt: skip

@@ -36,7 +36,7 @@ CHARGE: Layout = (
     ("started_at", TIMESTAMP), ("meter_id", INT8), ("register_epoch", INT4),
     ("account_id", INT8), ("tariff_id", INT8), ("energy_milli", INT8), ("block_milli", INT8),
     ("block_period_at", TIMESTAMP), ("amount_nano", INT8), ("verdict", INT2), ("quality", INT2),
-    ("booking", INT4),
+    ("booking", INT4), ("edition", INT2),
 )  # fmt: skip
 BANDS = tuple(f"band_{index}_milli" for index in range(1, 5))
 

@@ -384,7 +384,11 @@ TARIFFS: Final = ListQuery(
            coalesce(n.point_count, 0) as point_count, null::int8 as point_id
        from tariff t
        join (select tariff_id, max(effective_from) as effective_from, count(*) as version_count
-             from tariff_version where project_id = $1 group by tariff_id) v on v.tariff_id = t.id
+             from tariff_version f where project_id = $1
+             and not exists (select from tariff_version w
+                 where (w.project_id, w.tariff_id) = (f.project_id, f.tariff_id)
+                 and w.version > f.version and w.corrects_from <= f.effective_from)
+             group by tariff_id) v on v.tariff_id = t.id
        left join (select tariff_id, count(*) as point_count from point
                   where project_id = $1 group by tariff_id) n on n.tariff_id = t.id
        where t.project_id = $1""",

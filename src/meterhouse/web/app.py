@@ -31,6 +31,7 @@ from meterhouse.web.api import life as api_life
 from meterhouse.web.api import parameters as api_parameters
 from meterhouse.web.api import receipts as api_receipts
 from meterhouse.web.api import recharges as api_recharges
+from meterhouse.web.api import replays as api_replays
 from meterhouse.web.api import revenue as api_revenue
 from meterhouse.web.api import site as site_api
 from meterhouse.web.api import staff as api_staff
@@ -53,6 +54,7 @@ from meterhouse.web.console import (
     platform,
     receipts,
     recharge,
+    replays,
     revenue,
     room,
     rooms,
@@ -162,6 +164,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         books.router,
         explain.router,
         revenue.router,
+        replays.router,
         platform.router,
         site.router,
         life.router,
@@ -185,6 +188,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_drift.router,
         api_doubts.router,
         api_revenue.router,
+        api_replays.router,
         api_staff.router,
         operation.router,
         operations,

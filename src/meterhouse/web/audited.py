@@ -90,6 +90,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "command_life_s": N_("Commands live for (seconds)"),
     "commissioning_id": N_("Checklist"),
     "copy": N_("Copy number"),
+    "correction_days_max": N_("Prices may be corrected from (days ago)"),
     "count": N_("How many"),
     "counted_minor": N_("Counted"),
     "credit_minor": N_("Opening credit"),

@@ -51,6 +51,8 @@ VERB: Final = {
     Verb.DEVICE_EDIT: N_("Change meters and gateways"),
     Verb.DEVICE_COMMISSION: N_("Commission meters"),
     Verb.TARIFF_EDIT: N_("Change tariffs"),
+    Verb.TARIFF_REPLAY: N_("Replay prices"),
+    Verb.TARIFF_CORRECT: N_("Correct prices of the past"),
     Verb.PROJECT_EDIT: N_("Change a project's settings"),
     Verb.PROJECT_OPEN: N_("Open projects"),
     Verb.STAFF_EDIT: N_("Invite staff and give roles"),

@@ -32,6 +32,7 @@ from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
 from meterhouse.web.receiptview import RECEIPTS
 from meterhouse.web.rechargeview import RECHARGES
+from meterhouse.web.replayview import REPLAYS
 from meterhouse.web.tables import Column, Filter, Kind, Table
 from meterhouse.words import N_
 
@@ -454,7 +455,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, RECHARGES, DOUBTS, *deskviews.LISTS, *lifeviews.LISTS,
+        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, *deskviews.LISTS, *lifeviews.LISTS,
         *bookviews.LISTS,
     )
 }  # fmt: skip

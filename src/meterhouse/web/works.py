@@ -15,9 +15,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import access, act, day, monitor, task
+from meterhouse.flows import access, act, correct, day, monitor, replay, task
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.act import Doer, Done, Via
+from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.task import Claimed, Progress, Tell
 from meterhouse.store.db import Database, DatabaseBusy, DatabaseUnreachable
 from meterhouse.web.access import NotAllowed
@@ -28,6 +29,8 @@ from meterhouse.web.acts.day import KIND as CLOSE_KIND
 from meterhouse.web.acts.day import read_day
 from meterhouse.web.acts.frame import Act, Doing, Form
 from meterhouse.web.acts.listed import EXPORT_KIND
+from meterhouse.web.acts.replay import CORRECTION_KIND
+from meterhouse.web.acts.replay import KIND as REPLAY_KIND
 from meterhouse.web.acts.routes import do
 from meterhouse.web.acts.sheets import IMPORT_KIND
 from meterhouse.web.exports import MEDIA_TYPES, Sheet, write_file
@@ -57,6 +60,8 @@ def works(services: Services) -> Mapping[str, task.Work]:
         IMPORT_KIND: partial(_import, services),
         EXPORT_KIND: partial(_export, services),
         CLOSE_KIND: partial(_close_days, services),
+        REPLAY_KIND: partial(_replay, services),
+        CORRECTION_KIND: partial(_sweep, services),
     }
 
 
@@ -168,6 +173,19 @@ async def _export(services: Services, db: Database, claimed: Claimed, tell: Tell
     name = f"{view.table.name}.{kind}"
     await task.put_file(db, claimed.project_id, claimed.id, name, MEDIA_TYPES[kind], content)
     return Progress(count, count)
+
+
+async def _replay(services: Services, db: Database, claimed: Claimed, tell: Tell) -> Progress:
+    """Rate charges again and keep what was found."""
+    doing = await _doing(services, db, claimed)
+    return await replay.carry_out(doing.db, Tariffs(), claimed, services.clock(), tell)
+
+
+async def _sweep(services: Services, db: Database, claimed: Claimed, tell: Tell) -> Progress:
+    """Let what was charged follow a correction; two people have agreed, so nobody is asked anew."""
+    return await correct.sweep(
+        db, Tariffs(), claimed.project_id, claimed.input, claimed.result, services.clock, tell
+    )
 
 
 async def _close_days(services: Services, db: Database, claimed: Claimed, tell: Tell) -> Progress:

@@ -27,6 +27,7 @@ from meterhouse.web.acts import (
     receipt,
     recharge,
     refund,
+    replay,
     role,
     sale_sheet,
     scheme,
@@ -46,7 +47,7 @@ _SINGLE: Final[tuple[Act[Any], ...]] = (
     *place.ACTS, *gateway.ACTS, *install.ACTS, *swap.ACTS, *tariff.ACTS, *customer.ACTS,
     *account.ACTS, *agreement.ACTS, *project.ACTS, *policy.ACTS, *field.ACTS, *staff.ACTS,
     *role.ACTS, *tasks.ACTS, *listed.ACTS, *receipt.ACTS, *day.ACTS, *recharge.ACTS,
-    *parameter.ACTS, *doubt.ACTS,
+    *parameter.ACTS, *doubt.ACTS, *replay.ACTS,
 )  # fmt: skip
 SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 

@@ -131,6 +131,12 @@ class PolicyChange(Form):
     ] = Field(default="5.00", examples=["5.00"])  # fmt: skip
     """What a meter that keeps the money may deduct otherwise than the platform rates, over thirty
     days, before an alarm opens; decimal, 0: none opens."""
+    correction_days: Annotated[
+        int, Field(ge=0, le=3660, examples=[400]),
+        Ask(N_("Prices may be corrected from"), unit=N_("days ago"), half=True,
+            hint=N_("0: never")),
+    ] = 400  # fmt: skip
+    """From how many days ago on a wrong price may be corrected, 0 to 3660; 0: never."""
     vacancy_off: Annotated[
         bool,
         Ask(N_("Switch off a room whose account is closed, until the next one"), kind="flag"),
@@ -206,6 +212,7 @@ async def _edit(doing: Doing, form: PolicyChange) -> Done:
         "hoarding_max_minor": max(hoarding_minor, 1),
         "refund_second_minor": second_minor,
         "drift_max_minor": drift_minor,
+        "correction_days_max": form.correction_days,
         "vacancy_off": form.vacancy_off,
         "estimate_after_h": form.estimate_after_h,
         "stuck_after_h": form.stuck_after_h,
@@ -249,6 +256,7 @@ def typed_of(policy: Policy, exponent: int) -> dict[str, Any]:
         "hoarding_max": to_decimal(policy.hoarding_max_minor, exponent),
         "refund_second": to_decimal(policy.refund_second_minor, exponent),
         "drift_max": to_decimal(policy.drift_max_minor, exponent),
+        "correction_days": policy.correction_days_max,
         "vacancy_off": policy.vacancy_off,
         "estimate_after_h": policy.estimate_after_h,
         "stuck_after_h": policy.stuck_after_h,

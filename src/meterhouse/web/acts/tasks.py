@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from meterhouse.errors import MeterhouseError
 from meterhouse.flows import task
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done, Via
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts.frame import Act, Choices, Doing, NoFields
 from meterhouse.words import N_
+
+
+class TaskMustEnd(MeterhouseError):
+    """This cannot be stopped halfway; what it began would contradict itself."""
+
+    code = "task_must_end"
+    http_status = 409
 
 
 async def _approve(doing: Doing, _: NoFields) -> Done:
@@ -28,6 +36,8 @@ async def _cancel(doing: Doing, _: NoFields) -> Done:
     row = await task.get(doing.db, doing.project_id, task_id)
     if row["actor_id"] != doing.doer.actor_id:
         _check_verb(doing, row)
+    if row["input"].get("must_end"):
+        raise TaskMustEnd
     await task.cancel(doing.db, doing.project_id, task_id, doing.doer.at)
     return Done(f"task:{task_id}", before={"state": row["state"]}, after={"state": "cancelled"})
 

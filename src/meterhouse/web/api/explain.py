@@ -92,6 +92,8 @@ class IntervalLine(Shape):
     """What it costs, exactly."""
     replaced: Money
     """What had been charged for it before it was corrected; zero at first."""
+    corrected_for: str = text("", "a wrong peak price", most=200)
+    """Why its price was corrected, where that alone replaced the charge before; else empty."""
     is_exact: bool = Field(examples=[True])
     """Whether its lines add up to its amount."""
     decisions: list[DecisionLine] = Field(max_length=10_000)
@@ -372,7 +374,9 @@ def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
         source=None if one.closing is None else _name(Source(one.closing.source)),
         multiplier=one.multiplier, energy=_quantity(one.energy_milli, unit),
         quality=_name(one.quality), tariff=one.tariff, amount=_fine(one.amount_nano, scope),
-        replaced=_fine(one.replaced_nano, scope), is_exact=one.is_exact,
+        replaced=_fine(one.replaced_nano, scope),
+        corrected_for="" if one.correction is None else one.correction.reason,
+        is_exact=one.is_exact,
         lines=[
             PriceLine(
                 version=line.version + 1, band=line.band, block=line.block + 1,

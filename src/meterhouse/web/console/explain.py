@@ -171,6 +171,10 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
     if one.replaced_nano:
         found.append(words(N_("Corrects an earlier charge of {amount}"),
                            amount=fine_amount(one.replaced_nano)))  # fmt: skip
+    if one.correction is not None:
+        found.append(words(N_("The price was corrected from {at} on: {reason}"),
+                           at=fmt.instant(one.correction.since),
+                           reason=one.correction.reason))  # fmt: skip
     if not one.is_exact:
         found.append(words(N_("Cannot be rated anew")))
     return found

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from meterhouse.flows import (
     account,
     agreement,
+    correct,
     customer,
     device,
     parameter,
@@ -34,6 +35,7 @@ from meterhouse.web.acts import place as place_acts
 from meterhouse.web.acts import project as project_acts
 from meterhouse.web.acts import receipt as receipt_acts
 from meterhouse.web.acts import recharge as recharge_acts
+from meterhouse.web.acts import replay as replay_acts
 from meterhouse.web.acts import scheme as scheme_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
@@ -227,6 +229,8 @@ async def tariff_page(request: Request, project_id: int, tariff_id: int) -> Resp
         "beside": [beside(now.scheme, at, words) for at in reversed(range(count))],
         "weekdays": offered(words)["weekday"],
         "acts": tariff_acts,
+        "corrections": replay_acts,
+        "corrected": await correct.made_of(database_of(request), project_id, tariff_id),
         "editor": scheme_acts.PUBLISH,
         "unit": labels.UNIT[now.scheme.commodity],
         "ids": {"project_id": project_id, "tariff_id": tariff_id},

@@ -23,6 +23,7 @@ from meterhouse.web.acts import BY_NAME
 from meterhouse.web.acts.bulk import row_name
 from meterhouse.web.acts.frame import Act, Choices, Doing
 from meterhouse.web.acts.listed import EXPORT_KIND
+from meterhouse.web.acts.replay import KIND as REPLAY_KIND
 from meterhouse.web.acts.routes import doing_of
 from meterhouse.web.audited import fact_told
 from meterhouse.web.files import task_file
@@ -91,6 +92,7 @@ async def _facts(request: Request, project_id: int, task_id: int) -> dict[str, A
         "has_file": has_file,
         "is_file_gone": made and not has_file,
         "file_days": task.FILE_LIFE.days,
+        "is_replay": state is TaskState.DONE and row["kind"] == REPLAY_KIND,
         "forms": _forms(request, row, state),
     }
 
@@ -187,7 +189,7 @@ def _forms(request: Request, row: Any, state: TaskState) -> list[tuple[str, str,
     if state is TaskState.WAITING and may and not mine:
         act = BY_NAME["task.approve"]
         forms.append((act.title, act.page.format(**ids), True))
-    if state in _LIVE and (mine or may):
+    if state in _LIVE and (mine or may) and not row["input"].get("must_end"):
         act = BY_NAME["task.cancel"]
         forms.append((act.title, act.page.format(**ids), False))
     return forms

@@ -1,0 +1,156 @@
+"""Replays and corrections at the console and in the API: looked at first, then agreed to by two."""
+
+import io
+import json
+from datetime import timedelta
+
+import openpyxl
+import pytest
+
+from desk import another, latest, send, work
+from meterhouse.flows import correct, task
+from meterhouse.web.app import Services, WebSettings
+from small_site import NOW, small_site
+
+API = "/api/v1"
+SINCE = (NOW - timedelta(days=2)).isoformat()
+
+
+@pytest.fixture
+async def site(template):
+    """A site of its own: these tests change what its households owe."""
+    async with small_site(template) as made:
+        yield made
+
+
+@pytest.fixture
+def services(site):
+    return Services(site.db, lambda: NOW, WebSettings(secure_cookies=False))
+
+
+async def tariff_of(site):
+    async with site.db.transaction([site.project_id]) as connection:
+        return await connection.fetchval("select id from tariff order by id limit 1")
+
+
+async def dearer(site, price_micro=600_000):
+    body = await correct.present(site.db, site.project_id, await tariff_of(site))
+    body["versions"][0]["prices_micro"] = {"all": [price_micro]}
+    return json.dumps(body)
+
+
+async def shown(site, services, who, price_micro=600_000):
+    """A correction looked at; answers its replay's number and page."""
+    page = f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}/correction"
+    scheme = await dearer(site, price_micro)
+    begun = await send(who, page, since=SINCE, scheme=scheme)
+    assert begun.status_code == 303, begun.text
+    await work(services, site)
+    row = await latest(site)
+    assert (row["kind"], row["state"]) == ("replay", "done"), row
+    return row["id"], f"/projects/{site.project_id}/replays/{row['id']}"
+
+
+async def rated(site):
+    async with site.db.transaction([site.project_id]) as connection:
+        return await connection.fetchval("select sum(rated_nano)::int8 from point_state")
+
+
+async def test_a_trial_shows_who_pays_more_and_its_file(manager, site, services):
+    before = await rated(site)
+    start = f"/projects/{site.project_id}/replays/start"
+    begun = await send(manager, start, since=SINCE, scheme=await dearer(site, 1_000_000))
+    assert begun.status_code == 303, begun.text
+    await work(services, site)
+    row = await latest(site)
+    page = await manager.get(f"/projects/{site.project_id}/replays/{row['id']}")
+    assert page.status_code == 200
+    assert "Trial" in page.text
+    assert "Make this correction" not in page.text
+    assert (await manager.get(f"/projects/{site.project_id}/replays")).status_code == 200
+    file = await manager.get(f"/projects/{site.project_id}/replays/{row['id']}/export?kind=xlsx")
+    book = openpyxl.load_workbook(io.BytesIO(file.content), read_only=True)
+    assert len(list(book.active.rows)) > 2
+    assert await rated(site) == before
+    task_page = await manager.get(f"/projects/{site.project_id}/tasks/{row['id']}")
+    assert f"/projects/{site.project_id}/replays/{row['id']}" in task_page.text
+
+
+async def test_what_is_no_scheme_is_said_beside_its_field(manager, site):
+    start = f"/projects/{site.project_id}/replays/start"
+    for given, said in (
+        ({"scheme": "{"}, "Give a scheme as JSON"),
+        ({"scheme": "{}"}, "The tariff is not usable"),
+        ({"scheme": await dearer(site), "until": "2020-01-01"}, "A span ends after it begins"),
+    ):
+        answer = await send(manager, start, since=SINCE, **given)
+        assert answer.status_code == 422, answer.text
+        assert said in answer.text
+
+
+async def test_a_correction_waits_for_a_second_person_and_is_then_swept(
+    app, manager, site, services
+):
+    before = await rated(site)
+    replay_id, page = await shown(site, services, manager)
+    assert "Correction not made" in (await manager.get(page)).text
+    assert (await send(manager, f"{page}/correct", reason=" ")).status_code == 422
+    asked = await send(manager, f"{page}/correct", reason="a wrong digit")
+    assert asked.status_code == 303, asked.text
+    waits = await latest(site)
+    assert waits["state"] == "waiting"
+    approve = f"/projects/{site.project_id}/tasks/{waits['id']}/approve"
+    assert (await send(manager, approve)).status_code == 409
+    assert await rated(site) == before
+    async with another(app, site, "wang", "finance") as second:
+        told = await second.get(f"/projects/{site.project_id}/tasks/{waits['id']}")
+        for text in ("a wrong digit", "Pay more", str(replay_id)):
+            assert text in told.text
+        assert (await send(second, approve)).status_code == 303
+    await work(services, site)
+    found = await task.get(site.db, site.project_id, waits["id"])
+    assert [one["outcome"] for one in found["result"]["rows"]] == ["done"], found["result"]
+    sweep = await latest(site)
+    assert sweep["kind"] == "correction"
+    cancel = f"/projects/{site.project_id}/tasks/{sweep['id']}/cancel"
+    assert (await send(manager, cancel)).status_code == 409
+    await work(services, site)
+    assert (await latest(site))["state"] == "done"
+    made = (await manager.get(page)).text
+    assert "Correction made" in made
+    tariff_page = f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}"
+    assert "a wrong digit" in (await manager.get(tariff_page)).text
+    after = await rated(site)
+    assert after > before
+    again = await send(manager, f"{tariff_page}/resweep")
+    assert again.status_code == 303, again.text
+    await work(services, site)
+    assert await rated(site) == after
+
+
+async def test_a_cashier_neither_replays_nor_corrects(app, manager, site, services):
+    replay_id, page = await shown(site, services, manager)
+    async with another(app, site, "wang", "cashier") as cashier:
+        assert (await cashier.get(page)).status_code == 403
+        assert (await cashier.get(f"{page}/correct")).status_code == 403
+        tasks = await cashier.get(f"/projects/{site.project_id}/tasks/{replay_id}")
+        assert tasks.status_code == 200
+
+
+async def test_the_api_tells_the_same(erp, manager, site, services):
+    replay_id, _ = await shown(site, services, manager)
+    project = f"{API}/projects/{site.project_id}"
+    rows = (await erp.get(f"{project}/replays")).json()["items"]
+    assert [row["id"] for row in rows] == [replay_id]
+    told = (await erp.get(f"{project}/replays/{replay_id}")).json()
+    assert told["is_correction"] is True
+    assert (
+        told["loser_count"] + told["winner_count"] + told["unchanged_count"]
+        == told["household_count"]
+    )
+    homes = (await erp.get(f"{project}/replays/{replay_id}/households")).json()["items"]
+    assert len(homes) == told["household_count"]
+    more = await erp.get(f"{project}/replays/{replay_id}/households", params={"change": "less"})
+    assert more.json()["items"] == []
+    corrections = await erp.get(f"{project}/tariffs/{await tariff_of(site)}/corrections")
+    assert corrections.json() == []
