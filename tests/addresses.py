@@ -3,7 +3,26 @@
 import re
 
 from meterhouse.store.db import maintenance
+from meterhouse.web.acts import scheme
+from meterhouse.web.api import v1
 from small_site import Site
+
+# What is posted because it is too long for an address, and changes nothing.
+COMPUTED_PAGES = {
+    "/projects/{project_id}/calculator",
+    "/projects/{project_id}/calculator/explain",
+    *(f"{act.page}/{part}" for act in scheme.DRAWN for part in ("fields", "preview", "file")),
+}
+COMPUTED_OPERATIONS = {
+    f"{v1.PREFIX}/projects/{{project_id}}/calculate": {
+        "published": "zhejiang-residential-tou",
+        "rows": [
+            {"start": "2026-02-05T21:30", "energy_wh": 160_000},
+            {"start": "2026-02-05T22:30", "energy_wh": 150_000},
+        ],
+    },
+}
+"""The operations among them, each with what it may be sent."""
 
 # Where the number of each name in an address comes from; `$1` is the first project.
 ROWS = {

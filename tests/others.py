@@ -79,6 +79,13 @@ LEFT_BEHIND = (
     """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
             deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
         values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
+    """insert into decision (project_id, meter_id, register_epoch, read_at, number, decided, reason,
+            decided_at)
+        values ($project, $meter, 1, $at, 1, 1, 'seen', $at)""",
+    """insert into estimate (project_id, point_id, read_at, version, meter_id, register_epoch,
+            started_at, total_milli, block_milli, block_period_at, rule, made_at)
+        values ($project, $point, $at, 1, $meter, 1, $at, 1, 1, $at, 'r', $at)""",
+    "update point_state set estimated_nano = 1 where project_id = $project",
     """insert into task (project_id, kind, title, input, created_at)
         values ($project, 'export', 'N', '{}', $at)""",
     """insert into task_file (project_id, task_id, part, name, media_type, content)
@@ -206,7 +213,7 @@ async def foreign(theirs) -> dict[str, Any]:
             input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
             written_off_minor=0, transfer_id=9**9, known_at=now, known_minor=0, read_at=now,
             said_minor=0, since=now, versions=[(now, {})], version_count=1, replay_id=1,
-        ),
+            decided=1, registers_milli=None, used_milli=0),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
         "facts": personal.Facts("N"), "before": now,
@@ -275,7 +282,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
         "begins": False, "models": ["M"],
-    } | await replays_of(theirs)  # fmt: skip
+    } | await replays_of(theirs) | await doubts_of(theirs)  # fmt: skip
 
 
 async def replays_of(theirs) -> dict[str, Any]:
@@ -287,4 +294,19 @@ async def replays_of(theirs) -> dict[str, Any]:
         "period_us": 1, "found": {}, "last": None,
         "asked": {"tariff_id": None, "since_at": theirs.clock(), "until_at": theirs.clock(),
                   "asked": {}, "corrects": False, "actor_id": None},
+    }  # fmt: skip
+
+
+async def doubts_of(theirs) -> dict[str, Any]:
+    """The arguments that doubts, decisions and estimates take."""
+    now, doubt_id = theirs.clock(), await first_of(theirs, "doubt")
+    meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
+    return {
+        "doubt_id": doubt_id, "doubt_ids": [doubt_id], "reading": (meter_id, 1, now),
+        "doubt": {"point_id": point_id, "meter_id": meter_id, "register_epoch": 1,
+                  "read_at": now},
+        "doubtful": [], "most": 9, "after_id": 0, "good_since": EPOCH, "good_until": later,
+        "ended_until": later, "sinces": [EPOCH] * 3, "untils": [later] * 3,
+        "ends": [(point_id, now)], "rule": "r", "amount_nano": 1, "moved_before": now,
+        "spans": [(meter_id, 1, EPOCH, later)], "until_us": to_us(now),
     }  # fmt: skip

@@ -3,18 +3,20 @@
 The application runs in this process on a free port; Chromium is the machine's own.
 """
 
-import os
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
 import browsing
-from browsing import DESKTOP, overhear, serving
+from browsing import DESKTOP, PHONE, overhear, serving
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, PASSWORD, small_site
 
 pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +71,13 @@ WORDS = {
         "bands": "Four bands", "block": "Add a block", "table": "Add a day table",
         "time": "Add a time", "season": "Add a season", "publish": "Publish",
         "ready": "Ready to publish", "summer": "Summer", "flat": "Flat band",
-        "sharp": "Sharp band",
+        "sharp": "Sharp band", "nothing": "Nothing but when it begins.",
     },
     "zh-Hans": {
         "bands": "尖峰平谷", "block": "增加一档", "table": "增加日时段表",
         "time": "增加时刻", "season": "增加季节", "publish": "发布",
         "ready": "可以发布", "summer": "夏季", "flat": "平段", "sharp": "尖段",
+        "nothing": "除生效时间外没有变化。",
     },
 }  # fmt: skip
 
@@ -129,6 +132,15 @@ async def make_scheme(page, said):
     await fill(page, "special_days", "2026-10-01 – 2026-10-07 节假日\n2026-10-10 Make-up workday")
 
 
+async def assert_sound(page):
+    """Accessible, and nothing sticks out at the right."""
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"]
+
+
 @pytest.mark.parametrize("language", ["en", "zh-Hans"])
 async def test_a_banded_blocked_seasonal_scheme_is_made_looked_at_and_published(
     open_page, site, language
@@ -140,10 +152,35 @@ async def test_a_banded_blocked_seasonal_scheme_is_made_looked_at_and_published(
     await expect(page.locator("#scheme-preview")).to_contain_text(said["ready"])
     await expect(page.locator("#scheme-preview .strip")).to_have_count(2)
     await expect(page.locator("#scheme-preview .month td.special")).to_have_count(8)
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=f"{folder}/editor-{language}.png", full_page=True)
+    await assert_sound(page)
+    await fill(page, "bands.0.prices.0", "dear")
+    await expect(page.locator("#scheme-fields .placed")).to_have_count(1)
+    await expect(page.locator('[id="f-bands.0.prices.0"]')).to_have_class(re.compile("is-invalid"))
+    await fill(page, "bands.0.prices.0", "1.2")
+    await expect(page.locator("#scheme-fields .placed")).to_have_count(0)
+    await page.set_viewport_size(PHONE)
+    await assert_sound(page)
     await page.get_by_role("button", name=said["publish"], exact=True).click()
     await expect(page).to_have_url(re.compile(r"/tariffs/\d+$"))
     await expect(page.locator("main")).to_contain_text(said["sharp"])
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=f"{folder}/tariff-{language}.png", full_page=True)
+    await assert_sound(page)
+    await page.goto(f"{page.url}/versions/scheme/publish-scheme")
+    await expect(page.locator("#scheme-preview")).to_contain_text(said["nothing"])
+    await assert_sound(page)
+
+
+async def test_a_load_is_calculated_by_a_published_scheme(open_page, site):
+    page = await open_page(path=f"/projects/{site.project_id}/library")
+    await assert_sound(page)
+    await page.get_by_role("link", name="浙江省居民生活用电（一户一表，峰谷，阶梯）").click()
+    await assert_sound(page)
+    await page.get_by_role("link", name="Calculate", exact=True).click()
+    await assert_sound(page)
+    await page.fill("#try-month", "2026-02")
+    await page.get_by_role("button", name="Calculate", exact=True).click()
+    await expect(page.locator("main")).to_contain_text("¥135.40")
+    await expect(page.locator(".chart canvas")).to_be_visible()
+    await assert_sound(page)
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Every interval as a file").click()
+    assert (await download.value).suggested_filename.endswith(".json")

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from meterhouse.errors import NotFound
@@ -186,6 +187,14 @@ async def test_a_meter_that_left_is_decided_about_no_more(site):
     )
     with pytest.raises(doubt.ReadingPast):
         await decide(site, Decided.BEGIN)
+
+
+async def test_what_was_decided_is_never_changed(site):
+    await tell(site, 50_000, 0)
+    await decide(site, Decided.BEGIN)
+    for statement in ("update decision set reason = 'another'", "delete from decision"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await site.rows(statement)
 
 
 async def test_what_was_never_doubted_is_not_found(site):

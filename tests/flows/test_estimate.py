@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from meterhouse.flows import close, estimate
+from meterhouse.flows import close, command, estimate
 from meterhouse.model import Quality, Relay
 from meterhouse.store import proofs
 from premises import HASTY, HOMES
@@ -194,6 +194,16 @@ async def test_estimates_of_one_point_do_not_cut_off_another_of_the_household(ne
     site.clock.step(minutes=30)
     await site.say(2_000, room=1)
     assert [one["kind"] for one in await site.commands()] == ["disconnect"]
+    # It is paid but for the estimate: what is about to be sent is not sent.
+    site.clock.step(minutes=1)
+    async with site.db.transaction([site.project_id]) as connection:
+        await connection.execute(
+            """update account set credit_minor = credit_minor + 130
+               where id = (select account_id from point where id = $1)""", site.points[0],
+        )  # fmt: skip
+    await command.claim(site.db, site.project_id, site.gateway_id, site.clock())
+    (stopped,) = await site.commands()
+    assert (stopped["state"], stopped["why"]) == ("withdrawn", "estimated")
 
 
 async def test_a_register_that_stands_still_while_its_meter_answers_is_told_of(new_site):

@@ -26,6 +26,7 @@ FILTERS = {
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
     "drift": [{"from": MORNING}, {"text": "%10_%"}],
+    "doubts": [{"why": "jump"}, {"to": MORNING}, {"block": "%nothing%"}, {"text": "%10_%"}],
     "days": [{"proved": False}, {"from": MORNING}],
     "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
@@ -91,6 +92,12 @@ async def add_desk(connection, site, dice, where):
            values ($1, $2, $3::date, $3, $3, $4, 0, 0, $5, 10000000)""",
         project_id, dice.choice(site.points), MORNING + timedelta(days=number - 45), meter_id,
         dice.choice([1, 2]),
+    )  # fmt: skip
+    await connection.execute(
+        """insert into doubt (project_id, point_id, meter_id, register_epoch, read_at, verdict,
+               noted_at) values ($1, $2, $3, 1, $4, $5, $6)""",
+        project_id, point_id, meter_id, MORNING + timedelta(days=400, minutes=number),
+        dice.choice([4, 6, 8]), at,
     )  # fmt: skip
     voided_at = dice.choice([None, at])
     await connection.execute(

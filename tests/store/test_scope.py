@@ -33,7 +33,8 @@ ROOMS_OF_STORE = tuple(
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
     "account", "agreement", "agreement_point", "alarm", "charge", "command", "commissioning",
-    "customer", "day_close", "drift", "exchange", "gateway", "gateway_state", "meter", "notice",
+    "customer", "day_close", "decision", "doubt", "drift", "estimate", "exchange", "gateway",
+    "gateway_state", "meter", "notice",
     "opening", "payment", "personal", "place", "point", "point_state", "pulse", "purse_report",
     "reading", "reading_aside", "receipt", "receipt_print", "receipt_series", "recharge",
     "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task", "task_file",
@@ -227,6 +228,11 @@ async def call(connection, name, project_id, given) -> Any:
         given["state"] = {key: int(column[0]) for key, column in given["rows"].items()}
     if name == "readings.lay_aside":
         given["key"] = (project_id, given["meter_id"], 1, given["at"], given["at"])
+    if name == "doubts.note":
+        given["rows"] = [(given["point_id"], given["meter_id"], 1, given["at"], 8)]
+    if name == "estimates.insert":
+        of = (given["meter_id"], 1, given["at"], 0, 0, given["at"])
+        given["rows"] = [(given["point_id"], given["at"], 9, *of)]
     if name == "catalog.insert_place":
         given["kind"] = "room"
     if name.startswith("days."):
@@ -296,7 +302,10 @@ FINDERS = {
     "books.get_agreement", "books.movements", "catalog.tariff_bodies", "commissionings.commands",
     "commissionings.get", "commissionings.latest_of", "commissionings.open_of",
     "customers.agreements_of", "customers.points_of_agreement", "customers.purses_of",
-    "desk.get_payment", "desk.last_payments", "desk.paid_in", "desk.point_names", "desk.purses",
+    "doubts.around", "doubts.get_doubt", "doubts.history", "doubts.names",
+    "doubts.waiting_points", "estimates.owed", "estimates.used_before", "estimates.versions",
+    "explain.decided_in", "desk.get_payment", "desk.last_payments", "desk.paid_in",
+    "desk.point_names", "desk.purses",
     "sales.facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",
     "exchanges.standing", "explain.charges_of", "explain.get_transfer", "explain.readings_at",
     "journeys.journey", "journeys.steps", "bookings.balances", "bookings.drawers_of",

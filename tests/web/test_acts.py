@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from addresses import COMPUTED_OPERATIONS, COMPUTED_PAGES
 from meterhouse.flows.access import STEP_UP
 from meterhouse.web.access import check_routes
-from meterhouse.web.acts import ACTS, SHEETS, scheme
+from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import NoFields
 from meterhouse.web.api import v1
 from meterhouse.web.views import LISTS
@@ -19,15 +20,6 @@ OF_THE_BROWSER = {
     "/account/authenticator/off", "/account/recovery", "/account/sessions/end-others",
     "/account/sessions/{session_id}/end", "/account/email", "/sign-in/forgotten",
 }  # fmt: skip
-
-
-# What is posted because it is too long for an address, and changes nothing.
-COMPUTED = {
-    "/projects/{project_id}/calculator",
-    "/projects/{project_id}/calculator/explain",
-    *(f"{act.page}/{part}" for act in scheme.DRAWN for part in ("fields", "preview", "file")),
-}
-COMPUTED_BY_PROGRAM = {f"{v1.PREFIX}/projects/{{project_id}}/calculate"}
 
 
 def plain(path):
@@ -45,10 +37,10 @@ def changing(app, *, api):
 def test_every_change_is_a_declared_act(app):
     acts = (*ACTS, *(sheet.act for sheet in SHEETS))
     pages = {("POST", plain(act.page)) for act in acts}
-    posted = {("POST", path) for path in OF_THE_BROWSER | COMPUTED}
+    posted = {("POST", path) for path in OF_THE_BROWSER | COMPUTED_PAGES}
     assert changing(app, api=False) == pages | posted
     operations = {(act.method, v1.PREFIX + act.address) for act in acts}
-    assert changing(app, api=True) == operations | {("POST", path) for path in COMPUTED_BY_PROGRAM}
+    assert changing(app, api=True) == operations | {("POST", path) for path in COMPUTED_OPERATIONS}
 
 
 def test_every_list_of_the_console_is_in_the_api(app):

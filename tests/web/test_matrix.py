@@ -10,7 +10,7 @@ import re
 import httpx
 import pytest
 
-from addresses import filled, ids_of, names_in
+from addresses import COMPUTED_OPERATIONS, COMPUTED_PAGES, filled, ids_of, names_in
 from estate import ABSENT_ID, Doors, furnish
 from meterhouse.flows.access import IN_BUILDINGS, ROLES, Verb
 from meterhouse.store.db import APP, MAINTENANCE
@@ -95,7 +95,9 @@ class Desk:
         self.app = create_app(services, Doors(named))
         self.operations = check_routes(self.app)
         self.bodies = {(act.method, v1.PREFIX + act.address): body_of(act) for act in EVERY}
+        self.bodies |= {("POST", path): body for path, body in COMPUTED_OPERATIONS.items()}
         self.forms = {plain(act.page): body_of(act) for act in EVERY}
+        self.forms |= {path: {} for path in COMPUTED_PAGES}
         self.queries = {path: needed(told) for path, told in contract(self.app)["paths"].items()}
         # Both ends of a span have one example, and a span has a length.
         span = next(query for path, query in self.queries.items() if path.endswith("/statement"))

@@ -79,9 +79,9 @@ def calculate(
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Rows of a load, given as data, as lines of such a file; `end` where the first has one."""
+    """Rows of a load, given as data, as lines of such a file; with `end` where any has one."""
     rows = list(rows)
-    has_ends = bool(rows) and rows[0].get("end") is not None
+    has_ends = any(row.get("end") is not None for row in rows)
     names = ("start", "end", "energy_wh") if has_ends else ("start", "energy_wh")
     return [",".join(names), *(",".join(_cell(row.get(name)) for name in names) for row in rows)]
 

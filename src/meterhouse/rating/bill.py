@@ -369,15 +369,14 @@ class _Sheet:
 
     def _energy(self, lines: Ints, version: Ints) -> Iterator[BillLine]:
         """A line for each version, band and block that was used."""
-        sums: dict[tuple[int, int, int, int], int] = {}
-        columns = zip(
-            version.tolist(), *(lines[:, c].tolist() for c in (_BAND, _BLOCK, _PRICE, _ENERGY)),
-            strict=True,
-        )  # fmt: skip
-        for number, band, block, price_micro, energy_milli in columns:
-            key = (number, band, block, price_micro)
-            sums[key] = sums.get(key, 0) + energy_milli
-        for (number, band, block, price_micro), energy_milli in sorted(sums.items()):
+        keys = np.stack([version, lines[:, _BAND], lines[:, _BLOCK], lines[:, _PRICE]])
+        order = np.lexsort(keys[::-1])
+        begins = np.flatnonzero((np.diff(keys[:, order], prepend=-1) != 0).any(axis=0))
+        sums = np.add.reduceat(lines[order, _ENERGY], begins) if len(order) else begins
+        for key, energy_milli in zip(
+            keys[:, order[begins]].T.tolist(), sums.tolist(), strict=True
+        ):  # fmt: skip
+            number, band, block, price_micro = key
             name = self.scheme.versions[number].bands[band]
             yield self._line(Kind.ENERGY, number, energy_milli, price_micro, name=name, block=block)
 

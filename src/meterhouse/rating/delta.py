@@ -355,68 +355,64 @@ def _measure(before: Ints, place: int, registers: Ints, limits: Limits, chain: i
 
 
 @jit
-def _doubt_of(
-    place: int, at_us: int, registers: Ints, chain: int, decided: int, limits: Limits,
-    state: ChainState,
-) -> tuple[int, bool, bool]:  # fmt: skip
-    """Why one reading is doubtful (−1: it is not); whether it follows the suspect, is edited."""
-    if state.good_at_us[chain] == 0:
-        return _FOLLOWS, False, decided == _CORRECT
-    good = state.good_milli[chain]
-    doubt = _doubt(good, registers, at_us - state.good_at_us[chain], limits, chain, place)
-    if decided in (_CORRECT, _ACCEPT) and (
-        doubt == _FOLLOWS or _acceptable(good, registers, limits, chain, place)
-    ):
-        return _FOLLOWS, False, decided == _CORRECT or doubt != _FOLLOWS
-    on_suspect = False
-    if state.suspect_count[chain] > 0:
-        span_us = at_us - state.suspect_at_us[chain]
-        suspect = state.suspect_milli[chain]
-        on_suspect = _doubt(suspect, registers, span_us, limits, chain, place) == _FOLLOWS
-    if on_suspect and state.suspect_count[chain] >= 2:
-        doubt = _OTHER_TRACK
-    return doubt, on_suspect, False
-
-
-@jit
 def _judge_one(
-    place: int, at_us: int, registers: Ints, chain: int, decisions: Decisions, limits: Limits,
-    state: ChainState, judged: Judged,
+    place: int, at_us: int, registers: Ints, chain: int, decided: int, used_milli: int,
+    limits: Limits, state: ChainState, judged: Judged,
 ) -> int:  # fmt: skip
     """Judge one usable reading later than everything its chain has seen; the rules in order."""
     good_at_us = state.good_at_us[chain]
-    verdict = _FIRST
-    if decisions.decided[place] == _BEGIN and good_at_us > 0:
-        verdict = _BEGUN
-        judged.billable[place] = True
-        judged.start_us[place] = good_at_us
-        judged.energy_milli[place] = decisions.used_milli[place]
-        judged.quality[place] = _QUALITY_EDITED
-        if decisions.used_milli[place] == 0:
-            judged.band_energy_milli[place] = 0
-    elif decisions.decided[place] != _BEGIN:
-        doubt, on_suspect, edited = _doubt_of(
-            place, at_us, registers, chain, decisions.decided[place], limits, state
+    doubt = _FOLLOWS
+    on_suspect = False
+    edited = decided == _CORRECT
+    if good_at_us > 0 and decided != _BEGIN:
+        good = state.good_milli[chain]
+        doubt = _doubt(good, registers, at_us - good_at_us, limits, chain, place)
+        accepted = decided in (_ACCEPT, _CORRECT) and (
+            doubt == _FOLLOWS or _acceptable(good, registers, limits, chain, place)
         )
-        if doubt != _FOLLOWS:
-            judged.quality[place] = _QUALITY_DOUBTFUL
-            state.suspect_at_us[chain] = at_us
-            state.suspect_milli[chain] = registers
-            state.suspect_count[chain] = state.suspect_count[chain] + 1 if on_suspect else 1
-            return doubt
-        if good_at_us > 0:
+        if accepted:
+            edited = edited or doubt != _FOLLOWS
+            doubt = _FOLLOWS
+        elif state.suspect_count[chain] > 0:
+            span_us = at_us - state.suspect_at_us[chain]
+            suspect = state.suspect_milli[chain]
+            on_suspect = _doubt(suspect, registers, span_us, limits, chain, place) == _FOLLOWS
+            if on_suspect and state.suspect_count[chain] >= 2:
+                doubt = _OTHER_TRACK
+    if doubt != _FOLLOWS:
+        judged.quality[place] = _QUALITY_DOUBTFUL
+        state.suspect_at_us[chain] = at_us
+        state.suspect_milli[chain] = registers
+        state.suspect_count[chain] = state.suspect_count[chain] + 1 if on_suspect else 1
+        return doubt
+    verdict = _FIRST
+    if good_at_us > 0:
+        judged.start_us[place] = good_at_us
+        if decided == _BEGIN:
+            verdict = _begin(place, used_milli, judged)
+            edited = True
+        else:
             verdict = _measure(state.good_milli[chain], place, registers, limits, chain, judged)
-            judged.start_us[place] = good_at_us
-            if at_us - good_at_us > limits.gap_us:
-                judged.quality[place] = _QUALITY_APPORTIONED
-        if edited:
-            judged.quality[place] = _QUALITY_EDITED
+        if at_us - good_at_us > limits.gap_us:
+            judged.quality[place] = _QUALITY_APPORTIONED
+    if edited:
+        judged.quality[place] = _QUALITY_EDITED
     state.good_at_us[chain] = at_us
     state.good_milli[chain] = registers
     state.suspect_at_us[chain] = 0
     state.suspect_milli[chain] = -1
     state.suspect_count[chain] = 0
     return verdict
+
+
+@jit
+def _begin(place: int, used_milli: int, judged: Judged) -> int:
+    """Write the interval between two tracks: what somebody says was used, in no band."""
+    judged.billable[place] = True
+    judged.energy_milli[place] = used_milli
+    if used_milli == 0:
+        judged.band_energy_milli[place] = 0
+    return _BEGUN
 
 
 @jit
@@ -465,7 +461,15 @@ def _judge_all(
                 judged.verdict[each] = _CONFLICT
             elif each == first:
                 judged.verdict[each] = _judge_one(
-                    each, at_us, milli[each], chain, decisions, limits, state, judged
+                    each,
+                    at_us,
+                    milli[each],
+                    chain,
+                    decisions.decided[each],
+                    decisions.used_milli[each],
+                    limits,
+                    state,
+                    judged,
                 )
             else:
                 judged.verdict[each] = _DUPLICATE

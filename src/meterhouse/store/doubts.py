@@ -148,7 +148,7 @@ async def names(
 
 
 async def decide(
-    connection: Connection, project_id: int, key: tuple[int, int, datetime], new: NewDecision,
+    connection: Connection, project_id: int, reading: tuple[int, int, datetime], new: NewDecision,
     actor_id: int | None, at: datetime,
 ) -> int:  # fmt: skip
     """Write a decision about a reading (meter, register epoch, instant); answers its number."""
@@ -159,24 +159,11 @@ async def decide(
            from decision where project_id = $1 and meter_id = $2 and register_epoch = $3
                and read_at = $4
            returning number""",
-        project_id, *key, new.decided,
+        project_id, *reading, new.decided,
         None if new.registers_milli is None else list(new.registers_milli), new.used_milli,
         new.reason, actor_id, at,
     )  # fmt: skip
     return number
-
-
-async def decisions(
-    connection: Connection, project_id: int, meter_id: int, register_epoch: int,
-    since: datetime, until: datetime,
-) -> list[asyncpg.Record]:  # fmt: skip
-    """The decisions in force of a chain's span, by time."""
-    return await connection.fetch(
-        """select distinct on (read_at) * from decision
-           where project_id = $1 and meter_id = $2 and register_epoch = $3
-           and read_at between $4 and $5 order by read_at, number desc""",
-        project_id, meter_id, register_epoch, since, until,
-    )  # fmt: skip
 
 
 async def history(connection: Connection, project_id: int, doubt: Any) -> list[asyncpg.Record]:

@@ -49,7 +49,7 @@ async def silent(
 
 async def used_before(
     connection: Connection, project_id: int, point_ids: Sequence[int],
-    since: Sequence[datetime], until: Sequence[datetime],
+    sinces: Sequence[datetime], untils: Sequence[datetime],
 ) -> list[asyncpg.Record]:  # fmt: skip
     """Measured charges in force of points that end within their spans, by point and time."""
     return await connection.fetch(
@@ -61,12 +61,12 @@ async def used_before(
                    and c.ended_at > k.since and c.ended_at <= k.until
                order by c.point_id, c.ended_at, c.version desc) c
            where c.started_at < c.ended_at and c.quality <> 2 order by c.point_id, c.ended_at""",
-        project_id, list(point_ids), list(since), list(until),
+        project_id, list(point_ids), list(sinces), list(untils),
     )  # fmt: skip
 
 
 async def versions(
-    connection: Connection, project_id: int, keys: Sequence[tuple[int, datetime]]
+    connection: Connection, project_id: int, ends: Sequence[tuple[int, datetime]]
 ) -> dict[tuple[int, datetime], int]:
     """The highest version of charges of these points and ends; none: left out."""
     rows = await connection.fetch(
@@ -74,7 +74,7 @@ async def versions(
            from unnest($2::int8[], $3::timestamptz[]) as k (point_id, ended_at)
            join charge c on c.project_id = $1 and c.point_id = k.point_id
                and c.ended_at = k.ended_at group by 1, 2""",
-        project_id, [key[0] for key in keys], [key[1] for key in keys],
+        project_id, [one[0] for one in ends], [one[1] for one in ends],
     )  # fmt: skip
     return {(row["point_id"], row["ended_at"]): row["version"] for row in rows}
 
