@@ -50,11 +50,11 @@ def main() -> None:
     try:
         app()
     except MeterhouseError as error:
-        typer.echo(f"meterhouse: {_spoken(error)} [{error.code}]", err=True)
+        typer.echo(f"meterhouse: {spoken(error)} [{error.code}]", err=True)
         sys.exit(1)
 
 
-def _spoken(error: MeterhouseError) -> str:
+def spoken(error: MeterhouseError) -> str:
     """An error's message in the terminal's language; in English where that is not said."""
     named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     if not next(filter(None, named), "").startswith("zh"):

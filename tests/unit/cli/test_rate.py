@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from meterhouse.cli import spoken
 from meterhouse.cli.rate import LoadFileMissing, SchemeNoJson, rate_files
 from meterhouse.errors import MeterhouseError
 from meterhouse.rating.bill import Household
@@ -94,3 +95,18 @@ def test_a_load_file_is_there_and_read_whatever_its_bytes(paths):
     load.unlink()
     with pytest.raises(LoadFileMissing):
         told((scheme, load))
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("zh_CN.UTF-8", "请删去"), ("de_DE.UTF-8", "take it out"), ("", "take")]
+)
+def test_an_error_is_said_in_the_terminals_language(paths, monkeypatch, language, said):
+    scheme, _ = paths
+    scheme.write_text(json.dumps(SCHEME | {"anchor": 1}))
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", language)
+    with pytest.raises(MeterhouseError) as caught:
+        told(paths)
+    assert said in spoken(caught.value)
+    assert "$.anchor" in spoken(caught.value)
