@@ -205,12 +205,12 @@ async def foreign(theirs) -> dict[str, Any]:
             account_id=first["account"], channel="cash", amount_minor=Minor(1), key="theft",
             of_payment_id=None, payee_id=None, shift_id=None, second_id=None,
             tender_minor=None, energy_milli=None, price_micro=None, number=9, order_number="new",
-            payment_id=await first_of(theirs, "payment"),
-            wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
+            payment_id=await first_of(theirs, "payment"), wallet_epoch=1,
+            old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
             asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
-            version=1, title="N",
-            input={}, total_count=0, waits=False, settled_at=now, registers=[], refunded_minor=0,
+            version=1, title="N", input={}, total_count=0, waits=False, settled_at=now,
+            registers=[], refunded_minor=0,
             written_off_minor=0, transfer_id=9**9, known_at=now, known_minor=0, read_at=now,
             said_minor=0, decided=1, registers_milli=None, used_milli=0,
             since=now, versions=[(now, {})], version_count=1, replay_id=1,
@@ -219,8 +219,7 @@ async def foreign(theirs) -> dict[str, Any]:
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
         "facts": personal.Facts("N"), "before": now,
         "entry": audit.Entry(now, None, "cli", "a", "v", "meter:1"), "digest": b"", "status": 200,
-        "heads": (), "until_id": 2**62, "addresses": ["000000000001"], "said": {},
-        "body": {},
+        "heads": (), "until_id": 2**62, "addresses": ["000000000001"], "said": {}, "body": {},
     } | set_up(theirs, first, account) | await money_of(theirs)  # fmt: skip
 
 
