@@ -186,6 +186,13 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
         )  # fmt: skip
         await queue.open_alarms(connection, site.project_id, [new], NOW)
         ids["alarm_id"] = await connection.fetchval("select max(id) from alarm")
+        ids["doubt_id"] = await connection.fetchval(
+            """insert into doubt (project_id, point_id, meter_id, register_epoch, read_at, verdict,
+                   noted_at)
+               select project_id, $2, meter_id, register_epoch, min(read_at), 6, $3 from reading
+               where project_id = $1 and meter_id = $4 group by 1, 3, 4 returning id""",
+            site.project_id, room.point_id, NOW, room.meter_id,
+        )  # fmt: skip
     (ids["command_id"],) = await command.request(
         site.db, site.project_id, [room.meter_id], CommandKind.READ, "", None, NOW
     )

@@ -26,6 +26,8 @@ FILTERS = {
     "tariffs": [{"text": "%nothing%"}],
     "customers": [{"let": False}],
     "drift": [{"from": MORNING}, {"text": "%10_%"}],
+    "replays": [{"from": MORNING}, {"text": "%trial%"}],
+    "replay_rows": [{"replay": 1}, {"change": "less"}, {"text": "%10_%"}],
     "doubts": [{"why": "jump"}, {"to": MORNING}, {"block": "%nothing%"}, {"text": "%10_%"}],
     "days": [{"proved": False}, {"from": MORNING}],
     "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
@@ -132,6 +134,26 @@ async def add_desk(connection, site, dice, where):
     )  # fmt: skip
 
 
+async def add_replay(connection, site, dice, where):
+    """A replay under its task's number, with a household or two."""
+    replay_id, at = where
+    found = {"households": 2, "charged_nano": "10000000", "would_nano": dice.choice("12") + "0" * 7}
+    await connection.execute(
+        """insert into replay (project_id, id, since_at, until_at, asked, found, corrects, made_at)
+           values ($1, $2, $3, $3, $4, $5, false, $3)""",
+        site.project_id, replay_id, at, json.dumps({"name": dice.choice(["trial", "other"])}),
+        json.dumps(found),
+    )  # fmt: skip
+    for point_id in site.points[: dice.choice([1, 2])]:
+        await connection.execute(
+            """insert into replay_row (project_id, replay_id, point_id, account_id, interval_count,
+                   energy_milli, charged_nano, would_nano)
+               select $1, $2, $3, account_id, 1, $4, 10000000, $5 from point where id = $3""",
+            site.project_id, replay_id, point_id, dice.choice([1, 2]),
+            dice.choice([10_000_000, 20_000_000]),
+        )  # fmt: skip
+
+
 async def add_rows(connection, site, count, seed):
     """Rows with few distinct values and many gaps, so that ties and nulls meet page borders."""
     dice = random.Random(seed)
@@ -167,12 +189,13 @@ async def add_rows(connection, site, count, seed):
                values ($1, $2, 'api', $3, 'meter.read', $4)""",
             project_id, at, dice.choice(["meter.read", "alarm.close"]), f"meter:{meter_id}",
         )  # fmt: skip
-        await connection.execute(
+        task_id = await connection.fetchval(
             """insert into task (project_id, kind, title, input, state, created_at, ended_at)
-               values ($1, $2, 't', '{}', $3, $4, $5)""",
+               values ($1, $2, 't', '{}', $3, $4, $5) returning id""",
             project_id, dice.choice(["bulk", "export"]), dice.choice(["queued", "done"]), at,
             dice.choice([None, at]),
         )  # fmt: skip
+        await add_replay(connection, site, dice, (task_id, at))
         if n % 4 == 0:
             await connection.execute(
                 """insert into meter (project_id, model, address, modulus_milli, max_power_w,

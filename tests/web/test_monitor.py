@@ -84,7 +84,7 @@ async def test_every_order_and_filter_of_every_list_is_sound(site, name):
     typed = {"from": NOW, "to": NOW, "text": "%x%", "open": True, "online": True,
              "meter": 1, "gateway": 1, "building": 1, "actor": 1, "let": True, "void": True,
              "payment": 1, "customer": 1, "point": 1, "cashier": 1, "proved": True,
-             "agreement": 1, "order": 1}  # fmt: skip
+             "agreement": 1, "order": 1, "replay": 1}  # fmt: skip
     filters = {
         key: typed.get(key, next(iter(spec)) if isinstance(spec, Mapping) else "x")
         for key, spec in query.filters.items()

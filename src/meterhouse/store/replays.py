@@ -79,7 +79,7 @@ ROWS = ListQuery(
         "room": "room", "difference": "difference_minor", "charged": "charged_minor",
         "would": "would_minor", "energy": "energy_milli",
     },
-    key=("point_id", "account_id"),
+    key=("replay_id", "point_id", "account_id"),
     first="-difference",
     solid=frozenset({"difference", "charged", "would", "energy"}),
 )  # fmt: skip

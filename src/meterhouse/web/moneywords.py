@@ -85,10 +85,12 @@ TRANSFER_KIND: Final[Mapping[str, str]] = {
     TransferKind.TAKEN_OVER: N_("Moved out of the meter"),
     TransferKind.WRITE_OFF: N_("Debt written off"),
     **{TransferKind(kind): word for kind, word in PAYMENT_KIND.items()},
+}
+HANDED: Final[Mapping[str, str]] = {
     Handed.PAID: N_("Paid over the counter"),
     Handed.PAID_BACK: N_("Paid back over the counter"),
 }
-"""What transfers were written for, and what changed hands beside them."""
+"""What changed hands beside transfers."""
 PROVED: Final = {Proved.HOLDS: N_("All hold"), Proved.FAILED: N_("Some failed")}
 # What is proved of the books, each as a statement.
 PROOF: Final = {
@@ -115,7 +117,7 @@ def why_moved(kind: str, commodity: Commodity | None = None) -> str:
     """What a transfer was for, as a message: what was used, or its kind."""
     if kind == TransferKind.BOOKING and commodity is not None:
         return USED[commodity]
-    return TRANSFER_KIND.get(kind, kind)
+    return TRANSFER_KIND.get(kind) or HANDED.get(kind, kind)
 
 
 def why_row(row: Any) -> str:

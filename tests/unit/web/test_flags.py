@@ -1,12 +1,29 @@
 """A yes is `true` and a no is `false`: no number and no word stands for either, in any act."""
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from meterhouse.web.acts import ACTS, SHEETS
 from meterhouse.web.acts.frame import Form, NoFields
 
-FORMS = {act.form for act in ACTS if act.form is not NoFields} | {one.row for one in SHEETS}
+
+def within(form):
+    """A form and those that its fields hold."""
+    held = {one for info in form.model_fields.values() for one in parts(info.annotation)}
+    return {form}.union(*(within(one) for one in held))
+
+
+def parts(annotation):
+    """The forms that a field's type names."""
+    if isinstance(annotation, type) and issubclass(annotation, Form):
+        return {annotation}
+    return set().union(*(parts(one) for one in get_args(annotation)))
+
+
+ASKED = {act.form for act in ACTS if act.form is not NoFields} | {one.row for one in SHEETS}
+FORMS = set().union(*(within(form) for form in ASKED))
 FLAGS = sorted(
     ((form, name) for form in FORMS for name, info in form.model_fields.items()
      if "bool" in str(info.annotation)),
@@ -50,5 +67,9 @@ def test_a_number_is_no_flag(given):
 
 
 def test_no_flag_hides_deeper():
-    deep = sum(str(form.model_json_schema()).count("'boolean'") for form in FORMS)
+    told = {}
+    for form in ASKED:
+        schema = form.model_json_schema()
+        told |= {schema["title"]: schema, **schema.get("$defs", {})}
+    deep = sum(str(one.get("properties", {})).count("'boolean'") for one in told.values())
     assert deep == len(FLAGS)

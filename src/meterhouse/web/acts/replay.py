@@ -179,9 +179,11 @@ async def _begun(
     doing: Doing, act: Act[Any], kind: str, asked: Mapping[str, Any], count: int
 ) -> Done:
     task_id = await _queue(doing, act, kind, asked, count)
-    subject = f"tariff:{doing.ids['tariff_id']}" if "tariff_id" in doing.ids else f"task:{task_id}"
     after = {"task_id": task_id, "count": count}
-    return Done(subject, await _told(doing, task_id), after=after)
+    tariff_id = doing.ids.get("tariff_id")
+    if tariff_id is None:
+        return Done(f"task:{task_id}", await _told(doing, task_id), after=after)
+    return Done(f"tariff:{tariff_id}", await _told(doing, task_id), after=after)
 
 
 async def _queue(
