@@ -22,9 +22,13 @@ from street import build_lived
 
 SRC = Path(settle.__file__).parents[1]
 LEAVING = Leaving("the lease has ended")
+# One brings credit and pays a deposit, the other owed already and had paid one before.
+TERMS = (
+    Terms(credit_minor=5_000, deposit_minor=20_000), Terms(debt_minor=50, held_minor=3_000),
+)  # fmt: skip
 HOUSEHOLD = {
     "recharge", "refund", "reversal", "move", "deposit", "deposit_refund", "fee", "opening",
-    "settlement", "write_off", "booking", "rounding",
+    "opening_debt", "opening_deposit", "settlement", "write_off", "booking", "rounding",
 }  # fmt: skip
 METERED = {
     "recharge", "reserve", "apply", "return", "take_back", "deducted", "adopted", "taken_over",
@@ -96,7 +100,7 @@ async def lived(new_site):
     site = await new_site(rooms=2, is_let=False)
     site.clock.step(minutes=1)
     made = []
-    for n, terms in enumerate((Terms(credit_minor=5_000, deposit_minor=20_000), Terms())):
+    for n, terms in enumerate(TERMS):
         guest = await customer.add(site.db, site.project_id, Facts(f"Guest {n}"), "en")
         key = (site.db, site.project_id, site.rooms[n].place_id, guest, terms, None, site.clock())
         made.append(await account.open_account(*key))
@@ -146,10 +150,10 @@ async def test_all_that_can_happen_at_the_desk_is_explained(lived):
     }  # fmt: skip
     assert (standing.before_minor, standing.after_minor) == (4_799, 0)
     (wiped,) = found["write_off"]
-    assert (wiped.order, wiped.closing.written_off_minor) == (None, 260)
+    assert (wiped.order, wiped.closing.written_off_minor) == (None, 310)
     assert wiped.standings[0].after_minor == 0
-    (deposit,) = found["deposit_refund"]
-    assert deposit.closing is not None
+    assert [one.row["amount_minor"] for one in found["deposit_refund"]] == [20_000, 3_000]
+    assert all(one.closing is not None for one in found["deposit_refund"])
     assert found["opening"][0].closing is None
 
 
