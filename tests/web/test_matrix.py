@@ -51,6 +51,7 @@ IN_BUILDING = {
     "opening_id",
     "recharge_id",
     "transfer_id",
+    "doubt_id",
     "to_agreement_id",
     "building_id",
     "floor_id",
