@@ -11,6 +11,7 @@ import hmac
 FAKE_KEY = b"not a key: simulated meters only"
 
 
+# what the setting calls, whatever module it names
 def simulated(address: str, secret: str) -> "FakeSecurityModule":  # noqa: ARG001
     """What the setting `security_module` names where meters are simulated."""
     return FakeSecurityModule()
