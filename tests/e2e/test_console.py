@@ -3,6 +3,7 @@
 The application runs in this process on a free port; Chromium is the machine's own.
 """
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -103,6 +104,44 @@ async def test_board_filters_at_once_and_the_address_remembers(open_page):
     await expect(page.locator(".tiles a:visible")).to_have_text([re.compile("A101")])
     await page.get_by_role("searchbox").fill("nobody")
     await expect(page.get_by_text("No room matches.")).to_be_visible()
+
+
+async def test_what_is_pressed_while_it_moves_is_done_and_nothing_is_lost(open_page, site):
+    """The preview comes between press and release, and moves the button from under the pointer."""
+    page = await open_page()
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route):
+        held.set()
+        await let_go.wait()
+        await route.continue_()
+
+    await page.goto(f"/projects/{site.project_id}/rooms/{site.rooms['A102'].place_id}")
+    await page.get_by_role("button", name="Recharge").click()
+    dialog = page.get_by_role("dialog")
+    await page.wait_for_load_state("networkidle")
+    await page.route("**/preview?*", hold)
+    await dialog.get_by_label("Amount").fill("50.005")
+    await held.wait()
+    button = dialog.get_by_role("button", name="Recharge")
+    stood = await button.bounding_box()
+    await button.hover()
+    await page.mouse.down()
+    let_go.set()
+    await expect(dialog.locator(".preview")).to_contain_text("with at most 2 decimals")
+    moved = await button.bounding_box()
+    assert moved["y"] > stood["y"] + stood["height"] / 2  # else it would be pressed anyway
+    await page.mouse.up()
+    await expect(dialog.locator(".invalid-feedback")).to_contain_text("with at most 2 decimals")
+
+    # Who moves away before letting go has changed their mind, and keeps what was typed.
+    await button.hover()
+    await page.mouse.down()
+    await page.mouse.move(10, 10)
+    await page.mouse.up()
+    await expect(dialog.get_by_label("Amount")).to_have_value("50.005")
+    await page.mouse.click(10, 10)
+    await expect(dialog).to_be_hidden()
 
 
 async def test_board_follows_what_happens_without_being_loaded_again(open_page, site):

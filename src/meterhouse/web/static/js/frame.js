@@ -13,6 +13,24 @@ export function toast(text, colour = "busy") {
   setTimeout(() => box.remove(), TOAST_MS);
 }
 
+/* What is pressed is done. An answer that comes between press and release may move a button from under
+   the pointer; the browser then gives the click to whatever holds both places, and it would be lost.
+   Who moves the pointer away before letting go has changed their mind, as ever. */
+const STILL_PX = 8;
+let down = null;
+document.addEventListener("pointerdown", (event) => {
+  down = { target: event.target, x: event.clientX, y: event.clientY };
+}, true);
+document.addEventListener("click", (event) => {
+  if (!event.isTrusted || !event.detail || !down) return;
+  const pressed = down.target.closest?.("button, a[href]");
+  const far = Math.hypot(event.clientX - down.x, event.clientY - down.y);
+  if (!pressed?.isConnected || pressed.contains(event.target) || far > STILL_PX) return;
+  event.preventDefault();
+  event.stopPropagation();
+  pressed.click();
+}, true);
+
 /* A fragment swapped into #dialog opens it; closing empties it, which also ends its polling, and
    gives the focus back to what opened it. Asked for twice, as by a double click, it opens once: the
    second answer would wipe out what was typed meanwhile. */
@@ -30,7 +48,7 @@ document.body.addEventListener("htmx:after:swap", () => {
   if (first && !dialog.contains(document.activeElement)) first.focus();
 });
 document.addEventListener("click", (event) => {
-  if (event.target === dialog || event.target.closest?.("[data-close]")) dialog.close();
+  if ((event.target === dialog && down?.target === dialog) || event.target.closest?.("[data-close]")) dialog.close();
 });
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-print]")) window.print();
