@@ -20,6 +20,8 @@ The rules, which an independent oracle in the tests follows too:
    out exact.
 5. A change of version or limits keeps the block position when the period's start stays the same
    instant, and begins empty otherwise.
+6. *Standing charges* fall due at instants; what falls due within [s, e) is added to the interval,
+   whatever its energy.
 
 Why int64 cannot overflow: one interval has at most 10⁹ Milli and one price at most 10⁹ Micro, so
 its parts add up to at most 10¹⁸ Nano < 9.2·10¹⁸; rule 4 multiplies two energies of at most 10⁹;
@@ -100,7 +102,11 @@ class Intervals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part of an interval's price: `amount_nano = energy_milli × price_micro`."""
+    """One part of an interval's price: `amount_nano = energy_milli × price_micro`.
+
+    A day's standing charge has no band, no energy and no price, and block −1; its span is the
+    instant at which it fell due.
+    """
 
     version: int
     band: str
@@ -110,6 +116,11 @@ class Line:
     amount_nano: int
     from_us: int
     to_us: int
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it is a day's standing charge."""
+        return self.block < 0
 
 
 def rate_intervals(
@@ -129,6 +140,8 @@ def rate_intervals(
     """
     checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     _rate_all(packed, checked, rated)
+    if len(packed.due_us):
+        _add_standing(packed, checked, rated)
     return rated
 
 
@@ -153,14 +166,17 @@ def explain_interval(
     one = Intervals(zero, zero, start, end, energy, np.array([band_energy_milli], np.int64))
     checked = _checked(packed, one, 1)
     lines = np.zeros((len(packed.band) * BANDS_MAX * BLOCKS_MAX, _LINE_COLUMNS), np.int64)
-    _, _, _, _, count = _rate_one(packed, checked, 0, block_milli, block_period_us, lines)
-    return [_line(timeline, *row) for row in lines[:count].tolist()]
+    outcome, *_, count = _rate_one(packed, checked, 0, block_milli, block_period_us, lines)
+    said = [_line(timeline, *row) for row in lines[:count].tolist()]
+    if outcome == _RATED:
+        said += _due_lines(timeline, start_us, end_us)
+    return said
 
 
 def rate_lines(
     packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
 ) -> tuple[Rated, Ints]:
-    """As `rate_intervals`, and every line of every interval's price, for bills.
+    """As `rate_intervals` but for standing charges, and every line of what energy costs, for bills.
 
     Returns:
         What the intervals cost, and int64[k, 8] by column: place of the interval, place of the
@@ -182,6 +198,19 @@ def _line(timeline: Timeline, *columns: int) -> Line:
         of.version, of.rates.bands[band], block, energy_milli, price_micro, amount_nano, from_us,
         to_us,
     )  # fmt: skip
+
+
+def _due_lines(timeline: Timeline, start_us: int, end_us: int) -> list[Line]:
+    """The standing charges that fall due within [start, end)."""
+    inside = (timeline.due_us >= start_us) & (timeline.due_us < end_us)
+    said = []
+    for at_us, nano in zip(
+        timeline.due_us[inside].tolist(), timeline.due_nano[inside].tolist(), strict=True
+    ):
+        piece = int(np.searchsorted(timeline.edge_us, at_us, side="right")) - 1
+        version = timeline.sections[timeline.section[piece]].version
+        said.append(Line(version, "", -1, 0, 0, nano, at_us, at_us))
+    return said
 
 
 def _opened(
@@ -437,6 +466,20 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
+
+
+@jit
+def _add_standing(packed: Packed, intervals: Intervals, rated: Rated) -> None:
+    """Add to each interval that was rated what of standing charges falls due within it (rule 6)."""
+    for place in range(len(intervals.row)):
+        scheme = intervals.scheme[place]
+        first, after = packed.first_due[scheme], packed.first_due[scheme + 1]
+        if first == after or rated.outcome[place] != _RATED:
+            continue
+        due_us = packed.due_us[first:after]
+        low = first + scheme + np.searchsorted(due_us, intervals.start_us[place])
+        high = first + scheme + np.searchsorted(due_us, intervals.end_us[place])
+        rated.amount_nano[place] += packed.due_nano[high] - packed.due_nano[low]
 
 
 @jit
