@@ -28,7 +28,6 @@ its parts add up to at most 10¹⁸ Nano < 9.2·10¹⁸; rule 4 multiplies two e
 rule 1 divides in three steps of ten bits (`share`). The doors assert these bounds.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Codes, Ints, ints, jit
 from meterhouse.rating.blocks import BLOCKS_MAX
 from meterhouse.rating.tariff import BANDS_MAX
-from meterhouse.rating.timeline import Packed, Timeline, pack
+from meterhouse.rating.timeline import Packed
 from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
 METER_BANDS = 4
@@ -100,29 +99,6 @@ class Intervals(NamedTuple):
     band_energy_milli: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One part of an interval's price: `amount_nano = energy_milli × price_micro`.
-
-    A day's standing charge has no band, no energy and no price, and block −1; its span is the
-    instant at which it fell due.
-    """
-
-    version: int
-    band: str
-    block: int
-    energy_milli: int
-    price_micro: int
-    amount_nano: int
-    from_us: int
-    to_us: int
-
-    @property
-    def is_standing(self) -> bool:
-        """Whether it is a day's standing charge."""
-        return self.block < 0
-
-
 def rate_intervals(
     packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
 ) -> Rated:
@@ -140,37 +116,10 @@ def rate_intervals(
     """
     checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     _rate_all(packed, checked, rated)
-    if len(packed.due_us):
+    # Where nothing is to be rated as well: so `warm` compiles it.
+    if len(packed.due_us) or not len(checked.row):
         _add_standing(packed, checked, rated)
     return rated
-
-
-def explain_interval(
-    timeline: Timeline,
-    start_us: int,
-    end_us: int,
-    energy_milli: int,
-    band_energy_milli: tuple[int, int, int, int] = (-1, -1, -1, -1),
-    block_milli: int = 0,
-    block_period_us: int = 0,
-) -> list[Line]:
-    """What one interval cost, line by line, by the arithmetic of `rate_intervals` itself.
-
-    The lines' amounts add up to the interval's exactly. Empty when nothing was rated.
-
-    Raises:
-        OutOfRange: as `rate_intervals`.
-    """
-    packed = pack([timeline])
-    zero, start, end, energy = np.array([[0], [start_us], [end_us], [energy_milli]], np.int64)
-    one = Intervals(zero, zero, start, end, energy, np.array([band_energy_milli], np.int64))
-    checked = _checked(packed, one, 1)
-    lines = np.zeros((len(packed.band) * BANDS_MAX * BLOCKS_MAX, _LINE_COLUMNS), np.int64)
-    outcome, *_, count = _rate_one(packed, checked, 0, block_milli, block_period_us, lines)
-    said = [_line(timeline, *row) for row in lines[:count].tolist()]
-    if outcome == _RATED:
-        said += _due_lines(timeline, start_us, end_us)
-    return said
 
 
 def rate_lines(
@@ -188,29 +137,6 @@ def rate_lines(
     """
     checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     return rated, _rate_all_lines(packed, checked, rated)
-
-
-def _line(timeline: Timeline, *columns: int) -> Line:
-    section, band, block, energy_milli, price_micro, from_us, to_us = columns
-    of = timeline.sections[section]
-    amount_nano = energy_milli * price_micro
-    return Line(
-        of.version, of.rates.bands[band], block, energy_milli, price_micro, amount_nano, from_us,
-        to_us,
-    )  # fmt: skip
-
-
-def _due_lines(timeline: Timeline, start_us: int, end_us: int) -> list[Line]:
-    """The standing charges that fall due within [start, end)."""
-    inside = (timeline.due_us >= start_us) & (timeline.due_us < end_us)
-    said = []
-    for at_us, nano in zip(
-        timeline.due_us[inside].tolist(), timeline.due_nano[inside].tolist(), strict=True
-    ):
-        piece = int(np.searchsorted(timeline.edge_us, at_us, side="right")) - 1
-        version = timeline.sections[timeline.section[piece]].version
-        said.append(Line(version, "", -1, 0, 0, nano, at_us, at_us))
-    return said
 
 
 def _opened(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from meterhouse.rating.bill import Kind, bill
-from meterhouse.rating.kernel import Intervals, explain_interval, rate_intervals
+from meterhouse.rating.explained import explain_interval
+from meterhouse.rating.kernel import Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import day_starts, zone_of

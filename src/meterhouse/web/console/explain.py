@@ -15,7 +15,7 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.explain import Explained, Standing, explain_transfer
 from meterhouse.flows.intervals import Interval
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
-from meterhouse.rating.kernel import Line
+from meterhouse.rating.explained import Line
 from meterhouse.units import from_us, nano_per_minor
 from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
