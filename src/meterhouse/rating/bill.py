@@ -18,6 +18,7 @@ table or the present instant. Energy is rated by the kernel, whole; the bill onl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ from meterhouse.units import (
     round_minor,
 )
 
+# A year of a day table with eight edges takes some 0.1 MB.
+CALENDARS_KEPT = 32
 _HOUR_US = 3_600_000_000
 _SUM_NANO_MAX = 9 * 10**18
 # The columns of lines, as `rate_lines` writes them.
@@ -188,9 +191,8 @@ def bill(
     whose = household or Household()
     scheme = scheme.of_household(whose.persons)
     span = (int(load.start_us[0]), int(load.end_us.max()))
-    served = lay_out(scheme, timezone, *span)
+    served, timeline = _calendar(scheme, timezone, *span)
     uses, kept_milli = _uses(scheme, served, load, whose, opening)
-    timeline = compile_timeline(_energy_alone(scheme), timezone, *span)
     rows = np.zeros(len(load.start_us), np.int64)
     unknown = np.full((len(rows), METER_BANDS), -1, np.int64)
     rated, raw = rate_lines(
@@ -227,6 +229,13 @@ def bill(
         lines=lines,
         after=Position(int(rated.block_milli[0]), int(rated.block_period_us[0]), kept_milli),
     )
+
+
+@lru_cache(maxsize=CALENDARS_KEPT)
+def _calendar(scheme: Scheme, timezone: str, from_us: int, to_us: int) -> tuple[Served, Timeline]:
+    """What of a scheme does not depend on the load; many loads of one span are billed by it."""
+    timeline = compile_timeline(_energy_alone(scheme), timezone, from_us, to_us)
+    return lay_out(scheme, timezone, from_us, to_us), timeline
 
 
 def _energy_alone(scheme: Scheme) -> Scheme:
