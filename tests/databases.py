@@ -76,3 +76,12 @@ async def drop_copy(address: Address) -> None:
     connection = await asyncpg.connect(**address.arguments(None) | {"database": "postgres"})
     await connection.execute(f"drop database {address.database} with (force)")
     await connection.close()
+
+
+async def keep_plans(address: Address) -> None:
+    """Let a database plan each statement once: for one whose few rows are asked for very often."""
+    connection = await asyncpg.connect(**address.arguments(None))
+    await connection.execute(
+        f"alter database {address.database} set plan_cache_mode = force_generic_plan"
+    )
+    await connection.close()

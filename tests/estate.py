@@ -77,12 +77,9 @@ class Undone(Database):
         costs the database nothing.
         """
         if role_name not in self.lines:
-            connection = await asyncpg.connect(
+            self.lines[role_name] = await asyncpg.connect(
                 **self.address.arguments(role_name), statement_cache_size=1_000
             )
-            # Each statement is asked dozens of times of few rows: to plan it anew costs more.
-            await connection.execute("set plan_cache_mode = force_generic_plan")
-            self.lines[role_name] = connection
         connection = self.lines[role_name]
         self.now["connection"] = connection if scoped else Unscoped(connection)
         try:
