@@ -7,7 +7,8 @@ from datetime import timedelta
 import openpyxl
 import pytest
 
-from desk import another, latest, send, work
+from desk import another, key_in, latest, send, work
+from editing import fields_in, post, with_
 from meterhouse.flows import correct, task
 from meterhouse.web.app import Services, WebSettings
 from small_site import NOW, small_site
@@ -39,11 +40,15 @@ async def dearer(site, price_micro=600_000):
     return json.dumps(body)
 
 
+async def editor_of(site):
+    return f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}/correction"
+
+
 async def shown(site, services, who, price_micro=600_000):
     """A correction looked at; answers its replay's number and page."""
-    page = f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}/correction"
-    scheme = await dearer(site, price_micro)
-    begun = await send(who, page, since=SINCE, scheme=scheme)
+    page = await who.get(await editor_of(site))
+    fields = with_(fields_in(page), since=SINCE, bands__0__prices__0=f"{price_micro / 1e6}")
+    begun = await post(who, await editor_of(site), [*fields, ("key", key_in(page))])
     assert begun.status_code == 303, begun.text
     await work(services, site)
     row = await latest(site)

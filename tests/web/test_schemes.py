@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from desk import fresh_key, key_in, token_in
+from editing import fields_in, post, with_
 from meterhouse.flows import library
 from meterhouse.rating.tariff import parse
 from meterhouse.web.access import LANGUAGE_COOKIE
@@ -45,61 +46,6 @@ def editor(site, tariff_id=None):
     return f"{there}/{tariff_id}/versions/scheme/publish-scheme"
 
 
-def fields_in(page):
-    """Every field of the editor as a browser would send it."""
-    from html.parser import HTMLParser
-
-    class Fields(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.found, self.select, self.area = [], None, None
-
-        def handle_starttag(self, tag, attrs):
-            said = dict(attrs)
-            if tag == "input" and said.get("type") not in ("file", "submit") and "name" in said:
-                is_box = said.get("type") == "checkbox"
-                if not is_box or "checked" in said:
-                    self.found.append((said["name"], said.get("value") or ""))
-            elif tag == "select":
-                self.select = said.get("name")
-                self.first = True
-            elif tag == "option" and self.select and ("selected" in said or self.first):
-                if self.first:
-                    self.found.append((self.select, said.get("value") or ""))
-                else:
-                    self.found[-1] = (self.select, said.get("value") or "")
-                self.first = False
-            elif tag == "textarea":
-                self.area = said["name"]
-                self.found.append((self.area, ""))
-
-        def handle_endtag(self, tag):
-            if tag == "select":
-                self.select = None
-            elif tag == "textarea":
-                self.area = None
-
-        def handle_data(self, text):
-            if self.area:
-                self.found[-1] = (self.area, self.found[-1][1] + text)
-
-    found = Fields()
-    found.feed(page.text.partition('id="scheme"')[2])
-    return found.found
-
-
-async def post(client, address, fields):
-    data = {}
-    for name, text in fields:
-        data.setdefault(name, []).append(text)
-    return await client.post(address, data=data)
-
-
-def with_(fields, **changed):
-    renamed = {name.replace("__", "."): text for name, text in changed.items()}
-    return [(name, renamed.get(name, text)) for name, text in fields]
-
-
 @pytest.fixture
 async def made(manager, site, app):
     """A tariff of every field that can run, published by a program."""
@@ -123,7 +69,7 @@ async def test_a_tariff_is_published_whole_and_saved_as_the_same_file(manager, s
 async def test_what_the_editor_shows_it_publishes_unchanged(manager, site, made, language):
     manager.cookies.set(LANGUAGE_COOKIE, language)
     page = await manager.get(f"{editor(site)}?tariff={made}")
-    assert page.status_code == 200
+    assert page.status_code == 200, page.text
     saved = await post(manager, f"{editor(site)}/file", with_(
         fields_in(page), name="Again", effective_from="2026-12-01 00:00"))  # fmt: skip
     assert parse(json.loads(saved.text)) == parse(BODY | {"name": "Again"})
