@@ -1,13 +1,14 @@
 """The scheme editor's pages and the acts behind them: what is typed is what is published."""
 
 import json
+from datetime import date
 
 import httpx
 import pytest
 
 from desk import fresh_key, key_in, token_in
 from editing import fields_in, post, with_
-from meterhouse.flows import library
+from meterhouse.flows import library, project
 from meterhouse.rating.tariff import parse
 from meterhouse.web.access import LANGUAGE_COOKIE
 
@@ -146,6 +147,47 @@ async def test_a_further_version_is_published_and_its_changes_said_before(manage
     assert asked.status_code == 303, asked.text
     there = await manager.get(asked.headers["location"])
     assert "Version 2" in there.text
+
+
+async def test_a_version_in_force_too_early_is_refused_beside_its_instant(manager, site, made):
+    page = await manager.get(editor(site, made))
+    early = with_(fields_in(page), effective_from="2026-12-01 00:00", bands__0__prices__0="0.61")
+    looks = await post(manager, f"{editor(site, made)}/preview", early)
+    refused = await post(manager, editor(site, made), early)
+    assert refused.status_code == 422
+    for answer in (looks, refused):
+        assert 'data-field="effective_from"' in answer.text
+        assert "A further version begins after the one before it" in answer.text
+    assert 'value="0.61"' in refused.text
+    # At once is not too early, however late the request is looked at.
+    now = with_(fields_in(page), effective_from="", bands__0__prices__0="0.61")
+    looks = await post(manager, f"{editor(site, made)}/preview", now)
+    assert 'data-field="effective_from"' in looks.text
+    new = with_(fields_in(await manager.get(editor(site))), effective_from="", name="At once",
+                bands__0__prices__0="0.5")  # fmt: skip
+    looks = await post(manager, f"{editor(site)}/preview", new)
+    assert "Ready to publish" in looks.text
+
+
+async def test_the_projects_special_days_are_taken_by_one_press(manager, site, made):
+    page = await manager.get(editor(site, made))
+    fields = with_(fields_in(page), effective_from="2027-01-01 00:00",
+                   special_days="2027-01-01 workday\nsome day")  # fmt: skip
+    step = ("do", "days.take")
+    none = await post(manager, f"{editor(site, made)}/fields", [*fields, step])
+    assert "no holidays from then on" in none.text
+    days = [(date(2026, 10, 1), "holiday", "before it begins"), (date(2027, 1, 1), "holiday", ""),
+            (date(2027, 1, 2), "holiday", ""), (date(2027, 1, 3), "holiday", ""),
+            (date(2027, 2, 6), "workday", "for the spring festival"),
+            (date(2027, 5, 4), "special", "quiet")]  # fmt: skip
+    await project.put_days(site.db, site.project_id, days)
+    part = await post(manager, f"{editor(site, made)}/fields", [*fields, step])
+    taken = dict(fields_in(httpx.Response(200, text=f'id="scheme"{part.text}')))["special_days"]
+    for one in days:
+        await project.remove_day(site.db, site.project_id, one[0])
+    assert taken.splitlines() == [
+        "2027-01-01 – 2027-01-03 Holiday", "2027-02-06 Make-up workday", "some day"
+    ]  # fmt: skip
 
 
 async def test_another_currency_is_refused(erp, site):

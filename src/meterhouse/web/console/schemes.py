@@ -37,7 +37,7 @@ from meterhouse.web.acts.routes import do, doing_of, form_key
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.schemes import fields, names, steps, trying, written
-from meterhouse.web.schemes.changes import changes, stretches
+from meterhouse.web.schemes.changes import Stretch, changes, stretches
 from meterhouse.web.schemes.offered import offered
 from meterhouse.web.schemes.pictures import picture
 from meterhouse.web.schemes.typed import Typed, read
@@ -49,6 +49,7 @@ router = APIRouter()
 SCHEME_BYTES_MAX: Final = 1_000_000
 _TARIFFS: Final = "/projects/{project_id}/tariffs"
 _STEP_FIELD: Final = "do"
+_MINUTE: Final = timedelta(minutes=1)
 _SHOW_STEP: Final = "versions.show"
 _CALENDAR_STEP: Final = "days.take"
 
@@ -337,20 +338,16 @@ async def read_file(upload: UploadFile) -> dict[str, Any]:
 
 
 async def _judged(request: Request, bench: Bench, draft: Draft) -> Typed:
-    """What was typed; a correction is checked as its replay will be, but changes nothing."""
+    """What was typed; a correction is checked as its replay will check it."""
     found = bench.read(draft)
     if not bench.corrects or found.scheme is None or found.since is None or found.faults:
         return found
-    assert bench.in_force is not None
     project_id, tariff_id = (int(request.path_params[n]) for n in ("project_id", "tariff_id"))
     try:
         await replay.asked_of_correction(
             database_of(request), Tariffs(), project_id, tariff_id, found.since, found.body,
             bench.now,
         )  # fmt: skip
-        told = stretches(bench.in_force, found.scheme, found.since, bench.fmt.words)
-        if not any(one.changes for one in told):
-            raise CorrectionChangesNothing
     except correct.CorrectionUnfit as error:
         what = str(error.facts["what"])
         unfit = correct.CorrectionUnfit(what=names.FIELD.get(what, what))
@@ -385,11 +382,18 @@ def _looks(
             facts["bill_was"] = trying.bill(bench.in_force, wanted, fmt)
     except MeterhouseError as error:
         facts["bill_error"] = words.error(error)
-    if bench.in_force is not None and found.since is not None:
-        facts["stretches"] = stretches(bench.in_force, found.scheme, found.since, words)
+    if found.since is not None:
+        facts["stretches"] = _stretches(bench, found)
     elif bench.in_force is not None:
         facts["changes"] = changes(bench.in_force, found.scheme, words)
     return facts
+
+
+def _stretches(bench: Bench, found: Typed) -> Sequence[Stretch]:
+    """What a correction changes; nothing where it is none, or cannot be read."""
+    if bench.in_force is None or found.scheme is None or found.since is None:
+        return ()
+    return stretches(bench.in_force, found.scheme, found.since, bench.fmt.words)
 
 
 async def _publish(request: Request, bench: Bench, sent: FormData) -> Response:
@@ -398,6 +402,10 @@ async def _publish(request: Request, bench: Bench, sent: FormData) -> Response:
     # What begins *now* begins at the very instant at which it is checked.
     bench, draft = replace(bench, now=doing.doer.at), _draft(sent, bench)
     found = await _judged(request, bench, draft)
+    is_same = not any(one.changes for one in _stretches(bench, found))
+    if bench.corrects and is_same and not found.faults:
+        # Before anything was typed it is no fault yet, so the preview only says so.
+        found.refused(CorrectionChangesNothing())
     if found.faults:
         return await _page(request, bench, draft, found, asked=dict(sent), status=422)
     try:
@@ -435,6 +443,8 @@ async def _page(
     }  # fmt: skip
     if found is not None:
         looks = await run_in_threadpool(_looks, request, bench, found, asked or {})
+        of_none = [said for field, said in looks["faults"] if not field]
+        facts["error"] = error or " ".join(of_none)
         facts = looks | facts | {"wanted": looks.get("wanted", facts["wanted"])}
     return render(request, "scheme_editor.html", facts, status)
 
@@ -448,7 +458,8 @@ def _facts(bench: Bench, draft: Draft) -> dict[str, Any]:
         "band_choices": [("", words(N_("Choose …"))), *_places(draft["bands"])],
         "table_choices": _places(draft["tables"]),
         "unit": labels.UNIT[_commodity(bench, draft)],
-        "corrects": bench.corrects, "reaches_to": bench.reaches_to,
+        "corrects": bench.corrects,
+        "reaches_to": f"{bench.reaches_to.astimezone(bench.fmt.timezone) + _MINUTE:%Y-%m-%d %H:%M}",
         "shown": _shown(bench, draft), "days_error": "",
     }  # fmt: skip
 

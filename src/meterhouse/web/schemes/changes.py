@@ -85,10 +85,11 @@ def beside(scheme: Scheme, number: int, words: Words) -> Sequence[tuple[str, str
 
 def _changes(was: Mapping[str, Any], will: Mapping[str, Any], words: Words) -> Iterator[Change]:
     for name, title in names.FIELD.items():
-        old, new = was.get(name), will.get(name)
+        # What is not said may be left out, or said to be none.
+        old, new = was.get(name) or {}, will.get(name) or {}
         if name in ("effective_from", "adders_micro") or old == new:
             continue
-        if name == "prices_micro" and old and new:
+        if name == "prices_micro":
             for band in dict.fromkeys((*old, *new)):
                 if old.get(band) != new.get(band):
                     said = names.shown(names.BAND, band, words)
