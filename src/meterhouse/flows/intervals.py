@@ -16,7 +16,7 @@ from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_o
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
-from meterhouse.rating.kernel import Line, explain_interval
+from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
 from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
