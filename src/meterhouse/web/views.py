@@ -21,7 +21,7 @@ from meterhouse.model import (
     Reason,
     Relay,
 )
-from meterhouse.units import EPOCH
+from meterhouse.units import EPOCH, to_us
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
@@ -85,6 +85,11 @@ def relay_colour(row: Any) -> str:
 def quality_colour(row: Any) -> str:
     """The colour of how a reading is known."""
     return QUALITY_CLASS[Quality(row["quality"])]
+
+
+def reading_link(row: Any) -> str:
+    """A reading's own page, as seen from the page of a room or a meter."""
+    return f"../meters/{row['meter_id']}/readings/{to_us(row['read_at'])}"
 
 
 def sealed(row: Any) -> labels.Sealed:
@@ -340,7 +345,8 @@ READINGS: Final = ListView(
     Table(
         "readings",
         (
-            Column("read_at", N_("Read"), cell("read_at"), Kind.INSTANT, sortable=True),
+            Column("read_at", N_("Read"), cell("read_at"), Kind.INSTANT, sortable=True,
+                   link=reading_link),
             Column("total", N_("Total"), cell("total_milli"), Kind.ENERGY, sortable=True),
             Column("band_1", N_("Sharp"), reported("band_1_milli"), Kind.ENERGY),
             Column("band_2", N_("Peak"), reported("band_2_milli"), Kind.ENERGY),

@@ -270,6 +270,8 @@ class Gateway(Shape):
 class Reading(Shape):
     """Register values of a meter at an instant."""
 
+    id: Id
+    """Its number among the readings of its meter."""
     read_at: At
     """When the meter said so."""
     received_at: At
