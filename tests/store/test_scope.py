@@ -231,7 +231,7 @@ async def call(connection, name, project_id, given) -> Any:
     if name == "doubts.note":
         given["rows"] = [(given["point_id"], given["meter_id"], 1, given["at"], 8)]
     if name == "estimates.insert":
-        of = (given["meter_id"], 1, given["at"], 0, 0, given["at"])
+        of = (given["meter_id"], 1, given["at"], 0, 0, given["at"], "r")
         given["rows"] = [(given["point_id"], given["at"], 9, *of)]
     if name == "catalog.insert_place":
         given["kind"] = "room"

@@ -143,7 +143,7 @@ async def test_somebody_opens_a_reading_from_the_room_and_sees_what_a_decision_c
         assert word in shown.text
     preview = await manager.get(f"{project}{address}/discard/preview")
     # What was used on the last day is given back, until the next reading.
-    for word in ("Charged anew", "Pays now", "4.000 → 0.000 kWh", "2.00 → 0.00 CNY"):
+    for word in ("Charged anew", "Pays now", "4.000 → 0.000 kWh", "2.00 → 0.00 CNY (−2.00)"):
         assert word in preview.text, preview.text
     form = await manager.get(f"{project}{address}/discard")
     sent = await manager.post(

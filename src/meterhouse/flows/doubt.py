@@ -110,6 +110,8 @@ class Weight:
         payers: those who are charged for them, who pays now first.
         closed_days: how many closed days it speaks of, the first and the last of them.
         doubted_count: readings that are doubtful from now on and were not before.
+        estimated_milli, estimated_nano: what was estimated and is taken back with it, not among
+            what payers were charged; should the silence go on, it is estimated anew.
     """
 
     since: datetime | None
@@ -117,6 +119,8 @@ class Weight:
     payers: tuple[Charged, ...]
     closed_days: tuple[int, date | None, date | None]
     doubted_count: int
+    estimated_milli: int = 0
+    estimated_nano: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +289,14 @@ async def _weigh(
 ) -> Weight:
     """What differs between the two, payer by payer."""
     was, now = ({tuple(one.values()): one for one in side.charges} for side in (before, after))
-    gone = [one for key, one in was.items() if key not in now]
+    lost = [one for key, one in was.items() if key not in now]
+    guessed = [one for one in lost if one["quality"] == Quality.ESTIMATED]
+    gone = [one for one in lost if one["quality"] != Quality.ESTIMATED]
     come = [one for key, one in now.items() if key not in was]
     new_doubts = {one["id"] for one in after.waiting} - {one["id"] for one in before.waiting}
+    estimated = [sum(one[name] for one in guessed) for name in ("energy_milli", "amount_nano")]
     if not gone and not come:
-        return Weight(None, None, (), (0, None, None), len(new_doubts))
+        return Weight(None, None, (), (0, None, None), len(new_doubts), *estimated)
     since = min(one["started_at"] for one in (*gone, *come))
     until = max(one["ended_at"] for one in (*gone, *come))
     zone = ZoneInfo(project["timezone"])
@@ -297,7 +304,7 @@ async def _weigh(
     closed = await doubts.closed_days(connection, project["id"], first, last)
     return Weight(
         since, until, await _payers(connection, project["id"], account_id, gone, come),
-        (closed["count"], closed["first"], closed["last"]), len(new_doubts),
+        (closed["count"], closed["first"], closed["last"]), len(new_doubts), *estimated,
     )  # fmt: skip
 
 

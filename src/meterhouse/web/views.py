@@ -26,7 +26,7 @@ from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
-from meterhouse.web.doubtviews import DOUBTS
+from meterhouse.web.doubtviews import DOUBTS, ESTIMATES
 from meterhouse.web.doubtwords import QUALITY_CLASS
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
@@ -127,7 +127,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    links=((N_("Doubtful readings"), "doubts"),),
+    links=((N_("Doubtful readings"), "doubts"), (N_("Estimates"), "estimates")),
     row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
@@ -461,8 +461,8 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, *deskviews.LISTS, *lifeviews.LISTS,
-        *bookviews.LISTS,
+        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, ESTIMATES, *deskviews.LISTS,
+        *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

@@ -156,19 +156,22 @@ def _lines(doing: Doing, made: Outcome) -> Choices:
         lines = [(N_("Charged anew"), span)]
     for one in weight.payers:
         name = masked_name({"customer": one.customer, "is_erased": one.is_erased})
-        difference_nano = one.after_nano - one.before_nano
-        sign = "+" if difference_nano > 0 else ""
-        told = (
-            words(name),
-            f"{grouped(one.before_milli, 3)} → {grouped(one.after_milli, 3)} {unit}",
-            f"{fine_amount(one.before_nano)} → {fine_amount(one.after_nano)} {fmt.currency}",
-            f"{sign}{fine_amount(difference_nano)}",
-        )
-        lines.append((N_("Pays now") if one.is_present else N_("Paid then"), " · ".join(told)))
+        change_nano = one.after_nano - one.before_nano
+        change = f"{'+' if change_nano > 0 else ''}{fine_amount(change_nano)}"
+        amounts = f"{fine_amount(one.before_nano)} → {fine_amount(one.after_nano)} {fmt.currency}"
+        energies = f"{grouped(one.before_milli, 3)} → {grouped(one.after_milli, 3)} {unit}"
+        lines.append((N_("Pays now") if one.is_present else N_("Paid then"), words(name)))
+        lines.append((N_("Energy"), energies))
+        lines.append((N_("Money"), f"{amounts} ({change})" if change_nano else amounts))
+    if weight.estimated_milli or weight.estimated_nano:
+        energy = f"{grouped(weight.estimated_milli, 3)} {unit}"
+        amount = f"{fine_amount(weight.estimated_nano)} {fmt.currency}"
+        lines.append((N_("Estimates taken back"), f"{energy} · {amount}"))
     count, first, last = weight.closed_days
     if count:
-        stay = N_("{first} to {last}: they stay as they are, the difference is booked from now on")
-        lines.append((N_("Closed days"), words(stay, first=str(first), last=str(last))))
+        days = str(first) if first == last else f"{first} – {last}"
+        stay = N_("{days}: stays closed as it is; the difference is booked from now on")
+        lines.append((N_("Closed days"), words(stay, days=days)))
     if weight.doubted_count:
         lines.append((N_("Readings that become doubtful"), fmt.number(weight.doubted_count)))
     return lines

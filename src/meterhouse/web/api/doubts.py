@@ -31,7 +31,7 @@ from meterhouse.web.api.v1 import (
     sort_of,
     span,
 )
-from meterhouse.web.doubtwords import DecidedName, DoubtName
+from meterhouse.web.doubtwords import DecidedName, DoubtName, EstimateState
 from meterhouse.web.labels import UNIT
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
@@ -146,6 +146,35 @@ class DecisionMade(Shape):
     """How many closed days they lie in; those stay as they are."""
     doubted: int = Field(ge=0, le=COUNT_MAX, examples=[0])
     """How many readings are doubtful because of it."""
+    estimated_energy: Quantity
+    """What was estimated and is taken back with it; not among what payers were charged."""
+    estimated_amount: Money
+    """What that had cost."""
+
+
+class Estimate(Shape):
+    """A silent point that stands on estimated charges, or cannot be estimated."""
+
+    id: Id
+    """The point."""
+    room: str = schemas.text("A302", most=200)
+    """Its room."""
+    meter_id: Id
+    """Its meter."""
+    state: EstimateState
+    """Whether it is estimated, is estimated no further, or cannot be."""
+    why: str | None = schemas.text("days_unknown", "silent_too_long", "price_missing")
+    """Why nothing (more) is estimated, as a stable code."""
+    since: At
+    """The last good reading; the next one after it takes all of this back."""
+    until: At | None
+    """Up to when it is estimated; null where it is not."""
+    energy: Quantity
+    """What was estimated since."""
+    amount: Money
+    """What that costs."""
+    rule: str | None = schemas.text("same_hours_7_days")
+    """By which rule."""
 
 
 def decided(
@@ -161,7 +190,8 @@ def decided(
         id=decided_id, number=done.number, decided=_name(said.decided),
         difference=money(done.difference_nano), charged_since=weight.since,
         charged_until=weight.until, closed_days=weight.closed_days[0],
-        doubted=weight.doubted_count,
+        doubted=weight.doubted_count, estimated_amount=money(weight.estimated_nano),
+        estimated_energy=_quantity(weight.estimated_milli, unit),
         payers=[
             Charged(
                 agreement_id=one.agreement_id, is_present=one.is_present,
@@ -208,6 +238,38 @@ async def list_doubts(
         why=why, text=monitor.contains(text), **span(read_from, read_to),
     )  # fmt: skip
     return schemas.Page[Doubt](**found)
+
+
+@router.get(
+    "/projects/{project_id}/estimates", dependencies=may(Verb.ALARM_READ), tags=["readings"]
+)
+async def list_estimates(
+    request: Request,
+    project_id: ProjectId,
+    pages: Pages,
+    state: Annotated[EstimateState | None, Query(description="Only those that stand so.")] = None,
+    read_from: From = None,
+    read_to: To = None,
+    text: Text = "",
+    sort: Annotated[str, SortOf("estimates"), sort_of("estimates")] = "since",
+) -> schemas.Page[Estimate]:
+    """Points that stand on estimates, those silent longest first unless sorted otherwise."""
+    currency = request.state.scope.currency
+
+    def shape(row: Any) -> Estimate:
+        unit = UNIT[Commodity(row["commodity"])]
+        return Estimate(
+            id=row["id"], room=row["room"], meter_id=row["meter_id"], state=row["state"],
+            why=row["why"], since=row["good_at"], until=row["ended_at"], rule=row["rule"],
+            energy=_quantity(row["energy_milli"], unit),
+            amount=Money(amount=to_decimal(Nano(row["estimated_nano"]), 9), currency=currency),
+        )  # fmt: skip
+
+    found = await page(
+        request, project_id, "estimates", pages, sort, shape, state=state,
+        text=monitor.contains(text), **span(read_from, read_to),
+    )  # fmt: skip
+    return schemas.Page[Estimate](**found)
 
 
 @router.get(

@@ -66,6 +66,7 @@ def _point(point: PointNow, now: RoomNow, scope: Reach) -> schemas.Point:
         days=[
             schemas.Day(
                 day=day.day, energy=_quantity(day.energy_milli, unit),
+                estimated=_quantity(day.estimated_milli, unit),
                 cost=schemas.Money(
                     amount=to_decimal(day.amount_nano, _NANO_EXPONENT), currency=scope.currency
                 ),

@@ -27,6 +27,7 @@ from meterhouse.words import N_
 
 router = APIRouter()
 SHOWN: Final = 12
+DECIDED_COLOUR: Final = "#fa8c16"
 
 
 @router.get(
@@ -93,9 +94,14 @@ def _chart(around: Sequence[Any], unit: str, fmt: Formats) -> Chart:
     if any(one["registers_milli"] for one in said):
         counts = [(one["registers_milli"] or [one["total_milli"]])[0] for one in said]
         series.append(
-            Series(N_("As decided"), [to_decimal(milli, 3) for milli in counts], Draw.LINE)
+            Series(
+                N_("As decided"),
+                [to_decimal(milli, 3) for milli in counts],
+                Draw.LINE,
+                colour=DECIDED_COLOUR,
+            )
         )
     return Chart(
         N_("The register around it"), N_("Read"), [fmt.instant(one["read_at"]) for one in said],
-        (unit,), tuple(series),
+        (unit,), tuple(series), is_near=True,
     )  # fmt: skip
