@@ -152,14 +152,13 @@ async def test_what_cannot_be_published_is_said_beside_its_field(manager, site):
 
 async def test_what_cannot_run_is_refused_before_it_is_published(manager, site):
     page = await manager.get(editor(site))
-    fields = with_(fields_in(page), name="New", bands__0__prices__0="0.6", standing__per="period",
-                   standing__amount="5")  # fmt: skip
+    fields = with_(fields_in(page), name="New", bands__0__prices__0="0.6", minimum="5")
     answer = await post(manager, f"{editor(site)}/preview", fields)
-    assert 'data-field="standing.per"' in answer.text
-    assert "charge it as a fee" in answer.text
+    assert 'data-field="minimum"' in answer.text
+    assert "make it a standing charge or a fee" in answer.text
     manager.cookies.set(LANGUAGE_COOKIE, "zh-Hans")
     answer = await post(manager, f"{editor(site)}/preview", fields)
-    assert "改收费用" in answer.text
+    assert "改为基本费或其他收费" in answer.text
 
 
 async def test_steps_add_and_remove_rows_and_keep_what_was_typed(manager, site):

@@ -17,7 +17,7 @@ from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.estimate import bands_told
-from meterhouse.rating.kernel import Line, explain_interval
+from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
 from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection

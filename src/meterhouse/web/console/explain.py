@@ -15,8 +15,8 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.explain import Explained, Standing, explain_transfer
 from meterhouse.flows.intervals import Interval
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
-from meterhouse.rating.kernel import Line
-from meterhouse.units import nano_per_minor
+from meterhouse.rating.explained import Line
+from meterhouse.units import from_us, nano_per_minor
 from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.cells import masked_name
@@ -115,6 +115,12 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
     """One line of an interval: `Peak band, block 1: 2.000 kWh × 0.62 = 1.24`."""
 
     def text(interval: Interval, line: Line) -> str:
+        if line.is_standing:
+            return fmt.words(
+                N_("Standing charge of the day from {at}, price version {version}: {amount}"),
+                at=fmt.instant(from_us(line.from_us)), amount=fine_amount(line.amount_nano),
+                version=line.version + 1,
+            )  # fmt: skip
         said = {
             "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,
