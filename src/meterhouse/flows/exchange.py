@@ -148,7 +148,9 @@ async def exchange(
         )
         await devices.remove_meter(connection, project_id, meter_id, at)
         made = await _hang(connection, project_id, point["id"], new, at)
-        await lastread.begin(connection, project, made, new.opening_milli, at)
+        # From the closing reading on, so that no day between the two meters is left out.
+        begun_at = closing.read_at
+        await lastread.begin(connection, project, made, new.opening_milli, begun_at)
         if payment_id is not None:
             await _send_on(connection, project, point["id"], payment_id, moved_minor, actor_id, at)
         written = NewExchange(

@@ -223,7 +223,7 @@ async def _post(
     changed = {name: values[~same] for name, values in rows.items()}
     gone = set(old) - set(rows["ended_at"].tolist())
     gone = {at for at in gone if old[at]["started_at"] < old[at]["ended_at"]}
-    changed["account_id"] = _payers(old, changed["ended_at"], changed["account_id"])
+    changed["account_id"] = _payers(old, changed, int(one["payer_at"][0]))
     taken_back = _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0]))
     added = _added(old, changed, gone)
     shares = await _shares(connection, project_id, one, added)
@@ -237,12 +237,12 @@ async def _post(
     return Difference(whole_nano - sum(share.nano for share in shares), shares)
 
 
-def _payers(old: Mapping[int, Any], ended_at: Ints, account_id: Ints) -> Ints:
-    """Who pays for charges: whoever did for the time they lie in, else who pays now."""
+def _payers(old: Mapping[int, Any], changed: Mapping[str, Ints], payer_at_us: int) -> Ints:
+    """Who pays for charges: who does now since they began, else whoever did for their time."""
     known = sorted(at for at in old if old[at]["started_at"] < old[at]["ended_at"])
-    found = account_id.copy()
-    for i, place in enumerate(np.searchsorted(known, ended_at).tolist()):
-        if place < len(known):
+    found = changed["account_id"].copy()
+    for i, place in enumerate(np.searchsorted(known, changed["ended_at"]).tolist()):
+        if place < len(known) and changed["started_at"][i] < payer_at_us:
             found[i] = old[known[place]]["account_id"]
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 from meterhouse import meter_models
 from meterhouse.errors import BadInput
 from meterhouse.flows import lastcoin, vacancy
+from meterhouse.flows.lastread import FRESH
 from meterhouse.ledger.chart import DRAW_ORDER
 from meterhouse.model import Commodity, Compartment
 from meterhouse.store import customers, devices, personal, readings
@@ -119,7 +120,7 @@ async def attach(
         ids = [accounts[one.agreement_id, part] for part, _ in _drawn(one)]
         common_id = ids[1] if len(ids) > 1 else None
         attached.append(Attached(one.point_id, one.agreement_id, ids[0], common_id, one.opened_at))
-    await customers.attach_points(connection, project_id, attached)
+    await customers.attach_points(connection, project_id, attached, FRESH)
 
 
 async def hand_over(

@@ -11,11 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from meterhouse.control.decide import KeeperCode
+from meterhouse.flows.rate import Chain, payer_of
 from meterhouse.model import AccountKind, AlarmKind, TransferKind
 from meterhouse.store import bookings, ledger, queue
 from meterhouse.store.db import Connection
 from meterhouse.store.ledger import NewTransfer
 from meterhouse.units import Minor, Nano, nano_per_minor, round_minor
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,23 @@ async def shares(
         Share(row["id"], row["agreement_id"], row["is_open"], added_nano[row["id"]], number - place)
         for place, row in enumerate(rows, 1)
     )
+
+
+async def of_former(
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints
+) -> dict[int, tuple[Share, ...]]:
+    """What began before the present payer came, and is of whoever paid then; by the point's row."""
+    payer_id = payer_of(columns, row, chain.judged.start_us)
+    early = chain.judged.billable & (payer_id != columns["account_id"][row])
+    early &= columns["keeper"][row] == KeeperCode.PLATFORM
+    found = {}
+    for one in np.unique(row[early]).tolist():
+        mine = early & (row == one)
+        key = project_id, int(columns["point_id"][one]), int(columns["account_id"][one])
+        added = {int(payer_id[mine][0]): int(chain.rated.amount_nano[mine].sum())}
+        if parts := await shares(connection, *key, added):
+            found[one] = parts
+    return found
 
 
 async def book(

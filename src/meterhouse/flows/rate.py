@@ -193,6 +193,12 @@ def _lay_out(
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
+def payer_of(columns: Mapping[str, Ints], row: Ints, start_us: Ints) -> Ints:
+    """The account that pays for each interval: of whoever paid for the point when it began."""
+    former, is_early = columns["former_account_id"][row], start_us < columns["payer_at"][row]
+    return np.where(is_early & (former > 0), former, columns["account_id"][row])
+
+
 def charge_rows(
     project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints,
     which: NDArray[np.bool_], version: Ints,
@@ -207,7 +213,7 @@ def charge_rows(
         "started_at": judged.start_us[which],
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
-        "account_id": columns["account_id"][mine],
+        "account_id": payer_of(columns, mine, judged.start_us[which]),
         "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],

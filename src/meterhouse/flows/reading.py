@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
 from meterhouse.errors import BadInput, OutOfRange
-from meterhouse.flows import late, latecomers, react, wallet
+from meterhouse.flows import late, latecomers, past, react, wallet
+from meterhouse.flows.past import Share
 from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
@@ -312,7 +313,8 @@ async def _move(
         connection, tariffs, project, columns, state,
         (columns["block_milli"], columns["block_period_at"]), (row, batch.read_at_us, batch.milli),
     )  # fmt: skip
-    await _store_charges(connection, project_id, columns, chain, row)
+    before = await past.of_former(connection, project_id, columns, chain, row)
+    await _store_charges(connection, project_id, columns, chain, row, before)
     touched = distinct(row)
     last = np.searchsorted(row, touched, side="right") - 1
     amount_nano = np.zeros(len(columns["point_id"]), dtype=np.int64)
@@ -320,6 +322,8 @@ async def _move(
     # Who keeps no money with the platform is rated beside it (a shadow), and accrues nothing here.
     kept = columns["keeper"] == KeeperCode.PLATFORM
     accrual_nano = np.where(kept, amount_nano, 0)
+    for one, shares in before.items():
+        accrual_nano[one] -= sum(share.nano for share in shares)
     now = _said_last(columns, touched, batch.take(last))
     columns["accrued_nano"] = columns["accrued_nano"] + accrual_nano
     shared = await readings.shared_accruals(connection, project_id, now["account_id"])
@@ -343,6 +347,8 @@ async def _move(
             "credit_minor": batch.credit_minor[last], "warning_level": level,
         },
     )  # fmt: skip
+    for one, shares in before.items():
+        await past.book(connection, project, int(columns["point_id"][one]), shares, at)
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     if batch.purse is not None:
@@ -388,8 +394,9 @@ def _available(
 
 
 async def _store_charges(
-    connection: Connection, project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints
-) -> None:
+    connection: Connection, project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints,
+    before: Mapping[int, tuple[Share, ...]],
+) -> None:  # fmt: skip
     bills = chain.judged.billable
     if not bills.any():
         return
@@ -402,6 +409,11 @@ async def _store_charges(
         known = await estimates.versions(connection, project_id, keys)
         version[again] = [known.get(key, 0) + 1 for key in keys]
     rows = charge_rows(project_id, columns, chain, row, bills, version)
+    for one, shares in before.items():
+        for share in shares:
+            rows["booking"][(mine == one) & (rows["account_id"] == share.account_id)] = (
+                share.booking
+            )
     await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
 
 

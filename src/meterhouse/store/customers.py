@@ -7,7 +7,7 @@ opened in a few statements.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -122,9 +122,12 @@ async def open_purses(
 
 
 async def attach_points(
-    connection: Connection, project_id: int, attached: Sequence[Attached]
+    connection: Connection, project_id: int, attached: Sequence[Attached], fresh: timedelta
 ) -> None:
     """From their instants the agreements pay for the points; those before them end there.
+
+    What is read next is of whoever paid when its interval began. A reading not older than `fresh`
+    counts as taken at that instant: by it accounts are settled.
 
     Raises:
         Conflict: an agreement of a point begins at its instant or later, so dates would overlap.
@@ -157,11 +160,16 @@ async def attach_points(
         project_id, ids, [one.agreement_id for one in attached], ats,
     )  # fmt: skip
     await connection.execute(
-        """update point p set account_id = u.account_id, common_account_id = u.common_id
-           from unnest($2::int8[], $3::int8[], $4::int8[]) as u (id, account_id, common_id)
+        """update point p set account_id = u.account_id, common_account_id = u.common_id,
+               former_account_id = p.account_id,
+               payer_at = case when s.good_at between u.at - $6::interval and u.at
+                   then s.good_at else u.at end
+           from unnest($2::int8[], $3::int8[], $4::int8[], $5::timestamptz[])
+               as u (id, account_id, common_id, at)
+           left join point_state s on (s.project_id, s.point_id) = ($1, u.id)
            where p.project_id = $1 and p.id = u.id""",
         project_id, ids, [one.account_id for one in attached],
-        [one.common_account_id for one in attached],
+        [one.common_account_id for one in attached], ats, fresh,
     )  # fmt: skip
 
 

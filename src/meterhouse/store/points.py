@@ -31,6 +31,7 @@ INSTANTS = frozenset(
         "noticed_at",
         "estimated_at",
         "tariff_at",
+        "payer_at",
     }
 )
 # Few points have a suspect; their tracks are asked for apart.
@@ -75,6 +76,8 @@ POINT = {
     "warning_3_minor": "warning_3_minor",
     "reconnect_minor": "reconnect_minor",
     "account_id": "coalesce(account_id, 0)",
+    "former_account_id": "coalesce(former_account_id, 0)",
+    "payer_at": "payer_at",
     "common_account_id": "coalesce(common_account_id, 0)",
 }
 MONEY = {
