@@ -21,7 +21,7 @@ from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.cells import masked_name
 from meterhouse.web.doubtwords import DecidedName
-from meterhouse.web.formats import ABSENT, Formats, grouped
+from meterhouse.web.formats import ABSENT, Formats, fine_amount, grouped
 from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
@@ -109,12 +109,6 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
         "tariffs": tariffs,
         "remarks": lambda one: _remarks(one, fmt, unit, is_mixed=len(tariffs) > 1),
     }  # fmt: skip
-
-
-def fine_amount(amount_nano: int) -> str:
-    """An exact amount without the zeros that say nothing, two decimals at least."""
-    whole, _, rest = grouped(amount_nano, 9).partition(".")
-    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
 
 
 def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
