@@ -41,7 +41,7 @@ from property.test_any_order import (
 )
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES = 2_000 if SOAK else 22
+EXAMPLES = 2_000 if SOAK else 20
 END = START + STEP * (INSTANTS + 3)
 TICK = timedelta(minutes=1)
 

@@ -89,7 +89,7 @@ async def known_texts(site):
         source = scheme.source
         found.add(scheme.name)
         for text in (source.title, source.issuer, source.note):
-            found |= {text} if isinstance(text, str) else set(text.values())
+            found |= {text} if isinstance(text, str) else set(dict(text).values())
     found.discard("")
     return sorted(found)
 

@@ -18,8 +18,8 @@ LANGUAGES_MAX: Final = 10
 LANGUAGE: Final = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"
 """A BCP 47 tag, as in en or zh-Hans."""
 
-Text: TypeAlias = str | Mapping[str, str]
-"""A text, or the same text by language."""
+Text: TypeAlias = str | tuple[tuple[str, str], ...]
+"""A text, or the same text by language, (language, text) each."""
 
 
 class Said(NamedTuple):
@@ -52,8 +52,9 @@ def said_in(text: Text, language: str) -> Said:
     """A text in a reader's language; where it is not said in that, in the first one it is."""
     if isinstance(text, str):
         return Said(text, "")
-    chosen = language if language in text else next(iter(text))
-    return Said(text[chosen], chosen)
+    by_language = dict(text)
+    chosen = language if language in by_language else text[0][0]
+    return Said(by_language[chosen], chosen)
 
 
 def parse_source(data: Any, path: str) -> Source:
@@ -91,7 +92,7 @@ def _text(data: Any, path: str) -> Text:
     for language in data:
         if not isinstance(language, str) or not re.match(LANGUAGE, language):
             raise TariffInvalid(f"{path}.{language}", N_("name a language, as en or zh-Hans"))
-    return {name: text_of(said, f"{path}.{name}", TEXT_MAX) for name, said in data.items()}
+    return tuple((name, text_of(said, f"{path}.{name}", TEXT_MAX)) for name, said in data.items())
 
 
 def _day(data: Any, path: str) -> date:

@@ -118,10 +118,7 @@ def _told(name: str, said: Any, words: Words) -> str:
         case "day_tables":
             return "; ".join(_table(table, one, words) for table, one in said.items())
         case "seasons":
-            return "; ".join(
-                f"{names.shown(names.SEASON, one['name'], words)} {one['first']} – {one['last']}"
-                for one in said
-            )
+            return "; ".join(_season(one, words) for one in said)
         case "blocks":
             limits = " / ".join(plain(one, MILLI) for one in said["limits_milli"]) or ABSENT
             told = (limits, words(names.PERIOD[said["period"]]), words(names.FILL[said["fill"]]))
@@ -146,6 +143,18 @@ def _told(name: str, said: Any, words: Words) -> str:
         case "demand":
             return f"{plain(said['price_micro'], MICRO)} · {words(names.DEMAND[said['by']])}"
     return str(said)
+
+
+def _season(said: Mapping[str, Any], words: Words) -> str:
+    """A season with its day tables, unless one holds every day."""
+    text = f"{names.shown(names.SEASON, said['name'], words)} {said['first']} – {said['last']}"
+    if set(said["tables"].values()) == {"every_day"}:
+        return text
+    tables = ", ".join(
+        f"{words(names.DAY[kind])}: {names.shown(names.TABLE, table, words)}"
+        for kind, table in said["tables"].items()
+    )
+    return f"{text} ({tables})"
 
 
 def _table(name: str, table: Mapping[str, str], words: Words) -> str:

@@ -67,12 +67,14 @@ class Picture:
         strips: its day tables.
         months: for each month its weeks, Monday first; None lies in another month.
         seasons: name and span of each, where there are several.
+        special: the kinds of its special days, in words.
     """
 
     year: int
     strips: tuple[Strip, ...]
     months: tuple[Sequence[Sequence[Cell | None]], ...]
     seasons: tuple[tuple[str, str], ...]
+    special: tuple[str, ...]
 
 
 def colour_of(version: Version, band: int) -> str:
@@ -110,7 +112,9 @@ def picture(version: Version, year: int, words: Words) -> Picture:
          "{:02}-{:02} – {:02}-{:02}".format(*one.first, *one.last))
         for one in version.seasons
     )  # fmt: skip
-    return Picture(year, strips, months, seasons if len(seasons) > 1 else ())
+    kinds = (day.kind for weeks in months for week in weeks for day in week if day and day.kind)
+    special = tuple(dict.fromkeys(kinds))
+    return Picture(year, strips, months, seasons if len(seasons) > 1 else (), special)
 
 
 def _spans(

@@ -44,12 +44,12 @@ function names() {
   return new Set([...fields.querySelectorAll("input, select, textarea")].map((one) => one.id));
 }
 
-/* To the list that was chosen from; else to what a step added; after a removal to the same kind of button, else to where the section begins. */
+/* To the list that was chosen from, or to what a step added; after a removal to the same kind of
+   button, else to where the section begins. */
 function goOn() {
   const fresh = [...names()].find((id) => id && !known.has(id));
   const section = stepping?.section && document.getElementById(stepping.section)?.closest("section");
-  const there = (stepping?.id && document.getElementById(stepping.id))
-    ?? (fresh && document.getElementById(fresh))
+  const there = document.getElementById(stepping?.id || fresh || "")
     ?? [...fields.querySelectorAll("button")].find((one) => one.getAttribute("hx-vals") === stepping?.step)
     ?? section?.querySelector("button, input");
   there?.focus();
