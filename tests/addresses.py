@@ -3,7 +3,7 @@
 import re
 
 from meterhouse.store.db import maintenance
-from meterhouse.web.acts import scheme
+from meterhouse.web.acts import DRAWN
 from meterhouse.web.api import v1
 from small_site import Site
 
@@ -11,7 +11,7 @@ from small_site import Site
 COMPUTED_PAGES = {
     "/projects/{project_id}/calculator",
     "/projects/{project_id}/calculator/explain",
-    *(f"{act.page}/{part}" for act in scheme.DRAWN for part in ("fields", "preview", "file")),
+    *(f"{act.page}/{part}" for act in DRAWN for part in ("fields", "preview", "file")),
 }
 COMPUTED_OPERATIONS = {
     f"{v1.PREFIX}/projects/{{project_id}}/calculate": {
@@ -30,6 +30,11 @@ ROWS = {
     "floor_id": "select id from place where project_id = $1 and kind = 'floor' order by id",
     "place_id": "select id from place where project_id = $1 and kind = 'building' order by id",
     "doubt_id": "select id from doubt where project_id = $1 order by id",
+    "reading_id": """select (extract(epoch from max(g.read_at)) * 1000000)::int8 from reading g
+        join meter m on (m.project_id, m.id) = (g.project_id, g.meter_id)
+        join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+        join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+        where g.project_id = $1 and r.name = 'A101'""",
     "command_id": "select id from command where project_id = $1 order by id",
     "alarm_id": "select id from alarm where project_id = $1 order by id",
     "gateway_id": "select id from gateway where project_id = $1 order by id",

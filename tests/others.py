@@ -291,6 +291,7 @@ async def doubts_of(theirs) -> dict[str, Any]:
     meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
     return {
         "doubt_id": doubt_id, "doubt_ids": [doubt_id], "reading": (meter_id, 1, now),
+        "reading_id": to_us(now),
         "doubt": {"point_id": point_id, "meter_id": meter_id, "register_epoch": 1,
                   "read_at": now},
         "doubtful": [], "most": 9, "after_id": 0, "good_since": EPOCH, "good_until": later,

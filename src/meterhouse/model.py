@@ -210,6 +210,7 @@ class AlarmKind(StrEnum):
     PAYER_LEFT = "payer_left"
     METER_DRIFT = "meter_drift"
     METER_STUCK = "meter_stuck"
+    ESTIMATE_MISSING = "estimate_missing"
 
 
 class RoomState(StrEnum):

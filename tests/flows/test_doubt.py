@@ -6,12 +6,13 @@ import asyncpg
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import close, doubt, explain
-from meterhouse.flows.doubt import Decision
+from meterhouse.flows import close, day, doubt, explain
+from meterhouse.flows.doubt import Decision, OfMeter
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import Verdict
 from meterhouse.store import proofs
+from meterhouse.units import to_us
 from premises import FLAT
 
 HALF_HOUR = timedelta(minutes=30)
@@ -195,6 +196,86 @@ async def test_what_was_decided_is_never_changed(site):
     for statement in ("update decision set reason = 'another'", "delete from decision"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await site.rows(statement)
+
+
+async def named(site, nth):
+    """The nth reading of the site's meter, as its own list names it."""
+    rows = await site.rows("select read_at from reading order by read_at")
+    return OfMeter(site.meters[0], to_us(rows[nth]["read_at"]))
+
+
+async def decide_of(site, nth, decided, **more):
+    """Decide about the nth reading, doubtful or not."""
+    said = Decision(decided, "the slip says 1.3", **more)
+    key = (site.db, site.tariffs, site.project_id, await named(site, nth))
+    return await doubt.decide(*key, said, None, site.clock())
+
+
+async def test_a_good_reading_that_is_wrong_is_corrected(site, address):
+    await tell(site, 0, 1_000, 3_100, 4_000)
+    assert await site.alarms() == []
+    done = await decide_of(site, 2, Decided.CORRECT, registers_milli=(1_300, -1, -1, -1, -1))
+    assert await billed(site) == [(1_000, "GOOD"), (300, "EDITED"), (2_700, "GOOD")]
+    assert done.difference_nano == 0
+    (payer,) = done.weight.payers
+    # Both intervals change, and the household owes for the same energy as before.
+    assert (payer.before_milli, payer.after_milli) == (3_000, 3_000)
+    assert payer.is_present
+    assert await holds(address) == []
+    now = await doubt.look(site.db, site.project_id, await named(site, 2))
+    assert (now.quality, now.row["total_milli"]) == (Quality.EDITED, 3_100)
+    assert [one["reason"] for one in now.history] == ["the slip says 1.3"]
+    # A reading that comes late is judged with it.
+    await site.read((site.meters[0], site.clock() - 2.5 * HALF_HOUR, 1_200))
+    assert (await billed(site))[1:] == [(200, "GOOD"), (100, "EDITED"), (2_700, "GOOD")]
+
+
+async def test_the_last_reading_discarded_gives_its_energy_back(site, address):
+    await tell(site, 0, 1_000, 3_000)
+    done = await decide_of(site, 2, Decided.DISCARD)
+    assert done.difference_nano == -2_000 * PRICE_NANO
+    (payer,) = done.weight.payers
+    assert (payer.before_milli, payer.after_milli) == (2_000, 0)
+    assert (payer.before_nano, payer.after_nano) == (2_000 * PRICE_NANO, 0)
+    assert await holds(address) == []
+    # Accepted again it is as it was read, and says that somebody looked at it.
+    await decide_of(site, 2, Decided.ACCEPT)
+    assert await billed(site) == [(1_000, "GOOD"), (2_000, "GOOD")]
+    now = await doubt.look(site.db, site.project_id, await named(site, 2))
+    assert (now.quality, now.before_milli) == (Quality.EDITED, 1_000)
+    assert await holds(address) == []
+
+
+async def test_a_correction_beyond_what_follows_says_what_becomes_doubtful(site, address):
+    await tell(site, 0, 1_000, 2_000)
+    done = await decide_of(site, 1, Decided.CORRECT, registers_milli=(2_500, -1, -1, -1, -1))
+    assert done.weight.doubted_count == 1
+    assert await site.alarms() == [("reading_doubtful", f"point:{site.points[0]}")]
+    assert await billed(site) == [(2_500, "EDITED")]
+    # Taken back, nothing waits.
+    done = await decide_of(site, 1, Decided.ACCEPT)
+    assert await billed(site) == [(1_000, "GOOD"), (1_000, "GOOD")]
+    assert await site.alarms() == []
+    assert await holds(address) == []
+
+
+async def test_a_decision_about_a_closed_day_names_it_and_lets_it_stand(site, address):
+    await tell(site, 0, 1_000, 3_000)
+    site.clock.step(days=1)
+    await day.close_days(site.db, site.project_id, None, None, site.clock())
+    kept = await site.rows("select day, totals from day_close order by day")
+    done = await decide_of(site, 2, Decided.CORRECT, registers_milli=(2_000, -1, -1, -1, -1))
+    count, first, last = done.weight.closed_days
+    assert (count, first) == (1, last)
+    assert await site.rows("select day, totals from day_close order by day") == kept
+    assert await holds(address) == []
+
+
+async def test_what_is_no_reading_is_not_found(site):
+    await tell(site, 0)
+    for reading_id in (1, 2**63 - 1):
+        with pytest.raises(NotFound):
+            await doubt.look(site.db, site.project_id, OfMeter(site.meters[0], reading_id))
 
 
 async def test_what_was_never_doubted_is_not_found(site):

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from meterhouse.flows import close, command, estimate
+from meterhouse.flows import close, command, estimate, explain, monitor
 from meterhouse.model import Quality, Relay
 from meterhouse.store import proofs
-from premises import HASTY, HOMES
+from meterhouse.store.lists import Wanted
+from premises import FLAT, HASTY, HOMES
 
 PRICE_NANO = 600_000
 ESTIMATES = HASTY | {"estimate_after_h": 6}
@@ -130,6 +131,139 @@ async def test_a_doubtful_reading_ends_no_silence_for_long(site, address):
     assert await tend(site) == 1
     assert (await site.state())["estimated_nano"] > 0
     assert await holds(address) == []
+
+
+async def listed(site):
+    """What the list of estimates says, point by point."""
+    found = await monitor.listing(site.db, site.project_id, "estimates", Wanted())
+    return [
+        (row["state"], row["energy_milli"], row["estimated_nano"], row["rule"], row["why"])
+        for row in found.rows
+    ]
+
+
+async def test_the_list_says_what_stands_on_estimates_until_something_is_read(site):
+    assert await listed(site) == []
+    silent_at = site.clock()
+    for hours in (6, 2):
+        site.clock.step(hours=hours)
+        await tend(site)
+    running = ("running", 1_600, 1_600 * PRICE_NANO, "same_hours_7_days", None)
+    assert await listed(site) == [running]
+    found = await monitor.listing(site.db, site.project_id, "estimates", Wanted())
+    (row,) = found.rows
+    assert (row["good_at"], row["ended_at"]) == (silent_at, site.clock())
+    # A coin is a hundredth: 1.6 kWh at 0.60 are 0.96.
+    assert row["amount_minor"] == 96
+    await site.say((await site.state())["good_0_milli"] + 900)
+    assert await listed(site) == []
+
+
+async def test_who_cannot_be_estimated_stands_in_the_list_with_the_reason(new_site):
+    site = await new_site(rooms=1, policy=ESTIMATES)
+    subject = ("estimate_missing", f"point:{site.points[0]}")
+    await site.say(1_000)
+    site.clock.step(hours=6)
+    assert await tend(site) == 0
+    assert await listed(site) == [("missing", 0, 0, None, "days_unknown")]
+    assert subject in await site.alarms()
+    site.clock.step(minutes=30)
+    await site.say(2_000)
+    assert await listed(site) == []
+    await tend(site)
+    assert subject not in await site.alarms()
+
+
+async def test_after_a_month_it_is_estimated_no_further_and_says_so(site):
+    site.clock.step(hours=6)
+    await tend(site)
+    site.clock.step(days=31)
+    assert await tend(site) == 0
+    (told,) = await listed(site)
+    assert told == ("ended", 1_200, 1_200 * PRICE_NANO, "same_hours_7_days", "silent_too_long")
+
+
+async def test_a_day_says_what_of_it_is_estimated(site):
+    site.clock.step(hours=6)
+    await tend(site)
+    now = await monitor.room(
+        site.db, site.project_id, site.rooms[0].place_id, "Asia/Shanghai", site.clock()
+    )
+    days = now.days[site.points[0]]
+    assert [day.estimated_milli for day in days][-1] == 1_200
+    assert not any(day.estimated_milli for day in days[:-1])
+
+
+BY_BANDS = FLAT | {
+    "name": "By the meter's bands",
+    "versions": [
+        {
+            "effective_from": "2020-01-01T00:00:00+08:00", "band_source": "meter",
+            "bands": ["sharp", "peak", "flat", "valley"],
+            "prices_micro": {"sharp": [900_000], "peak": [800_000], "flat": [600_000],
+                             "valley": [300_000]},
+        }
+    ],
+}  # fmt: skip
+
+
+async def live_by_bands(site, days):
+    """Half hours of 0.1 kWh: peak from eight to twenty hours of UTC, else valley."""
+    rows, bands = [], [2_500, 2_500, 2_500, 2_500]
+    for n in range(days * 48 + 1):
+        read_at = site.clock() + timedelta(minutes=30) * n
+        if n:
+            bands[1 if 8 < (read_at.hour * 60 + read_at.minute) / 60 <= 20 else 3] += 100
+        rows.append((site.meters[0], read_at, sum(bands), Relay.CLOSED, tuple(bands)))
+    site.clock.at = rows[-1][1]
+    await site.read(*rows)
+
+
+async def test_where_the_meter_has_the_bands_each_is_estimated_by_its_own_days(new_site, address):
+    site = await new_site(rooms=1, policy=ESTIMATES, tariff=BY_BANDS)
+    await site.pay(100_000)
+    await live_by_bands(site, days=8)
+    before, silent_at = await site.state(), site.clock()
+    # From two to eight in the morning of UTC it is valley alone, and from eight to ten peak.
+    site.clock.step(hours=6)
+    assert await tend(site) == 1
+    site.clock.step(hours=2)
+    assert await tend(site) == 1
+    assert [
+        row["rule"] for row in await site.rows("select rule from estimate order by read_at")
+    ] == ["same_hours_7_days 0 0 0 1200", "same_hours_7_days 0 400 0 0"]
+    rated = 1_200 * 300_000 + 400 * 800_000
+    state = await site.state()
+    assert state["estimated_nano"] == rated
+    assert state["accrued_nano"] - before["accrued_nano"] == rated
+    assert await listed(site) == [("running", 1_600, rated, "same_hours_7_days", None)]
+    # It is explained to the last Nano, band by band.
+    await close.book_day(site.db, site.project_id, site.clock())
+    row = await site.row("select max(id) as id from transfer where kind = 'booking'")
+    told = await explain.explain_transfer(site.db, site.tariffs, site.project_id, row["id"])
+    assert told.booking.is_exact
+    first, second = told.booking.intervals[-2:]
+    assert [(line.band, line.energy_milli) for line in first.lines] == [("valley", 1_200)]
+    assert [(line.band, line.energy_milli) for line in second.lines] == [("peak", 400)]
+    assert await holds(address) == []
+    # What the meter then says of its bands counts, and the estimate is taken back.
+    bands = tuple(before[f"good_{band}_milli"] + (900 if band == 4 else 0) for band in range(1, 5))
+    site.clock.step(hours=1)
+    await site.read((site.meters[0], site.clock(), sum(bands), Relay.CLOSED, bands))
+    after = await site.state()
+    assert after["estimated_nano"] == 0
+    assert after["rated_nano"] - before["rated_nano"] == 900 * 300_000
+    assert after["good_at"] - silent_at == timedelta(hours=9)
+    assert await holds(address) == []
+
+
+async def test_without_bands_in_the_days_before_it_says_that_too_little_is_known(new_site):
+    site = await new_site(rooms=1, policy=ESTIMATES, tariff=BY_BANDS)
+    bands = (250, 250, 250, 250)
+    await site.read((site.meters[0], site.clock(), 1_000, Relay.CLOSED, bands))
+    site.clock.step(hours=6)
+    assert await tend(site) == 0
+    assert await listed(site) == [("missing", 0, 0, None, "days_unknown")]
 
 
 async def test_an_open_relay_uses_nothing_and_a_month_is_enough(site):

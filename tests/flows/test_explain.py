@@ -1,6 +1,7 @@
 """Every coin is explained to the last Nano, whatever arrived in whatever order."""
 
 import random
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -8,8 +9,10 @@ from meterhouse.errors import NotFound
 from meterhouse.flows import close
 from meterhouse.flows.explain import explain_transfer
 from meterhouse.store.db import maintenance
+from meterhouse.units import from_us
 from premises import FLAT, HOMES
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 METERED = {
     "name": "Metered",
     "commodity": "electricity",
@@ -112,6 +115,23 @@ async def test_an_interval_names_readings_version_band_and_block(new_site):
     ]  # fmt: skip
     assert one.booking.booked_nano == 20_000 * 620_000 + 5_000 * 670_000
     assert one.booking.rest_nano == 0
+    assert one.booking.is_exact
+
+
+async def test_a_standing_charge_is_explained_day_by_day(new_site):
+    version = FLAT["versions"][0] | {"standing": {"per": "day", "amount_micro": 250_000}}
+    site = await new_site(rooms=1, tariff=FLAT | {"versions": [version]})
+    await site.pay(10_000)
+    await site.say(0)
+    site.clock.step(hours=48)
+    await site.say(1_000)
+    await close.book_day(site.db, site.project_id, site.clock())
+    (one,) = await explained(site)
+    (interval,) = one.booking.intervals
+    energy, *days = interval.lines
+    assert (energy.energy_milli, energy.is_standing) == (1_000, False)
+    assert [(line.is_standing, line.amount_nano) for line in days] == [(True, 250_000_000)] * 2
+    assert [from_us(line.from_us).astimezone(SHANGHAI).hour for line in days] == [0, 0]
     assert one.booking.is_exact
 
 

@@ -1,4 +1,4 @@
-"""The twelve cases that any metering must bill right, each through the real store and flows.
+"""The cases that any metering must bill right, each through the real store and flows.
 
 What is expected is worked by hand beside each test, in yuan; the docs tell each in `docs/vee.md`.
 """
@@ -308,3 +308,23 @@ async def test_daylight_saving_zones(home):
     )  # fmt: skip
     await last.read(("2026-10-31T10:00", 0), ("2026-10-31T23:00", 300), ("2026-11-01T01:00", 302))
     assert [yuan for yuan, _ in await last.charged()] == [186.0, 1.26]
+
+
+MONTHLY = {**FLAT, "standing": {"per": "period", "amount_micro": 31_000_000}}
+
+
+async def test_a_standing_charge_comes_with_each_day_that_begins(home):
+    here = await home(tariff(MONTHLY), begins="2026-03-04T20:00", policy=HASTY)
+    # March has 31 days, so each is 1.00; 0.60 a kWh beside it.
+    await here.read(
+        ("2026-03-04T20:00", 0), ("2026-03-04T23:30", 1), ("2026-03-05T00:00", 1),
+        ("2026-03-05T00:30", 2), ("2026-03-05T01:00", 2),
+    )  # fmt: skip
+    assert [yuan for yuan, _ in await here.charged()] == [0.6, 0, 1.6, 0]
+    # Three silent days come with the next reading, each once, whatever was used.
+    await here.read(("2026-03-08T01:00", 2))
+    assert (await here.charged())[-1][0] == 3
+    # A stored reading that comes late divides them and makes no day dearer or cheaper.
+    await here.read(("2026-03-07T00:00", 2), ("2026-03-06T12:00", 2))
+    assert [yuan for yuan, _ in await here.charged()][-3:] == [1, 0, 2]
+    assert await here.owed() == 5.2

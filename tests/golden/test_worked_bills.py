@@ -5,7 +5,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from meterhouse.rating.kernel import Intervals, RatingOutcome, explain_interval, rate_intervals
+from meterhouse.rating.explained import explain_interval
+from meterhouse.rating.kernel import Intervals, RatingOutcome, rate_intervals
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import compile_timeline, pack
 from meterhouse.units import to_us

@@ -129,7 +129,7 @@ class BillOracle:
 
     def freed(self, month: int, due: list[int]) -> list[int]:
         lapsing = 0
-        for number, part in self.parts(month):
+        for number, part, _ in self.parts(month):
             allowance = self.versions[number].get("allowance", {})
             if allowance.get("grant") == "period":
                 given = floor(self.given(allowance) * part)
@@ -166,43 +166,55 @@ class BillOracle:
             cost += added
         return cost
 
-    def days_of(self, month: int) -> tuple[list[tuple[int, int]], int]:
-        """How many served days of a period began under each version, and its days in all."""
+    def days_of(self, month: int) -> tuple[list[tuple[int, list[int]]], int]:
+        """Which days of a period, 1 its first, were served by each version; its days in all."""
         all_days = self.days_between(month, self.end_of_month(month))
-        counts: dict[int, int] = defaultdict(int)
-        for day in all_days:
+        served: dict[int, list[int]] = defaultdict(list)
+        for number_of_day, day in enumerate(all_days, 1):
             number = self.version_at(day)
             if self.served[0] <= day < self.served[1] and number is not None:
-                counts[number] += 1
-        return sorted(counts.items()), len(all_days)
+                served[number].append(number_of_day)
+        return sorted(served.items()), len(all_days)
 
-    def parts(self, month: int) -> list[tuple[int, Fraction]]:
+    def parts(self, month: int) -> list[tuple[int, Fraction, list[tuple[Fraction, Fraction]]]]:
+        """Which version has how much of a period, and from where to where each of its days is."""
+        whole = [(Fraction(0), Fraction(1))]
         if self.rule == "whole":
-            return [(self.version_at(max(month, self.served[0])), Fraction(1))]
-        counts, of_days = self.days_of(month)
+            return [(self.version_at(max(month, self.served[0])), Fraction(1), whole)]
+        served, of_days = self.days_of(month)
         if self.rule == "days":
-            return [(number, Fraction(days, of_days)) for number, days in counts]
-        is_full = sum(days for _, days in counts) == of_days
-        return [(counts[0][0], Fraction(1))] if counts and is_full else []
+            return [
+                (number, Fraction(len(days), of_days),
+                 [(Fraction(day - 1, of_days), Fraction(day, of_days)) for day in days])
+                for number, days in served
+            ]  # fmt: skip
+        is_full = sum(len(days) for _, days in served) == of_days
+        return [(served[0][0], Fraction(1), whole)] if served and is_full else []
 
     def nano(self, exact: Fraction) -> Fraction:
         return Fraction(floor(exact * 10**9), 10**9)
+
+    def day_by_day(self, exact: Fraction, days: list[tuple[Fraction, Fraction]]) -> Fraction:
+        """What each day has of a charge by the period: up to its end, less what was before it."""
+        return sum(
+            (self.nano(exact * end) - self.nano(exact * begin) for begin, end in days), Fraction(0)
+        )
 
     def written(self, month: int, book: dict, peak_w: int) -> OracleBill:
         for number, days in self.days_of(month)[0]:
             standing = self.versions[number].get("standing", {})
             if standing.get("per") == "day":
-                amount = Fraction(standing["amount_micro"] * days, MICRO)
+                amount = Fraction(standing["amount_micro"] * len(days), MICRO)
                 book["standing", "", number, -1] += amount
-        for number, part in self.parts(month):
+        for number, _, days in self.parts(month):
             words = self.versions[number]
             if words.get("standing", {}).get("per") == "period":
-                amount = self.nano(Fraction(words["standing"]["amount_micro"], MICRO) * part)
-                book["standing", "", number, -1] += amount
+                amount = Fraction(words["standing"]["amount_micro"], MICRO)
+                book["standing", "", number, -1] += self.day_by_day(amount, days)
             if "demand" in words:
                 watts = self.capacity_w if words["demand"]["by"] == "capacity" else peak_w
                 amount = Fraction(watts * words["demand"]["price_micro"], 1_000 * MICRO)
-                book["demand", "", number, -1] += self.nano(amount * part)
+                book["demand", "", number, -1] += self.day_by_day(amount, days)
         bill = OracleBill({key: (cost, half_up(cost * self.coins)) for key, cost in book.items()})
         self.top_up(bill, month)
         return self.taxed(bill)
@@ -211,7 +223,7 @@ class BillOracle:
         parts = self.parts(month)
         least = sum(
             self.nano(Fraction(self.versions[number].get("minimum_micro", 0), MICRO) * part)
-            for number, part in parts
+            for number, part, _ in parts
         )
         lacking = half_up(least * self.coins) - sum(coins for _, coins in bill.lines.values())
         if least > 0 and lacking > 0:

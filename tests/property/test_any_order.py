@@ -54,7 +54,13 @@ BY_METER: dict[str, Any] = FLAT | {
         }
     ],
 }  # fmt: skip
-TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER}
+# A day begins at 16:00 UTC, too; 31 parts of it are no whole Nano each.
+STANDING = {"per": "period", "amount_micro": 10_000_003}
+STOOD: dict[str, Any] = HOMES | {
+    "name": "Homes that pay for being connected",
+    "versions": [version | {"standing": STANDING} for version in HOMES["versions"]],
+}  # fmt: skip
+TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD}
 ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
 
 Told = tuple[int, datetime, int, tuple[int, int, int, int]]

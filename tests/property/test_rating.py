@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.kernel import (
     Intervals,
     RatingOutcome,
-    explain_interval,
     rate_intervals,
 )
 from meterhouse.rating.matrix import rate_matrix

@@ -30,6 +30,7 @@ FILTERS = {
     "replays": [{"from": MORNING}, {"text": "%trial%"}],
     "replay_rows": [{"replay": 1}, {"change": "less"}, {"text": "%10_%"}],
     "doubts": [{"why": "jump"}, {"to": MORNING}, {"block": "%nothing%"}, {"text": "%10_%"}],
+    "estimates": [{"state": "missing"}, {"to": MORNING}, {"text": "%nothing%"}],
     "days": [{"proved": False}, {"from": MORNING}],
     "journal": [{"account": "revenue"}, {"kind": "booking"}, {"to": MORNING}],
     "orders": [{"kind": "refund"}, {"channel": "card"}, {"block": "%nothing%"}, {"from": MORNING}],
@@ -210,6 +211,30 @@ async def add_rows(connection, site, count, seed):
             )  # fmt: skip
 
 
+async def add_estimates(connection, site):
+    """One point that stands on an estimate, and three that cannot be estimated."""
+    at, (first, *others) = site.clock() + timedelta(hours=1), site.points
+    await connection.execute(
+        """insert into charge (project_id, point_id, ended_at, version, started_at, meter_id,
+               register_epoch, account_id, tariff_id, energy_milli, block_milli, block_period_at,
+               amount_nano, verdict, quality, booking, edition)
+           select project_id, point_id, $2, 1, ended_at, meter_id, register_epoch, account_id,
+               tariff_id, 7, block_milli, block_period_at, 7, verdict, 2, booking, edition
+           from charge where point_id = $1 order by ended_at desc limit 1""",
+        first, at,
+    )  # fmt: skip
+    await connection.execute(
+        "update point_state set estimated_at = $2, estimated_nano = 7 where point_id = $1",
+        first, at,
+    )  # fmt: skip
+    for point_id in others[:3]:
+        await connection.execute(
+            """insert into alarm (project_id, kind, subject, point_id, opened_at, facts)
+               values ($1, 'estimate_missing', $2, $3, $4, '{"why": "days_unknown"}')""",
+            site.project_id, f"point:{point_id}", point_id, at,
+        )  # fmt: skip
+
+
 async def made_busy(site):
     """A site with rows in every list; answers it."""
     for n in range(6):
@@ -217,6 +242,7 @@ async def made_busy(site):
         await site.say(1000 * (n // 2), room=n % 2)
     async with maintenance(site.db.address) as connection:
         await add_rows(connection, site, 16, 1)
+        await add_estimates(connection, site)
     return site
 
 

@@ -231,7 +231,7 @@ async def call(connection, name, project_id, given) -> Any:
     if name == "doubts.note":
         given["rows"] = [(given["point_id"], given["meter_id"], 1, given["at"], 8)]
     if name == "estimates.insert":
-        of = (given["meter_id"], 1, given["at"], 0, 0, given["at"])
+        of = (given["meter_id"], 1, given["at"], 0, 0, given["at"], "r")
         given["rows"] = [(given["point_id"], given["at"], 9, *of)]
     if name == "catalog.insert_place":
         given["kind"] = "room"
@@ -302,8 +302,9 @@ FINDERS = {
     "books.get_agreement", "books.movements", "catalog.tariff_bodies", "commissionings.commands",
     "commissionings.get", "commissionings.latest_of", "commissionings.open_of",
     "customers.agreements_of", "customers.points_of_agreement", "customers.purses_of",
-    "doubts.around", "doubts.get_doubt", "doubts.history", "doubts.names",
-    "doubts.waiting_points", "estimates.owed", "estimates.used_before", "estimates.versions",
+    "doubts.around", "doubts.charged", "doubts.get_doubt", "doubts.get_reading", "doubts.history",
+    "doubts.names", "doubts.payers", "doubts.waiting", "doubts.waiting_points", "estimates.owed",
+    "estimates.used_before", "estimates.versions",
     "explain.decided_in", "desk.get_payment", "desk.last_payments", "desk.paid_in",
     "desk.point_names", "desk.purses",
     "sales.facts", "desk.used_since", "devices.meters_of_gateway", "devices.points_of_place",

@@ -66,7 +66,8 @@ PROVED = {
     "tariff.publish_bands", "tariff.publish_blocks", "tariff.publish_scheme", "tariff.assign",
     "tariff.correct", "tariff.resweep",
     "recharge.decide", "recharge.cancel", "doubt.accept", "doubts.accept", "doubt.begin",
-    "doubt.correct", "doubt.discard", "doubts.discard",
+    "doubt.correct", "doubt.discard", "doubts.discard", "reading.accept", "reading.begin",
+    "reading.correct", "reading.discard",
 }  # fmt: skip
 KEPT_KEYLESS = {"session", "personal", "staff", "client", "group", "role", "filter"}
 

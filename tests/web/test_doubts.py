@@ -103,6 +103,73 @@ async def test_somebody_decides_at_the_console(manager, site):
     assert "Decision: Discarded" in audit.text
 
 
+async def test_a_program_corrects_a_good_reading(erp, site):
+    readings = f"{API}/projects/{site.project_id}/meters/{site.rooms['A101'].meter_id}/readings"
+    listed = (await erp.get(readings)).json()["items"]
+    last, before = listed[0], listed[1]
+    assert last["quality"] != "edited"
+    right = f"{float(before['total']['amount']) + 1:.3f}"
+    done = await erp.post(
+        f"{readings}/{last['id']}/correct",
+        json={"registers": right, "reason": "the slip of the caretaker"},
+        headers={"Idempotency-Key": "correct-1"},
+    )  # fmt: skip
+    assert done.status_code == 201, done.text
+    said = done.json()
+    # 4 kWh a day at 0.50 become 1 kWh.
+    assert said["difference"]["amount"] == "-1.500000000"
+    (payer,) = said["payers"]
+    assert payer["is_present"]
+    assert payer["energy_before"]["amount"] == "4.000"
+    assert payer["energy_after"]["amount"] == "1.000"
+    assert payer["amount_after"]["amount"] == "0.500000000"
+    detail = (await erp.get(f"{readings}/{last['id']}")).json()
+    assert (detail["quality"], detail["why"], detail["is_waiting"]) == ("edited", None, False)
+    assert detail["total"] == last["total"]
+    (told,) = detail["decisions"]
+    assert (told["decided"], told["reason"]) == ("correct", "the slip of the caretaker")
+    assert told["registers"][0]["amount"] == right
+    assert told["by"]
+    assert (await erp.get(f"{readings}/17")).status_code == 404
+
+
+async def test_somebody_opens_a_reading_from_the_room_and_sees_what_a_decision_costs(manager, site):
+    project, room = f"/projects/{site.project_id}", site.rooms["A101"]
+    page = await manager.get(f"{project}/rooms/{room.place_id}")
+    address = re.findall(r'href="\.\.(/meters/\d+/readings/\d+)"', page.text)[0]
+    shown = await manager.get(f"{project}{address}")
+    assert shown.status_code == 200
+    for word in ("The register around it", "Charged since", "Discard", "Correct"):
+        assert word in shown.text
+    preview = await manager.get(f"{project}{address}/discard/preview")
+    # What was used on the last day is given back, until the next reading.
+    for word in ("Charged anew", "Pays now", "4.000 → 0.000 kWh", "2.00 → 0.00 CNY (−2.00)"):
+        assert word in preview.text, preview.text
+    form = await manager.get(f"{project}{address}/discard")
+    sent = await manager.post(
+        f"{project}{address}/discard",
+        data={"csrf": token_in(form), "key": key_in(form), "reason": "the neighbour was read"},
+    )
+    assert sent.status_code in (200, 303), sent.text
+    after = await manager.get(f"{project}{address}")
+    assert "the neighbour was read" in after.text
+    assert "Edited" in after.text
+    audit = await manager.get(f"{project}/audit")
+    assert "Reading of: 2026-11-2" in audit.text
+    # What was rehearsed left no trace: this is the first decision.
+    assert "Number: 1" in audit.text
+
+
+async def test_a_preview_says_why_a_decision_is_not_possible(manager, site):
+    project = f"/projects/{site.project_id}"
+    page = await manager.get(f"{project}/doubts")
+    (doubt_id,) = set(re.findall(r'href="[^"]*doubts/(\d+)"', page.text))
+    told = await manager.get(f"{project}/doubts/{doubt_id}/accept/preview")
+    assert "Not possible" in told.text
+    told = await manager.get(f"{project}/doubts/{doubt_id}/begin/preview", params={"used": "12.5"})
+    assert "0.000 → 12.500 kWh" in told.text
+
+
 async def test_many_are_decided_by_one_task(erp, site):
     (one,) = (await erp.get(doubts(site))).json()["items"]
     asked = await erp.post(

@@ -1,15 +1,16 @@
 """`meterhouse demo`: a living town, its past included, on a clock that runs fast.
 
 Owns the story: three buildings, some households nearly out of credit, a few meters silent, one
-tenant who pays as soon as the power is off. Everything goes through the real flows, the real head
-end and real frames over TCP; only the meters are simulated, and the clock is ours.
+tenant who pays as soon as the power is off, a floor that moved in this morning whose meters keep
+their money themselves. Everything goes through the real flows, the real head end and real frames
+over TCP; only the meters are simulated, and the clock is ours.
 """
 
 import asyncio
 import random
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,12 +23,12 @@ from meterhouse.cli import announce
 from meterhouse.config import Settings
 from meterhouse.flows import close, gateway, monitor, onboard, reading, recharge
 from meterhouse.flows.prices import Tariffs
-from meterhouse.model import Relay
+from meterhouse.model import Keeper, Relay
 from meterhouse.sim.faults import Fault
 from meterhouse.sim.gateway import LinkHabits
 from meterhouse.sim.meter import SimMeter
 from meterhouse.sim.plan import plan_town
-from meterhouse.sim.spec import RoomSpec, TownSpec
+from meterhouse.sim.spec import FloorSpec, RoomSpec, TownSpec
 from meterhouse.sim.town import Town
 from meterhouse.units import Minor, to_decimal, to_us
 
@@ -43,6 +44,12 @@ PAST_CHUNK = 5000
 SHORT_ROOMS, SILENT_METERS, VACANT_EVERY = 6, 3, 17
 SILENT_SINCE = timedelta(hours=5)
 TENANT_PAYS_MINOR = Minor(5000)
+# The floor whose meters keep their money: what its rooms pay on their first day, one after the
+# other (the second has little), and the price the third meter was delivered with and still has.
+PURSE_MODEL = "DLT645-2007-ORDER"
+PURSE_BUILDING, PURSE_FLOOR = 0, -2
+FIRST_PURCHASES_MINOR = (Minor(10_000), Minor(30), Minor(5_000), Minor(20_000))
+OLD_PRICE_MICRO = 550_000
 # About what a kilowatt hour costs by each tariff; exactly so by the flat one.
 PRICE_MICRO = {"flat": 600_000, "flats": 560_000, "shops": 830_000}
 # Residential night quiet; the demo town may be cut off at weekends, and has no mail server.
@@ -87,7 +94,7 @@ async def live(settings: Settings, speed: int, seed: int, stop: asyncio.Event) -
     today = datetime.now(ZONE).date()
     start_at = datetime.combine(today, MORNING, ZONE).astimezone(UTC)
     present = Present(start_at - HISTORY)
-    spec = plan_town(seed, METERS, GATEWAYS)
+    spec = with_purses(plan_town(seed, METERS, GATEWAYS))
     story = Story(present, spec, start_at)
     plan = Plan(clock=present.now, speed=speed, database="demo", fresh=True, administrator=True)
     typer.echo("Starting the database …")
@@ -116,7 +123,7 @@ class Story:
         self._spec = spec
         self._start_at = start_at
         self.town = Town(spec, present.now, habits=LinkHabits(heartbeat_s=20))
-        self._project_id = 0
+        self._books = Books()
         self._homes: list[Home] = []
         self._silent: set[str] = set()
         self._paid = False
@@ -124,7 +131,7 @@ class Story:
     async def write_past(self, house: House) -> None:
         """Open the books at the start of the past, and let the town live up to the present."""
         typer.echo(f"Writing the last {HISTORY.days} days of {METERS} rooms …")
-        self._project_id, self._homes = await found(house, self._spec, self._present.now())
+        self._books, self._homes = await found(house, self._spec, self._present.now())
         let = [home for home in self._homes if home.room.agreement_id is not None]
         self._silent = {home.spec.meter for home in let[7 :: len(let) // SILENT_METERS]}
         for home, credit_minor in self._opening_credits(let):
@@ -133,12 +140,28 @@ class Story:
                 f"opening-{home.room.point_id}", "opening credit", None, self._present.now(),
             )  # fmt: skip
         await self._live_through(house)
+        await self._move_in(house)
         known = await gateway.load_roster(house.db)
         online = [(one.project_id, one.id) for one in known]
         await gateway.see(house.db, online, [one.id for one in known], self._present.now())
         for box in self.town.gateways.values():
             for address in self._silent:
                 box.bus.faults.switch_on(Fault.SILENCE, where=address)
+
+    async def _move_in(self, house: House) -> None:
+        """A floor opens this morning; its money sets out for the meters that will keep it."""
+        floor = purse_floor(self._spec)
+        homes = await open_floor(house, self._books, floor, 0, self._present.now(), Keeper.METER)
+        for number, home in enumerate(home for home in homes if home.room.agreement_id is not None):
+            paid_minor = FIRST_PURCHASES_MINOR[number % len(FIRST_PURCHASES_MINOR)]
+            await recharge.add_credit(
+                house.db, self._project_id, home.room.point_id, paid_minor, "cash",
+                f"first-{home.room.point_id}", "first purchase", None, self._present.now(),
+            )  # fmt: skip
+
+    @property
+    def _project_id(self) -> int:
+        return self._books.project_id
 
     def _opening_credits(self, let: list[Home]) -> Iterator[tuple[Home, Minor]]:
         """What each household pays at first: its past and a little or a lot more.
@@ -245,23 +268,37 @@ def past_batch(rows: list[tuple[int, ...]]) -> reading.Batch:
     )  # fmt: skip
 
 
-async def found(house: House, spec: TownSpec, at: datetime) -> tuple[int, list[Home]]:
-    """Group, project, tariffs, gateways and rooms of the town, opened at the start of its past."""
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Ids that the town's rooms need: its tariffs by name, gateways by meter, floors."""
+
+    project_id: int = 0
+    tariffs: Mapping[str, int] = field(default_factory=dict)
+    gateways: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    floors: Mapping[FloorSpec, tuple[str, int]] = field(default_factory=dict)
+
+
+async def found(house: House, spec: TownSpec, at: datetime) -> tuple[Books, list[Home]]:
+    """Group, project, tariffs, gateways and rooms of the town, opened at the start of its past.
+
+    The floor whose meters keep their money is still empty.
+    """
     db = house.db
-    books = tomllib.loads(BOOKS.read_text(encoding="utf-8"))
-    group_id = await onboard.open_group(db, books["group"])
-    new = onboard.NewProject(books["project"], group_id, policy=POLICY)
+    told = tomllib.loads(BOOKS.read_text(encoding="utf-8"))
+    group_id = await onboard.open_group(db, told["group"])
+    new = onboard.NewProject(told["project"], group_id, policy=POLICY)
     project_id = await onboard.open_project(db, new, at)
     tariffs = {
         name: await onboard.publish_tariff(db, project_id, body, None, at)
-        for name, body in books["tariffs"].items()
+        for name, body in told["tariffs"].items()
     }
     gateways: dict[str, int] = {}
     for number, one in enumerate(spec.gateways, start=1):
         gateway_id = await onboard.add_gateway(db, project_id, f"GW-{number:02}", one.registration)
         gateways |= dict.fromkeys(one.meters, gateway_id)
     models = {one.address: one.model for one in spec.meters}
-    homes: list[Home] = []
+    floors: dict[FloorSpec, tuple[str, int]] = {}
     for order, building in enumerate(spec.buildings):
         building_id = await onboard.add_place(
             db, project_id, None, "building", building.name, order
@@ -270,24 +307,58 @@ async def found(house: House, spec: TownSpec, at: datetime) -> tuple[int, list[H
             floor_id = await onboard.add_place(
                 db, project_id, building_id, "floor", floor.name, level
             )
-            kinds = [tariff_of(building.kind, room, sort) for sort, room in enumerate(floor.rooms)]
-            made = await onboard.add_rooms(
-                db, project_id,
-                [
-                    onboard.NewRoom(
-                        floor_id=floor_id, name=room.name, sort=sort, area_dm2=room.area_dm2,
-                        tariff_id=tariffs[kind], model=models[room.meter], address=room.meter,
-                        gateway_id=gateways[room.meter], opened_at=at,
-                        customer_name=None if is_vacant(room, len(homes) + sort) else room.customer,
-                    )
-                    for sort, (room, kind) in enumerate(zip(floor.rooms, kinds, strict=True))
-                ],
-            )  # fmt: skip
-            homes += [
-                Home(one, room, kind)
-                for one, room, kind in zip(made, floor.rooms, kinds, strict=True)
-            ]
-    return project_id, homes
+            floors[floor] = building.kind, floor_id
+    books = Books(project_id, tariffs, gateways, models, floors)
+    homes: list[Home] = []
+    for floor in floors:
+        if floor != purse_floor(spec):
+            homes += await open_floor(house, books, floor, len(homes), at)
+    return books, homes
+
+
+async def open_floor(
+    house: House, books: Books, floor: FloorSpec, before: int, at: datetime,
+    keeper: Keeper = Keeper.PLATFORM,
+) -> list[Home]:  # fmt: skip
+    """The rooms of a floor with meters and households; `before` rooms of the town stand already."""
+    kind, floor_id = books.floors[floor]
+    of_meter = keeper is Keeper.METER
+    kinds = [
+        "flat" if of_meter else tariff_of(kind, room, sort) for sort, room in enumerate(floor.rooms)
+    ]
+    made = await onboard.add_rooms(
+        house.db, books.project_id,
+        [
+            onboard.NewRoom(
+                floor_id=floor_id, name=room.name, sort=sort, area_dm2=room.area_dm2,
+                tariff_id=books.tariffs[kind], model=books.models[room.meter], address=room.meter,
+                gateway_id=books.gateways[room.meter], opened_at=at, keeper=keeper,
+                customer_name=None if is_vacant(room, before + sort) else room.customer,
+            )
+            for sort, (room, kind) in enumerate(zip(floor.rooms, kinds, strict=True))
+        ],
+    )  # fmt: skip
+    return [Home(one, room, kind) for one, room, kind in zip(made, floor.rooms, kinds, strict=True)]
+
+
+def purse_floor(spec: TownSpec) -> FloorSpec:
+    """The floor whose meters keep their money."""
+    return spec.buildings[PURSE_BUILDING].floors[PURSE_FLOOR]
+
+
+def with_purses(spec: TownSpec) -> TownSpec:
+    """The town with such meters on that floor, empty as they were delivered."""
+    mine = [room.meter for room in purse_floor(spec).rooms]
+    price_micro = {
+        address: OLD_PRICE_MICRO if place == 2 else PRICE_MICRO["flat"]
+        for place, address in enumerate(mine)
+    }
+    return replace(spec, meters=tuple(
+        replace(
+            one, model=PURSE_MODEL, keeps_purse=True, price_micro=(price_micro[one.address],) * 4,
+        ) if one.address in price_micro else one
+        for one in spec.meters
+    ))  # fmt: skip
 
 
 def tariff_of(building_kind: str, room: RoomSpec, sort: int) -> str:

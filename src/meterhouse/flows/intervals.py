@@ -16,7 +16,8 @@ from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_o
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
-from meterhouse.rating.kernel import Line, explain_interval
+from meterhouse.rating.estimate import bands_told
+from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
 from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
@@ -155,7 +156,12 @@ def _interval(
     tariffs: Tariffs, schemes: Schemes, before: History, project: Any, row: Any, read: Any
 ) -> Interval:
     epoch = (row["meter_id"], row["register_epoch"])
-    opening, closing = (read.get((*epoch, row[at])) for at in ("started_at", "ended_at"))
+    # An estimate may go on from an estimate, and ends with one; a measured interval never does.
+    is_estimated = row["quality"] == Quality.ESTIMATED
+    opening, closing = (
+        read.get((*epoch, row[at], is_estimated)) or read.get((*epoch, row[at], False))
+        for at in ("started_at", "ended_at")
+    )
     lines: list[Line] = []
     run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
     if run is not None and opening is not None and closing is not None:
@@ -199,6 +205,8 @@ def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[i
         return (-1, -1, -1, -1)
     if row["verdict"] == Verdict.BEGUN:
         return (0, 0, 0, 0)
+    if pair[1]["rule"] is not None:
+        return bands_told(pair[1]["rule"])
     (at_us, next_us), milli = zip(
         *((to_us(one["read_at"]), [one["total_milli"], *(one[name] for name in BANDS)])
           for one in pair), strict=True,

@@ -32,6 +32,7 @@ from meterhouse.store import (
     desk,
     doubts,
     drift,
+    estimates,
     exchanges,
     journeys,
     lists,
@@ -80,6 +81,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "replays": replays.REPLAYS,
     "replay_rows": replays.ROWS,
     "doubts": doubts.DOUBTS,
+    "estimates": estimates.LIST,
 }
 _BY_LEVEL: Final = (
     RoomState.OPEN,
@@ -146,11 +148,12 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a point used on one local day."""
+    """What a point used on one local day; `estimated_milli` of it nobody has measured yet."""
 
     day: date
     energy_milli: int
     amount_nano: int
+    estimated_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +406,7 @@ def _every_day(rows: Sequence[Any], first: date, last: date) -> list[Day]:
     used = {row["day"]: row for row in rows}
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     return [
-        Day(day, used[day]["energy_milli"], used[day]["amount_nano"]) if day in used
-        else Day(day, 0, 0)
+        Day(day, *(used[day][name] for name in ("energy_milli", "amount_nano", "estimated_milli")))
+        if day in used else Day(day, 0, 0)
         for day in days
     ]  # fmt: skip

@@ -237,14 +237,15 @@ async def flat_price_micro(
 
 
 def one_price_micro(scheme: Scheme, at: datetime) -> Micro | None:
-    """The price that every band and block has in what is in force now and in what is to come."""
+    """The price that every band and block has in what is in force now and in what is to come.
+
+    None too where days cost something beside it: so much money would not buy so much energy.
+    """
     past = [one for one in scheme.versions if one.effective_from <= at]
-    to_come = [one for one in scheme.versions if one.effective_from > at]
-    prices = {
-        price for version in (*past[-1:], *to_come) for band in version.prices_micro
-        for price in band
-    }  # fmt: skip
-    return Micro(prices.pop()) if past and len(prices) == 1 else None
+    versions = past[-1:] + [one for one in scheme.versions if one.effective_from > at]
+    prices = {price for version in versions for band in version.prices_micro for price in band}
+    is_all = all(version.charges.standing is None for version in versions)
+    return Micro(prices.pop()) if past and is_all and len(prices) == 1 else None
 
 
 def _scheme(bodies: list[dict[str, Any]]) -> Scheme:

@@ -21,11 +21,12 @@ from meterhouse.units import MICRO_PER_UNIT
 
 
 class Part(NamedTuple):
-    """A version's part of what is charged by the period: `days` of `of_days`."""
+    """A version's part of what is charged by the period: `days` of `of_days`, behind `first`."""
 
     version: int
     days: int
     of_days: int
+    first: int = 0
 
 
 def taken(whole: int, part: Part) -> int:

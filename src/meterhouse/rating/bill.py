@@ -16,8 +16,9 @@ table or the present instant. Energy is rated by the kernel, whole; the bill onl
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,10 +27,11 @@ import numpy as np
 from meterhouse.errors import BadInput, OutOfRange
 from meterhouse.rating.allowance import Part, free_of_period, once_milli, taken, with_losses
 from meterhouse.rating.arrays import Ints, OutOfOrder, ints
-from meterhouse.rating.charges import DemandBy, Per, Tax
+from meterhouse.rating.charges import NO_CHARGES, DemandBy, Per, Tax
 from meterhouse.rating.kernel import METER_BANDS, Intervals, RatingOutcome, rate_lines
 from meterhouse.rating.load import ROWS_MAX, Load
 from meterhouse.rating.served import Served, lay_out, place_in
+from meterhouse.rating.standing import share_nano
 from meterhouse.rating.tariff import Scheme
 from meterhouse.rating.timeline import Timeline, compile_timeline, pack
 from meterhouse.units import (
@@ -41,6 +43,8 @@ from meterhouse.units import (
     round_minor,
 )
 
+# A year of a day table with eight edges takes some 0.1 MB.
+CALENDARS_KEPT = 32
 _HOUR_US = 3_600_000_000
 _SUM_NANO_MAX = 9 * 10**18
 # The columns of lines, as `rate_lines` writes them.
@@ -67,7 +71,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line: `amount_nano = ⌊quantity_milli × price_micro × days / of_days⌋`.
+    """One line: `share_nano(quantity_milli × price_micro, first_day, days, of_days)`.
 
     Attributes:
         kind: what for; a line of tax, or of the minimum, has its amount alone.
@@ -77,6 +81,7 @@ class BillLine:
         quantity_milli: energy, days, periods or kW, in thousandths.
         price_micro: of one of them.
         days, of_days: the part of a period, 1 of 1 where it is not by the period.
+        first_day: how many days of the period are before that part.
         amount_nano: exact.
         amount_minor: rounded half up.
     """
@@ -89,6 +94,7 @@ class BillLine:
     price_micro: int
     days: int
     of_days: int
+    first_day: int
     amount_nano: int
     amount_minor: int
 
@@ -185,9 +191,8 @@ def bill(
     whose = household or Household()
     scheme = scheme.of_household(whose.persons)
     span = (int(load.start_us[0]), int(load.end_us.max()))
-    served = lay_out(scheme, timezone, *span)
+    served, timeline = _calendar(scheme, timezone, *span)
     uses, kept_milli = _uses(scheme, served, load, whose, opening)
-    timeline = compile_timeline(scheme, timezone, *span)
     rows = np.zeros(len(load.start_us), np.int64)
     unknown = np.full((len(rows), METER_BANDS), -1, np.int64)
     rated, raw = rate_lines(
@@ -223,6 +228,20 @@ def bill(
         interval_nano=interval_nano,
         lines=lines,
         after=Position(int(rated.block_milli[0]), int(rated.block_period_us[0]), kept_milli),
+    )
+
+
+@lru_cache(maxsize=CALENDARS_KEPT)
+def _calendar(scheme: Scheme, timezone: str, from_us: int, to_us: int) -> tuple[Served, Timeline]:
+    """What of a scheme does not depend on the load; many loads of one span are billed by it."""
+    timeline = compile_timeline(_energy_alone(scheme), timezone, from_us, to_us)
+    return lay_out(scheme, timezone, from_us, to_us), timeline
+
+
+def _energy_alone(scheme: Scheme) -> Scheme:
+    """The scheme without what falls due by the day; a bill writes that by the period."""
+    return replace(
+        scheme, versions=tuple(replace(one, charges=NO_CHARGES) for one in scheme.versions)
     )
 
 
@@ -360,11 +379,11 @@ class _Sheet:
         self, kind: Kind, version: int, quantity_milli: int, price_micro: int, *,
         name: str = "", block: int = -1, part: Part | None = None,
     ) -> BillLine:  # fmt: skip
-        days, of_days = (part.days, part.of_days) if part else (1, 1)
-        amount_nano = quantity_milli * price_micro * days // of_days
+        days, of_days, first = (part.days, part.of_days, part.first) if part else (1, 1, 0)
+        amount_nano = share_nano(quantity_milli * price_micro, first, days, of_days)
         return BillLine(
-            kind, name, version, block, quantity_milli, price_micro, days, of_days, amount_nano,
-            round_minor(Nano(amount_nano), self.currency_exponent),
+            kind, name, version, block, quantity_milli, price_micro, days, of_days, first,
+            amount_nano, round_minor(Nano(amount_nano), self.currency_exponent),
         )  # fmt: skip
 
     def _energy(self, lines: Ints, version: Ints) -> Iterator[BillLine]:
@@ -395,11 +414,11 @@ class _Sheet:
                 )
 
     def _standing(self, place: int) -> Iterator[BillLine]:
-        for number, days, _ in self.served.served_days(place):
-            standing = self.scheme.versions[number].charges.standing
+        for part in self.served.served_days(place):
+            standing = self.scheme.versions[part.version].charges.standing
             if standing is not None and standing.per is Per.DAY:
-                quantity_milli = days * MILLI_PER_UNIT
-                yield self._line(Kind.STANDING, number, quantity_milli, standing.amount_micro)
+                quantity_milli = part.days * MILLI_PER_UNIT
+                yield self._line(Kind.STANDING, part.version, quantity_milli, standing.amount_micro)
         for part in self.served.parts(place):
             standing = self.scheme.versions[part.version].charges.standing
             if standing is not None and standing.per is Per.PERIOD:
@@ -439,4 +458,4 @@ class _Sheet:
     def _plain(self, kind: Kind, version: int, amount_minor: int) -> BillLine:
         """A line that is made of coins."""
         amount_nano = amount_minor * nano_per_minor(self.currency_exponent)
-        return BillLine(kind, "", version, -1, 0, 0, 1, 1, amount_nano, amount_minor)
+        return BillLine(kind, "", version, -1, 0, 0, 1, 1, 0, amount_nano, amount_minor)

@@ -4,6 +4,7 @@ Owns the rule. Must never know a price, nor what becomes of an estimate: it is n
 nothing is judged by it. Where too little is known of the days before nothing is estimated.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from meterhouse.rating.arrays import Ints
@@ -61,6 +62,46 @@ def estimate(used: Used, good_at_us: int, from_us: int, to_us: int, max_power_w:
         whole_milli += sum(known) // len(known)
         begin_us = end_us
     return min(whole_milli, max_power_w * (to_us - from_us) // _HOUR_US)
+
+
+def estimate_bands(
+    used: Sequence[Used], good_at_us: int, from_us: int, to_us: int, max_power_w: int
+) -> tuple[int, ...] | None:
+    """The energy of each of a meter's own bands in a span of silence, in thousandths.
+
+    Each band is estimated by the same hours of its own days before. Together they are never more
+    than the meter can carry; what is beyond is taken off each by its share.
+
+    Args:
+        used: of the point, band by band, over the same intervals.
+        good_at_us, from_us, to_us, max_power_w: as for `estimate`.
+
+    Returns:
+        None where no day before is known.
+    """
+    bands = [estimate(one, good_at_us, from_us, to_us, max_power_w) for one in used]
+    if any(milli is None for milli in bands):
+        return None
+    known = [milli for milli in bands if milli is not None]
+    most, whole = max_power_w * (to_us - from_us) // _HOUR_US, sum(known)
+    if whole <= most:
+        return tuple(known)
+    return tuple(milli * most // whole for milli in known)
+
+
+def told(band_milli: Sequence[int] | None) -> str:
+    """What is kept of an estimate: the rule's name, and what it found of each band if it was asked.
+
+    The bands stand nowhere else: no meter has said them, and the charge must be explained.
+    """
+    return RULE if band_milli is None else " ".join([RULE, *map(str, band_milli)])
+
+
+def bands_told(kept: str) -> tuple[int, int, int, int]:
+    """The energy of each band of an estimate, from what was kept; −1 where only a total was."""
+    _, *bands = kept.split()
+    first, second, third, fourth = map(int, bands or ("-1",) * 4)
+    return first, second, third, fourth
 
 
 def _within(used: Used, from_us: int, to_us: int) -> int | None:

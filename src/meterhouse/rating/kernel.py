@@ -20,13 +20,14 @@ The rules, which an independent oracle in the tests follows too:
    out exact.
 5. A change of version or limits keeps the block position when the period's start stays the same
    instant, and begins empty otherwise.
+6. *Standing charges* fall due at instants; what falls due within [s, e) is added to the interval,
+   whatever its energy.
 
 Why int64 cannot overflow: one interval has at most 10⁹ Milli and one price at most 10⁹ Micro, so
 its parts add up to at most 10¹⁸ Nano < 9.2·10¹⁸; rule 4 multiplies two energies of at most 10⁹;
 rule 1 divides in three steps of ten bits (`share`). The doors assert these bounds.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Codes, Ints, ints, jit
 from meterhouse.rating.blocks import BLOCKS_MAX
 from meterhouse.rating.tariff import BANDS_MAX
-from meterhouse.rating.timeline import Packed, Timeline, pack
+from meterhouse.rating.timeline import Packed
 from meterhouse.units import INTERVAL_MILLI_MAX, REGISTER_MILLI_MAX
 
 METER_BANDS = 4
@@ -98,20 +99,6 @@ class Intervals(NamedTuple):
     band_energy_milli: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One part of an interval's price: `amount_nano = energy_milli × price_micro`."""
-
-    version: int
-    band: str
-    block: int
-    energy_milli: int
-    price_micro: int
-    amount_nano: int
-    from_us: int
-    to_us: int
-
-
 def rate_intervals(
     packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
 ) -> Rated:
@@ -129,38 +116,16 @@ def rate_intervals(
     """
     checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     _rate_all(packed, checked, rated)
+    # Where nothing is to be rated as well: so `warm` compiles it.
+    if len(packed.due_us) or not len(checked.row):
+        _add_standing(packed, checked, rated)
     return rated
-
-
-def explain_interval(
-    timeline: Timeline,
-    start_us: int,
-    end_us: int,
-    energy_milli: int,
-    band_energy_milli: tuple[int, int, int, int] = (-1, -1, -1, -1),
-    block_milli: int = 0,
-    block_period_us: int = 0,
-) -> list[Line]:
-    """What one interval cost, line by line, by the arithmetic of `rate_intervals` itself.
-
-    The lines' amounts add up to the interval's exactly. Empty when nothing was rated.
-
-    Raises:
-        OutOfRange: as `rate_intervals`.
-    """
-    packed = pack([timeline])
-    zero, start, end, energy = np.array([[0], [start_us], [end_us], [energy_milli]], np.int64)
-    one = Intervals(zero, zero, start, end, energy, np.array([band_energy_milli], np.int64))
-    checked = _checked(packed, one, 1)
-    lines = np.zeros((len(packed.band) * BANDS_MAX * BLOCKS_MAX, _LINE_COLUMNS), np.int64)
-    _, _, _, _, count = _rate_one(packed, checked, 0, block_milli, block_period_us, lines)
-    return [_line(timeline, *row) for row in lines[:count].tolist()]
 
 
 def rate_lines(
     packed: Packed, intervals: Intervals, block_milli: Ints, block_period_us: Ints
 ) -> tuple[Rated, Ints]:
-    """As `rate_intervals`, and every line of every interval's price, for bills.
+    """As `rate_intervals` but for standing charges, and every line of what energy costs, for bills.
 
     Returns:
         What the intervals cost, and int64[k, 8] by column: place of the interval, place of the
@@ -172,16 +137,6 @@ def rate_lines(
     """
     checked, rated = _opened(packed, intervals, block_milli, block_period_us)
     return rated, _rate_all_lines(packed, checked, rated)
-
-
-def _line(timeline: Timeline, *columns: int) -> Line:
-    section, band, block, energy_milli, price_micro, from_us, to_us = columns
-    of = timeline.sections[section]
-    amount_nano = energy_milli * price_micro
-    return Line(
-        of.version, of.rates.bands[band], block, energy_milli, price_micro, amount_nano, from_us,
-        to_us,
-    )  # fmt: skip
 
 
 def _opened(
@@ -437,6 +392,20 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
         rated.amount_nano[place] = amount_nano
         rated.block_milli[row] = used_milli
         rated.block_period_us[row] = period_us
+
+
+@jit
+def _add_standing(packed: Packed, intervals: Intervals, rated: Rated) -> None:
+    """Add to each interval that was rated what of standing charges falls due within it (rule 6)."""
+    for place in range(len(intervals.row)):
+        scheme = intervals.scheme[place]
+        first, after = packed.first_due[scheme], packed.first_due[scheme + 1]
+        if first == after or rated.outcome[place] != _RATED:
+            continue
+        due_us = packed.due_us[first:after]
+        low = first + scheme + np.searchsorted(due_us, intervals.start_us[place])
+        high = first + scheme + np.searchsorted(due_us, intervals.end_us[place])
+        rated.amount_nano[place] += packed.due_nano[high] - packed.due_nano[low]
 
 
 @jit

@@ -1,25 +1,27 @@
-"""A scheme as it runs along with the readings: everything said by bands and blocks, or refused.
+"""A scheme as it runs along with the readings: said by bands, blocks and days, or refused.
 
 Owns the translation. Prepaid money is charged interval by interval, so whatever is charged while
-energy flows must follow from bands, blocks and prices alone: a surcharge is a part of every price,
-and free energy is a first block that costs nothing. What cannot be said so would be on the
-calculator's bill and on nobody's account; it is refused here, with its path and what to do instead,
-before such a scheme is published. Must never know a point or a reading.
+energy flows must follow from bands, blocks, prices and the days that begin: a surcharge is a part
+of every price, free energy is a first block that costs nothing, a standing charge falls due day by
+day. What cannot be said so would be on the calculator's bill and on nobody's account; it is refused
+here, with its path and what to do instead, before such a scheme is published. Must never know a
+point or a reading.
 """
 
 from dataclasses import replace
 
 from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Counted, Fill, Period
-from meterhouse.rating.charges import NO_CHARGES, Allowance, Charges, Grant
+from meterhouse.rating.charges import NO_CHARGES, Allowance, Charges, Grant, Per, Standing
 from meterhouse.rating.fields import TariffInvalid
 from meterhouse.rating.periods import Billing, Proration
+from meterhouse.rating.standing import STANDING_MICRO_MAX
 from meterhouse.rating.tariff import Scheme, Version
 from meterhouse.units import PRICE_MICRO_MAX
 from meterhouse.words import N_
 
 
 def live(scheme: Scheme) -> Scheme:
-    """The scheme by bands and blocks alone; what it charges, it charges as `bill` does.
+    """The scheme by bands, blocks and standing charges; it charges as `bill` does.
 
     Raises:
         TariffInvalid: something of it cannot be charged while energy flows.
@@ -37,6 +39,8 @@ def live(scheme: Scheme) -> Scheme:
 def _version(version: Version, billing: Billing, path: str) -> Version:
     charges, blocks = version.charges, version.blocks
     _check(charges, path)
+    if charges.standing:
+        _check_standing(charges.standing, billing, f"{path}.standing")
     if blocks.persons:
         mend = N_(
             "publish a tariff for each size of household; nobody counts persons while it runs"
@@ -51,18 +55,21 @@ def _version(version: Version, billing: Billing, path: str) -> Version:
         _check_allowance(charges.allowance, version, billing, at)
         blocks = _raised(blocks, charges.allowance, at)
         prices = tuple((0, *row) for row in prices)
-    return replace(version, blocks=blocks, prices_micro=prices, charges=NO_CHARGES)
+    left = replace(NO_CHARGES, standing=charges.standing)
+    return replace(version, blocks=blocks, prices_micro=prices, charges=left)
 
 
 def _check(charges: Charges, path: str) -> None:
-    """Nothing is charged by the period, of power, or of energy that the meter does not count."""
+    """Nothing is charged of power, of energy that was not measured, or at a period's end."""
     unsaid = {
-        "standing": charges.standing is not None,
         "minimum_micro": charges.minimum_micro > 0,
         "demand": charges.demand is not None,
     }
     for field in (name for name, is_said in unsaid.items() if is_said):
-        mend = N_("take it out and charge it as a fee; a running tariff charges energy alone")
+        mend = N_(
+            "take it out, or make it a standing charge or a fee; at a period's end nothing is "
+            "charged while it runs"
+        )
         raise TariffInvalid(f"{path}.{field}", mend)
     if charges.multiplier != 1:
         mend = N_("take it out and give the meter its multiplier, which its readings then have")
@@ -74,6 +81,16 @@ def _check(charges: Charges, path: str) -> None:
         raise TariffInvalid(f"{path}.loss_micro", mend)
     if charges.tax and not charges.tax.included:
         raise TariffInvalid(f"{path}.tax.included", N_("give prices with their tax"))
+
+
+def _check_standing(standing: Standing, billing: Billing, path: str) -> None:
+    """A charge for being connected that falls due day by day."""
+    if standing.per is Per.PERIOD and billing.proration is not Proration.DAYS:
+        mend = N_("choose days; a charge by the period runs along day by day")
+        raise TariffInvalid("$.billing.proration", mend)
+    if standing.amount_micro > STANDING_MICRO_MAX:
+        mend = N_("give at most {most}; it is charged while energy flows")
+        raise TariffInvalid(f"{path}.amount_micro", mend, most=STANDING_MICRO_MAX)
 
 
 def _with_surcharges(

@@ -64,11 +64,15 @@ class Served:
         of_days = self._days(first, after)
         low, high = max(self.from_us, first), min(self.to_us, after)
         ends = [*self.begin_us[1:].tolist(), high]
-        counts = [
-            self._days(max(low, begin), min(high, end))
+        spans = [
+            (max(low, begin), min(high, end))
             for begin, end in zip(self.begin_us.tolist(), ends, strict=True)
         ]
-        return [Part(place, days, of_days) for place, days in enumerate(counts) if days > 0]
+        parts = [
+            Part(place, self._days(*span), of_days, self._days(first, span[0]))
+            for place, span in enumerate(spans)
+        ]
+        return [part for part in parts if part.days > 0]
 
     def parts(self, month: int) -> list[Part]:
         """The parts of what is charged by the period, by the proration rule."""

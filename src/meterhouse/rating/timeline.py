@@ -23,6 +23,7 @@ from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Flags, Ints
 from meterhouse.rating.blocks import BLOCKS_MAX, Fill, Period
 from meterhouse.rating.periods import Billing, month_starts, starts_of, year_starts, zone_of
+from meterhouse.rating.standing import falls_due
 from meterhouse.rating.tariff import (
     BANDS_MAX,
     MINUTES_PER_DAY,
@@ -38,6 +39,7 @@ _MINUTE_US = 60_000_000
 _DAY_US = MINUTES_PER_DAY * _MINUTE_US
 # No time zone changes its offset twice within half a day.
 _PROBE_US = _DAY_US // 2
+NOTHING: Ints = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Timeline:
         section: int64[P], place in `sections`.
         period_start_us: int64[P], when the blocks began; 0 where they never begin again.
         sections: what the kernel tells apart.
+        due_us, due_nano: int64[D], when a day's standing charge falls due, ascending, and what.
     """
 
     from_us: int
@@ -76,6 +79,8 @@ class Timeline:
     section: Ints
     period_start_us: Ints
     sections: tuple[Section, ...]
+    due_us: Ints
+    due_nano: Ints
 
 
 class Packed(NamedTuple):
@@ -90,6 +95,9 @@ class Packed(NamedTuple):
         limit_milli: int64[V, 7], upper limits of the blocks but the last.
         price_micro: int64[V, 8, 8] by band and block.
         pro_rata, by_meter: bool[V].
+        first_due: int64[S + 1], as `first_piece`; D standing charges in all.
+        due_us: int64[D].
+        due_nano: int64[D + S], before each scheme's first due 0, and the sums up to each.
     """
 
     first_piece: Ints
@@ -105,6 +113,9 @@ class Packed(NamedTuple):
     price_micro: Ints
     pro_rata: Flags
     by_meter: Flags
+    first_due: Ints
+    due_us: Ints
+    due_nano: Ints
 
 
 def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) -> Timeline:
@@ -123,6 +134,7 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
     billing = scheme.billing or Billing()
     sections: list[Section] = []
     pieces: list[tuple[int, int, int, int]] = []
+    due: list[tuple[int, int]] = []
     for place, version in enumerate(scheme.versions):
         start_us = max(from_us, begins[place])
         end_us = min([to_us, *begins[place + 1 :]])
@@ -131,6 +143,8 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
         sections += [Section(place, version, limits) for limits in own]
         if start_us >= end_us:
             continue
+        if version.charges.standing is not None:
+            due += falls_due(version.charges.standing, billing, zone, start_us, end_us)
         starts = _block_starts(version, billing, zone, start_us, end_us)
         laid = _cut(_pieces(version, zone, start_us, end_us, number), starts, end_us)
         for at_us, band, section in laid:
@@ -139,7 +153,11 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
                 pieces.append((at_us, band, section, period_us))
     columns = np.array(pieces, np.int64).reshape(-1, 4).T
     edges = np.append(columns[0], to_us)
-    return Timeline(from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections))
+    due_us, due_nano = np.array(due, np.int64).reshape(-1, 2).T
+    return Timeline(
+        from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections), due_us,
+        due_nano,
+    )  # fmt: skip
 
 
 def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
@@ -154,6 +172,7 @@ def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
     first = timelines[0]
     bounds = [first.from_us, *begins_us[1:], first.to_us]
     parts: list[Ints] = []
+    due: list[Ints] = []
     sections: list[Section] = []
     for timeline, (from_us, to_us) in zip(timelines, pairwise(bounds), strict=True):
         edge_us = timeline.edge_us
@@ -164,11 +183,15 @@ def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
         ])  # fmt: skip
         parts.append(columns[:, inside])
         sections += timeline.sections
+        falls = (timeline.due_us >= from_us) & (timeline.due_us < to_us)
+        due.append(np.stack([timeline.due_us, timeline.due_nano])[:, falls])
     columns = np.concatenate(parts, axis=1)
     edges = np.append(columns[0], first.to_us)
+    due_us, due_nano = np.concatenate(due, axis=1)
     return Timeline(
-        first.from_us, first.to_us, edges, columns[1], columns[2], columns[3], tuple(sections)
-    )
+        first.from_us, first.to_us, edges, columns[1], columns[2], columns[3], tuple(sections),
+        due_us, due_nano,
+    )  # fmt: skip
 
 
 def pack(timelines: Sequence[Timeline]) -> Packed:
@@ -182,23 +205,27 @@ def pack(timelines: Sequence[Timeline]) -> Packed:
         limit_milli[place, :blocks] = section.limits_milli
         price_micro[place, : len(version.bands), : blocks + 1] = version.prices_micro
     first_section = np.cumsum([0, *(len(each.sections) for each in timelines)])
-    nothing = np.zeros(0, np.int64)
     return Packed(
         first_piece=np.cumsum([0, *(len(each.band) for each in timelines)], dtype=np.int64),
         from_us=np.array([each.from_us for each in timelines], np.int64),
         to_us=np.array([each.to_us for each in timelines], np.int64),
-        start_us=np.concatenate([nothing, *(each.edge_us[:-1] for each in timelines)]),
-        end_us=np.concatenate([nothing, *(each.edge_us[1:] for each in timelines)]),
-        band=np.concatenate([nothing, *(each.band for each in timelines)]),
+        start_us=np.concatenate([NOTHING, *(each.edge_us[:-1] for each in timelines)]),
+        end_us=np.concatenate([NOTHING, *(each.edge_us[1:] for each in timelines)]),
+        band=np.concatenate([NOTHING, *(each.band for each in timelines)]),
         version=np.concatenate(
-            [nothing, *(each.section + first_section[s] for s, each in enumerate(timelines))]
+            [NOTHING, *(each.section + first_section[s] for s, each in enumerate(timelines))]
         ),
-        period_start_us=np.concatenate([nothing, *(each.period_start_us for each in timelines)]),
+        period_start_us=np.concatenate([NOTHING, *(each.period_start_us for each in timelines)]),
         block_count=np.array([len(s.limits_milli) + 1 for s in sections], np.int64),
         limit_milli=limit_milli,
         price_micro=price_micro,
         pro_rata=np.array([v.blocks.fill is Fill.PRO_RATA for v in versions], np.bool_),
         by_meter=np.array([v.band_source is BandSource.METER for v in versions], np.bool_),
+        first_due=np.cumsum([0, *(len(each.due_us) for each in timelines)], dtype=np.int64),
+        due_us=np.concatenate([NOTHING, *(each.due_us for each in timelines)]),
+        due_nano=np.concatenate(
+            [NOTHING, *(np.cumsum([0, *each.due_nano.tolist()]) for each in timelines)]
+        ),
     )
 
 

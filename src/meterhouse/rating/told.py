@@ -73,7 +73,7 @@ def _line(line: BillLine, billed: Billed, zone: ZoneInfo, exponent: int) -> dict
         said["quantity"] = to_decimal(line.quantity_milli, _MILLI)
         said["price"] = to_decimal(line.price_micro, _MICRO)
     if (line.days, line.of_days) != (1, 1):
-        said |= {"days": line.days, "of_days": line.of_days}
+        said |= {"first_day": line.first_day, "days": line.days, "of_days": line.of_days}
     exact = to_decimal(line.amount_nano, _NANO)
     return said | {"exact": exact, "amount": to_decimal(line.amount_minor, exponent)}
 

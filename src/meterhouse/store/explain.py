@@ -142,14 +142,19 @@ async def moved_before(
 
 async def readings_at(
     connection: Connection, project_id: int, keys: Sequence[tuple[int, int, datetime]]
-) -> dict[tuple[int, int, datetime], asyncpg.Record]:
-    """The readings of these (meter, register epoch, instant), by key, as they were corrected."""
+) -> dict[tuple[int, int, datetime, bool], asyncpg.Record]:
+    """The readings of these (meter, register epoch, instant), as they were corrected.
+
+    By key and whether it was estimated: at one instant there may be either. `rule` is what the last
+    estimate of it tells, null for a reading.
+    """
     said = ", ".join(
         f"coalesce(c.registers_milli[{place}], r.{name}) as {name}"
         for place, name in enumerate(("total_milli", *BANDS), 1)
     )
     rows = await connection.fetch(
-        f"""select r.meter_id, r.register_epoch, r.read_at, r.received_at, r.source, {said}
+        f"""select r.meter_id, r.register_epoch, r.read_at, r.received_at, r.source, {said},
+                null::text as rule
             from unnest($2::int8[], $3::int4[], $4::timestamptz[]) as k (meter_id, epoch, read_at)
             join reading r on (r.project_id, r.meter_id, r.register_epoch, r.read_at)
                 = ($1, k.meter_id, k.epoch, k.read_at)
@@ -159,14 +164,17 @@ async def readings_at(
             union all
             select * from (select distinct on (e.meter_id, e.register_epoch, e.read_at)
                 e.meter_id, e.register_epoch, e.read_at, e.made_at, 4::int2, e.total_milli,
-                -1::int8, -1::int8, -1::int8, -1::int8
+                -1::int8, -1::int8, -1::int8, -1::int8, e.rule
             from unnest($2::int8[], $3::int4[], $4::timestamptz[]) as k (meter_id, epoch, read_at)
             join estimate e on (e.project_id, e.meter_id, e.register_epoch, e.read_at)
                 = ($1, k.meter_id, k.epoch, k.read_at)
             order by e.meter_id, e.register_epoch, e.read_at, e.version desc) estimated""",
         project_id, [one[0] for one in keys], [one[1] for one in keys], [one[2] for one in keys],
     )  # fmt: skip
-    return {(row["meter_id"], row["register_epoch"], row["read_at"]): row for row in rows}
+    return {
+        (row["meter_id"], row["register_epoch"], row["read_at"], row["rule"] is not None): row
+        for row in rows
+    }
 
 
 async def decided_in(

@@ -139,13 +139,17 @@ async def days(
 ) -> list[asyncpg.Record]:
     """day, energy_milli, amount_nano of a point's local days since an instant, oldest first.
 
+    `estimated_milli` is what of the energy is estimated.
+
     An interval belongs to the day in which it ends; one that ends at midnight to the day before.
     Of each interval the latest version counts.
     """
     return await connection.fetch(
         """select ((ended_at - interval '1 microsecond') at time zone $3)::date as day,
-               sum(energy_milli)::int8 as energy_milli, sum(amount_nano)::int8 as amount_nano
-           from (select distinct on (ended_at) ended_at, energy_milli, amount_nano from charge
+               sum(energy_milli)::int8 as energy_milli, sum(amount_nano)::int8 as amount_nano,
+               coalesce(sum(energy_milli) filter (where quality = 2), 0)::int8 as estimated_milli
+           from (select distinct on (ended_at) ended_at, energy_milli, amount_nano, quality
+                 from charge
                  where project_id = $1 and point_id = $2 and ended_at > $4
                  order by ended_at, version desc) in_force
            group by 1 order by 1""",

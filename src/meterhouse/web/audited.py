@@ -8,6 +8,7 @@ a line here; a fact that nobody has named is told by its own name rather than le
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -148,6 +149,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "quiet_end_minute": N_("Quiet until"),
     "quiet_start_minute": N_("Quiet from"),
     "reading_age_max_s": N_("Reading not older than (seconds)"),
+    "read_at": N_("Reading of"),
     "recharge_id": N_("Meter recharge"),
     "replay_id": N_("Replay"),
     "registers_milli": N_("It should read"),
@@ -268,6 +270,8 @@ def fact_told(name: str, fact: Any, ask: Ask | None, fmt: Formats) -> str:
         return f"{fmt.words(lifewords.PAID[fact['kind']])} {fact['amount']} {fmt.currency}"
     if name == "list" and fact in KNOWN:
         return fmt.words(KNOWN[fact].heading)
+    if name == "read_at":
+        return fmt.instant(datetime.fromisoformat(fact))
     if isinstance(fact, list):
         return ", ".join(fact_told(name, one, ask, fmt) for one in fact)
     if isinstance(fact, bool):

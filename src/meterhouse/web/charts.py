@@ -47,6 +47,8 @@ class Chart:
         labels: along the bottom.
         units: of the left axis, and of the right one where there is one.
         series: what is drawn.
+        is_near: whether an axis may begin above zero, where differences are looked at and not
+            amounts.
     """
 
     title: str
@@ -54,12 +56,14 @@ class Chart:
     labels: Sequence[str]
     units: Sequence[str]
     series: Sequence[Series]
+    is_near: bool = False
 
     def facts(self, words: Words) -> dict[str, Any]:
         """What the browser needs to draw it."""
         return {
             "labels": list(self.labels),
             "units": list(self.units),
+            "near": self.is_near,
             "series": [
                 {"name": words(one.title), "draw": one.draw, "axis": one.axis,
                  "points": list(one.points), **({"colour": one.colour} if one.colour else {})}

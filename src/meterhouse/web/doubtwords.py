@@ -23,6 +23,14 @@ class DoubtName(StrEnum):
     UNUSABLE = "unusable"
 
 
+class EstimateState(StrEnum):
+    """How the estimates of a silent point stand."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    MISSING = "missing"
+
+
 class DecidedName(StrEnum):
     """What a person decided about a reading."""
 
@@ -91,4 +99,21 @@ QUALITY_CLASS: Final = {
     Quality.DOUBTFUL: "w2",
     Quality.EDITED: "busy",
 }
-TABLES: Final = (DOUBT, DECIDED, QUALITY)
+ESTIMATE: Final = {
+    EstimateState.RUNNING: N_("Is estimated"),
+    EstimateState.ENDED: N_("Estimated no further"),
+    EstimateState.MISSING: N_("Cannot be estimated"),
+}
+ESTIMATE_CLASS: Final = {
+    EstimateState.RUNNING: "w1",
+    EstimateState.ENDED: "w2",
+    EstimateState.MISSING: "w2",
+}
+# Why nothing (more) is estimated.
+UNESTIMATED: Final = {
+    "days_unknown": N_("Too little is known of the days before"),
+    "silent_too_long": N_("Silent for more than a month; somebody has to go there"),
+    "price_missing": N_("No tariff has a price for this time"),
+}
+RULE: Final = {"same_hours_7_days": N_("Same hours of the seven days before")}
+TABLES: Final = (DOUBT, DECIDED, QUALITY, ESTIMATE)

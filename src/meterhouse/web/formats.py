@@ -86,6 +86,12 @@ def grouped(scaled: int, exponent: int) -> str:
     return f"{MINUS}{text}" if scaled < 0 else text
 
 
+def fine_amount(amount_nano: int) -> str:
+    """An exact amount without the zeros that say nothing, two decimals at least."""
+    whole, _, rest = grouped(amount_nano, 9).partition(".")
+    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+
+
 def exact(scaled: int, exponent: int) -> Decimal:
     """The exact decimal of a scaled integer, for spreadsheets."""
     return Decimal(to_decimal(scaled, exponent))

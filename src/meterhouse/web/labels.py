@@ -220,6 +220,7 @@ ALARM_KIND: Final = {
     AlarmKind.PAYER_LEFT: N_("Correction for a household that has left"),
     AlarmKind.METER_DRIFT: N_("Meter deducts otherwise"),
     AlarmKind.METER_STUCK: N_("Register stands still"),
+    AlarmKind.ESTIMATE_MISSING: N_("Cannot be estimated"),
 }
 PLACE_KIND: Final = {
     "building": N_("Building"),
@@ -311,6 +312,7 @@ WHY: Final = {
     **rechargewords.REPLY,
     **parameterwords.WHY,
     **rechargewords.DRIFTS,
+    **doubtwords.UNESTIMATED,
     "silence": N_("The meter does not answer"),
     "refused": N_("The meter refused"),
     "line_lost": N_("The connection to the gateway was lost"),

@@ -21,12 +21,12 @@ from meterhouse.model import (
     Reason,
     Relay,
 )
-from meterhouse.units import EPOCH
+from meterhouse.units import EPOCH, to_us
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
-from meterhouse.web.doubtviews import DOUBTS
+from meterhouse.web.doubtviews import DOUBTS, ESTIMATES
 from meterhouse.web.doubtwords import QUALITY_CLASS
 from meterhouse.web.labels import NoticeState, Online, Source, TaskState
 from meterhouse.web.listview import KNOWN, ListView, RowAct
@@ -87,6 +87,11 @@ def quality_colour(row: Any) -> str:
     return QUALITY_CLASS[Quality(row["quality"])]
 
 
+def reading_link(row: Any) -> str:
+    """A reading's own page, as seen from the page of a room or a meter."""
+    return f"../meters/{row['meter_id']}/readings/{to_us(row['read_at'])}"
+
+
 def sealed(row: Any) -> labels.Sealed:
     """Whether an entry is under a seal."""
     return labels.Sealed.SEALED if row["is_sealed"] else labels.Sealed.OPEN
@@ -122,7 +127,7 @@ ALARMS: Final = ListView(
     ),
     N_("Alarms"),
     Verb.ALARM_READ,
-    links=((N_("Doubtful readings"), "doubts"),),
+    links=((N_("Doubtful readings"), "doubts"), (N_("Estimates"), "estimates")),
     row_acts=(RowAct("alarm.close", closes_by_hand), RowAct("sweep.release", is_stopped_sweep)),
 )  # fmt: skip
 
@@ -340,7 +345,8 @@ READINGS: Final = ListView(
     Table(
         "readings",
         (
-            Column("read_at", N_("Read"), cell("read_at"), Kind.INSTANT, sortable=True),
+            Column("read_at", N_("Read"), cell("read_at"), Kind.INSTANT, sortable=True,
+                   link=reading_link),
             Column("total", N_("Total"), cell("total_milli"), Kind.ENERGY, sortable=True),
             Column("band_1", N_("Sharp"), reported("band_1_milli"), Kind.ENERGY),
             Column("band_2", N_("Peak"), reported("band_2_milli"), Kind.ENERGY),
@@ -455,8 +461,8 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, *deskviews.LISTS, *lifeviews.LISTS,
-        *bookviews.LISTS,
+        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, ESTIMATES, *deskviews.LISTS,
+        *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip
 KNOWN.update(LISTS)

@@ -4,7 +4,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from meterhouse.rating.estimate import DAY_US, Used, estimate
+from meterhouse.rating.estimate import (
+    DAY_US,
+    RULE,
+    Used,
+    bands_told,
+    estimate,
+    estimate_bands,
+    told,
+)
 
 HOUR_US = 3_600_000_000
 GOOD_US = 20 * DAY_US
@@ -61,3 +69,29 @@ def test_where_nothing_is_known_nothing_is_estimated():
 def test_never_more_than_the_meter_can_carry():
     week = used(*[240_000] * 7)
     assert estimate(week, GOOD_US, GOOD_US, GOOD_US + 2 * HOUR_US, 1_000) == 2_000
+
+
+def bands(*milli_of_bands: int) -> list[Used]:
+    """A week in which each band takes the same every day, spread evenly."""
+    return [used(*[milli] * 7) for milli in milli_of_bands]
+
+
+def test_each_band_is_estimated_by_its_own_days():
+    found = estimate_bands(bands(0, 2_400, 1_200, 240), GOOD_US, GOOD_US, GOOD_US + DAY_US, 1_000)
+    assert found == (0, 2_400, 1_200, 240)
+
+
+def test_the_bands_together_are_never_more_than_the_meter_can_carry():
+    found = estimate_bands(bands(0, 2_000, 1_000, 0), GOOD_US, GOOD_US, GOOD_US + DAY_US, 100)
+    # A day at 100 W are 2.4 kWh of the three.
+    assert found == (0, 1_600, 800, 0)
+
+
+def test_without_a_day_before_no_band_is_estimated():
+    assert estimate_bands([used()] * 4, GOOD_US, GOOD_US, GOOD_US + DAY_US, 1_000) is None
+
+
+def test_what_is_kept_of_an_estimate_tells_its_bands():
+    assert told(None) == RULE
+    assert bands_told(told(None)) == (-1, -1, -1, -1)
+    assert bands_told(told((0, 1_600, 800, 0))) == (0, 1_600, 800, 0)

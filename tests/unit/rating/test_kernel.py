@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import ArraysDisagree
+from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.kernel import (
     Intervals,
     RatingOutcome,
-    explain_interval,
     rate_intervals,
     share,
 )

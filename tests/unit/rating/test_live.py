@@ -1,14 +1,18 @@
 """What can be charged while energy flows, and what is refused; both by the bill's own figures."""
 
+from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 
 import numpy as np
 import pytest
 
-from meterhouse.rating.bill import bill
+from meterhouse.rating.bill import Kind, bill
+from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.kernel import Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.load import Load
+from meterhouse.rating.periods import day_starts, zone_of
 from meterhouse.rating.tariff import TariffInvalid, parse
 from meterhouse.rating.timeline import compile_timeline, pack
 from meterhouse.units import to_us
@@ -68,13 +72,11 @@ def load(hours: int = 24 * 60) -> Load:
     return Load(edges[:-1], edges[1:], energy)
 
 
-@pytest.mark.parametrize("version", LIVE.values(), ids=LIVE)
-def test_what_runs_along_costs_interval_by_interval_what_the_bill_says(version):
-    plan, used = scheme(version), load()
-    billed = bill(plan, ZONE, used)
+def running(plan, used):
+    """The load as it runs along with readings."""
     span = int(used.start_us[0]), int(used.end_us[-1])
     zeros = np.zeros(len(used.start_us), np.int64)
-    rated = rate_intervals(
+    return rate_intervals(
         pack([compile_timeline(live(plan), ZONE, *span)]),
         Intervals(
             zeros, zeros, used.start_us, used.end_us, used.energy_milli,
@@ -82,12 +84,70 @@ def test_what_runs_along_costs_interval_by_interval_what_the_bill_says(version):
         ),
         np.zeros(1, np.int64), np.zeros(1, np.int64),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", LIVE.values(), ids=LIVE)
+def test_what_runs_along_costs_interval_by_interval_what_the_bill_says(version):
+    plan, used = scheme(version), load()
+    billed = bill(plan, ZONE, used)
+    rated = running(plan, used)
     assert rated.amount_nano.tolist() == billed.interval_nano.tolist()
     # Without what is charged beside energy it costs something else, where anything is.
     plain = {name: what for name, what in version.items() if name not in BESIDE}
     assert (plain == version) == (
         bill(scheme(plain), ZONE, used).interval_nano.sum() == rated.amount_nano.sum()
     )
+
+
+@pytest.mark.parametrize("anchor", [{}, {"anchor_day": 5, "anchor_hour": 9}])
+@pytest.mark.parametrize("per", ["day", "period"])
+def test_a_standing_charge_runs_along_and_adds_up_to_the_bill(per, anchor):
+    # A tenth of a coin, so that no day's part is a whole Nano; the price changes within a period.
+    versions = [
+        {**FLAT, "standing": {"per": per, "amount_micro": 7_000_001}},
+        {**FLAT, "effective_from": "2026-02-11T15:00:00+08:00",
+         "standing": {"per": per, "amount_micro": 9_000_004}},
+    ]  # fmt: skip
+    plan = parse({
+        "name": "x", "commodity": "electricity", "currency": "CNY",
+        "billing": {"proration": "days", **anchor}, "versions": versions,
+    })  # fmt: skip
+    used = load()
+    billed = bill(plan, ZONE, used)
+    lines = [line for each in billed.bills for line in each.lines if line.kind is Kind.STANDING]
+    standing_nano = sum(line.amount_nano for line in lines)
+    assert len({line.version for line in lines}) == 2
+    rated = running(plan, used)
+    assert rated.amount_nano.sum() == billed.interval_nano.sum() + standing_nano
+    added = rated.amount_nano - billed.interval_nano
+    days = day_starts(plan.billing, zone_of(ZONE), int(used.start_us[0]), int(used.end_us[-1]))
+    begins = np.isin(used.start_us, days)
+    assert (added > 0).tolist() == begins.tolist()
+
+
+def test_an_interval_pays_for_the_days_that_begin_in_it_and_says_so():
+    plan = live(scheme({"standing": {"per": "day", "amount_micro": 250_000}}, billing={}))
+    span = to_us(datetime(2026, 3, 1, 4, tzinfo=UTC)), to_us(datetime(2026, 3, 4, 4, tzinfo=UTC))
+    timeline = compile_timeline(plan, ZONE, *span)
+    lines = explain_interval(timeline, *span, 2_000)
+    assert [(line.block, line.energy_milli, line.amount_nano) for line in lines] == [
+        (0, 2_000, 1_000_000_000), *[(-1, 0, 250_000_000)] * 3
+    ]  # fmt: skip
+    # Whoever has the meter when a day begins pays for it; no day is paid twice, none is left out.
+    edges = [span[0], timeline.due_us[1], timeline.due_us[1] + 1, span[1]]
+    parts = [
+        sum(line.amount_nano for line in explain_interval(timeline, int(low), int(high), 0))
+        for low, high in pairwise(edges)
+    ]
+    assert parts == [250_000_000, 250_000_000, 250_000_000]
+
+
+def test_a_charge_by_the_period_runs_along_by_days_alone():
+    monthly = {"standing": {"per": "period", "amount_micro": 5}}
+    assert live(scheme(monthly, billing={"proration": "days"})).versions[0].charges.standing
+    with pytest.raises(TariffInvalid) as caught:
+        live(scheme(monthly))
+    assert caught.value.facts["path"] == "$.billing.proration"
 
 
 def test_a_scheme_of_bands_and_blocks_runs_as_it_is():
@@ -98,7 +158,7 @@ def test_a_scheme_of_bands_and_blocks_runs_as_it_is():
 @pytest.mark.parametrize(
     ("version", "path"),
     [
-        ({"standing": {"per": "day", "amount_micro": 1}}, "standing"),
+        ({"standing": {"per": "day", "amount_micro": 10**11 + 1}}, "standing.amount_micro"),
         ({"minimum_micro": 1}, "minimum_micro"),
         ({"demand": {"by": "maximum", "price_micro": 1}}, "demand"),
         ({"multiplier": 2}, "multiplier"),

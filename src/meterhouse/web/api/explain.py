@@ -19,7 +19,7 @@ from meterhouse.model import (
     RechargeState,
     TransferKind,
 )
-from meterhouse.units import nano_per_minor, to_decimal
+from meterhouse.units import from_us, nano_per_minor, to_decimal
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import shapes, v1
 from meterhouse.web.api.agreements import LastRegister
@@ -32,14 +32,19 @@ QualityName: TypeAlias = Literal["good", "apportioned", "estimated", "doubtful",
 
 
 class PriceLine(Shape):
-    """A part of an interval that had one price: `amount = energy × price`."""
+    """A part of an interval that had one price: `amount = energy × price`.
+
+    Or a day's standing charge, which has its amount alone.
+    """
 
     version: int = Field(ge=1, le=COUNT_MAX, examples=[1])
     """Which version of the tariff was in force, counted from 1."""
     band: str = text("peak", most=60)
-    """The band of the day."""
-    block: int = Field(ge=1, le=COUNT_MAX, examples=[1])
-    """The block of the period, counted from 1."""
+    """The band of the day; empty for a standing charge."""
+    block: int | None = Field(ge=1, le=COUNT_MAX, examples=[1])
+    """The block of the period, counted from 1; null for a standing charge."""
+    due_at: At | None
+    """When a standing charge fell due, at the beginning of its day; null for energy."""
     energy: Quantity
     """What was used at this price."""
     price: Money
@@ -379,7 +384,9 @@ def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
         is_exact=one.is_exact,
         lines=[
             PriceLine(
-                version=line.version + 1, band=line.band, block=line.block + 1,
+                version=line.version + 1, band=line.band,
+                block=None if line.is_standing else line.block + 1,
+                due_at=from_us(line.from_us) if line.is_standing else None,
                 energy=_quantity(line.energy_milli, unit),
                 price=_fine(line.price_micro * 1_000, scope),
                 amount=_fine(line.amount_nano, scope),

@@ -164,6 +164,8 @@ class Day(Shape):
     """The day in the project's time zone."""
     energy: Quantity
     """What was used."""
+    estimated: Quantity
+    """What of it is estimated: the next reading takes it back."""
     cost: Money
     """What it cost, to a billionth of the currency's unit; not rounded."""
 
@@ -270,6 +272,8 @@ class Gateway(Shape):
 class Reading(Shape):
     """Register values of a meter at an instant."""
 
+    id: Id
+    """Its number among the readings of its meter."""
     read_at: At
     """When the meter said so."""
     received_at: At

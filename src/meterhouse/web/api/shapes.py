@@ -10,7 +10,7 @@ from meterhouse.flows.access import Reach
 from meterhouse.flows.monitor import PointNow, RoomNow
 from meterhouse.flows.rooms import Tile
 from meterhouse.model import Commodity, Quality, Relay
-from meterhouse.units import to_decimal
+from meterhouse.units import to_decimal, to_us
 from meterhouse.web.api import schemas
 from meterhouse.web.labels import UNIT
 
@@ -66,6 +66,7 @@ def _point(point: PointNow, now: RoomNow, scope: Reach) -> schemas.Point:
         days=[
             schemas.Day(
                 day=day.day, energy=_quantity(day.energy_milli, unit),
+                estimated=_quantity(day.estimated_milli, unit),
                 cost=schemas.Money(
                     amount=to_decimal(day.amount_nano, _NANO_EXPONENT), currency=scope.currency
                 ),
@@ -104,7 +105,7 @@ def reading(row: Any) -> schemas.Reading:
     unit = UNIT[Commodity(row["commodity"])]
     quality: Any = Quality(row["quality"]).name.lower()
     return schemas.Reading(
-        read_at=row["read_at"], received_at=row["received_at"],
+        id=to_us(row["read_at"]), read_at=row["read_at"], received_at=row["received_at"],
         total=_quantity(row["total_milli"], unit),
         bands=[None if milli < 0 else _quantity(milli, unit) for milli in bands],
         power=_power(row["power_w"]), relay=Relay(row["relay"]).name.lower(),

@@ -15,13 +15,13 @@ from meterhouse.flows.access import Verb
 from meterhouse.flows.explain import Explained, Standing, explain_transfer
 from meterhouse.flows.intervals import Interval
 from meterhouse.model import AccountKind, Commodity, PaymentKind, Quality
-from meterhouse.rating.kernel import Line
-from meterhouse.units import nano_per_minor
+from meterhouse.rating.explained import Line
+from meterhouse.units import from_us, nano_per_minor
 from meterhouse.web import labels, moneywords, parameterwords, rechargewords
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.cells import masked_name
 from meterhouse.web.doubtwords import DecidedName
-from meterhouse.web.formats import ABSENT, Formats, grouped
+from meterhouse.web.formats import ABSENT, Formats, fine_amount, grouped
 from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
@@ -111,16 +111,16 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fine_amount(amount_nano: int) -> str:
-    """An exact amount without the zeros that say nothing, two decimals at least."""
-    whole, _, rest = grouped(amount_nano, 9).partition(".")
-    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
 def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
     """One line of an interval: `Peak band, block 1: 2.000 kWh × 0.62 = 1.24`."""
 
     def text(interval: Interval, line: Line) -> str:
+        if line.is_standing:
+            return fmt.words(
+                N_("Standing charge of the day from {at}, price version {version}: {amount}"),
+                at=fmt.instant(from_us(line.from_us)), amount=fine_amount(line.amount_nano),
+                version=line.version + 1,
+            )  # fmt: skip
         said = {
             "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,

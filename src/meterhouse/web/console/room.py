@@ -28,6 +28,8 @@ router = APIRouter()
 
 LIVE_STATES: Final = {CommandState.QUEUED, CommandState.SENT}
 
+ESTIMATED_COLOUR: Final = "#fa8c16"
+
 _ROOM: Final = "/projects/{project_id}/rooms/{room_id:int}"
 
 
@@ -118,13 +120,20 @@ async def _now_facts(
 
 
 def days_chart(days: Sequence[Day], unit: str, fmt: Formats) -> Chart:
-    """Energy as bars, money as a line."""
-    energy = [to_decimal(day.energy_milli, 3) for day in days]
+    """Energy as bars, what nobody has measured on top and apart; money as a line."""
     money = [to_decimal(day.amount_nano // 10**5, 4) for day in days]
+    measured = [to_decimal(day.energy_milli - day.estimated_milli, 3) for day in days]
+    energy = [Series(N_("Energy"), measured)]
+    if any(day.estimated_milli for day in days):
+        estimated = [to_decimal(day.estimated_milli, 3) for day in days]
+        energy = [
+            Series(N_("Measured"), measured, Draw.STACK),
+            Series(N_("Estimated"), estimated, Draw.STACK, colour=ESTIMATED_COLOUR),
+        ]
     return Chart(
         N_("Energy and money of the last days"), N_("Day"),
         [f"{day.day:%m-%d}" for day in days], (unit, fmt.currency_symbol),
-        (Series(N_("Energy"), energy), Series(N_("Money"), money, Draw.LINE, 1)),
+        (*energy, Series(N_("Money"), money, Draw.LINE, 1)),
     )  # fmt: skip
 
 

@@ -93,6 +93,9 @@ class CalculatedLine(Shape):
     """Energy, days, periods or kW."""
     price: Decimals | None = Field(default=None, examples=["0.600000"])
     """Of one of them."""
+    first_day: int | None = Field(default=None, ge=0, le=_DAYS_MAX, examples=[0])
+    """How many days of the period are before the part; the amount is the share up to the part's
+    end less that up to its beginning, both rounded down."""
     days: int | None = Field(default=None, ge=0, le=_DAYS_MAX, examples=[28])
     """The part of the period, in days."""
     of_days: int | None = Field(default=None, ge=1, le=_DAYS_MAX, examples=[31])

@@ -89,7 +89,9 @@ def test_what_is_typed_becomes_integers():
          "seasons"),
         ({"tax__kind": "included", "tax__rate": "101"}, "tax.rate"),
         ({"tax__kind": "added", "tax__rate": "13"}, "tax.kind"),
-        ({"standing__per": "day", "standing__amount": "1"}, "standing.per"),
+        ({"standing__per": "day", "standing__amount": "100001"}, "standing.amount"),
+        ({"standing__per": "period", "standing__amount": "1",
+          "billing__proration": "whole"}, "billing.proration"),
         ({"demand__by": "maximum", "demand__price": "1"}, "demand.by"),
         ({"minimum": "5"}, "minimum"),
         ({"multiplier": "20"}, "multiplier"),
@@ -109,8 +111,8 @@ def test_what_is_wrong_stands_beside_its_field(changed, home):
 
 
 def test_it_is_said_in_the_readers_language():
-    said = faults(ZH, standing__per="day", standing__amount="1")
-    assert said == {"standing.per": "请删去并改收费用；运行中的电价只按用量计费"}
+    said = faults(ZH, minimum="5")
+    assert said == {"minimum": "请删去，或改为基本费或其他收费；运行中的电价不在周期末收费"}
 
 
 def test_special_days_are_pasted_in_any_words_and_spans():

@@ -1,6 +1,6 @@
 /* Draws every [data-chart] with ECharts, which is loaded only where a chart stands.
-   data-chart: {labels: [text], units: [text], series: [{name, draw, axis, points: [text]}]}, as
-   charts.py says it. Points are decimal text; the chart scales bars by them but never adds them up. */
+   data-chart: {labels: [text], units: [text], near: whether the axes need not begin at zero,
+   series: [{name, draw, axis, points: [text]}]}, as charts.py says it. Points are decimal text; the chart scales bars by them but never adds them up. */
 
 const COLOURS = ["#1677ff", "#cf1322", "#fa8c16", "#52c41a", "#722ed1"];
 const vendor = new URL("../vendor/echarts.common.min.js", import.meta.url);
@@ -29,7 +29,9 @@ function options(facts) {
     legend: { top: 0 },
     tooltip: { trigger: "axis", renderMode: "richText" },
     xAxis: { type: "category", data: facts.labels },
-    yAxis: facts.units.map((name, index) => ({ type: "value", name, splitLine: { show: !index } })),
+    yAxis: facts.units.map((name, index) => ({
+      type: "value", name, scale: facts.near, splitLine: { show: !index },
+    })),
     series,
   };
 }
