@@ -46,6 +46,7 @@ async def awake(page: Page) -> None:
 
     A button needs no such waiting: what is pressed too early is done later.
     """
+    await page.wait_for_load_state("domcontentloaded")
     await expect(page.locator("html[data-waking]")).to_have_count(0)
 
 

@@ -316,7 +316,7 @@ async def test_many_are_disconnected_with_the_keyboard_and_watched(open_page, si
     await task.run_next(site.db, site.project_id, works(services), lambda: NOW)
     # The bell says it too, once it has looked.
     progress = page.get_by_role("main").get_by_text("2 of 2")
-    await expect(progress).to_be_visible(timeout=15_000)
+    await expect(progress).to_be_visible()
     await expect(page.get_by_role("cell", name="B栋 B101 000000000005")).to_be_visible()
 
 

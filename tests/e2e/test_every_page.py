@@ -19,7 +19,8 @@ from walking import ROOT, walk_of
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+VIOLATIONS = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 # What is fetched into a page, or is no page at all.
 PARTS = (
     "/now", "/progress", "/changes", "/bell", "/switch", "/export", "/file", "/template",
@@ -63,6 +64,8 @@ async def reading(browser, address, language, viewport, complaints):
     )
     cookie = {"name": "meterhouse_language", "value": language, "url": address}
     await context.add_cookies([cookie])
+    # Handed to the browser once, not with every page.
+    await context.add_init_script(path=AXE)
     page = await context.new_page()
     overhear(page, complaints)
     await page.goto("/sign-in")
@@ -80,9 +83,8 @@ async def faults_of(page, there):
     if "text/html" not in answer.headers.get("content-type", ""):
         return None if answer.status == 200 else [str(answer.status)]
     faults = [] if answer.status == 200 else [str(answer.status)]
-    await page.evaluate(AXE)
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    faults += [f"{one['id']} {one['nodes'][0]['html'][:120]}" for one in found["violations"]]
+    found = await page.evaluate(VIOLATIONS)
+    faults += [f"{one['id']} {one['nodes'][0]['html'][:120]}" for one in found]
     faults += await ragged(page)
     if page.viewport_size == DESKTOP and await page.locator("main table").count():
         # A page behind another is drawn no more, so its charts would not follow.

@@ -19,6 +19,7 @@ import pytest
 import typer
 from playwright.async_api import async_playwright
 
+from browsing import awake
 from meterhouse import cli
 from meterhouse.app import Plan, run_house
 from meterhouse.config import load
@@ -114,7 +115,7 @@ class Newcomer:
 
     async def do(self, verb, on, what):
         await getattr(self, verb.replace(" ", "_"))(on, what)
-        await self.page.wait_for_load_state("networkidle")
+        await awake(self.page)
 
     async def press(self, name, _):
         begins = re.compile(rf"^{re.escape(name)}(?!\S)")

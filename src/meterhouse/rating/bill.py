@@ -191,7 +191,8 @@ def bill(
     whose = household or Household()
     scheme = scheme.of_household(whose.persons)
     span = (int(load.start_us[0]), int(load.end_us.max()))
-    served, timeline = _calendar(scheme, timezone, *span)
+    # Where a scheme was found changes nothing, and is not of a kind that can be looked up by.
+    served, timeline = _calendar(replace(scheme, source=None), timezone, *span)
     uses, kept_milli = _uses(scheme, served, load, whose, opening)
     rows = np.zeros(len(load.start_us), np.int64)
     unknown = np.full((len(rows), METER_BANDS), -1, np.int64)
