@@ -3,7 +3,7 @@
 import re
 
 from meterhouse.store.db import maintenance
-from meterhouse.web.acts import scheme
+from meterhouse.web.acts import DRAWN
 from meterhouse.web.api import v1
 from small_site import Site
 
@@ -11,7 +11,7 @@ from small_site import Site
 COMPUTED_PAGES = {
     "/projects/{project_id}/calculator",
     "/projects/{project_id}/calculator/explain",
-    *(f"{act.page}/{part}" for act in scheme.DRAWN for part in ("fields", "preview", "file")),
+    *(f"{act.page}/{part}" for act in DRAWN for part in ("fields", "preview", "file")),
 }
 COMPUTED_OPERATIONS = {
     f"{v1.PREFIX}/projects/{{project_id}}/calculate": {

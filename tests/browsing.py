@@ -14,8 +14,9 @@ ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
-# Nothing is expected to be slow; the machine may be, with other work beside.
-expect.set_options(timeout=20_000)
+# Nothing is expected to be slow; the machine may be, with other work beside. This bounds what has
+# failed, and costs nothing where it has not.
+expect.set_options(timeout=60_000)
 DESKTOP, TABLET, PHONE = (
     {"width": 1440, "height": 900},
     {"width": 1024, "height": 768},
@@ -37,6 +38,15 @@ async def chromium() -> AsyncIterator[Browser]:
 async def entered(page: Page) -> None:
     """Wait until somebody is signed in: a page that is asked for sooner would stop the answer."""
     await page.wait_for_url(lambda url: not url.partition("?")[0].endswith("/sign-in"))
+    await awake(page)
+
+
+async def awake(page: Page) -> None:
+    """Wait until all scripts of a page listen, where a key or a form would come too early.
+
+    A button needs no such waiting: what is pressed too early is done later.
+    """
+    await expect(page.locator("html[data-waking]")).to_have_count(0)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ migrated once; every test gets a copy of that, which takes some ten milliseconds
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -15,19 +16,55 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(KERNELS))
 
 import pytest  # noqa: E402
 
-from databases import address_of, copy_database, drop_copy, hasten  # noqa: E402
+from databases import address_of, copy_database, drop_copy, hasten, quick_place  # noqa: E402
 from meterhouse.store.db import Address, Database  # noqa: E402
 from meterhouse.store.migrate import migrate  # noqa: E402
 from meterhouse.store.server import EmbeddedServer  # noqa: E402
 from premises import Clock, Site, build_site  # noqa: E402
 
 TEMPLATE = "meterhouse_template"
+TESTS = Path(__file__).parent
+# What takes longest, longest first. A file goes to one worker whole, so one that began last would
+# be waited for alone; all others are short and come after, those of many tests first.
+LONG = (
+    "e2e/test_every_page.py",
+    "web/test_matrix.py",
+    "e2e/test_contract_fuzz.py",
+    "e2e/test_journeys.py",
+    "e2e/test_console.py",
+    "store/test_lists.py",
+    "e2e/test_serve_killed.py",
+    "e2e/test_guide.py",
+    "e2e/test_second_river.py",
+    "stateful/test_books.py",
+    "flows/test_sheet.py",
+    "e2e/test_scheme_editor.py",
+    "e2e/test_kill_selling.py",
+    "e2e/test_crash.py",
+    "property/test_any_order.py",
+    "e2e/test_stop.py",
+    "property/test_bills.py",
+    "sdk/test_build.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order below: xdist would put files of a single test last, and those are long."""
+    assert all((TESTS / name).is_file() for name in LONG)
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files in the order in which they are begun; within a file nothing is moved."""
+    places = {TESTS / name: place for place, name in enumerate(LONG)}
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (places.get(item.path, len(LONG)), -counts[item.path]))
 
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder that every user may enter, for a server that a spare user runs."""
-    with tempfile.TemporaryDirectory(prefix="meterhouse-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="meterhouse-test-", dir=quick_place()) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 

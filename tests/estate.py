@@ -31,7 +31,7 @@ from meterhouse.flows import (
 from meterhouse.flows.access import ROLES, Known, ScopeKind
 from meterhouse.model import AlarmKind, CommandKind
 from meterhouse.store import queue, recharges
-from meterhouse.store.db import APP, PLATFORM, Connection, Database, set_scope
+from meterhouse.store.db import APP, PLATFORM, Connection, Database, _scope, savepoint
 from meterhouse.store.projects import Payee
 from meterhouse.units import Minor
 from meterhouse.web.access import Caller
@@ -71,17 +71,22 @@ class Undone(Database):
 
     @asynccontextmanager
     async def request(self, role_name: str = APP, *, scoped: bool = True) -> AsyncIterator[None]:
-        """One request; `role_name` is the database's role, `scoped` whether queries scope."""
+        """One request; `role_name` is the database's role, `scoped` whether queries scope.
+
+        Its transaction begins with the first that is asked for: who is turned away at the door
+        costs the database nothing.
+        """
         if role_name not in self.lines:
-            self.lines[role_name] = await asyncpg.connect(**self.address.arguments(role_name))
+            self.lines[role_name] = await asyncpg.connect(
+                **self.address.arguments(role_name), statement_cache_size=1_000
+            )
         connection = self.lines[role_name]
-        whole = connection.transaction()
-        await whole.start()
         self.now["connection"] = connection if scoped else Unscoped(connection)
         try:
             yield
         finally:
-            await whole.rollback()
+            if connection.is_in_transaction():
+                await connection.execute("rollback")
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -89,11 +94,12 @@ class Undone(Database):
             await connection.close()
 
     @asynccontextmanager
-    async def transaction(self, project_ids: Any) -> AsyncIterator[Connection]:
+    async def transaction(self, project_ids: Any, first: str = "") -> AsyncIterator[Connection]:
         """A part of it, scoped as in life."""
         connection = self.now["connection"]
-        async with connection.transaction():
-            await set_scope(connection, project_ids, self.building_ids)
+        if not connection.is_in_transaction():
+            await connection.execute("begin")
+        async with savepoint(connection, f"{_scope(project_ids, self.building_ids)}; {first}"):
             yield connection
 
     def within(self, building_ids: frozenset[int] | None) -> Database:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from databases import copy_database, drop_copy
+from databases import copy_database, drop_copy, keep_plans
 from meterhouse.flows import access, day, onboard, reading, receipt, recharge
 from meterhouse.flows.onboard import NewProject, NewRoom, Room
 from meterhouse.flows.prices import Tariffs
@@ -61,6 +61,7 @@ class Site:
 async def small_site(template: Address) -> AsyncIterator[Site]:
     """The site, made in a copy of a migrated database."""
     address = await copy_database(template)
+    await keep_plans(address)
     db = Database(address)
     await db.open()
     try:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from browsing import DESKTOP, PHONE, chromium, entered, serving
+from browsing import DESKTOP, PHONE, awake, chromium, entered, serving
 from meterhouse.store import proofs
 from meterhouse.web.app import Services, WebSettings, create_app
 from meterhouse.words import words
@@ -37,6 +37,7 @@ async def open_desk(site):
             await page.click("main .btn-primary")
             await entered(page)
             await page.goto(f"/projects/{site.project_id}/desk")
+            await awake(page)
             return page
 
         yield make

@@ -96,7 +96,7 @@ async def faults_of(page, there):
 async def ragged(page):
     """What sticks out at the right, once charts have followed the window's width."""
     try:
-        await page.wait_for_function(FITS, timeout=15_000)
+        await page.wait_for_function(FITS, timeout=20_000)
     except Error:
         out = await page.evaluate(STICKS_OUT)
         return [f"scrolls sideways at {page.viewport_size['width']}: {out}"]

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 import browsing
-from browsing import DESKTOP, PHONE, overhear, serving
+from browsing import DESKTOP, PHONE, awake, overhear, serving
 from meterhouse.flows import access, task
 from meterhouse.model import AlarmKind
 from meterhouse.store import queue
@@ -162,6 +162,8 @@ class Reader:
     async def is_at(self, title: str) -> None:
         """The page is headed so, and fits the screen."""
         await expect(self.page.get_by_role("heading", level=1)).to_have_text(self.say(title))
+        # Which it is not before its style has come.
+        await awake(self.page)
         width = await self.page.evaluate("document.documentElement.scrollWidth")
         assert width <= self.page.viewport_size["width"], self.page.url
 
@@ -215,7 +217,6 @@ async def reader(request, console):
         base_url=console.address, viewport=size, reduced_motion="reduce",
         locale="zh-CN" if language == "en" else "en-GB",
     )  # fmt: skip
-    context.set_default_timeout(20_000)
     page = await context.new_page()
     complaints: list[str] = []
     overhear(page, complaints)

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 import browsing
-from browsing import DESKTOP, PHONE, overhear, serving
+from browsing import DESKTOP, PHONE, awake, entered, overhear, serving
 from meterhouse.web.app import Services, WebSettings, create_app
 from small_site import NOW, PASSWORD, small_site
 
@@ -57,7 +57,9 @@ async def open_page(chromium, address):
         await page.fill("#login", "li")
         await page.fill("#password", PASSWORD)
         await page.click("main .btn-primary")
+        await entered(page)
         await page.goto(path)
+        await awake(page)
         return page
 
     yield make

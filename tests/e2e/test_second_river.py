@@ -12,7 +12,7 @@ import pytest
 import typst
 from playwright.async_api import expect
 
-from browsing import DESKTOP, PHONE, chromium, entered, serving
+from browsing import DESKTOP, PHONE, awake, chromium, entered, serving
 from meterhouse.flows import access, task
 from meterhouse.store import proofs
 from meterhouse.web.app import Services, WebSettings, create_app
@@ -105,6 +105,7 @@ async def test_money_is_taken_printed_and_paid_back_by_two(
     await expect(page.locator("main")).to_contain_text("¥50.00")
 
     await page.goto(f"{project}/{desk}")
+    await awake(page)
     await page.get_by_role("combobox", name=say("Room, name, phone or meter")).fill("a102")
     await page.keyboard.press("Enter")
     await page.locator("#sale-amount").fill("100")

@@ -5,10 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meterhouse.flows import close, correct, customer, day, explain, replay, settle, tariff
+from meterhouse.flows import (
+    close,
+    correct,
+    customer,
+    day,
+    device,
+    estimate,
+    explain,
+    onboard,
+    replay,
+    settle,
+    tariff,
+)
 from meterhouse.flows.account import Terms
 from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.model import Keeper
 from meterhouse.rating.fields import TariffInvalid
 from meterhouse.store import catalog, proofs
 from meterhouse.store.catalog import PublishedMeanwhile
@@ -267,3 +280,60 @@ async def test_a_price_published_for_later_survives_only_where_the_correction_na
     assert [one["prices_micro"]["flat"] for one in now["versions"]] == [
         [600_000], [700_000], [650_000]
     ]  # fmt: skip
+
+
+async def given(site, body, at):
+    """Another tariff for the first room, from an instant on."""
+    site.clock.at = at
+    made_id = await onboard.publish_tariff(site.db, site.project_id, body, None, at)
+    row = await device.point(site.db, site.project_id, site.points[0])
+    key = site.db, site.project_id, site.points[0], row["version"]
+    await device.edit_point(*key, made_id, Keeper(row["keeper"]), at)
+
+
+async def test_an_interval_in_which_the_tariff_was_given_follows_the_one_before_too(new_site):
+    """The charge says the tariff it ends with; its first half is by the meter's bands."""
+    bands = {"sharp": 900_000, "peak": 800_000, "flat": 600_000, "valley": 300_000}
+    metered = deepcopy(FLAT)
+    metered["versions"][0] |= {
+        "band_source": "meter", "bands": list(bands), "prices_micro": bands,
+    }  # fmt: skip
+    site = await new_site(rooms=1, tariff=metered)
+    await site.read((site.meters[0], START, 0, 1, (0, 0, 0, 0)))
+    await given(site, FLAT, START + timedelta(minutes=10))
+    site.clock.at = START + timedelta(minutes=20)
+    await site.read((site.meters[0], site.clock(), 2_000, 1, (0, 2_000, 0, 0)))
+    assert await rated(site) == [1_000 * 800_000 + 1_000 * 600_000]
+    body = deepcopy(metered)
+    body["versions"][0]["prices_micro"] = bands | {"peak": 850_000}
+    asked, _ = await replay.asked_of_correction(
+        site.db, Tariffs(), site.project_id, site.tariff_id, START - timedelta(hours=1), body,
+        site.clock(),
+    )  # fmt: skip
+    replay_id = await made_replay(site.db, site.project_id, asked, site.clock())
+    shown_of = await site.row("select would_nano - charged_nano as added from replay_row")
+    await swept(site, await made(site, replay_id))
+    assert shown_of["added"] == 1_000 * 50_000
+    assert await rated(site) == [1_000 * 850_000 + 1_000 * 600_000]
+
+
+async def test_an_estimate_under_a_tariff_that_was_given_since_follows_the_one_before(new_site):
+    site = await new_site(rooms=1, policy=HASTY | {"estimate_after_h": 1})
+    for hour in range(49):
+        site.clock.at = START + timedelta(hours=hour)
+        await site.say(hour * 1_000)
+    silent_since = site.clock()
+    await given(site, deepcopy(FLAT) | {"name": "Other"}, silent_since + timedelta(hours=2))
+    site.clock.step(hours=2)
+    await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+    before = await rated(site)
+    body = dearer(700_000, silent_since)
+    asked, _ = await replay.asked_of_correction(
+        site.db, Tariffs(), site.project_id, site.tariff_id, silent_since, body, site.clock()
+    )
+    replay_id = await made_replay(site.db, site.project_id, asked, site.clock())
+    await swept(site, await made(site, replay_id))
+    await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+    after = await rated(site)
+    # Of four hours the first two are at the corrected price.
+    assert after[0] - before[0] == 2_000 * 100_000

@@ -12,7 +12,9 @@ from meterhouse.cli.rate import read_scheme
 from meterhouse.flows.library import names as published
 from meterhouse.rating.bill import Household, bill
 from meterhouse.rating.load import Load
+from meterhouse.rating.source import said_in
 from meterhouse.units import to_us
+from meterhouse.words import LANGUAGES
 
 HOUR = timedelta(hours=1)
 
@@ -33,6 +35,8 @@ def test_each_says_where_it_comes_from(name):
     assert scheme.source is not None
     assert scheme.versions[0].effective_from.date() <= scheme.source.as_of
     assert scheme.currency == "CNY"
+    for language in LANGUAGES:
+        assert said_in(scheme.source.note, language).language == language
 
 
 def test_there_are_schemes_to_begin_with():

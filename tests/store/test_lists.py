@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from databases import copy_database, drop_copy, keep_plans
 from meterhouse.flows.monitor import LISTS
 from meterhouse.store import lists, people
-from meterhouse.store.db import maintenance
+from meterhouse.store.db import Database, maintenance
 from meterhouse.store.lists import PositionUnfit, Wanted
-from premises import MORNING
+from premises import MORNING, Clock, build_site
 
 SIZES = (1, 5, 200)
 FILTERS = {
@@ -234,16 +235,33 @@ async def add_estimates(connection, site):
         )  # fmt: skip
 
 
-@pytest.fixture
-async def busy(new_site, address):
-    site = await new_site(rooms=5)
+async def made_busy(site):
+    """A site with rows in every list; answers it."""
     for n in range(6):
         site.clock.step(minutes=1)
         await site.say(1000 * (n // 2), room=n % 2)
-    async with maintenance(address) as connection:
+    async with maintenance(site.db.address) as connection:
         await add_rows(connection, site, 16, 1)
         await add_estimates(connection, site)
     return site
+
+
+@pytest.fixture(scope="module")
+async def busy(template):
+    """One for all who only look; its plans are kept, for each query is asked very often."""
+    address = await copy_database(template)
+    await keep_plans(address)
+    db = Database(address, size=4)
+    await db.open()
+    yield await made_busy(await build_site(db, Clock(), rooms=5))
+    await db.close()
+    await drop_copy(address)
+
+
+@pytest.fixture
+async def growing(new_site):
+    """One of a test's own, which it adds to."""
+    return await made_busy(await new_site(rooms=5))
 
 
 def names(query, rows):
@@ -324,24 +342,24 @@ async def test_filters_and_pages_go_together(busy, name):
 
 
 @pytest.mark.parametrize("name", ["alarms", "commands", "notices", "meters", "gateways"])
-async def test_rows_added_meanwhile_hide_and_repeat_nothing(busy, address, name):
+async def test_rows_added_meanwhile_hide_and_repeat_nothing(growing, name):
     query = LISTS[name].within(None)
     for number, sort in enumerate(query.orders, 2):
         wanted = Wanted(sort=sort, descending=number % 2 == 0, limit=5)
-        before = names(query, await walked(busy, query, wanted))
+        before = names(query, await walked(growing, query, wanted))
         after, found = None, []
-        async with maintenance(address) as elsewhere:
+        async with maintenance(growing.db.address) as elsewhere:
             while True:
-                async with busy.db.transaction([busy.project_id]) as connection:
+                async with growing.db.transaction([growing.project_id]) as connection:
                     rows = await lists.fetch_after(
-                        connection, query, busy.project_id, wanted, after
+                        connection, query, growing.project_id, wanted, after
                     )
                 found += names(query, rows)
                 if len(rows) < wanted.limit:
                     break
                 after = lists.position(query, wanted, rows[-1])
                 if len(found) <= 10:
-                    await add_rows(elsewhere, busy, 4, 10 * number + len(found))
+                    await add_rows(elsewhere, growing, 4, 10 * number + len(found))
         assert len(found) == len(set(found)), sort
         assert [one for one in found if one in set(before)] == before, sort
 

@@ -7,6 +7,7 @@ import pytest
 from desk import token_in
 from meterhouse.cli.rate import rate_files
 from meterhouse.rating.bill import Household
+from meterhouse.web.access import LANGUAGE_COOKIE
 
 API = "/api/v1"
 SCHEME = {
@@ -157,5 +158,9 @@ async def test_the_library_says_where_a_scheme_is_from(manager, site):
     one = await manager.get(f"/projects/{site.project_id}/library?scheme=zhejiang-residential-tou")
     assert "浙江省物价局" in one.text
     assert "0.568" in one.text
+    manager.cookies.set(LANGUAGE_COOKIE, "zh-Hans")
+    one = await manager.get(f"/projects/{site.project_id}/library?scheme=beijing-residential")
+    for text in ("新华社，据国家发展和改革委员会", "收费前请与发布机构的现行价表核对"):
+        assert text in one.text
     gone = await manager.get(f"/projects/{site.project_id}/library?scheme=nowhere")
     assert gone.status_code == 404

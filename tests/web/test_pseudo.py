@@ -86,7 +86,10 @@ async def known_texts(site):
         found |= {word for row in rows for word in re.findall(r"\w{2,}", row["said"])}
     # What ships as a file says itself who wrote it.
     for scheme in map(library.scheme, library.names()):
-        found |= {scheme.name, scheme.source.title, scheme.source.issuer, scheme.source.note}
+        source = scheme.source
+        found.add(scheme.name)
+        for text in (source.title, source.issuer, source.note):
+            found |= {text} if isinstance(text, str) else set(text.values())
     found.discard("")
     return sorted(found)
 

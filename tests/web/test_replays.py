@@ -2,13 +2,15 @@
 
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import httpx
 import openpyxl
 import pytest
 
 from desk import another, latest, send, work
-from meterhouse.flows import correct, task
+from editing import fields_in, post, with_
+from meterhouse.flows import correct, tariff, task
 from meterhouse.web.app import Services, WebSettings
 from small_site import NOW, small_site
 
@@ -39,11 +41,26 @@ async def dearer(site, price_micro=600_000):
     return json.dumps(body)
 
 
+async def editor_of(site):
+    return f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}/correction"
+
+
+def csrf_of(fields):
+    return next(one for one in fields if one[0] == "csrf")
+
+
+async def published(site, part):
+    """A version that began in the past, as if it had been published then."""
+    tariff_id = await tariff_of(site)
+    begins = datetime.fromisoformat(part["effective_from"])
+    await tariff.publish_version(site.db, site.project_id, tariff_id, part, None, begins)
+
+
 async def shown(site, services, who, price_micro=600_000):
     """A correction looked at; answers its replay's number and page."""
-    page = f"/projects/{site.project_id}/tariffs/{await tariff_of(site)}/correction"
-    scheme = await dearer(site, price_micro)
-    begun = await send(who, page, since=SINCE, scheme=scheme)
+    page = await who.get(await editor_of(site))
+    fields = with_(fields_in(page), since=SINCE, bands__0__prices__0=f"{price_micro / 1e6}")
+    begun = await post(who, await editor_of(site), [*fields])
     assert begun.status_code == 303, begun.text
     await work(services, site)
     row = await latest(site)
@@ -126,6 +143,79 @@ async def test_a_correction_waits_for_a_second_person_and_is_then_swept(
     assert again.status_code == 303, again.text
     await work(services, site)
     assert await rated(site) == after
+
+
+async def test_a_correction_is_typed_version_by_version(manager, site, services):
+    """The versions in force fill the editor; each stretch says what changes there."""
+    tariff_id, editor = await tariff_of(site), await editor_of(site)
+    later = (NOW - timedelta(days=1)).isoformat()
+    await published(site, {"effective_from": later, "prices_micro": {"all": [450_000]}})
+    fields = with_(fields_in(await manager.get(editor)), since="2026-11-19 12:00")
+    assert dict(fields)["bands.0.prices.0"] == "0.45"
+    untouched = await post(manager, f"{editor}/preview", fields)
+    assert "Nothing is changed yet" in untouched.text
+    fields = with_(fields, bands__0__prices__0="0.48", shown="0")
+    part = await post(manager, f"{editor}/fields", [*fields, ("do", "versions.show")])
+    first = [*fields_in(httpx.Response(200, text=f'id="scheme"{part.text}')), csrf_of(fields)]
+    assert dict(first)["bands.0.prices.0"] == "0.50"
+    first = with_(first, bands__0__prices__0="0.55")
+    looks = (await post(manager, f"{editor}/preview", first)).text
+    assert "Ready to replay" in looks
+    looks = looks.partition("What is corrected")[2]
+    told = [looks.index(text) for text in
+            ("2026-11-19 12:00:00 – 2026-11-20 12:00:00", "0.50", "0.55",
+             "from 2026-11-20 12:00:00 on", "0.45", "0.48")]  # fmt: skip
+    assert told == sorted(told)
+    begun = await post(manager, editor, [*first, ("key", "a1" * 8)])
+    assert begun.status_code == 303, begun.text
+    task_page = begun.headers["location"]
+    await work(services, site)
+    replay_id = (await latest(site))["id"]
+    ended = await manager.get(f"{task_page}/progress?on=page")
+    there = f"/projects/{site.project_id}/replays/{replay_id}"
+    assert ended.headers["hx-redirect"] == there
+    shown = (await manager.get(there)).text
+    assert "0.48" in shown
+    again = await manager.get(f"{editor}?replay={replay_id}")
+    assert f"tariffs/{tariff_id}/correction?replay={replay_id}" in shown
+    assert dict(fields_in(again))["bands.0.prices.0"] == "0.55"
+    assert dict(fields_in(again))["since"] == "2026-11-19 12:00"
+
+
+async def test_what_cannot_be_corrected_is_said_beside_its_field(manager, site):
+    editor = await editor_of(site)
+    page = await manager.get(editor)
+    fields = with_(fields_in(page), bands__0__prices__0="0.61")
+    for changed, field, said in (
+        ({"since": "2020-01-01"}, "since", "A correction begins in the past"),
+        ({"since": "2027-01-01"}, "since", "A correction begins in the past"),
+        ({"since": "last week"}, "since", "date"),
+        ({"bands__0__prices__0": "dear"}, "bands.0.prices.0", "price"),
+        ({"bands__0__prices__0": "0.50"}, "since", "nothing would cost otherwise"),
+        ({"kept": "{}"}, "", "did not arrive"),
+    ):
+        sent = [*with_(fields, **changed)]
+        refused = await post(manager, editor, sent)
+        assert refused.status_code == 422, changed
+        assert f'data-field="{field}"' in refused.text, changed
+        assert said in refused.text, changed
+    dear = [*with_(fields, bands__0__prices__0="dear"), ("do", "versions.show")]
+    mend = await post(manager, f"{editor}/fields", dear)
+    assert "Mend this version" in mend.text
+
+
+async def test_a_scheme_file_is_one_way_to_correct(manager, site):
+    editor = await editor_of(site)
+    fields = dict(with_(fields_in(await manager.get(editor)), since="2026-11-19 12:00"))
+    body = json.loads(await dearer(site, 620_000))
+    for changed, said in (
+        ({}, 'value="0.62"'), ({"commodity": "water"}, "stays as it was"),
+        ({"currency": "EUR"}, "EUR"),
+    ):  # fmt: skip
+        upload = {"scheme_file": ("s.json", json.dumps(body | changed), "application/json")}
+        part = await manager.post(f"{editor}/fields", data=fields, files=upload)
+        assert said in part.text
+        assert 'value="2026-11-19 12:00"' in part.text
 
 
 async def test_a_cashier_neither_replays_nor_corrects(app, manager, site, services):

@@ -1,12 +1,14 @@
 """The scheme editor's pages and the acts behind them: what is typed is what is published."""
 
 import json
+from datetime import date
 
 import httpx
 import pytest
 
 from desk import fresh_key, key_in, token_in
-from meterhouse.flows import library
+from editing import fields_in, post, with_
+from meterhouse.flows import library, project
 from meterhouse.rating.tariff import parse
 from meterhouse.web.access import LANGUAGE_COOKIE
 
@@ -45,61 +47,6 @@ def editor(site, tariff_id=None):
     return f"{there}/{tariff_id}/versions/scheme/publish-scheme"
 
 
-def fields_in(page):
-    """Every field of the editor as a browser would send it."""
-    from html.parser import HTMLParser
-
-    class Fields(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.found, self.select, self.area = [], None, None
-
-        def handle_starttag(self, tag, attrs):
-            said = dict(attrs)
-            if tag == "input" and said.get("type") not in ("file", "submit") and "name" in said:
-                is_box = said.get("type") == "checkbox"
-                if not is_box or "checked" in said:
-                    self.found.append((said["name"], said.get("value") or ""))
-            elif tag == "select":
-                self.select = said.get("name")
-                self.first = True
-            elif tag == "option" and self.select and ("selected" in said or self.first):
-                if self.first:
-                    self.found.append((self.select, said.get("value") or ""))
-                else:
-                    self.found[-1] = (self.select, said.get("value") or "")
-                self.first = False
-            elif tag == "textarea":
-                self.area = said["name"]
-                self.found.append((self.area, ""))
-
-        def handle_endtag(self, tag):
-            if tag == "select":
-                self.select = None
-            elif tag == "textarea":
-                self.area = None
-
-        def handle_data(self, text):
-            if self.area:
-                self.found[-1] = (self.area, self.found[-1][1] + text)
-
-    found = Fields()
-    found.feed(page.text.partition('id="scheme"')[2])
-    return found.found
-
-
-async def post(client, address, fields):
-    data = {}
-    for name, text in fields:
-        data.setdefault(name, []).append(text)
-    return await client.post(address, data=data)
-
-
-def with_(fields, **changed):
-    renamed = {name.replace("__", "."): text for name, text in changed.items()}
-    return [(name, renamed.get(name, text)) for name, text in fields]
-
-
 @pytest.fixture
 async def made(manager, site, app):
     """A tariff of every field that can run, published by a program."""
@@ -123,7 +70,7 @@ async def test_a_tariff_is_published_whole_and_saved_as_the_same_file(manager, s
 async def test_what_the_editor_shows_it_publishes_unchanged(manager, site, made, language):
     manager.cookies.set(LANGUAGE_COOKIE, language)
     page = await manager.get(f"{editor(site)}?tariff={made}")
-    assert page.status_code == 200
+    assert page.status_code == 200, page.text
     saved = await post(manager, f"{editor(site)}/file", with_(
         fields_in(page), name="Again", effective_from="2026-12-01 00:00"))  # fmt: skip
     assert parse(json.loads(saved.text)) == parse(BODY | {"name": "Again"})
@@ -199,6 +146,47 @@ async def test_a_further_version_is_published_and_its_changes_said_before(manage
     assert asked.status_code == 303, asked.text
     there = await manager.get(asked.headers["location"])
     assert "Version 2" in there.text
+
+
+async def test_a_version_in_force_too_early_is_refused_beside_its_instant(manager, site, made):
+    page = await manager.get(editor(site, made))
+    early = with_(fields_in(page), effective_from="2026-12-01 00:00", bands__0__prices__0="0.61")
+    looks = await post(manager, f"{editor(site, made)}/preview", early)
+    refused = await post(manager, editor(site, made), early)
+    assert refused.status_code == 422
+    for answer in (looks, refused):
+        assert 'data-field="effective_from"' in answer.text
+        assert "A further version begins after the one before it" in answer.text
+    assert 'value="0.61"' in refused.text
+    # At once is not too early, however late the request is looked at.
+    now = with_(fields_in(page), effective_from="", bands__0__prices__0="0.61")
+    looks = await post(manager, f"{editor(site, made)}/preview", now)
+    assert 'data-field="effective_from"' in looks.text
+    new = with_(fields_in(await manager.get(editor(site))), effective_from="", name="At once",
+                bands__0__prices__0="0.5")  # fmt: skip
+    looks = await post(manager, f"{editor(site)}/preview", new)
+    assert "Ready to publish" in looks.text
+
+
+async def test_the_projects_special_days_are_taken_by_one_press(manager, site, made):
+    page = await manager.get(editor(site, made))
+    fields = with_(fields_in(page), effective_from="2027-01-01 00:00",
+                   special_days="2027-01-01 workday\nsome day")  # fmt: skip
+    step = ("do", "days.take")
+    none = await post(manager, f"{editor(site, made)}/fields", [*fields, step])
+    assert "no holidays from then on" in none.text
+    days = [(date(2026, 10, 1), "holiday", "before it begins"), (date(2027, 1, 1), "holiday", ""),
+            (date(2027, 1, 2), "holiday", ""), (date(2027, 1, 3), "holiday", ""),
+            (date(2027, 2, 6), "workday", "for the spring festival"),
+            (date(2027, 5, 4), "special", "quiet")]  # fmt: skip
+    await project.put_days(site.db, site.project_id, days)
+    part = await post(manager, f"{editor(site, made)}/fields", [*fields, step])
+    taken = dict(fields_in(httpx.Response(200, text=f'id="scheme"{part.text}')))["special_days"]
+    for one in days:
+        await project.remove_day(site.db, site.project_id, one[0])
+    assert taken.splitlines() == [
+        "2027-01-01 – 2027-01-03 Holiday", "2027-02-06 Make-up workday", "some day"
+    ]  # fmt: skip
 
 
 async def test_another_currency_is_refused(erp, site):

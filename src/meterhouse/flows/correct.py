@@ -24,7 +24,7 @@ from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import late, past
 from meterhouse.flows.past import Share
 from meterhouse.flows.prices import Laid, Tariffs
-from meterhouse.flows.reprice import Anew, is_by_meter, rate_anew
+from meterhouse.flows.reprice import END_US, Anew, Flags, is_by_meter, rate_anew
 from meterhouse.flows.task import Progress, Tell
 from meterhouse.ports import Clock
 from meterhouse.rating.tariff import parse
@@ -39,7 +39,7 @@ from meterhouse.store import (
 )
 from meterhouse.store.corrections import NewCorrection
 from meterhouse.store.db import Connection, Database
-from meterhouse.store.points import Ints
+from meterhouse.store.points import Columns, Ints
 from meterhouse.units import to_us
 
 POINTS_AT_ONCE: Final = 8
@@ -181,6 +181,13 @@ async def last(db: Database, project_id: int, tariff_id: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def reach(db: Database, project_id: int) -> int:
+    """How many days ago a correction may begin, by the project's rules; 0: none may be made."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+    return policies.read(project["policy"]).correction_days_max
+
+
 async def made_of(db: Database, project_id: int, tariff_id: int) -> Sequence[Any]:
     """The corrections of a tariff, the newest first."""
     async with db.transaction([project_id]) as connection:
@@ -257,15 +264,16 @@ async def _sweep_some(
     await monitor.lock_meters(connection, project_id, meter_ids)
     project = await catalog.get_project(connection, project_id)
     columns = await points.load(connection, project_id, meter_ids)
-    mine = np.isin(columns["point_id"], point_ids) & (columns["tariff_id"] == tariff_id)
+    estimated = await _estimated_by(connection, project_id, columns, tariff_id)
+    estimated &= np.isin(columns["point_id"], point_ids)
     given_back = {
         int(columns["point_id"][row]): await late.drop_estimates(
             connection, project, columns, row, at
         )
-        for row in np.flatnonzero(mine).tolist()
+        for row in np.flatnonzero(estimated).tolist()
     }
     anew = await rate_anew(connection, tariffs, project, point_ids, since_us, {})
-    concerned = np.unique(anew.row[anew.charges["tariff_id"] == tariff_id])
+    concerned = np.unique(anew.row[anew.priced_by(tariff_id)])
     standings = await corrections.standings(connection, project_id, point_ids[concerned])
     changed = _changed(anew) & np.isin(anew.row, concerned)
     written: list[dict[str, Any]] = []
@@ -286,6 +294,25 @@ async def _sweep_some(
         columns = {name: np.concatenate([one[name] for one in written]) for name in written[0]}
         await readings.insert_fresh(connection, "charge", readings.CHARGE, columns)
     return added
+
+
+async def _estimated_by(
+    connection: Connection, project_id: int, columns: Columns, tariff_id: int
+) -> Flags:
+    """Which points a tariff prices, or priced at any instant since their last good reading."""
+    found: Flags = columns["tariff_id"] == tariff_id
+    given_since = np.flatnonzero(columns["tariff_at"] > columns["good_at"])
+    if len(given_since):
+        point_ids = columns["point_id"][given_since].tolist()
+        before = await catalog.tariffs_before(connection, project_id, point_ids)
+        for place, point_id in zip(given_since.tolist(), point_ids, strict=True):
+            history, good_us = before[point_id], int(columns["good_at"][place])
+            ends_us = [*(to_us(at) for at, _ in history[1:]), END_US]
+            found[place] |= any(
+                one == tariff_id and end_us > good_us
+                for (_, one), end_us in zip(history, ends_us, strict=True)
+            )
+    return found
 
 
 def _changed(anew: Anew) -> Any:

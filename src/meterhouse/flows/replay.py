@@ -176,7 +176,7 @@ async def _rated(
     if question.corrects is not None:
         schemes = {question.corrects: question.laid}
         anew = await rate_anew(connection, tariffs, project, point_ids, since_us, schemes)
-        concerned = anew.row[anew.charges["tariff_id"] == question.corrects]
+        concerned = anew.row[anew.priced_by(question.corrects)]
         mine = np.isin(anew.row, concerned)
         charges = {name: column[mine] for name, column in anew.charges.items()}
         unrated = int((anew.rated.outcome[mine] == RatingOutcome.NO_BANDS).sum())
@@ -359,6 +359,7 @@ async def asked_of_correction(
     return {
         "since": since.isoformat(), "until": at.isoformat(), "scheme": dict(body),
         "name": planned.name, "corrects": tariff_id, "version_count": planned.version_count,
+        "was": await correct.present(db, project_id, tariff_id),
     }, count  # fmt: skip
 
 
@@ -394,7 +395,7 @@ async def carry_out(
         "tariff_id": corrects, "since_at": since, "until_at": until, "corrects": bool(corrects),
         "actor_id": claimed.actor_id,
         "asked": {name: asked.get(name) for name in
-                  ("selection", "scheme", "name", "version_count")},
+                  ("selection", "scheme", "name", "version_count", "was")},
     }  # fmt: skip
     async with db.transaction([project_id]) as connection:
         await replays.insert(connection, project_id, claimed.id, kept, sums, households, at)

@@ -6,11 +6,12 @@ and meters and tariffs that a point had before come out right as well. Must neve
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
 from meterhouse.model import Quality
@@ -23,6 +24,7 @@ from meterhouse.store.columns import find
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints
 
+Flags = NDArray[np.bool_]
 _DAY_US: Final = 86_400_000_000
 END_US: Final = 4_102_444_800_000_000
 
@@ -36,12 +38,20 @@ class Anew:
         row: int64[m], place of each charge's point.
         rated: what the kernel says; a charge that cannot be priced keeps what it costs.
         edition: how many corrections the project had seen.
+        runs, run: the tariffs that price charges, one after the other, and whose place each
+            charge has; -1 for none.
     """
 
     charges: Columns
     row: Ints
     rated: Rated
     edition: int
+    runs: Sequence[Run]
+    run: Ints
+
+    def priced_by(self, tariff_id: int) -> Flags:
+        """Which charges a tariff prices at any of their instants; they say the last one alone."""
+        return _with_any(self.runs, self.run, {tariff_id})
 
 
 async def rate_anew(
@@ -73,7 +83,8 @@ async def rate_anew(
     priced = run >= 0
     packed = _lay_out(tariffs, known, runs, project["timezone"], charges)
     row, _ = find(point_ids, charges["point_id"])
-    bands = await band_energy(connection, project["id"], charges, by_meter(charges, known))
+    by_bands = _with_any(runs, run, metered(known))
+    bands = await band_energy(connection, project["id"], charges, by_bands)
     intervals = Intervals(
         row, np.maximum(run, 0), np.where(priced, charges["started_at"], charges["ended_at"]),
         charges["ended_at"], np.where(priced, charges["energy_milli"], 0),
@@ -84,12 +95,18 @@ async def rate_anew(
     blocks[0, row[first]] = charges["block_milli"][first]
     blocks[1, row[first]] = charges["block_period_at"][first]
     if not priced.any():
-        return Anew(charges, row, _as_it_was(charges, blocks), edition)
+        return Anew(charges, row, _as_it_was(charges, blocks), edition, runs, run)
     rated = await asyncio.to_thread(rate_intervals, packed, intervals, blocks[0], blocks[1])
     # Without its meter's bands a price by them cannot be told: what was charged stays.
     unsaid = rated.outcome == RatingOutcome.NO_BANDS
     rated.amount_nano[unsaid] = charges["amount_nano"][unsaid]
-    return Anew(charges, row, rated, edition)
+    return Anew(charges, row, rated, edition, runs, run)
+
+
+def _with_any(runs: Sequence[Run], run: Ints, tariff_ids: Set[int]) -> Flags:
+    """Which charges are priced by a run with any of these tariffs."""
+    has = [any(tariff_id in tariff_ids for _, tariff_id in one) for one in runs]
+    return np.array([*has, False], dtype=np.bool_)[run]
 
 
 def _as_it_was(charges: Columns, blocks: Ints) -> Rated:
@@ -132,15 +149,14 @@ def is_by_meter(scheme: Scheme) -> bool:
     return any(version.band_source is BandSource.METER for version in scheme.versions)
 
 
-def by_meter(charges: Columns, schemes: Schemes) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which charges are by the meter's own bands."""
-    metered = [tariff_id for tariff_id, (_, scheme) in schemes.items() if is_by_meter(scheme)]
-    return np.isin(charges["tariff_id"], metered)
+def metered(schemes: Schemes) -> set[int]:
+    """The tariffs by which a meter's own bands are priced."""
+    return {tariff_id for tariff_id, (_, scheme) in schemes.items() if is_by_meter(scheme)}
 
 
 async def band_energy(
     connection: Connection, project_id: int, charges: Columns,
-    wanted: np.ndarray[Any, np.dtype[np.bool_]],
+    wanted: Flags,
 ) -> Ints:  # fmt: skip
     """int64[m, 4]: the energy by the meter's bands of the charges in `wanted`; −1 elsewhere.
 

@@ -13,7 +13,7 @@ from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows.choice import chosen
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.live import live
-from meterhouse.rating.tariff import Scheme
+from meterhouse.rating.tariff import Scheme, Version
 from meterhouse.store import catalog, devices, monitor, places, readings
 from meterhouse.store.db import Database
 
@@ -78,7 +78,7 @@ async def publish_version(
         header = {key: given for key, given in bodies[-1].items() if key != "versions"}
         scheme = live(tariffs.parse(header | {"versions": [dict(part)]}))
         begins = scheme.versions[0].effective_from
-        if begins <= last.effective_from or begins < at:
+        if is_too_early(begins, last, at):
             raise VersionTooEarly(after=last.effective_from.isoformat())
         number: int = row["version_count"] + 1
         await catalog.insert_version(
@@ -87,6 +87,11 @@ async def publish_version(
         )  # fmt: skip
         await readings.bump(connection, project_id)
         return number
+
+
+def is_too_early(begins: datetime, last: Version, at: datetime) -> bool:
+    """Whether no further version may begin at an instant."""
+    return begins <= last.effective_from or begins < at
 
 
 async def look(db: Database, project_id: int, tariff_id: int) -> TariffNow:

@@ -17,7 +17,7 @@ ROOMS = 2_000
 WEIGHT_BYTES_MAX = 150_000
 LOADED = (
     "vendor/bootstrap.min.css", "vendor/bootstrap.bundle.min.js", "vendor/htmx.min.js",
-    "css/theme.css", "js/frame.js", "js/board.js", "icon.svg",
+    "css/theme.css", "js/early.js", "js/frame.js", "js/board.js", "icon.svg",
 )  # fmt: skip
 
 

@@ -53,5 +53,7 @@ SHEETS: Final[tuple[Sheet[Any], ...]] = (*site_sheet.SHEETS, *sale_sheet.SHEETS)
 
 # Where `/meters/{meter_id}` and `/meters/read` might both be meant, the word goes first.
 FORMS: Final[tuple[Act[Any], ...]] = (*(bulk_of(one) for one in _SINGLE if one.bulk), *_SINGLE)
-ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS), *scheme.DRAWN)
+DRAWN: Final[tuple[Act[Any], ...]] = (*scheme.DRAWN, *replay.DRAWN)
+"""Acts whose page at the console is the scheme editor."""
+ACTS: Final[tuple[Act[Any], ...]] = (*FORMS, *(sheet.act for sheet in SHEETS), *DRAWN)
 BY_NAME: Final = {act.name: act for act in ACTS}

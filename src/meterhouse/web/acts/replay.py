@@ -202,11 +202,6 @@ async def _told(doing: Doing, task_id: int) -> dict[str, Any]:
     return work.task(row).model_dump(mode="json")
 
 
-async def _present(doing: Doing) -> Mapping[str, Any]:
-    body = await correct.present(doing.db, doing.project_id, doing.ids["tariff_id"])
-    return {"scheme": json.dumps(body, ensure_ascii=False, indent=1)}
-
-
 async def _about_tariff(doing: Doing) -> Choices:
     now = await tariff.look(doing.db, doing.project_id, doing.ids["tariff_id"])
     return ((N_("Tariff"), now.row["name"]), (N_("Points"), str(now.point_count)))
@@ -256,8 +251,7 @@ START: Final = Act(
 )  # fmt: skip
 TRY: Final = Act(
     "replay.correction", Verb.TARIFF_REPLAY, f"{_TARIFF}/correction", N_("Correct a past price"),
-    NewCorrection, work.Task, _try, tag=_TAG, about=_about_tariff, typed=_present, then=_watch,
-    watch=True,
+    NewCorrection, work.Task, _try, tag=_TAG,
     consequence=N_(
         "Shows who would pay more and who less; nothing is charged yet. The correction is then"
         " made from that page, by two people."
@@ -281,4 +275,6 @@ RESWEEP: Final = Act(
     ),
 )  # fmt: skip
 
-ACTS: Final[tuple[Act[Any], ...]] = (START, TRY, CORRECT, RESWEEP)
+ACTS: Final[tuple[Act[Any], ...]] = (START, CORRECT, RESWEEP)
+DRAWN: Final[tuple[Act[Any], ...]] = (TRY,)
+"""Acts whose page at the console is the scheme editor."""

@@ -16,7 +16,7 @@ from meterhouse.model import Commodity
 from meterhouse.rating.blocks import BLOCKS_MAX, PERSONS_MAX
 from meterhouse.rating.charges import AMOUNT_MICRO_MAX, MULTIPLIER_MAX, SURCHARGES_MAX
 from meterhouse.rating.fields import NAME_MAX, TariffInvalid
-from meterhouse.rating.source import TEXT_MAX
+from meterhouse.rating.source import LANGUAGE, LANGUAGES_MAX, TEXT_MAX
 from meterhouse.rating.tariff import BANDS_MAX, SEASONS_MAX
 from meterhouse.units import (
     INTERVAL_MILLI_MAX,
@@ -44,6 +44,10 @@ Limits = Annotated[
     list[Annotated[int, Field(ge=0, le=REGISTER_MILLI_MAX)]], Field(max_length=BLOCKS_MAX)
 ]
 
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
+Said = _Text | Annotated[dict[Language, _Text], Field(min_length=1, max_length=LANGUAGES_MAX)]
+
 
 class BillingFields(Form):
     """When bills are cut, by the project's wall clock."""
@@ -59,16 +63,16 @@ class BillingFields(Form):
 class SourceFields(Form):
     """The document that published the prices."""
 
-    title: str = Field(min_length=1, max_length=TEXT_MAX, examples=["Residential price table"])
-    """What it is called."""
-    issuer: str = Field(min_length=1, max_length=TEXT_MAX, examples=["Price bureau"])
-    """Who issued it."""
+    title: Said = Field(examples=["Residential price table"])
+    """What it is called; a text, or one by language."""
+    issuer: Said = Field(examples=["Price bureau"])
+    """Who issued it; a text, or one by language."""
     issued_on: Day | None = Field(default=None, examples=["2026-01-01"])
     """Its date, where known."""
     as_of: Day = Field(examples=["2026-01-01"])
     """The day of which the figures are known to hold."""
-    note: str = Field(default="", max_length=TEXT_MAX, examples=["Large households left out."])
-    """What it leaves out."""
+    note: Said | Literal[""] = Field(default="", examples=[{"en": "Large households left out."}])
+    """What it leaves out; a text, or one by language."""
 
 
 class SeasonFields(Form):

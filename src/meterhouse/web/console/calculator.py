@@ -7,6 +7,7 @@ nor change anything: a tariff is read, a file is looked at, and nothing of it is
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from meterhouse.flows.calculator import Calculated
 from meterhouse.rating.bill import Household
 from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.rating.periods import Billing
+from meterhouse.rating.source import said_in
 from meterhouse.rating.tariff import Scheme, parse
 from meterhouse.units import from_decimal, from_us, to_decimal
 from meterhouse.web import labels
@@ -79,6 +81,7 @@ async def library_page(request: Request, project_id: int) -> Response:
         "picture": picture(version, now.year, words) if version else None,
         "prices": _prices(chosen, formats_of(request)) if chosen else (),
         "beside": beside(chosen, -1, words) if chosen else (),
+        "said": partial(said_in, language=words.language),
         "weekdays": offered(words)["weekday"],
         "editor": scheme_acts.ADD,
         "ids": {"project_id": request.path_params["project_id"]},

@@ -3,7 +3,7 @@
 Owns the page and its file. Must never know how charges are rated again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from meterhouse.flows import replay
 from meterhouse.flows.access import Verb
+from meterhouse.rating.tariff import parse
 from meterhouse.units import to_decimal
 from meterhouse.web import labels
 from meterhouse.web.access import Permission, database_of
@@ -21,6 +22,7 @@ from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.replayview import ROWS
+from meterhouse.web.schemes.changes import Stretch, stretches
 from meterhouse.words import N_
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.TARIFF_REPLAY))])
@@ -42,6 +44,8 @@ async def replay_page(request: Request, project_id: int, replay_id: int) -> Resp
         "months": _months(found, fmt),
         "spread": _spread(found, fmt),
         "correct": acts.CORRECT,
+        "again": acts.TRY,
+        "stretches": _stretches(row, fmt),
         "ids": {"project_id": project_id, "replay_id": replay_id},
         **list_facts(
             page, fmt, str(replay_id), request.state.scope.verbs, labels.UNIT.get(commodity, "")
@@ -56,6 +60,15 @@ async def replay_file(request: Request, project_id: int, replay_id: int) -> Resp
     """Its households as the page filters and sorts them."""
     await replay.get(database_of(request), project_id, replay_id)
     return await export_list(request, project_id, ROWS, formats_of(request), replay=replay_id)
+
+
+def _stretches(row: Mapping[str, Any], fmt: Formats) -> Sequence[Stretch]:
+    """What a correction changes of the tariff as it stood; older replays did not keep that."""
+    asked = row["asked"]
+    if not row["corrects"] or not asked.get("was"):
+        return ()
+    was, will = (parse(asked[name]) for name in ("was", "scheme"))
+    return stretches(was, will, row["since_at"], fmt.words)
 
 
 def _months(found: Mapping[str, Any], fmt: Formats) -> Chart:

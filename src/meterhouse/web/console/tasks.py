@@ -58,6 +58,10 @@ async def task_progress(request: Request, project_id: int, task_id: int) -> Resp
     """How far it is, for the dialog and for the page; it asks again until the task has ended."""
     facts = await _facts(request, project_id, task_id)
     is_page = request.query_params.get("on") == "page"
+    if is_page and facts["is_replay"] and Verb.TARIFF_REPLAY in request.state.scope.verbs:
+        # It ended under the reader's eyes, who waits for nothing but its result.
+        there = f"/projects/{project_id}/replays/{task_id}"
+        return Response(status_code=204, headers={"HX-Redirect": there})
     return render(request, "task_now.html" if is_page else "task_dialog.html", facts)
 
 

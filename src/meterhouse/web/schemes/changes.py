@@ -1,9 +1,11 @@
-"""What a further version changes against the one in force, field by field.
+"""What a further version or a correction changes against what is in force, field by field.
 
 Owns the comparison and its words. Must never know who publishes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from meterhouse.rating.tariff import Scheme, dump
@@ -23,10 +25,45 @@ class Change(NamedTuple):
     then: str
 
 
+class Stretch(NamedTuple):
+    """A time between two changes of versions, without an end where it is open; what changes."""
+
+    begins: datetime
+    ends: datetime | None
+    changes: Sequence[Change]
+
+
 def changes(before: Scheme, after: Scheme, words: Words) -> Sequence[Change]:
     """What the last version of one scheme says otherwise than that of another."""
     was, will = (dump(one)["versions"][-1] for one in (before, after))
     return list(_changes(was, will, words))
+
+
+def stretches(before: Scheme, after: Scheme, since: datetime, words: Words) -> Sequence[Stretch]:
+    """What a correction changes from an instant on, stretch by stretch.
+
+    The first version that counts holds from that instant on, as `flows.correct` publishes it.
+    """
+    was, will = (dump(one)["versions"] for one in (before, after))
+    edges = {since} | {
+        one.effective_from for scheme in (before, after) for one in scheme.versions
+        if one.effective_from > since
+    }  # fmt: skip
+    found: list[Stretch] = []
+    for begins, ends in pairwise([*sorted(edges), None]):
+        assert begins is not None
+        old, new = _at(before, begins), max(_at(after, begins), 0)
+        told = list(_changes(was[old] if old >= 0 else {}, will[new], words))
+        if found and found[-1].changes == told:
+            found[-1] = found[-1]._replace(ends=ends)
+        else:
+            found.append(Stretch(begins, ends, told))
+    return found
+
+
+def _at(scheme: Scheme, at: datetime) -> int:
+    """The place of the version in force at an instant; -1 before the first."""
+    return sum(one.effective_from <= at for one in scheme.versions) - 1
 
 
 def beside(scheme: Scheme, number: int, words: Words) -> Sequence[tuple[str, str]]:
@@ -48,10 +85,11 @@ def beside(scheme: Scheme, number: int, words: Words) -> Sequence[tuple[str, str
 
 def _changes(was: Mapping[str, Any], will: Mapping[str, Any], words: Words) -> Iterator[Change]:
     for name, title in names.FIELD.items():
-        old, new = was.get(name), will.get(name)
+        # What is not said may be left out, or said to be none.
+        old, new = was.get(name) or {}, will.get(name) or {}
         if name in ("effective_from", "adders_micro") or old == new:
             continue
-        if name == "prices_micro" and old and new:
+        if name == "prices_micro":
             for band in dict.fromkeys((*old, *new)):
                 if old.get(band) != new.get(band):
                     said = names.shown(names.BAND, band, words)

@@ -20,14 +20,20 @@ _PLAIN_HOMES: Final = {
 }  # fmt: skip
 
 
-def field_of(path: str, body: Mapping[str, Any], last: int) -> str:
-    """The field that a path within the scheme is typed in; "" where no field is it."""
-    own = f"$.versions[{last}]."
+def field_of(path: str, body: Mapping[str, Any], place: int) -> str:
+    """The field that a path within the scheme is typed in; "" where no field is it.
+
+    `place` is the place of the version that the fields are of.
+    """
+    own = f"$.versions[{place}]."
+    if re.fullmatch(r"\$\.versions\[\d+\]\.effective_from", path):
+        # Of two neighbours that do not follow each other only one is shown.
+        return "effective_from"
     if not path.startswith(own):
         header = path.removeprefix("$.")
         is_shown = header in ("name", "commodity") or header.startswith("billing.")
         return header if is_shown else ""
-    version, inner = body["versions"][last], path.removeprefix(own)
+    version, inner = body["versions"][place], path.removeprefix(own)
     tables, bands = list(version.get("day_tables", ())), list(version["bands"])
     seasons = [one["name"] for one in version.get("seasons", ())]
     rules: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (

@@ -1,24 +1,30 @@
-"""Steps of the editor: a row more, a row less, four bands at once.
+"""Steps of the editor: a row more, a row less, four bands at once, the project's special days.
 
 Owns what each does to the fields. Must never know whether they make a scheme. A step is named
 by the button that was pressed, as in `tables.0.rows.remove.2`; one that no longer fits changes
 nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 from meterhouse.rating.blocks import BLOCKS_MAX
 from meterhouse.rating.charges import SURCHARGES_MAX
 from meterhouse.rating.tariff import BANDS_MAX, DAY_TYPES, METER_BANDS
+from meterhouse.web.formats import Formats
 from meterhouse.web.schemes import names
-from meterhouse.web.schemes.written import Draft
+from meterhouse.web.schemes.typed import days_in
+from meterhouse.web.schemes.written import Draft, days_text
 from meterhouse.words import Words
 
 _TABLES_SHOWN_MAX: Final = 24
 _SEASONS_SHOWN_MAX: Final = 24
 _ROWS_SHOWN_MAX: Final = 96
 _PERSONS_SHOWN_MAX: Final = 20
+# A day that is special for other rules than prices is an ordinary one here.
+_KIND_OF_DAY: Final = {"holiday": "holiday", "workday": "makeup_workday"}
 _OFFERED_BANDS: Final = ("flat", "peak", "valley", "sharp", "deep_valley")
 
 
@@ -36,6 +42,24 @@ def step(draft: Draft, name: str, words: Words) -> None:
         at = rest.removeprefix("remove.")
         if at.isdigit() and int(at) < len(draft[what]):
             _REMOVERS[what](draft, int(at))
+
+
+def take_days(draft: Draft, calendar: Iterable[Mapping[str, Any]], fmt: Formats) -> int:
+    """The special days of a project's calendar, in place of what is typed for the same days.
+
+    Days before the version begins say nothing, and lines that cannot be read stay as they are.
+    Answers how many there are.
+    """
+    known, unread = days_in(draft["special_days"])
+    begins = date.min
+    with suppress(ValueError):
+        begins = date.fromisoformat(draft["effective_from"].strip()[:10])
+    taken = {
+        str(one["day"]): _KIND_OF_DAY[one["kind"]] for one in calendar
+        if one["kind"] in _KIND_OF_DAY and one["day"] >= begins
+    }  # fmt: skip
+    draft["special_days"] = "\n".join([days_text(known | taken, fmt), *unread]).strip()
+    return len(taken)
 
 
 def _free(known: Mapping[str, str], rows: list[dict[str, Any]], words: Words, order: Any) -> str:

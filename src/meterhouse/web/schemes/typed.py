@@ -5,7 +5,6 @@ know a page or a database. Decimals become integers here; whether the whole hold
 `rating` to say, whose findings come back beside the field they are about.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from meterhouse.web.acts import typed
 from meterhouse.web.formats import Formats
 from meterhouse.web.schemes import names
 from meterhouse.web.schemes.homes import field_of
-from meterhouse.web.schemes.written import KEPT, MICRO, MILLI, PERCENT, Draft
+from meterhouse.web.schemes.written import MICRO, MILLI, PERCENT, Draft, kept_in
 from meterhouse.words import Words
 
 _DAYS: Final = re.compile(
@@ -31,6 +30,12 @@ _DAYS: Final = re.compile(
 )
 _DAYS_IN_LINE_MAX: Final = 366
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d\d)\Z")
+
+
+class FieldsLost(BadInput):
+    """Some of these fields did not arrive; load the page again."""
+
+    code = "fields_lost"
 
 
 class ClockTwice(BadInput):
@@ -108,29 +113,51 @@ class Typed:
 
     Attributes:
         body: the scheme file it makes.
+        place: which of its versions the fields are of.
+        since: from when on it corrects; None where it corrects nothing, or none can be read.
         scheme: the same, parsed; None where it does not hold together.
         faults: what stands in the way of publishing it, in the order of the form.
     """
 
     body: dict[str, Any]
+    place: int
+    since: datetime | None = None
     scheme: Scheme | None = None
     faults: list[Fault] = field(default_factory=list)
 
+    def refused(self, error: MeterhouseError) -> None:
+        """Something else stands in the way; it goes beside its field."""
+        home = error.field
+        if isinstance(error, TariffInvalid):
+            home = field_of(error.facts["path"], self.body, self.place)
+        self.faults.append(Fault(home, error))
 
-def read(draft: Draft, fmt: Formats, now: datetime, header: Mapping[str, Any] | None) -> Typed:
-    """The scheme that was typed; `header` is the tariff's own where it has one already."""
+
+def read(
+    draft: Draft, fmt: Formats, now: datetime, header: Mapping[str, Any] | None,
+    *, corrects: bool = False,
+) -> Typed:  # fmt: skip
+    """The scheme that was typed.
+
+    Args:
+        draft: the fields.
+        fmt: how values look to whoever typed them.
+        now: the present instant.
+        header: the tariff's own where it has one already.
+        corrects: whether the fields are one of several versions of a correction.
+    """
     reader = _Reader(draft, fmt, now)
+    since = reader.instant("since") if corrects else None
     version = reader.version()
-    body = reader.body(version, header)
-    found = Typed(body, faults=reader.faults)
+    body, place = reader.body(version, header, corrects=corrects)
+    found = Typed(body, place, since, faults=reader.faults)
     if reader.faults:
         return found
     try:
         found.scheme = parse(body)
         live(found.scheme)
     except TariffInvalid as error:
-        last = len(body["versions"]) - 1
-        found.faults.append(Fault(field_of(error.facts["path"], body, last), error))
+        found.refused(error)
     return found
 
 
@@ -141,15 +168,19 @@ class _Reader:
         self.draft, self.fmt, self.now = draft, fmt, now
         self.faults: list[Fault] = []
 
-    def body(self, version: dict[str, Any], header: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The whole scheme around a version."""
-        try:
-            kept = json.loads(self.draft[KEPT])
-            earlier, source = list(kept.get("versions", ())), kept.get("source")
-        except (ValueError, AttributeError, TypeError):
-            earlier, source = [], None
+    def body(
+        self, version: dict[str, Any], header: Mapping[str, Any] | None, *, corrects: bool
+    ) -> tuple[dict[str, Any], int]:
+        """The whole scheme around a version, and which of its versions that is."""
+        kept = kept_in(self.draft)
+        if header is not None and corrects:
+            versions, place = list(kept.versions), kept.place
+            if place >= len(versions):
+                self._wrong("", FieldsLost())
+            versions[place : place + 1] = [version]
+            return {**header, "versions": versions}, min(place, len(versions) - 1)
         if header is not None:
-            return {**header, "versions": [version]}
+            return {**header, "versions": [version]}, 0
         billing = self.draft["billing"]
         said = {
             "name": self.draft["name"].strip(),
@@ -160,9 +191,10 @@ class _Reader:
                 "anchor_hour": self._count("billing.anchor_hour", billing["anchor_hour"]),
                 "proration": billing["proration"],
             },
-            "versions": [*earlier, version],
+            "versions": [*kept.versions, version],
         }
-        return said | ({"source": source} if source is not None else {})
+        whole = said | ({"source": kept.source} if kept.source is not None else {})
+        return whole, len(kept.versions)
 
     def version(self) -> dict[str, Any]:
         """The version that the fields say."""
@@ -171,7 +203,8 @@ class _Reader:
         tables = self._names("tables", names.TABLE)
         seasons = self._names("seasons", names.SEASON)
         said: dict[str, Any] = {
-            "effective_from": self._instant(),
+            "effective_from": self.instant("effective_from")
+            .astimezone(self.fmt.timezone).isoformat(),
             "band_source": draft["band_source"],
             "bands": bands,
             "prices_micro": {
@@ -311,14 +344,13 @@ class _Reader:
             said["loss_micro"] = self._share("loss", draft["loss"])
         return said
 
-    def _instant(self) -> str:
-        text = self.draft["effective_from"]
+    def instant(self, name: str) -> datetime:
+        """The instant that a field says; now where none can be read."""
         try:
-            at = typed.instant(text, self.fmt, self.now, "effective_from")
+            return typed.instant(self.draft[name], self.fmt, self.now, name)
         except MeterhouseError as error:
-            self._wrong("effective_from", error)
-            at = self.now
-        return at.astimezone(self.fmt.timezone).isoformat()
+            self._wrong(name, error)
+            return self.now
 
     def _clock(self, name: str, text: str) -> str:
         found = _CLOCK.match(unicodedata.normalize("NFKC", text).strip())
@@ -377,6 +409,19 @@ def _month_day(text: str) -> str:
     """A day of the year, as MM-DD where it can be read so: 7-1 and 7.1 are 07-01."""
     found = re.fullmatch(r"(\d{1,2})[-/.\u6708](\d{1,2})\u65e5?", _narrow(text))
     return f"{int(found[1]):02}-{int(found[2]):02}" if found else text
+
+
+def days_in(typed_text: str) -> tuple[dict[str, str], list[str]]:
+    """The special days that are typed, with their kinds, and the lines that cannot be read."""
+    found: dict[str, str] = {}
+    unread = []
+    for line in typed_text.splitlines():
+        text = unicodedata.normalize("NFKC", line).strip()
+        days = _days_of(text)
+        found |= days
+        if text and not days:
+            unread.append(line)
+    return found, unread
 
 
 def _days_of(text: str) -> dict[str, str]:

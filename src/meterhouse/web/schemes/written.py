@@ -8,6 +8,7 @@ name day tables so, and whoever renames one renames it everywhere.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -43,8 +44,40 @@ def blank(fmt: Formats, name: str = "") -> Draft:
         "allowance": {"grant": "", "energy": "", "carries": "", "per_person": ""},
         "tax": {"kind": "", "rate": ""}, "standing": {"per": "", "amount": ""}, "minimum": "",
         "demand": {"by": "", "price": ""}, "multiplier": "1", "loss": "", "persons": [],
-        KEPT: "{}",
+        "since": "", "shown": "", KEPT: "{}",
     }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What goes along unseen: other versions, the source; of a correction, which one is shown."""
+
+    versions: Sequence[Any] = ()
+    source: Any = None
+    place: int = 0
+
+
+def kept_in(draft: Draft) -> Kept:
+    """What goes along with the fields; nothing where it cannot be read."""
+    try:
+        said = json.loads(draft[KEPT])
+        versions, place = said.get("versions", ()), said.get("place", 0)
+    except (ValueError, AttributeError, RecursionError):
+        return Kept()
+    is_sound = isinstance(versions, Sequence) and isinstance(place, int) and place >= 0
+    return Kept(versions, said.get("source"), place) if is_sound else Kept()
+
+
+def drafted(body: Mapping[str, Any], fmt: Formats, place: int, since: str) -> Draft:
+    """The fields of one of several versions that are corrected together.
+
+    Raises:
+        TariffInvalid: it is no usable scheme.
+    """
+    versions = list(body["versions"])
+    draft = draft_of(body, fmt, place)
+    kept = json.dumps({"versions": versions, "place": place}, ensure_ascii=False)
+    return draft | {"since": since, "shown": str(place), KEPT: kept}
 
 
 def draft_of(body: Mapping[str, Any], fmt: Formats, number: int = -1) -> Draft:
@@ -68,7 +101,7 @@ def draft_of(body: Mapping[str, Any], fmt: Formats, number: int = -1) -> Draft:
         "counted": blocks.get("counted", "meter"),
         "limits": [plain(one, MILLI) for one in blocks["limits_milli"]],
         "weekend": [str(one) for one in version["weekend"]],
-        "special_days": _days_text(version["special_days"], fmt),
+        "special_days": days_text(version["special_days"], fmt),
         "persons": [
             {"persons": str(one["persons"]),
              "adds": [plain(add, MILLI) for add in one["add_milli"]]}
@@ -185,7 +218,7 @@ def _charges(version: Mapping[str, Any], fmt: Formats) -> dict[str, Any]:
     return found
 
 
-def _days_text(days: Mapping[str, str], fmt: Formats) -> str:
+def days_text(days: Mapping[str, str], fmt: Formats) -> str:
     """Special days, a line each; three and more of a kind in a row are one line."""
     runs: list[tuple[date, date, str]] = []
     for text, kind in sorted(days.items()):

@@ -83,16 +83,24 @@ document.addEventListener("input", (event) => {
   }
 });
 
-function start() {
-  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
-  if (document.querySelector("[data-chart]")) import("./chart.js").then((m) => m.draw());
-  if (document.querySelector("[data-board]")) import("./board.js").then((m) => m.watch());
-  if (document.querySelector("[data-search]")) import("./search.js").then((m) => m.listen());
-  if (document.querySelector("[data-desk]")) import("./desk.js").then((m) => m.keep());
-  if (document.querySelector("[data-scheme]")) import("./scheme.js").then((m) => m.edit());
-  if (document.querySelector("#list")) import("./lists.js").then((m) => m.choose());
+/* What only some pages need. All of it listens before the page counts as awake; see early.js. */
+function parts() {
+  const wanted = [
+    ["[data-chart]", "./chart.js", (m) => m.draw()],
+    ["[data-board]", "./board.js", (m) => m.watch()],
+    ["[data-search]", "./search.js", (m) => m.listen()],
+    ["[data-desk]", "./desk.js", (m) => m.keep()],
+    ["[data-scheme]", "./scheme.js", (m) => m.edit()],
+    ["#list", "./lists.js", (m) => m.choose()],
+  ];
+  return wanted.filter(([where]) => document.querySelector(where))
+    .map(([, module, begin]) => import(module).then(begin));
 }
-start();
+// After htmx, which begins at this event, too, and whose script stands before this one.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
+  Promise.all(parts()).finally(() => document.dispatchEvent(new Event("awake")));
+});
 document.body.addEventListener("htmx:after:settle", () => {
   if (document.querySelector("[data-chart]:empty")) import("./chart.js").then((m) => m.draw());
 });

@@ -44,11 +44,12 @@ function names() {
   return new Set([...fields.querySelectorAll("input, select, textarea")].map((one) => one.id));
 }
 
-/* To what a step added; after a removal to the same kind of button, else to where the section begins. */
+/* To the list that was chosen from; else to what a step added; after a removal to the same kind of button, else to where the section begins. */
 function goOn() {
   const fresh = [...names()].find((id) => id && !known.has(id));
   const section = stepping?.section && document.getElementById(stepping.section)?.closest("section");
-  const there = (fresh && document.getElementById(fresh))
+  const there = (stepping?.id && document.getElementById(stepping.id))
+    ?? (fresh && document.getElementById(fresh))
     ?? [...fields.querySelectorAll("button")].find((one) => one.getAttribute("hx-vals") === stepping?.step)
     ?? section?.querySelector("button, input");
   there?.focus();
@@ -59,7 +60,7 @@ export function edit() {
   document.body.addEventListener("htmx:before:request", (event) => {
     if (event.detail.ctx.target !== fields) return;
     const button = event.target;
-    stepping = { step: button.getAttribute("hx-vals"), section: button.closest("section")?.getAttribute("aria-labelledby") };
+    stepping = { step: button.getAttribute("hx-vals"), id: button.id, section: button.closest("section")?.getAttribute("aria-labelledby") };
     known = names();
     fields.inert = true;
   });
@@ -95,4 +96,6 @@ export function edit() {
     if (event.key === "Enter" && event.target.matches("input")) event.preventDefault();
   });
   place();
+  // What was refused may stand far down.
+  if ("tried" in form.dataset) fields.querySelector(".is-invalid")?.focus();
 }

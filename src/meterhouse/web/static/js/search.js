@@ -73,6 +73,11 @@ function wire(form) {
     }
   });
   document.addEventListener("click", (event) => { if (!form.contains(event.target)) show(false); });
+  // What was typed before this module came is asked for, or shown if it has been answered.
+  if (document.activeElement === box && box.value !== box.defaultValue) {
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    show(options().length > 0);
+  }
 }
 
 export function listen() {
