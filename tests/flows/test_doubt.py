@@ -8,7 +8,7 @@ import pytest
 from meterhouse.errors import NotFound
 from meterhouse.flows import close, day, doubt, explain
 from meterhouse.flows.doubt import Decision, OfMeter
-from meterhouse.model import Quality
+from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import Verdict
 from meterhouse.store import proofs
@@ -268,6 +268,15 @@ async def test_a_decision_about_a_closed_day_names_it_and_lets_it_stand(site, ad
     count, first, last = done.weight.closed_days
     assert (count, first) == (1, last)
     assert await site.rows("select day, totals from day_close order by day") == kept
+    assert await holds(address) == []
+
+
+async def test_where_the_meter_keeps_the_money_nothing_is_booked_and_it_says_so(new_site, address):
+    site = await new_site(rooms=1, keeper=Keeper.METER)
+    await tell(site, 0, 1_000, 3_000)
+    done = await decide_of(site, 2, Decided.DISCARD)
+    assert (done.is_kept, done.difference_nano) == (False, -2_000 * PRICE_NANO)
+    assert (await site.state())["accrued_nano"] == 0
     assert await holds(address) == []
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 
-from meterhouse.flows import account, customer, settle
+from meterhouse.flows import account, customer, doubt, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.explain import explain_transfer
 from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.rating.decided import Decided
 from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
+from meterhouse.units import to_us
 from premises import HOMES
 
 LEAVING = Leaving("moved away")
@@ -137,4 +139,29 @@ async def test_vacancy_is_corrected_in_the_houses_own_purse(new_site):
     assert moved["amount_minor"] == 126
     assert (await house(site, "receivable"), await house(site, "suspense")) == (0, 0)
     assert [kind for kind, _ in await site.alarms()].count("payer_left") == 0
+    await whole(site)
+
+
+async def test_a_decision_says_who_pays_now_and_who_paid_then(new_site):
+    site = await night(new_site)
+    left_id, read_at = site.rooms[0].agreement_id, (await site.state())["good_at"]
+    next_id = await let_on(site)
+    site.clock.step(hours=1)
+    await site.say(USED_MILLI + 1_000)
+    before = await site.state()
+    said = doubt.Decision(Decided.CORRECT, "a digit was misread", (USED_MILLI - 1_000, *[-1] * 4))
+    which = doubt.OfMeter(site.meters[0], to_us(read_at))
+    done = await doubt.decide(
+        site.db, site.tariffs, site.project_id, which, said, None, site.clock()
+    )
+    now, then = done.weight.payers
+    assert (now.agreement_id, now.is_present) == (next_id, True)
+    assert (now.before_milli, now.after_milli) == (1_000, 2_000)
+    assert (then.agreement_id, then.is_present) == (left_id, False)
+    assert (then.before_milli, then.after_milli) == (USED_MILLI, USED_MILLI - 1_000)
+    # Each difference goes to whom it is said of, and nowhere else.
+    after = await site.state()
+    assert after["accrued_nano"] - before["accrued_nano"] == now.after_nano - now.before_nano
+    given_back_minor = round((then.before_nano - then.after_nano) / 10_000_000)
+    assert await house(site, "suspense") == given_back_minor > 0
     await whole(site)

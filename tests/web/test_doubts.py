@@ -137,6 +137,11 @@ async def test_somebody_opens_a_reading_from_the_room_and_sees_what_a_decision_c
     project, room = f"/projects/{site.project_id}", site.rooms["A101"]
     page = await manager.get(f"{project}/rooms/{room.place_id}")
     address = re.findall(r'href="\.\.(/meters/\d+/readings/\d+)"', page.text)[0]
+    of_meter = await manager.get(f"{project}/meters/{room.meter_id}")
+    assert f"..{address}" in of_meter.text
+    assert (await manager.get(f"{project}/meters/{room.meter_id}/export?kind=csv")).text.count(
+        "2026-11-"
+    ) >= 4
     shown = await manager.get(f"{project}{address}")
     assert shown.status_code == 200
     for word in ("The register around it", "Charged since", "Discard", "Correct"):

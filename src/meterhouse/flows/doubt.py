@@ -20,7 +20,7 @@ import numpy as np
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import late, react
 from meterhouse.flows.prices import Tariffs
-from meterhouse.model import AlarmKind, Commodity, Quality
+from meterhouse.model import AlarmKind, Commodity, Keeper, Quality
 from meterhouse.rating.arrays import AT_US_MAX
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.tariff import BandSource
@@ -133,9 +133,13 @@ class DecisionMade:
 
 @dataclass(frozen=True, slots=True)
 class Outcome(DecisionMade):
-    """A decision with what it weighs; `commodity` names the unit of its energy."""
+    """A decision with what it weighs; `commodity` names the unit of its energy.
+
+    Unless `is_kept`, the money of the point is kept elsewhere, and its amounts are only counted.
+    """
 
     commodity: Commodity
+    is_kept: bool
     weight: Weight
 
 
@@ -228,7 +232,8 @@ async def decide(
         after = await _standing(connection, project_id, row)
         await _tell(connection, project, row, account_id, after.waiting, at)
         weight = await _weigh(connection, project, account_id, before, after)
-    return Outcome(done.number, done.difference_nano, Commodity(row["commodity"]), weight)
+    is_kept = row["keeper"] == Keeper.PLATFORM
+    return Outcome(done.number, done.difference_nano, Commodity(row["commodity"]), is_kept, weight)
 
 
 async def put(

@@ -6,7 +6,7 @@ looks it up in the document that stands here.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -41,11 +41,12 @@ class Source:
         note: what of the document the scheme leaves out, or "".
     """
 
-    title: Text
-    issuer: Text
+    # Schemes are keys of caches, and texts by language cannot be hashed; they are compared.
+    title: Text = field(hash=False)
+    issuer: Text = field(hash=False)
     issued_on: date | None
     as_of: date
-    note: Text = ""
+    note: Text = field(default="", hash=False)
 
 
 def said_in(text: Text, language: str) -> Said:

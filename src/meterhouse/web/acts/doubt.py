@@ -167,6 +167,8 @@ def _lines(doing: Doing, made: Outcome) -> Choices:
         energy = f"{grouped(weight.estimated_milli, 3)} {unit}"
         amount = f"{fine_amount(weight.estimated_nano)} {fmt.currency}"
         lines.append((N_("Estimates taken back"), f"{energy} · {amount}"))
+    if weight.payers and not made.is_kept:
+        lines.append((N_("Booked"), words(N_("Nothing: the money of this point is not kept here"))))
     count, first, last = weight.closed_days
     if count:
         days = str(first) if first == last else f"{first} – {last}"

@@ -142,6 +142,8 @@ class DecisionMade(Shape):
     """Where they end."""
     payers: list[Charged] = Field(max_length=100)
     """Who is charged for them, who pays now first."""
+    is_kept: bool = Field(examples=[True])
+    """Whether the platform keeps this point's money; else the amounts are only counted along."""
     closed_days: int = Field(ge=0, le=COUNT_MAX, examples=[0])
     """How many closed days they lie in; those stay as they are."""
     doubted: int = Field(ge=0, le=COUNT_MAX, examples=[0])
@@ -189,7 +191,7 @@ def decided(
     return DecisionMade(
         id=decided_id, number=done.number, decided=_name(said.decided),
         difference=money(done.difference_nano), charged_since=weight.since,
-        charged_until=weight.until, closed_days=weight.closed_days[0],
+        charged_until=weight.until, is_kept=done.is_kept, closed_days=weight.closed_days[0],
         doubted=weight.doubted_count, estimated_amount=money(weight.estimated_nano),
         estimated_energy=_quantity(weight.estimated_milli, unit),
         payers=[

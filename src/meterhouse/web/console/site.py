@@ -22,6 +22,7 @@ from meterhouse.flows import (
     tariff,
 )
 from meterhouse.flows.access import Verb
+from meterhouse.model import Commodity
 from meterhouse.rating.tariff import Version
 from meterhouse.web import labels, parameterwords
 from meterhouse.web.access import Permission, database_of
@@ -40,6 +41,7 @@ from meterhouse.web.acts import scheme as scheme_acts
 from meterhouse.web.acts import tariff as tariff_acts
 from meterhouse.web.acts.frame import Act
 from meterhouse.web.acts.typed import area_text, money_minor
+from meterhouse.web.console.lists import export_list, list_facts, load_page
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.schemes import names as scheme_names
@@ -47,6 +49,7 @@ from meterhouse.web.schemes.changes import beside
 from meterhouse.web.schemes.offered import offered
 from meterhouse.web.schemes.pictures import picture
 from meterhouse.web.schemes.written import plain
+from meterhouse.web.views import READINGS
 from meterhouse.words import N_
 
 router = APIRouter()
@@ -195,9 +198,11 @@ async def gateway_page(request: Request, project_id: int, gateway_id: int) -> Re
 
 @router.get(f"{_PROJECT}/meters/{{meter_id:int}}", dependencies=_may(Verb.DEVICE_READ))
 async def meter_page(request: Request, project_id: int, meter_id: int) -> Response:
-    """One meter, in service or removed, and what it was told to charge by."""
+    """One meter, in service or removed, what it was told to charge by, and its readings."""
+    meter = await device.meter(database_of(request), project_id, meter_id)
     facts = {
-        "meter": await device.meter(database_of(request), project_id, meter_id),
+        **await _readings(request, project_id, meter),
+        "meter": meter,
         "held": await parameter.held(database_of(request), project_id, meter_id),
         "purse": await recharge.purse_of(database_of(request), project_id, meter_id),
         "purse_acts": recharge_acts,
@@ -209,6 +214,24 @@ async def meter_page(request: Request, project_id: int, meter_id: int) -> Respon
         "ids": {"project_id": project_id, "meter_id": meter_id},
     }
     return render(request, "meter.html", facts)
+
+
+async def _readings(request: Request, project_id: int, meter: Any) -> dict[str, Any]:
+    """The readings of a meter that serves or served a room, for who may see rooms."""
+    granted = request.state.scope.verbs
+    if meter["commodity"] is None or Verb.ROOM_READ not in granted:
+        return {}
+    fmt, unit = formats_of(request), labels.UNIT[Commodity(meter["commodity"])]
+    page = await load_page(request, project_id, READINGS, fmt, meter=meter["id"])
+    heading = fmt.words(READINGS.heading)
+    return list_facts(page, fmt, str(meter["id"]), granted, unit) | {"heading": heading}
+
+
+@router.get(f"{_PROJECT}/meters/{{meter_id:int}}/export", dependencies=_may(Verb.ROOM_READ))
+async def meter_export(request: Request, project_id: int, meter_id: int) -> Response:
+    """The readings of a meter, as a file."""
+    meter = await device.meter(database_of(request), project_id, meter_id)
+    return await export_list(request, project_id, READINGS, formats_of(request), meter=meter["id"])
 
 
 @router.get(f"{_PROJECT}/tariffs/{{tariff_id:int}}", dependencies=_may(Verb.TARIFF_READ))
