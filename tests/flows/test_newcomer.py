@@ -8,6 +8,7 @@ import pytest
 from meterhouse.flows import account, customer, device, estimate, exchange, settle
 from meterhouse.flows.account import Terms
 from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.model import Keeper
 from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
 from premises import FLAT, HASTY, MODEL
@@ -136,6 +137,27 @@ async def test_a_meter_that_is_removed_takes_its_estimates_along(new_site, addre
     await device.remove_meter(site.db, site.project_id, site.meters[0], site.clock())
     state = await site.state()
     assert (state["rated_nano"], state["estimated_nano"]) == (before, 0)
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+async def test_what_was_estimated_is_taken_back_before_another_keeps_the_money(new_site, address):
+    site = await new_site(rooms=1, tariff=FLAT, policy=POLICY)
+    site.clock.at = at("2026-03-01T00:00")
+    await site.pay(3_000)
+    await read(site, *((f"2026-03-{day:02}T00:00", 3 * (day - 1)) for day in range(1, 11)))
+    site.clock.at = at("2026-03-18T00:00")
+    await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+    row = await device.point(site.db, site.project_id, site.points[0])
+    await device.edit_point(
+        site.db, site.project_id, site.points[0], row["version"], row["tariff_id"],
+        Keeper.EXTERNAL, site.clock(),
+    )  # fmt: skip
+    # 27 kWh were measured; of the 24 that were guessed nothing stays booked.
+    booked = await site.row(
+        "select sum(amount_minor)::int8 as coins from transfer where kind = 'booking'"
+    )
+    assert booked["coins"] == 1_620
+    await read(site, ("2026-03-18T01:00", 28))
     assert [one.says for one in await proofs.prove(address) if not one.holds] == []
 
 

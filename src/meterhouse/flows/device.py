@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import keeping, late, opening, reading, wallet
+from meterhouse.flows import keeping, opening, reading, wallet
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.flows.tariff import check_in_force
 from meterhouse.model import Commodity, Keeper
 from meterhouse.store import catalog, devices, monitor, places, queue, readings
-from meterhouse.store.db import Connection, Database
-from meterhouse.store.points import load as load_state
+from meterhouse.store.db import Database
 
 PROTOCOLS = ("dlt645-2007", "dlt645-1997")
 
@@ -328,22 +325,13 @@ async def remove_meter(db: Database, project_id: int, meter_id: int, at: datetim
         await monitor.lock_project(connection, project_id)
         was = await devices.get_meter(connection, project_id, meter_id)
         await keeping.must_be_empty(connection, project_id, meter_id)
-        await _drop_estimates(connection, project_id, meter_id, at)
+        project = await catalog.get_project(connection, project_id)
+        await keeping.drop_estimates(connection, project, meter_id, at)
         if not await devices.remove_meter(connection, project_id, meter_id, at):
             raise MeterPlaced
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
         return was
-
-
-async def _drop_estimates(
-    connection: Connection, project_id: int, meter_id: int, at: datetime
-) -> None:
-    """Take back what was estimated of a meter whose true reading will never come."""
-    project = await catalog.get_project(connection, project_id)
-    columns = await load_state(connection, project_id, np.array([meter_id], dtype=np.int64))
-    for row in np.flatnonzero(columns["meter_id"] == meter_id).tolist():
-        await late.drop_estimates(connection, project, columns, row, at)
 
 
 async def meter(db: Database, project_id: int, meter_id: int) -> Any:

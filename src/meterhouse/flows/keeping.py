@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import lastcoin, wallet
+from meterhouse.flows import lastcoin, late, wallet
 from meterhouse.model import Keeper
-from meterhouse.store import monitor, readings, recharges
+from meterhouse.store import monitor, points, readings, recharges
 from meterhouse.store.db import Connection
 
 
@@ -44,6 +44,13 @@ async def must_be_empty(connection: Connection, project_id: int, meter_id: int) 
         raise MeterHoldsMoney
 
 
+async def drop_estimates(connection: Connection, project: Any, meter_id: int, at: datetime) -> None:
+    """Take back what was estimated of a meter, before nobody is left to take it back from."""
+    columns = await points.load(connection, project["id"], np.array([meter_id], dtype=np.int64))
+    for row in np.flatnonzero(columns["meter_id"] == meter_id).tolist():
+        await late.drop_estimates(connection, project, columns, row, at)
+
+
 async def change(
     connection: Connection, project: Any, point_id: int, was: Keeper, keeper: Keeper, at: datetime
 ) -> None:
@@ -61,6 +68,8 @@ async def change(
     if where is not None and meter_id is not None:
         await must_be_empty(connection, project_id, meter_id)
     if was == Keeper.PLATFORM:
+        if meter_id is not None:
+            await drop_estimates(connection, project, meter_id, at)
         await lastcoin.settle(connection, project, [point_id], at)
         await readings.set_aside(connection, project_id, point_id, begins=True)
     if keeper == Keeper.PLATFORM:
