@@ -110,7 +110,9 @@ def _anchors(
     plain = np.zeros(count, dtype=np.bool_)
     plain[place[before]] = True
     plain[place[(stood["account_id"] != one["account_id"][place])]] = False
-    plain &= (one["former_account_id"] == 0) | (stood["started_at"][anchor] >= one["payer_at"])
+    begun_us = np.zeros(count, dtype=np.int64)
+    begun_us[plain] = stood["started_at"][anchor[plain]]
+    plain &= (one["former_account_id"] == 0) | (begun_us >= one["payer_at"])
     plain[place[stood["started_at"] == ends]] = False
     return plain, anchor
 
