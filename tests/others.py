@@ -277,7 +277,7 @@ async def money_of(theirs) -> dict[str, Any]:
         timedelta(days=1), "dead_before": now, "claim_count": 0, "done_count": 1,
         "total_count": 1, "result": None, "second_id": 1, "part": "output",
         "media_type": "text/csv", "content": b"", "lock": True, "seals": False,
-        "cash_id": purse, "is_all": True, "role": "finance",
+        "fresh": timedelta(minutes=15), "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],

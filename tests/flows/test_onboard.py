@@ -70,7 +70,9 @@ async def test_agreements_of_a_point_never_overlap(site):
     async def attach(at):
         async with site.db.transaction([site.project_id]) as connection:
             handed = customers.Attached(point["id"], agreement_id, *accounts, at)
-            await customers.attach_points(connection, site.project_id, [handed])
+            await customers.attach_points(
+                connection, site.project_id, [handed], timedelta(minutes=15)
+            )
 
     with pytest.raises(Conflict):
         await attach(MORNING - timedelta(days=1))

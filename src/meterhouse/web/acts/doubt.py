@@ -71,7 +71,10 @@ async def _made(doing: Doing, said: Decision) -> Outcome:
 
 
 async def _decide(doing: Doing, said: Decision) -> Done:
-    done = await _made(doing, said)
+    return _done(doing, said, await _made(doing, said))
+
+
+def _done(doing: Doing, said: Decision, done: Outcome) -> Done:
     which, (scope, _) = _which(doing), doing.here
     after: dict[str, Any] = {"decided": said.decided.name.lower(), "number": done.number}
     if isinstance(which, OfMeter):
@@ -132,7 +135,7 @@ def _preview(says: Callable[[Any], Decision]) -> Callable[[Doing, Any], Awaitabl
 
         async def work(db: Database) -> Done:
             made.append(await _made(doing.within(db), said))
-            return Done("")
+            return _done(doing, said, made[0])
 
         try:
             await rehearse(doing.db, [doing.project_id], work)
