@@ -205,7 +205,9 @@ class Reader:
 
     async def _open_menu(self) -> None:
         if self.is_phone:
+            await awake(self.page)
             await self.page.get_by_role("button", name=self.say("Menu")).click()
+            await expect(self.page.locator("#side")).to_be_visible()
 
 
 @pytest.fixture(params=range(len(WAYS)), ids=NAMES)

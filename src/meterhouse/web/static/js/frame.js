@@ -83,10 +83,10 @@ document.addEventListener("input", (event) => {
   }
 });
 
-/* What only some pages need. All of it listens before the page counts as awake; see early.js. */
+/* What only some pages need. All of it listens before the page counts as awake, see early.js; a chart,
+   whose library is large, only draws. */
 function parts() {
   const wanted = [
-    ["[data-chart]", "./chart.js", (m) => m.draw()],
     ["[data-board]", "./board.js", (m) => m.watch()],
     ["[data-search]", "./search.js", (m) => m.listen()],
     ["[data-desk]", "./desk.js", (m) => m.keep()],
@@ -99,6 +99,7 @@ function parts() {
 // After htmx, which begins at this event, too, and whose script stands before this one.
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
+  if (document.querySelector("[data-chart]")) import("./chart.js").then((m) => m.draw());
   Promise.all(parts()).finally(() => document.dispatchEvent(new Event("awake")));
 });
 document.body.addEventListener("htmx:after:settle", () => {
