@@ -29,6 +29,11 @@ PUBLISHED = {
     "0004_scope.py": "f44f97d7848b6d6dc381578aed617709ea0f9dce7f09856947a3d1cc90cb0c8d",
     "0006_money.py": "3d468af00445b22657a63f15c3ccf8ca9041498a8e0660c1dc8b433663d08062",
     "0007_river.py": "c782956ff3fe3cad2bbb109e67ad1503c70ce3f7aa7dce88356b777d85e34807",
+    "0008_prices.py": "1f8712307b36738d202deab93d7d45bf10deb093d8b259dd90a4fb30849d7e62",
+    "0009_vee.py": "badc104ec8fe70d3136461c5acaa0450bbc90ca7fe327b9d76a5aa5fa58d140a",
+    "0010_rest.py": "1b2712fe9b3148e8270a1d3c3b6edb4ce444ada59829be4b6f736f6f2bd2ddaf",
+    "0011_replay.py": "bc454fde73e586cf5c04dcc30988f0ccd8d8d780619bed84705f2459710d0986",
+    "0012_payer.py": "5cd5e0670319d43be1e44ff43d8a2b02e9ea933b8007064faaffb0904446e942",
 }
 # A house as the second step left it: a building's warden, somebody signed in, a program's key.
 OLD_HOUSE = (
