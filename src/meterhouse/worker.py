@@ -1,8 +1,8 @@
 """The worker: what happens by the clock.
 
 Owns seven loops: commands and recharges that nobody looks after, silence, the outbox, the daily
-close, estimates for silent points, the long tasks that need no gateway, and the seals of the
-audit. Each loop goes over all projects, one transaction each; a failure of one project is logged
+close, estimates for silent points and bills of ended periods, the long tasks that need no gateway,
+and the seals of the audit. Each loop goes over all projects, one transaction each; a failure of one project is logged
 and does not stop the others. Several workers may run: rows are claimed, days are closed by whoever
 comes first.
 """
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from meterhouse.errors import MeterhouseError
 from meterhouse.flows import (
     audit,
+    bills,
     checklist,
     command,
     day,
@@ -173,6 +174,7 @@ class Worker:
 
     async def _estimate(self, project_id: int, at: datetime) -> None:
         await estimate.tend(self._db, self._tariffs, project_id, at)
+        await bills.tend(self._db, self._tariffs, project_id, at)
 
     async def _seal(self, project_id: int, at: datetime) -> None:
         """Seal the audit; where there are new answers, old ones are let go."""

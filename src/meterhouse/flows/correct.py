@@ -29,6 +29,7 @@ from meterhouse.flows.task import Progress, Tell
 from meterhouse.ports import Clock
 from meterhouse.rating.tariff import parse
 from meterhouse.store import (
+    bills,
     bookings,
     catalog,
     corrections,
@@ -40,7 +41,7 @@ from meterhouse.store import (
 from meterhouse.store.corrections import NewCorrection
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.points import Columns, Ints
-from meterhouse.units import to_us
+from meterhouse.units import from_us, to_us
 
 POINTS_AT_ONCE: Final = 8
 # In the order in which people write them.
@@ -275,6 +276,8 @@ async def _sweep_some(
     anew = await rate_anew(connection, tariffs, project, point_ids, since_us, {})
     concerned = np.unique(anew.row[anew.priced_by(tariff_id)])
     standings = await corrections.standings(connection, project_id, point_ids[concerned])
+    touched = point_ids[concerned].tolist()
+    await bills.touch(connection, project_id, touched, [from_us(since_us)] * len(touched))
     changed = _changed(anew) & np.isin(anew.row, concerned)
     written: list[dict[str, Any]] = []
     added = {point_id: nano for point_id, nano in given_back.items() if nano}

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from meterhouse.errors import MeterhouseError
-from meterhouse.flows import lastcoin, late, wallet
+from meterhouse.flows import bills, lastcoin, late, wallet
+from meterhouse.flows.prices import Tariffs
 from meterhouse.model import Keeper
 from meterhouse.store import monitor, points, readings, recharges
 from meterhouse.store.db import Connection
@@ -70,6 +71,7 @@ async def change(
     if was == Keeper.PLATFORM:
         if meter_id is not None:
             await drop_estimates(connection, project, meter_id, at)
+        await bills.close(connection, Tariffs(), project, [point_id], at)
         await lastcoin.settle(connection, project, [point_id], at)
         await readings.set_aside(connection, project_id, point_id, begins=True)
     if keeper == Keeper.PLATFORM:

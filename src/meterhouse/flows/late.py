@@ -24,7 +24,7 @@ from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Verdict
-from meterhouse.store import doubts, estimates, points, readings
+from meterhouse.store import bills, doubts, estimates, points, readings
 from meterhouse.store.copyfmt import TIMESTAMP
 from meterhouse.store.db import Connection
 from meterhouse.units import from_us, to_us
@@ -99,6 +99,7 @@ async def rerate(
     await _note_doubts(connection, project["id"], one, (since_us, until_us), rated, torn_at_us, at)
     stood = await readings.load_charges(*key, since_us)
     difference = await _post(connection, project["id"], one, rated, stood, until_us)
+    await bills.touch(connection, project["id"], [key[2]], [from_us(since_us)])
     accrued_nano = await _accrue(connection, project, one, difference, at)
     await _set_chain(connection, project["id"], columns, row, rated, accrued_nano)
     return difference.whole_nano + given_back_nano

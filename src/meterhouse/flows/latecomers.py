@@ -18,8 +18,9 @@ from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import Quality
 from meterhouse.rating.delta import ChainState
-from meterhouse.store import latecomers, points, readings
+from meterhouse.store import bills, latecomers, points, readings
 from meterhouse.store.db import Connection
+from meterhouse.units import from_us
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -91,6 +92,10 @@ async def rerate(
         changed.pop("place")
     if len(changed["ended_at"]):
         await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
+        await bills.touch(
+            connection, project["id"], changed["point_id"].tolist(),
+            [from_us(at_us) for at_us in changed["started_at"].tolist()],
+        )  # fmt: skip
     await _set_chains(connection, project["id"], columns, rows, chain, added_nano, plain)
     return np.sort(np.concatenate([rest, rows[~plain]]))
 

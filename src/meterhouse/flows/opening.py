@@ -12,8 +12,9 @@ from typing import Any
 
 from meterhouse import meter_models
 from meterhouse.errors import BadInput
-from meterhouse.flows import lastcoin, vacancy
+from meterhouse.flows import bills, lastcoin, vacancy
 from meterhouse.flows.lastread import FRESH
+from meterhouse.flows.prices import Tariffs
 from meterhouse.ledger.chart import DRAW_ORDER
 from meterhouse.model import Commodity, Compartment
 from meterhouse.store import customers, devices, personal, readings
@@ -127,7 +128,7 @@ async def hand_over(
     connection: Connection, project: Any, openings: Sequence[Opening], actor_id: int | None,
     at: datetime,
 ) -> None:  # fmt: skip
-    """Settle what has accrued with whoever paid until now, then let these agreements pay.
+    """Bill and settle what has accrued with whoever paid until now, then let these agreements pay.
 
     Credit in a vacant point's meter goes along with it; an overdraft the house makes good.
 
@@ -135,6 +136,7 @@ async def hand_over(
         RechargeLive: something is on its way to the meter of a vacant point.
     """
     points = [one.point_id for one in openings]
+    await bills.close(connection, Tariffs(), project, points, at)
     await lastcoin.settle(connection, project, points, at)
     before = await vacancy.found(connection, project["id"], points)
     await attach(connection, project["id"], project["currency"], openings)

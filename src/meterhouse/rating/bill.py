@@ -127,10 +127,14 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """Whose load it is: persons (for limits and free energy), contracted capacity in W or VA."""
+    """Whose load it is: persons (for limits and free energy), contracted capacity in W or VA.
+
+    `highest_w`: the power that demand is charged of; None: the highest mean power of an interval.
+    """
 
     persons: int = 1
     capacity_w: int = 0
+    highest_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +432,9 @@ class _Sheet:
                 )
 
     def _demand(self, place: int, power_w: Ints) -> Iterator[BillLine]:
-        highest_w = int(power_w.max()) if len(power_w) else 0
+        highest_w = self.whose.highest_w
+        if highest_w is None:
+            highest_w = int(power_w.max()) if len(power_w) else 0
         for part in self.served.parts(place):
             demand = self.scheme.versions[part.version].charges.demand
             if demand is not None:

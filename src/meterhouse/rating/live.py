@@ -3,30 +3,47 @@
 Owns the translation. Prepaid money is charged interval by interval, so whatever is charged while
 energy flows must follow from bands, blocks, prices and the days that begin: a surcharge is a part
 of every price, free energy is a first block that costs nothing, a standing charge falls due day by
-day. What cannot be said so would be on the calculator's bill and on nobody's account; it is refused
-here, with its path and what to do instead, before such a scheme is published. Must never know a
-point or a reading.
+day.
+
+What is known only when a billing period has ended (minimum, demand, losses, tax that is added, free
+energy that is carried over) runs along as near as prices can say it: losses and tax as parts of
+them, the rest not at all. The period's bill then says exactly what is owed, and the difference is
+posted (`flows/bills.py`); `is_billed` tells which schemes need that. What neither can say is
+refused here, with its path and what to do instead, before such a scheme is published. Must never
+know a point or a reading.
 """
 
 from dataclasses import replace
 
 from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Counted, Fill, Period
-from meterhouse.rating.charges import NO_CHARGES, Allowance, Charges, Grant, Per, Standing
+from meterhouse.rating.charges import (
+    NO_CHARGES,
+    Allowance,
+    Charges,
+    DemandBy,
+    Grant,
+    Per,
+    Standing,
+)
 from meterhouse.rating.fields import TariffInvalid
 from meterhouse.rating.periods import Billing, Proration
 from meterhouse.rating.standing import STANDING_MICRO_MAX
-from meterhouse.rating.tariff import Scheme, Version
-from meterhouse.units import PRICE_MICRO_MAX
+from meterhouse.rating.tariff import BandSource, Scheme, Version
+from meterhouse.units import MICRO_PER_UNIT, PRICE_MICRO_MAX
 from meterhouse.words import N_
 
 
 def live(scheme: Scheme) -> Scheme:
-    """The scheme by bands, blocks and standing charges; it charges as `bill` does.
+    """The scheme by bands, blocks and standing charges.
+
+    It charges as `bill` does, to the Nano; or nearly so, where the scheme `is_billed`.
 
     Raises:
         TariffInvalid: something of it cannot be charged while energy flows.
     """
     billing = scheme.billing or Billing()
+    if is_billed(scheme):
+        _check_bands(scheme)
     return replace(
         scheme,
         versions=tuple(
@@ -36,11 +53,37 @@ def live(scheme: Scheme) -> Scheme:
     )
 
 
+def is_billed(scheme: Scheme) -> bool:
+    """Whether something is known only when a billing period has ended, in any version."""
+    return any(_is_billed(version.charges) for version in scheme.versions)
+
+
+def _is_billed(charges: Charges) -> bool:
+    return (
+        charges.minimum_micro > 0
+        or charges.demand is not None
+        or charges.loss_micro > 0
+        or (charges.tax is not None and not charges.tax.included)
+        or (charges.allowance is not None and charges.allowance.carries)
+    )
+
+
+def _check_bands(scheme: Scheme) -> None:
+    """A bill divides energy by the day tables, in every version that it may reach over."""
+    for place, version in enumerate(scheme.versions):
+        if version.band_source is BandSource.METER:
+            mend = N_("choose platform; a period's bill divides energy by the day tables")
+            raise TariffInvalid(f"$.versions[{place}].band_source", mend)
+
+
 def _version(version: Version, billing: Billing, path: str) -> Version:
     charges, blocks = version.charges, version.blocks
-    _check(charges, path)
-    if charges.standing:
-        _check_standing(charges.standing, billing, f"{path}.standing")
+    _check(version, path)
+    standing = charges.standing and replace(
+        charges.standing, amount_micro=_taxed(charges.standing.amount_micro, charges)
+    )
+    if standing:
+        _check_standing(standing, billing, f"{path}.standing")
     if blocks.persons:
         mend = N_(
             "publish a tariff for each size of household; nobody counts persons while it runs"
@@ -49,38 +92,28 @@ def _version(version: Version, billing: Billing, path: str) -> Version:
     if blocks.counted is Counted.HOUSEHOLD:
         mend = N_("choose meter; each meter fills its own blocks while it runs")
         raise TariffInvalid(f"{path}.blocks.counted", mend)
-    prices = _with_surcharges(version.prices_micro, charges, f"{path}.surcharges")
+    prices = _whole_prices(version.prices_micro, charges, path)
     if charges.allowance:
         at = f"{path}.allowance"
         _check_allowance(charges.allowance, version, billing, at)
         blocks = _raised(blocks, charges.allowance, at)
         prices = tuple((0, *row) for row in prices)
-    left = replace(NO_CHARGES, standing=charges.standing)
+    left = replace(NO_CHARGES, standing=standing)
     return replace(version, blocks=blocks, prices_micro=prices, charges=left)
 
 
-def _check(charges: Charges, path: str) -> None:
-    """Nothing is charged of power, of energy that was not measured, or at a period's end."""
-    unsaid = {
-        "minimum_micro": charges.minimum_micro > 0,
-        "demand": charges.demand is not None,
-    }
-    for field in (name for name, is_said in unsaid.items() if is_said):
-        mend = N_(
-            "take it out, or make it a standing charge or a fee; at a period's end nothing is "
-            "charged while it runs"
-        )
-        raise TariffInvalid(f"{path}.{field}", mend)
+def _check(version: Version, path: str) -> None:
+    """What is charged of power, of energy that was not measured, or at a period's end."""
+    charges = version.charges
+    if charges.demand is not None and charges.demand.by is DemandBy.CAPACITY:
+        mend = N_("choose maximum, or make it a standing charge; no capacity is kept of a meter")
+        raise TariffInvalid(f"{path}.demand.by", mend)
     if charges.multiplier != 1:
         mend = N_("take it out and give the meter its multiplier, which its readings then have")
         raise TariffInvalid(f"{path}.multiplier", mend)
-    if charges.loss_micro:
-        mend = N_(
-            "take it out and put it into the prices; a running tariff charges what was measured"
-        )
-        raise TariffInvalid(f"{path}.loss_micro", mend)
-    if charges.tax and not charges.tax.included:
-        raise TariffInvalid(f"{path}.tax.included", N_("give prices with their tax"))
+    if _is_billed(charges) and charges.allowance and charges.allowance.grant is Grant.ONCE:
+        mend = N_("give it each period; a period's bill does not know what was given once")
+        raise TariffInvalid(f"{path}.allowance.grant", mend)
 
 
 def _check_standing(standing: Standing, billing: Billing, path: str) -> None:
@@ -93,15 +126,35 @@ def _check_standing(standing: Standing, billing: Billing, path: str) -> None:
         raise TariffInvalid(f"{path}.amount_micro", mend, most=STANDING_MICRO_MAX)
 
 
-def _with_surcharges(
+def _whole_prices(
     prices_micro: tuple[tuple[int, ...], ...], charges: Charges, path: str
 ) -> tuple[tuple[int, ...], ...]:
+    """Prices with surcharges, losses and the tax that is added; a rounded price where it must."""
     added_micro = sum(each.price_micro for each in charges.surcharges)
-    summed = tuple(tuple(price + added_micro for price in row) for row in prices_micro)
+    summed = tuple(
+        tuple(_taxed(_with_losses(price + added_micro, charges), charges) for price in row)
+        for row in prices_micro
+    )
     if not all(0 <= price <= PRICE_MICRO_MAX for row in summed for price in row):
         mend = N_("keep every price, surcharges included, from 0 to {most}")
-        raise TariffInvalid(path, mend, most=PRICE_MICRO_MAX)
+        raise TariffInvalid(f"{path}.surcharges", mend, most=PRICE_MICRO_MAX)
     return summed
+
+
+def _with_losses(price_micro: int, charges: Charges) -> int:
+    return _share_up(price_micro, MICRO_PER_UNIT + charges.loss_micro)
+
+
+def _taxed(amount_micro: int, charges: Charges) -> int:
+    """An amount with the tax that is added to it."""
+    if charges.tax is None or charges.tax.included:
+        return amount_micro
+    return _share_up(amount_micro, MICRO_PER_UNIT + charges.tax.rate_micro)
+
+
+def _share_up(amount_micro: int, share_micro: int) -> int:
+    """A share in millionths, rounded half up."""
+    return (2 * amount_micro * share_micro + MICRO_PER_UNIT) // (2 * MICRO_PER_UNIT)
 
 
 def _check_allowance(
@@ -112,8 +165,6 @@ def _check_allowance(
     if allowance.per_person:
         mend = N_("give it for the room; nobody counts persons while it runs")
         raise TariffInvalid(f"{path}.per_person", mend)
-    if allowance.carries:
-        raise TariffInvalid(f"{path}.carries", N_("let it lapse; a running tariff carries nothing"))
     if len(version.bands) > 1 and version.blocks.fill is Fill.PRO_RATA:
         raise TariffInvalid(
             path, N_("choose chronological filling; free energy is what comes first")

@@ -11,6 +11,8 @@ from meterhouse.store import audit
 from meterhouse.store.db import PLATFORM, Address, maintenance
 
 # One current charge an interval: the latest version of (point, end).
+_BILLS = """(select distinct on (project_id, point_id, from_at) * from bill
+    order by project_id, point_id, from_at, version desc)"""
 _CHARGES = """(select distinct on (project_id, point_id, ended_at) * from charge
     order by project_id, point_id, ended_at, version desc)"""
 
@@ -93,11 +95,21 @@ QUESTIONS: dict[str, str] = {
             group by d.project_id, d.id, d.amount_minor, d.kind
             having sum(r.amount_minor) > d.amount_minor
                 or d.kind not in ('deposit', 'opening_deposit')) x""",
-    "what was rated equals the charges in force": f"""
+    "what was rated equals the charges and bills in force": f"""
         select count(*) from point_state s left join (
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c
             group by 1, 2) c using (project_id, point_id)
-        where s.rated_nano <> coalesce(c.total, 0)""",
+        left join (select project_id, point_id, sum(amount_nano) as total from {_BILLS} b
+            group by 1, 2) b using (project_id, point_id)
+        where s.rated_nano <> coalesce(c.total, 0) + coalesce(b.total, 0)""",
+    "a bill is what was charged while energy flowed and what it adds, and bills do not overlap": f"""
+        select count(*) from (select b.*, lag(to_at) over (
+                partition by project_id, point_id order by from_at) as before
+            from {_BILLS} b where from_at < to_at) b
+        join project p on p.id = b.project_id
+        where b.before > b.from_at or b.from_at < b.period_from_at or b.to_at > b.period_to_at
+            or b.charged_nano + b.amount_nano
+                <> b.total_minor * (10 ^ (9 - p.currency_exponent))::int8""",
     "booked plus accrued equals rated wherever the platform keeps the money": """
         select count(*) from point_state s join project p on p.id = s.project_id
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)

@@ -1,0 +1,347 @@
+"""Period bills (账期账单): what is known only when a billing period has ended is charged then.
+
+Owns when a stretch of use is billed, and that the difference between its bill and what was charged
+while energy flowed reaches whoever used it. A bill is a function of the charges in force, the
+tariffs of the time and who paid, and of nothing else; so it does not matter in what order any of
+them became known: what changes is billed again from there on, and the difference is posted.
+
+Only measured energy is billed: an estimate ends with the next reading, and the bill waits for it.
+Nobody is cut off by a bill alone; what becomes owing is seen by the next reading.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from meterhouse.flows import past
+from meterhouse.flows.prices import Schemes, Tariffs, named, run_of
+from meterhouse.flows.react import look_again
+from meterhouse.model import Keeper, Quality
+from meterhouse.rating.bill import Billed, Household, Position, bill
+from meterhouse.rating.explained import Line, explain_interval
+from meterhouse.rating.live import is_billed
+from meterhouse.rating.stretches import Charged, Span, Stretch, highest_w, spans, stretches
+from meterhouse.rating.tariff import Scheme, parse
+from meterhouse.rating.told import told
+from meterhouse.store import bills, catalog, monitor, readings, replays
+from meterhouse.store.bills import NewBill
+from meterhouse.store.db import Connection, Database
+from meterhouse.units import from_us, nano_per_minor, to_us
+
+POINTS_AT_ONCE: Final = 50
+AHEAD_US: Final = 32 * 86_400_000_000
+"""The period that an instant lies in has ended after so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a point's bills follow from, besides its charges."""
+
+    project: Any
+    tariffs: Tariffs
+    point_id: int
+    history: Sequence[tuple[datetime, int | None]]
+    schemes: Schemes
+    billed: Mapping[int, Scheme]
+
+    @property
+    def exponent(self) -> int:
+        """Of the project's currency."""
+        found: int = self.project["currency_exponent"]
+        return found
+
+
+async def tend(db: Database, tariffs: Tariffs, project_id: int, at: datetime) -> int:
+    """Bill every point that has something to bill; answers how many."""
+    count, after_id = 0, 0
+    while True:
+        async with db.transaction([project_id]) as connection:
+            tariff_ids = await bills.billed_tariffs(connection, project_id)
+            if not tariff_ids:
+                return count
+            due = await bills.waiting(
+                connection, project_id, tariff_ids, after_id, POINTS_AT_ONCE
+            )
+            if not due:
+                return count
+            meter_ids = np.array([row["meter_id"] for row in due], dtype=np.int64)
+            await monitor.lock_meters(connection, project_id, meter_ids)
+            project = await catalog.get_project(connection, project_id)
+            owing = [
+                row["meter_id"] for row in due
+                if await settle(connection, tariffs, project, row["point_id"], at)
+            ]  # fmt: skip
+            if owing:
+                await look_again(connection, project, owing, at)
+            await readings.bump(connection, project_id)
+        count += len(due)
+        after_id = due[-1]["point_id"]
+
+
+async def close(
+    connection: Connection, tariffs: Tariffs, project: Any, point_ids: Sequence[int], at: datetime
+) -> None:
+    """Bill what the payers of points have used up to now; they pay no longer.
+
+    Works inside its caller's transaction, after the last reading and before the last coin.
+    """
+    tariff_ids = await bills.billed_tariffs(connection, project["id"])
+    if not tariff_ids:
+        return
+    had = await catalog.tariffs_before(connection, project["id"], list(point_ids))
+    for point_id in sorted(had):
+        if named([had[point_id]]) & set(tariff_ids):
+            await settle(connection, tariffs, project, point_id, at, is_last=True)
+
+
+async def settle(
+    connection: Connection, tariffs: Tariffs, project: Any, point_id: int, at: datetime,
+    *, is_last: bool = False,
+) -> int:  # fmt: skip
+    """Bill a point anew from where anything is new; answers what that adds, in Nano.
+
+    Args:
+        connection: the caller's transaction, in which the point's meter is locked.
+        tariffs: the cache of this process.
+        project: the project's row.
+        point_id: which.
+        at: the present instant.
+        is_last: the present payer ceases to pay.
+    """
+    project_id = project["id"]
+    stand = await bills.stand(connection, project_id, point_id)
+    known = await _known(connection, tariffs, project, point_id)
+    if stand is None or known is None or stand["good_at"] <= known.history[0][0]:
+        return 0
+    good_us = to_us(stand["good_at"])
+    every = spans(
+        [(to_us(since), tariff_id) for since, tariff_id in known.history], known.billed,
+        project["timezone"], max(to_us(known.history[0][0]), 1), good_us + AHEAD_US,
+    )  # fmt: skip
+    first_us = min(
+        (to_us(one) for one in (stand["billed_until"], stand["touched_from"]) if one is not None),
+        default=every[0].from_us,
+    )
+    mine = [span for span in every if span.to_us > first_us]
+    cuts = await _stretches(connection, known, mine)
+    leaver = None if is_last else stand["account_id"]
+    cuts = [
+        one for one in cuts
+        if one.to_us >= one.span.to_us or one.account_id != leaver
+    ]  # fmt: skip
+    rows = await bills.since(connection, project_id, point_id, from_us(mine[0].from_us))
+    earlier = [row for row in rows if row["from_at"] < from_us(mine[0].from_us)]
+    stood = {row["from_at"]: row for row in rows[len(earlier):]}
+    before = _ended(earlier[0]) if earlier else None
+    new = await _bills(known, cuts, before, stand["booking"])
+    added_nano = await _post(connection, known, stand, stood, new, at)
+    ended_us = [span.to_us for span in every if span.to_us <= good_us]
+    until_us = max([every[0].from_us, *ended_us, *(one.to_us for one in cuts)])
+    following = (span.to_us for span in every if span.to_us > until_us and span.tariff_id)
+    next_us = next(following, None)
+    next_at = None if next_us is None else from_us(next_us)
+    await bills.reach(connection, project_id, point_id, from_us(until_us), next_at)
+    return added_nano
+
+
+async def _known(
+    connection: Connection, tariffs: Tariffs, project: Any, point_id: int
+) -> _Known | None:
+    """The tariffs of a point; None where it never had one."""
+    before = await catalog.tariffs_before(connection, project["id"], [point_id])
+    if not before:
+        return None
+    schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
+    billed = {
+        tariff_id: whole
+        for tariff_id, (text, _) in schemes.items() if is_billed(whole := _whole(text))
+    }
+    return _Known(project, tariffs, point_id, before[point_id], schemes, billed)
+
+
+@lru_cache(maxsize=64)
+def _whole(text: str) -> Scheme:
+    """A scheme with all that it charges, of the text that tells its edition."""
+    return parse(json.loads(text))
+
+
+async def _stretches(
+    connection: Connection, known: _Known, mine: Sequence[Span]
+) -> list[Stretch]:
+    """What each account used in each span, as the charges in force say."""
+    if not mine:
+        return []
+    charges = await replays.charges(
+        connection, known.project["id"], replays.CHARGE, np.array([known.point_id], np.int64),
+        mine[0].from_us, mine[-1].to_us,
+    )  # fmt: skip
+    measured = charges["quality"] != Quality.ESTIMATED
+    charges = {name: column[measured] for name, column in charges.items()}
+    order = np.argsort(charges["started_at"], kind="stable")
+    charged = Charged(
+        *(charges[name][order] for name in (
+            "started_at", "ended_at", "energy_milli", "amount_nano", "account_id", "block_milli",
+            "block_period_at",
+        ))
+    )  # fmt: skip
+
+    def lines_of(place: int) -> Sequence[Line]:
+        start_us, end_us = int(charged.start_us[place]), int(charged.end_us[place])
+        run = run_of(known.history, known.schemes, start_us, end_us)
+        if run is None:
+            return ()
+        timeline = known.tariffs.lay_out(
+            known.schemes, run, known.project["timezone"], start_us, end_us
+        )
+        return explain_interval(
+            timeline, start_us, end_us, int(charged.energy_milli[place]),
+            block_milli=int(charged.block_milli[place]),
+            block_period_us=int(charged.block_period_us[place]),
+        )  # fmt: skip
+
+    return stretches(charged, mine, lines_of)
+
+
+async def _bills(
+    known: _Known, cuts: Sequence[Stretch], before: "_Ended | None", booking: int
+) -> list[NewBill]:
+    """The bills of stretches, each going on where the one before it ended."""
+    made = []
+    for one in cuts:
+        scheme = known.billed[one.span.tariff_id]
+        opening = _opening(one, scheme, before)
+        billed = await asyncio.to_thread(
+            bill, scheme, known.project["timezone"], one.load,
+            Household(highest_w=highest_w(one.load)), opening, known.exponent,
+        )  # fmt: skip
+        new = _new(known, one, billed, booking)
+        made.append(new)
+        before = _Ended(one.to_us, one.account_id, one.span.tariff_id, billed.after)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Where a bill ended, and what goes on from there."""
+
+    at_us: int
+    account_id: int
+    tariff_id: int
+    after: Position
+
+
+def _ended(row: Any) -> _Ended:
+    after = Position(row["after_milli"], to_us(row["after_period_at"]), row["after_kept_milli"])
+    return _Ended(to_us(row["to_at"]), row["account_id"], row["tariff_id"], after)
+
+
+def _opening(one: Stretch, scheme: Scheme, before: _Ended | None) -> Position:
+    """Where blocks and kept energy stand when a stretch begins.
+
+    Blocks are the point's and go on; kept energy is the household's, under the tariff that gave it.
+    Where nothing was billed just before, they stand as they ran along, without free energy, which
+    fills no block of a bill.
+    """
+    if before is None or before.at_us != one.from_us:
+        free = max(
+            (version.charges.allowance.energy_milli
+             for version in scheme.versions if version.charges.allowance), default=0,
+        )  # fmt: skip
+        return Position(max(one.block_milli - free, 0), one.block_period_us, 0)
+    same = (before.account_id, before.tariff_id) == (one.account_id, one.span.tariff_id)
+    return before.after if same else replace(before.after, kept_milli=0)
+
+
+def _new(known: _Known, one: Stretch, billed: Billed, booking: int) -> NewBill:
+    (said,) = billed.bills
+    zone, exponent = known.project["timezone"], known.exponent
+    return NewBill(
+        from_at=from_us(one.from_us),
+        version=1,
+        to_at=from_us(one.to_us),
+        period_from_at=from_us(one.span.period_from_us),
+        period_to_at=from_us(one.span.period_to_us),
+        account_id=one.account_id,
+        tariff_id=one.span.tariff_id,
+        energy_milli=int(one.load.energy_milli.sum()),
+        charged_nano=one.charged_nano,
+        total_minor=said.total_minor,
+        amount_nano=said.total_minor * nano_per_minor(exponent) - one.charged_nano,
+        after_milli=billed.after.block_milli,
+        after_period_at=from_us(billed.after.block_period_us),
+        after_kept_milli=billed.after.kept_milli or 0,
+        said=told(billed, zone, exponent),
+        booking=booking,
+    )
+
+
+_COMPARED: Final = (
+    "to_at", "period_from_at", "period_to_at", "account_id", "tariff_id", "energy_milli",
+    "charged_nano", "total_minor", "amount_nano", "after_milli", "after_period_at",
+    "after_kept_milli",
+)  # fmt: skip
+
+
+async def _post(
+    connection: Connection, known: _Known, stand: Any, stood: Mapping[datetime, Any],
+    made: Sequence[NewBill], at: datetime,
+) -> int:  # fmt: skip
+    """Keep what differs from the bills that stood, and post the difference; answers it, in Nano."""
+    changed: list[NewBill] = []
+    added: dict[int, int] = defaultdict(int)
+    for one in made:
+        old = stood.get(one.from_at)
+        if old is not None and all(getattr(one, name) == old[name] for name in _COMPARED):
+            continue
+        changed.append(one if old is None else replace(one, version=old["version"] + 1))
+        added[one.account_id] += one.amount_nano
+        if old is not None:
+            added[old["account_id"]] -= old["amount_nano"]
+    begins = {one.from_at for one in made}
+    for from_at, old in stood.items():
+        if from_at not in begins and old["from_at"] < old["to_at"]:
+            changed.append(_taken_back(old, stand["booking"]))
+            added[old["account_id"]] -= old["amount_nano"]
+    if not changed:
+        return 0
+    return await _reach(connection, known, stand, changed, added, at)
+
+
+def _taken_back(old: Any, booking: int) -> NewBill:
+    """A further version that bills nothing, from its beginning to its beginning."""
+    return NewBill(
+        old["from_at"], old["version"] + 1, old["from_at"], old["period_from_at"],
+        old["period_to_at"], old["account_id"], old["tariff_id"], 0, 0, 0, 0, 0,
+        old["after_period_at"], 0, {}, booking,
+    )  # fmt: skip
+
+
+async def _reach(
+    connection: Connection, known: _Known, stand: Any, changed: Sequence[NewBill],
+    added: Mapping[int, int], at: datetime,
+) -> int:  # fmt: skip
+    """Let differences reach those whose bills changed; answers their sum, in Nano."""
+    project_id, point_id = known.project["id"], known.point_id
+    is_kept = stand["keeper"] == Keeper.PLATFORM
+    shares: tuple[past.Share, ...] = ()
+    if is_kept:
+        shares = await past.shares(
+            connection, project_id, point_id, stand["account_id"] or 0, added
+        )
+    number = {share.account_id: share.booking for share in shares}
+    rows = [replace(one, booking=number.get(one.account_id, one.booking)) for one in changed]
+    await bills.insert(connection, project_id, point_id, rows, at)
+    whole_nano = sum(added.values())
+    present_nano = whole_nano - sum(share.nano for share in shares)
+    await readings.add_accrual(
+        connection, project_id, point_id, present_nano if is_kept else 0, whole_nano
+    )
+    await past.book(connection, known.project, point_id, shares, at)
+    return whole_nano

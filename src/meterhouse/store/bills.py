@@ -1,0 +1,184 @@
+"""Bills of points and how far they reach, as rows.
+
+Owns these statements. A bill counts by its latest version; one of nothing counts no more. Must
+never rate.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from meterhouse.store.db import Connection
+
+IN_FORCE = """select distinct on (project_id, point_id, from_at) * from bill
+    where {} order by project_id, point_id, from_at, version desc"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBill:
+    """A version of a stretch's bill.
+
+    Attributes:
+        from_at, to_at: the stretch; they are the same where it is no more.
+        period_from_at, period_to_at: its billing period.
+        energy_milli, charged_nano: what was used, and charged for it while energy flowed.
+        total_minor: what the bill says.
+        amount_nano: what it adds to what was charged.
+        after_milli, after_period_at, after_kept_milli: where blocks and free energy stand after it.
+        said: the bill, as `rating.told` tells it.
+        booking: the booking its difference belongs to.
+    """
+
+    from_at: datetime
+    version: int
+    to_at: datetime
+    period_from_at: datetime
+    period_to_at: datetime
+    account_id: int
+    tariff_id: int
+    energy_milli: int
+    charged_nano: int
+    total_minor: int
+    amount_nano: int
+    after_milli: int
+    after_period_at: datetime
+    after_kept_milli: int
+    said: dict[str, Any]
+    booking: int
+
+
+async def billed_tariffs(connection: Connection, project_id: int) -> list[int]:
+    """The tariffs with anything known only when a billing period has ended, in any version."""
+    rows = await connection.fetch(
+        """select distinct v.tariff_id from tariff_version v
+           cross join lateral jsonb_array_elements(v.body -> 'versions') as one
+           where v.project_id = $1 and (one ?| array['minimum_micro', 'demand', 'loss_micro']
+               or one -> 'tax' ->> 'included' = 'false'
+               or one -> 'allowance' ->> 'carries' = 'true')
+           order by 1""",
+        project_id,
+    )  # fmt: skip
+    return [row["tariff_id"] for row in rows]
+
+
+async def waiting(
+    connection: Connection, project_id: int, tariff_ids: Sequence[int], after_id: int, most: int
+) -> list[asyncpg.Record]:
+    """point_id and meter_id of points that have something to bill, by point.
+
+    It has begun under one of these tariffs and was never looked at; or what was billed has changed;
+    or a further stretch has ended, by its period or by another tariff, and is known.
+    """
+    return await connection.fetch(
+        """select p.id as point_id, s.meter_id from point p
+           join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
+           left join billing b on (b.project_id, b.point_id) = (p.project_id, p.id)
+           where p.project_id = $1 and p.id > $3 and (
+               (b.point_id is null and exists (select from point_tariff t
+                   where (t.project_id, t.point_id) = (p.project_id, p.id)
+                   and t.tariff_id = any($2::int8[]) and t.from_at < s.good_at))
+               or b.touched_from is not null or b.next_at <= s.good_at
+               or (p.tariff_at > b.billed_until and p.tariff_at < b.next_at
+                   and p.tariff_at <= s.good_at))
+           order by p.id limit $4""",
+        project_id, list(tariff_ids), after_id, most,
+    )  # fmt: skip
+
+
+async def stand(
+    connection: Connection, project_id: int, point_id: int
+) -> asyncpg.Record | None:
+    """What bills need to know of a point: its state, payer and how far it is billed; locked."""
+    return await connection.fetchrow(
+        """select s.meter_id, s.good_at, s.booking, p.account_id, p.keeper, b.billed_until,
+               b.touched_from
+           from point_state s join point p on (p.project_id, p.id) = (s.project_id, s.point_id)
+           left join billing b on (b.project_id, b.point_id) = (p.project_id, p.id)
+           where s.project_id = $1 and s.point_id = $2 for update of s""",
+        project_id, point_id,
+    )  # fmt: skip
+
+
+async def since(
+    connection: Connection, project_id: int, point_id: int, from_at: datetime
+) -> list[asyncpg.Record]:
+    """The bills in force of a point that begin at an instant or later, by time, and the one before.
+
+    Also those taken back, which tell the next version's number.
+    """
+    mine = "project_id = $1 and point_id = $2 and from_at"
+    return await connection.fetch(
+        f"""select * from (select * from ({IN_FORCE.format(f"{mine} < $3")}) q
+                where from_at < to_at order by from_at desc limit 1) before
+            union all select * from ({IN_FORCE.format(f"{mine} >= $3")}) rest order by from_at""",
+        project_id, point_id, from_at,
+    )  # fmt: skip
+
+
+async def insert(
+    connection: Connection, project_id: int, point_id: int, new: Sequence[NewBill], at: datetime
+) -> None:
+    """Keep versions of bills."""
+    await connection.executemany(
+        """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
+               period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
+               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, made_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+               $17::jsonb, $18, $19)""",
+        [
+            (project_id, point_id, one.from_at, one.version, one.to_at, one.period_from_at,
+             one.period_to_at, one.account_id, one.tariff_id, one.energy_milli, one.charged_nano,
+             one.total_minor, one.amount_nano, one.after_milli, one.after_period_at,
+             one.after_kept_milli, json.dumps(one.said), one.booking, at)
+            for one in new
+        ],
+    )  # fmt: skip
+
+
+async def reach(
+    connection: Connection, project_id: int, point_id: int, until: datetime,
+    next_at: datetime | None,
+) -> None:  # fmt: skip
+    """A point is billed up to an instant, as far as anything is known; `next_at`: when to look."""
+    await connection.execute(
+        """insert into billing (project_id, point_id, billed_until, next_at)
+           values ($1, $2, $3, $4) on conflict (project_id, point_id) do update
+           set billed_until = excluded.billed_until, next_at = excluded.next_at,
+               touched_from = null""",
+        project_id, point_id, until, next_at,
+    )  # fmt: skip
+
+
+async def touch(
+    connection: Connection, project_id: int, point_ids: Sequence[int], since: Sequence[datetime]
+) -> None:
+    """What was charged at points since these instants has changed: what was billed of it is old."""
+    await connection.execute(
+        """update billing b set touched_from = least(b.touched_from, t.since)
+           from (select point_id, min(since) as since
+               from unnest($2::int8[], $3::timestamptz[]) as q (point_id, since) group by 1) t
+           where b.project_id = $1 and b.point_id = t.point_id and b.billed_until > t.since""",
+        project_id, point_ids, since,
+    )  # fmt: skip
+
+
+async def of_booking(
+    connection: Connection, project_id: int, point_id: int, booking: int
+) -> list[asyncpg.Record]:
+    """The bills a booking took, by time; `replaced_nano` is what each stands in place of."""
+    return await connection.fetch(
+        """with mine as (
+               select distinct on (from_at) *, min(version) over (partition by from_at) as first
+               from bill where project_id = $1 and point_id = $2 and booking = $3
+               order by from_at, version desc)
+           select n.*, coalesce(o.amount_nano, 0) as replaced_nano, t.name as tariff
+           from mine n join tariff t on (t.project_id, t.id) = (n.project_id, n.tariff_id)
+           left join bill o on (o.project_id, o.point_id, o.from_at, o.version)
+               = (n.project_id, n.point_id, n.from_at, n.first - 1)
+           order by n.from_at""",
+        project_id, point_id, booking,
+    )  # fmt: skip
