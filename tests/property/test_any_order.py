@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, device, doubt, estimate, latecomers, onboard
+from meterhouse.flows import bills, close, device, doubt, estimate, latecomers, onboard
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -60,7 +60,22 @@ STOOD: dict[str, Any] = HOMES | {
     "name": "Homes that pay for being connected",
     "versions": [version | {"standing": STANDING} for version in HOMES["versions"]],
 }  # fmt: skip
-TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD}
+# All that is known only when the month has ended, and blocks that end with the year.
+ENDED = {
+    "minimum_micro": 4_000_003,
+    "loss_micro": 31_000,
+    "demand": {"by": "maximum", "price_micro": 300_007},
+    "allowance": {"grant": "period", "energy_milli": 6_001, "carries": True},
+    "tax": {"rate_micro": 130_000, "included": False},
+    "blocks": {"period": "month", "limits_milli": [15_000]},
+    "prices_micro": {"flat": [600_000, 750_001]},
+}
+BILLED: dict[str, Any] = FLAT | {
+    "name": "Billed when the month has ended",
+    "billing": {"proration": "whole"},
+    "versions": [FLAT["versions"][0] | ENDED],
+}
+TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD, "billed": BILLED}
 ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
 
 Told = tuple[int, datetime, int, tuple[int, int, int, int]]
@@ -177,12 +192,19 @@ async def books_of(site: Site) -> list[dict[str, Any]]:
                where started_at < ended_at""",
             point_id,
         )
+        billed = await site.rows(
+            """select * from (select distinct on (from_at) from_at, to_at, energy_milli,
+                   charged_nano, total_minor, amount_nano, after_milli, after_period_at,
+                   after_kept_milli from bill
+                   where point_id = $1 order by from_at, version desc) b where from_at < to_at""",
+            point_id,
+        )
         # Registers mean something only where there is an instant.
         tracks = [one for one in ("good_", "suspect_") if state[f"{one}at"] > EPOCH]
         named = (*tracks, "block_", "read_at", "rated_nano", "suspect_count", "estimated_nano")
         kept = {name: given for name, given in state.items() if name.startswith(named)}
         kept["left_nano"] = state["balance_minor"] * 10**7 - state["accrued_nano"]
-        found.append(kept | {"charges": charges})
+        found.append(kept | {"charges": charges, "bills": billed})
     return found
 
 
@@ -193,6 +215,11 @@ def differ(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 async def estimated_at(site: Site) -> None:
     """Estimate what nobody has told yet."""
     await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+
+
+async def billed_at(site: Site) -> None:
+    """Bill the periods that have ended."""
+    await bills.tend(site.db, site.tariffs, site.project_id, site.clock())
 
 
 async def decided_by(site: Site, said: list[Said]) -> None:
@@ -270,9 +297,11 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story)
         await decided_by(at_will, [one for one in said if one[:2] in new])
         heard |= new
         await estimated_at(at_will)
+        await billed_at(at_will)
         await close.book_day(books, at_will.project_id, clock())
-    await estimated_at(in_order)
-    await estimated_at(at_will)
+    for one in (in_order, at_will):
+        await estimated_at(one)
+        await billed_at(one)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
     for room, books in enumerate(straight):
@@ -312,7 +341,10 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         if place == turn:
             await give(at_will, other, given_at)
         await told_to(at_will, batch)
+        await billed_at(at_will)
         await close.book_day(books, at_will.project_id, clock())
+    for one in (in_order, at_will):
+        await billed_at(one)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
 

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, correct, device, estimate, exchange, lastread, onboard
+from meterhouse.flows import bills, close, correct, device, estimate, exchange, lastread, onboard
 from meterhouse.flows.exchange import Exchange
 from meterhouse.model import Keeper
 from meterhouse.store import catalog, corrections, proofs
@@ -259,6 +259,9 @@ class House:
             self.site.db, self.site.tariffs, self.site.project_id, self.site.clock()
         )
 
+    async def bill(self) -> None:
+        await bills.tend(self.site.db, self.site.tariffs, self.site.project_id, self.site.clock())
+
     async def live(self, event: Any) -> None:
         """One thing of those that happen at will."""
         if isinstance(event, Corrected):
@@ -269,6 +272,7 @@ class House:
             await self.read(event)
         elif self.asked:
             await self.sweep(self.asked[-1], killed=event == "kill")
+        await self.bill()
         await close.book_day(self.site.db, self.site.project_id, self.site.clock())
 
 
@@ -315,5 +319,6 @@ async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story
         await at_will.sweep(one)
     for one in (in_order, at_will):
         await one.estimate()
+        await one.bill()
     straight, crooked = await books_of(in_order.site), await books_of(at_will.site)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
