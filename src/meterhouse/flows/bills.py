@@ -145,9 +145,8 @@ async def settle(
     ended_us = [span.to_us for span in every if span.to_us <= good_us]
     until_us = max([every[0].from_us, *ended_us, *(one.to_us for one in cuts)])
     following = (span.to_us for span in every if span.to_us > until_us and span.tariff_id)
-    next_us = next(following, None)
-    next_at = None if next_us is None else from_us(next_us)
-    await bills.reach(connection, project_id, point_id, from_us(until_us), next_at)
+    next_us = next(following, every[-1].to_us)
+    await bills.reach(connection, project_id, point_id, from_us(until_us), from_us(next_us))
     return added_nano
 
 

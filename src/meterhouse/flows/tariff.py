@@ -14,7 +14,7 @@ from meterhouse.flows.choice import chosen
 from meterhouse.rating import tariff as tariffs
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme, Version
-from meterhouse.store import catalog, devices, monitor, places, readings
+from meterhouse.store import bills, catalog, devices, monitor, places, readings
 from meterhouse.store.db import Database
 
 
@@ -85,6 +85,7 @@ async def publish_version(
             connection, project_id, tariff_id, number, begins, header | {"versions": [dict(part)]},
             actor_id, at,
         )  # fmt: skip
+        await bills.look_again(connection, project_id, tariff_id)
         await readings.bump(connection, project_id)
         return number
 

@@ -15,6 +15,8 @@ know a point or a reading.
 
 from dataclasses import replace
 
+from meterhouse import units
+from meterhouse.rating.arrays import AT_US_MAX
 from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Counted, Fill, Period
 from meterhouse.rating.charges import (
     NO_CHARGES,
@@ -53,9 +55,14 @@ def live(scheme: Scheme) -> Scheme:
     )
 
 
-def is_billed(scheme: Scheme) -> bool:
-    """Whether something is known only when a billing period has ended, in any version."""
-    return any(_is_billed(version.charges) for version in scheme.versions)
+def is_billed(scheme: Scheme, from_us: int = 0, to_us: int = AT_US_MAX) -> bool:
+    """Whether something is known only when a billing period has ended, at any instant of a span."""
+    ends_us = [*(units.to_us(version.effective_from) for version in scheme.versions[1:]), AT_US_MAX]
+    return any(
+        _is_billed(version.charges)
+        for version, end_us in zip(scheme.versions, ends_us, strict=True)
+        if units.to_us(version.effective_from) < to_us and end_us > from_us
+    )
 
 
 def _is_billed(charges: Charges) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from meterhouse.rating.arrays import Ints
 from meterhouse.rating.explained import Line
+from meterhouse.rating.live import is_billed
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import Billing, month_starts, zone_of
 from meterhouse.rating.tariff import Scheme
@@ -116,8 +117,9 @@ def spans(
         starts = month_starts(billing, zone_of(timezone), first_us, last_us)
         for begin_us, after_us in pairwise(starts):
             part = (max(begin_us, first_us), min(after_us, last_us))
+            is_mine = tariff_id if is_billed(scheme, *part) else 0
             if part[0] < part[1]:
-                found.append(Span(*part, tariff_id, begin_us, after_us))
+                found.append(Span(*part, is_mine, begin_us, after_us))
     return [span for span in found if span.from_us < span.to_us]
 
 

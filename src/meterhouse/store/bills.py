@@ -140,9 +140,8 @@ async def insert(
 
 
 async def reach(
-    connection: Connection, project_id: int, point_id: int, until: datetime,
-    next_at: datetime | None,
-) -> None:  # fmt: skip
+    connection: Connection, project_id: int, point_id: int, until: datetime, next_at: datetime
+) -> None:
     """A point is billed up to an instant, as far as anything is known; `next_at`: when to look."""
     await connection.execute(
         """insert into billing (project_id, point_id, billed_until, next_at)
@@ -163,6 +162,16 @@ async def touch(
                from unnest($2::int8[], $3::timestamptz[]) as q (point_id, since) group by 1) t
            where b.project_id = $1 and b.point_id = t.point_id and b.billed_until > t.since""",
         project_id, point_ids, since,
+    )  # fmt: skip
+
+
+async def look_again(connection: Connection, project_id: int, tariff_id: int) -> None:
+    """A further version of a tariff may bill what was looked at without it."""
+    await connection.execute(
+        """update billing b set next_at = b.billed_until where b.project_id = $1
+           and exists (select from point_tariff t where (t.project_id, t.point_id)
+               = (b.project_id, b.point_id) and t.tariff_id = $2)""",
+        project_id, tariff_id,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ BILLING = """create table billing (
     project_id bigint not null,
     point_id bigint not null,
     billed_until timestamptz not null,
-    next_at timestamptz,
+    next_at timestamptz not null,
     touched_from timestamptz,
     primary key (project_id, point_id),
     foreign key (project_id, point_id) references point (project_id, id))"""
