@@ -17,6 +17,7 @@ from meterhouse.flows.recharge import PAYMENT_MINOR_MAX
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import Keeper
 from meterhouse.rating import tariff as tariffs
+from meterhouse.rating.charges import NO_CHARGES
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme
 from meterhouse.store import catalog, desk, monitor, readings, sales
@@ -239,12 +240,12 @@ async def flat_price_micro(
 def one_price_micro(scheme: Scheme, at: datetime) -> Micro | None:
     """The price that every band and block has in what is in force now and in what is to come.
 
-    None too where days cost something beside it: so much money would not buy so much energy.
+    None too where anything is charged beside it: so much money would not buy so much energy.
     """
     past = [one for one in scheme.versions if one.effective_from <= at]
     versions = past[-1:] + [one for one in scheme.versions if one.effective_from > at]
     prices = {price for version in versions for band in version.prices_micro for price in band}
-    is_all = all(version.charges.standing is None for version in versions)
+    is_all = all(version.charges == NO_CHARGES for version in versions)
     return Micro(prices.pop()) if past and is_all and len(prices) == 1 else None
 
 

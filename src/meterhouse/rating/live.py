@@ -59,19 +59,9 @@ def is_billed(scheme: Scheme, from_us: int = 0, to_us: int = AT_US_MAX) -> bool:
     """Whether something is known only when a billing period has ended, at any instant of a span."""
     ends_us = [*(units.to_us(version.effective_from) for version in scheme.versions[1:]), AT_US_MAX]
     return any(
-        _is_billed(version.charges)
+        _billed_part(version.charges) != NO_CHARGES
         for version, end_us in zip(scheme.versions, ends_us, strict=True)
         if units.to_us(version.effective_from) < to_us and end_us > from_us
-    )
-
-
-def _is_billed(charges: Charges) -> bool:
-    return (
-        charges.minimum_micro > 0
-        or charges.demand is not None
-        or charges.loss_micro > 0
-        or (charges.tax is not None and not charges.tax.included)
-        or (charges.allowance is not None and charges.allowance.carries)
     )
 
 
@@ -105,8 +95,21 @@ def _version(version: Version, billing: Billing, path: str) -> Version:
         _check_allowance(charges.allowance, version, billing, at)
         blocks = _raised(blocks, charges.allowance, at)
         prices = tuple((0, *row) for row in prices)
-    left = replace(NO_CHARGES, standing=standing)
+    left = replace(_billed_part(charges), standing=standing)
     return replace(version, blocks=blocks, prices_micro=prices, charges=left)
+
+
+def _billed_part(charges: Charges) -> Charges:
+    """What of the charges waits for the period's bill, so that nobody takes prices for all."""
+    free, tax = charges.allowance, charges.tax
+    return replace(
+        NO_CHARGES,
+        minimum_micro=charges.minimum_micro,
+        demand=charges.demand,
+        loss_micro=charges.loss_micro,
+        tax=tax if tax and not tax.included else None,
+        allowance=free if free and free.carries else None,
+    )
 
 
 def _check(version: Version, path: str) -> None:
@@ -118,7 +121,8 @@ def _check(version: Version, path: str) -> None:
     if charges.multiplier != 1:
         mend = N_("take it out and give the meter its multiplier, which its readings then have")
         raise TariffInvalid(f"{path}.multiplier", mend)
-    if _is_billed(charges) and charges.allowance and charges.allowance.grant is Grant.ONCE:
+    is_billed = _billed_part(charges) != NO_CHARGES
+    if is_billed and charges.allowance and charges.allowance.grant is Grant.ONCE:
         mend = N_("give it each period; a period's bill does not know what was given once")
         raise TariffInvalid(f"{path}.allowance.grant", mend)
 

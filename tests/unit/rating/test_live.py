@@ -10,7 +10,7 @@ import pytest
 from meterhouse.rating.bill import Kind, bill
 from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.kernel import Intervals, rate_intervals
-from meterhouse.rating.live import live
+from meterhouse.rating.live import is_billed, live
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import day_starts, zone_of
 from meterhouse.rating.tariff import TariffInvalid, parse
@@ -159,16 +159,16 @@ def test_a_scheme_of_bands_and_blocks_runs_as_it_is():
     ("version", "path"),
     [
         ({"standing": {"per": "day", "amount_micro": 10**11 + 1}}, "standing.amount_micro"),
-        ({"minimum_micro": 1}, "minimum_micro"),
-        ({"demand": {"by": "maximum", "price_micro": 1}}, "demand"),
+        ({"demand": {"by": "capacity", "price_micro": 1}}, "demand.by"),
         ({"multiplier": 2}, "multiplier"),
-        ({"loss_micro": 1}, "loss_micro"),
-        ({"tax": {"rate_micro": 1, "included": False}}, "tax.included"),
+        ({"loss_micro": 1, "band_source": "meter", "bands": ["sharp", "peak", "flat", "valley"],
+          "prices_micro": dict.fromkeys(["sharp", "peak", "flat", "valley"], 1)}, "band_source"),
+        ({"minimum_micro": 1, "allowance": {"grant": "once", "energy_milli": 1}},
+         "allowance.grant"),
         ({"surcharges": [{"name": "rebate", "price_micro": -500_001}]}, "surcharges"),
         ({"blocks": {"persons": [{"persons": 2, "add_milli": []}]}}, "blocks.persons"),
         ({"blocks": {"counted": "household"}}, "blocks.counted"),
         ({"allowance": {**FREE, "per_person": True}}, "allowance.per_person"),
-        ({"allowance": {**FREE, "carries": True}}, "allowance.carries"),
         ({"allowance": {"grant": "once", "energy_milli": 1}, **MONTHLY, "prices_micro": TWO},
          "allowance.grant"),
         ({"allowance": FREE, "prices_micro": TWO,
@@ -183,6 +183,35 @@ def test_what_cannot_run_along_is_refused_by_its_path(version, path):
     with pytest.raises(TariffInvalid) as caught:
         live(scheme(version))
     assert caught.value.facts["path"] == f"$.versions[0].{path}"
+
+
+BILLED = {
+    "minimum": {"minimum_micro": 1},
+    "demand": {"demand": {"by": "maximum", "price_micro": 1}},
+    "losses": {"loss_micro": 1},
+    "tax that is added": {"tax": {"rate_micro": 1, "included": False}},
+    "free energy that is carried over": {"allowance": {**FREE, "carries": True}},
+}
+
+
+@pytest.mark.parametrize("version", BILLED.values(), ids=BILLED)
+def test_what_is_known_at_a_periods_end_is_billed_then(version):
+    plan = scheme(version)
+    assert is_billed(plan)
+    # Whoever compiles prices for a meter, or sells energy for money, sees that there is more.
+    assert is_billed(live(plan))
+    begins_us = to_us(plan.versions[0].effective_from)
+    assert not is_billed(plan, 0, begins_us)
+    assert not any(is_billed(scheme(one)) for one in LIVE.values())
+
+
+def test_losses_and_tax_are_parts_of_running_prices_rounded_half_up():
+    more = {"loss_micro": 30_000, "tax": {"rate_micro": 130_000, "included": False}}
+    standing = {"standing": {"per": "day", "amount_micro": 3}}
+    plan = live(scheme({**more, **standing, "prices_micro": {"flat": 1_005}}))
+    # 1005 × 1.03 is 1035.15, 1035 × 1.13 is 1169.55; 3 × 1.13 is 3.39.
+    assert plan.versions[0].prices_micro == ((1_170,),)
+    assert plan.versions[0].charges.standing.amount_micro == 3
 
 
 def test_free_energy_of_a_part_of_a_period_is_refused():
