@@ -13,27 +13,28 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
+from meterhouse.errors import NotFound
 from meterhouse.flows import past
 from meterhouse.flows.prices import Schemes, Tariffs, named, run_of
 from meterhouse.flows.react import look_again
 from meterhouse.model import Keeper, Quality
-from meterhouse.rating.bill import Billed, Household, Position, bill
+from meterhouse.rating.bill import Bill, Billed, Household, Position, bill, bill_of
 from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.live import is_billed
 from meterhouse.rating.stretches import Charged, Span, Stretch, highest_w, spans, stretches
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.rating.told import told
 from meterhouse.store import bills, catalog, monitor, readings, replays
 from meterhouse.store.bills import NewBill
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
+from meterhouse.words import N_
 
 POINTS_AT_ONCE: Final = 50
 AHEAD_US: Final = 32 * 86_400_000_000
@@ -50,6 +51,8 @@ class _Known:
     history: Sequence[tuple[datetime, int | None]]
     schemes: Schemes
     billed: Mapping[int, Scheme]
+    booking: int
+    edition: int
 
     @property
     def exponent(self) -> int:
@@ -117,8 +120,10 @@ async def settle(
     """
     project_id = project["id"]
     stand = await bills.stand(connection, project_id, point_id)
-    known = await _known(connection, tariffs, project, point_id)
-    if stand is None or known is None or stand["good_at"] <= known.history[0][0]:
+    if stand is None:
+        return 0
+    known = await _known(connection, tariffs, project, point_id, stand["booking"])
+    if known is None or stand["good_at"] <= known.history[0][0]:
         return 0
     good_us = to_us(stand["good_at"])
     every = spans(
@@ -140,7 +145,7 @@ async def settle(
     earlier = [row for row in rows if row["from_at"] < from_us(mine[0].from_us)]
     stood = {row["from_at"]: row for row in rows[len(earlier):]}
     before = _ended(earlier[0]) if earlier else None
-    new = await _bills(known, cuts, before, stand["booking"])
+    new = await _bills(known, cuts, before)
     added_nano = await _post(connection, known, stand, stood, new, at)
     ended_us = [span.to_us for span in every if span.to_us <= good_us]
     until_us = max([every[0].from_us, *ended_us, *(one.to_us for one in cuts)])
@@ -151,7 +156,7 @@ async def settle(
 
 
 async def _known(
-    connection: Connection, tariffs: Tariffs, project: Any, point_id: int
+    connection: Connection, tariffs: Tariffs, project: Any, point_id: int, booking: int
 ) -> _Known | None:
     """The tariffs of a point; None where it never had one."""
     before = await catalog.tariffs_before(connection, project["id"], [point_id])
@@ -162,7 +167,10 @@ async def _known(
         tariff_id: whole
         for tariff_id, (text, _) in schemes.items() if is_billed(whole := _whole(text))
     }
-    return _Known(project, tariffs, point_id, before[point_id], schemes, billed)
+    edition = await catalog.edition(connection, project["id"])
+    return _Known(
+        project, tariffs, point_id, before[point_id], schemes, billed, booking, edition
+    )
 
 
 @lru_cache(maxsize=64)
@@ -209,7 +217,7 @@ async def _stretches(
 
 
 async def _bills(
-    known: _Known, cuts: Sequence[Stretch], before: "_Ended | None", booking: int
+    known: _Known, cuts: Sequence[Stretch], before: "_Ended | None"
 ) -> list[NewBill]:
     """The bills of stretches, each going on where the one before it ended."""
     made = []
@@ -220,8 +228,7 @@ async def _bills(
             bill, scheme, known.project["timezone"], one.load,
             Household(highest_w=highest_w(one.load)), opening, known.exponent,
         )  # fmt: skip
-        new = _new(known, one, billed, booking)
-        made.append(new)
+        made.append(_new(known, one, billed))
         before = _Ended(one.to_us, one.account_id, one.span.tariff_id, billed.after)
     return made
 
@@ -258,9 +265,8 @@ def _opening(one: Stretch, scheme: Scheme, before: _Ended | None) -> Position:
     return before.after if same else replace(before.after, kept_milli=0)
 
 
-def _new(known: _Known, one: Stretch, billed: Billed, booking: int) -> NewBill:
+def _new(known: _Known, one: Stretch, billed: Billed) -> NewBill:
     (said,) = billed.bills
-    zone, exponent = known.project["timezone"], known.exponent
     return NewBill(
         from_at=from_us(one.from_us),
         version=1,
@@ -272,12 +278,13 @@ def _new(known: _Known, one: Stretch, billed: Billed, booking: int) -> NewBill:
         energy_milli=int(one.load.energy_milli.sum()),
         charged_nano=one.charged_nano,
         total_minor=said.total_minor,
-        amount_nano=said.total_minor * nano_per_minor(exponent) - one.charged_nano,
+        amount_nano=said.total_minor * nano_per_minor(known.exponent) - one.charged_nano,
         after_milli=billed.after.block_milli,
         after_period_at=from_us(billed.after.block_period_us),
         after_kept_milli=billed.after.kept_milli or 0,
-        said=told(billed, zone, exponent),
-        booking=booking,
+        said=asdict(said),
+        booking=known.booking,
+        edition=known.edition,
     )
 
 
@@ -306,19 +313,19 @@ async def _post(
     begins = {one.from_at for one in made}
     for from_at, old in stood.items():
         if from_at not in begins and old["from_at"] < old["to_at"]:
-            changed.append(_taken_back(old, stand["booking"]))
+            changed.append(_taken_back(old, known))
             added[old["account_id"]] -= old["amount_nano"]
     if not changed:
         return 0
     return await _reach(connection, known, stand, changed, added, at)
 
 
-def _taken_back(old: Any, booking: int) -> NewBill:
+def _taken_back(old: Any, known: _Known) -> NewBill:
     """A further version that bills nothing, from its beginning to its beginning."""
     return NewBill(
         old["from_at"], old["version"] + 1, old["from_at"], old["period_from_at"],
         old["period_to_at"], old["account_id"], old["tariff_id"], 0, 0, 0, 0, 0,
-        old["after_period_at"], 0, {}, booking,
+        old["after_period_at"], 0, {}, known.booking, known.edition,
     )  # fmt: skip
 
 
@@ -344,3 +351,23 @@ async def _reach(
     )
     await past.book(connection, known.project, point_id, shares, at)
     return whole_nano
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One bill as it was made: its row, the bill itself, and the scheme it was made by."""
+
+    row: Any
+    bill: Bill
+    scheme: Scheme
+
+
+async def look(db: Database, tariffs: Tariffs, project_id: int, bill_id: int) -> Kept:
+    """One bill, or an earlier version of one. Raises `NotFound`."""
+    async with db.transaction([project_id]) as connection:
+        row = await bills.get(connection, project_id, bill_id)
+        if row is None or row["from_at"] == row["to_at"]:
+            raise NotFound(N_("Bill"), bill_id)
+        schemes = await tariffs.load(connection, project_id, [row["tariff_id"]], row["edition"])
+    text, _ = schemes[row["tariff_id"]]
+    return Kept(row, bill_of(json.loads(row["said"])), _whole(text))

@@ -15,12 +15,12 @@ table or the present instant. Energy is rated by the kernel, whole; the bill onl
 6. *Tax* is of the rounded lines of each version: contained in them, or added to them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -466,3 +466,9 @@ class _Sheet:
         """A line that is made of coins."""
         amount_nano = amount_minor * nano_per_minor(self.currency_exponent)
         return BillLine(kind, "", version, -1, 0, 0, 1, 1, 0, amount_nano, amount_minor)
+
+
+def bill_of(said: Mapping[str, Any]) -> Bill:
+    """The bill whose fields were kept as data."""
+    lines = tuple(BillLine(**{**line, "kind": Kind(line["kind"])}) for line in said["lines"])
+    return Bill(**{**said, "lines": lines})

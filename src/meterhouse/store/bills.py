@@ -29,8 +29,9 @@ class NewBill:
         total_minor: what the bill says.
         amount_nano: what it adds to what was charged.
         after_milli, after_period_at, after_kept_milli: where blocks and free energy stand after it.
-        said: the bill, as `rating.told` tells it.
+        said: the bill itself, field by field.
         booking: the booking its difference belongs to.
+        edition: how many corrections of prices the project had seen.
     """
 
     from_at: datetime
@@ -49,6 +50,7 @@ class NewBill:
     after_kept_milli: int
     said: dict[str, Any]
     booking: int
+    edition: int
 
 
 async def billed_tariffs(connection: Connection, project_id: int) -> list[int]:
@@ -126,14 +128,15 @@ async def insert(
     await connection.executemany(
         """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
                period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
-               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, made_at)
+               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
+               made_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-               $17::jsonb, $18, $19)""",
+               $17::jsonb, $18, $19, $20)""",
         [
             (project_id, point_id, one.from_at, one.version, one.to_at, one.period_from_at,
              one.period_to_at, one.account_id, one.tariff_id, one.energy_milli, one.charged_nano,
              one.total_minor, one.amount_nano, one.after_milli, one.after_period_at,
-             one.after_kept_milli, json.dumps(one.said), one.booking, at)
+             one.after_kept_milli, json.dumps(one.said), one.booking, one.edition, at)
             for one in new
         ],
     )  # fmt: skip
@@ -172,6 +175,23 @@ async def look_again(connection: Connection, project_id: int, tariff_id: int) ->
            and exists (select from point_tariff t where (t.project_id, t.point_id)
                = (b.project_id, b.point_id) and t.tariff_id = $2)""",
         project_id, tariff_id,
+    )  # fmt: skip
+
+
+async def get(connection: Connection, project_id: int, bill_id: int) -> asyncpg.Record | None:
+    """One version of a bill with its room and tariff, if it is in sight; `is_last`: in force."""
+    return await connection.fetchrow(
+        """select q.*, t.name as tariff, p.commodity, r.id as room_id, r.name as room,
+               b.name as building, a.agreement_id,
+               not exists (select from bill n where (n.project_id, n.point_id, n.from_at)
+                   = (q.project_id, q.point_id, q.from_at) and n.version > q.version) as is_last
+           from bill q join point p on (p.project_id, p.id) = (q.project_id, q.point_id)
+           join tariff t on (t.project_id, t.id) = (q.project_id, q.tariff_id)
+           join account a on (a.project_id, a.id) = (q.project_id, q.account_id)
+           left join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
+           left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
+           where q.project_id = $1 and q.id = $2 and seen_point(q.project_id, q.point_id)""",
+        project_id, bill_id,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ down_revision = "0012"
 BILL = (
     """create table bill (
         project_id bigint not null,
+        id bigint generated always as identity,
         point_id bigint not null,
         from_at timestamptz not null,
         version integer not null,
@@ -27,8 +28,10 @@ BILL = (
         after_kept_milli bigint not null,
         said jsonb not null,
         booking integer not null,
+        edition smallint not null,
         made_at timestamptz not null,
         primary key (project_id, point_id, from_at, version),
+        unique (project_id, id),
         foreign key (project_id, point_id) references point (project_id, id),
         foreign key (project_id, account_id) references account (project_id, id),
         foreign key (project_id, tariff_id) references tariff (project_id, id))""",
