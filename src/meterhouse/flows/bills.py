@@ -141,7 +141,7 @@ async def settle(
         one for one in cuts
         if one.to_us >= one.span.to_us or one.account_id != leaver
     ]  # fmt: skip
-    rows = await bills.since(connection, project_id, point_id, from_us(mine[0].from_us))
+    rows = await bills.beginning(connection, project_id, point_id, from_us(mine[0].from_us))
     earlier = [row for row in rows if row["from_at"] < from_us(mine[0].from_us)]
     stood = {row["from_at"]: row for row in rows[len(earlier):]}
     before = _ended(earlier[0]) if earlier else None
