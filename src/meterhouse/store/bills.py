@@ -91,9 +91,7 @@ async def waiting(
     )  # fmt: skip
 
 
-async def stand(
-    connection: Connection, project_id: int, point_id: int
-) -> asyncpg.Record | None:
+async def stand(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
     """What bills need to know of a point: its state, payer and how far it is billed; locked."""
     return await connection.fetchrow(
         """select s.meter_id, s.good_at, s.booking, p.account_id, p.keeper, b.billed_until,
