@@ -63,7 +63,7 @@ async def billed(site):
             row["total_minor"],
             row["charged_nano"] / 1e7,
             row["version"],
-        )  # fmt: skip
+        )
         for row in await site.rows(
             "select distinct on (from_at) * from bill order by from_at, version desc"
         )
