@@ -42,7 +42,8 @@ PLANTED = {
                amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
                made_at)
            select p.project_id, p.id, '2026-03-01', 1, '2026-04-01', '2026-03-01', '2026-04-01',
-               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now() from point p""",
+               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
+           from point p""",
     "what was rated equals the charges and bills in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":
