@@ -23,6 +23,7 @@ from meterhouse.model import (
 )
 from meterhouse.store import (
     audit,
+    bills,
     customers,
     days,
     devices,
@@ -95,6 +96,15 @@ LEFT_BEHIND = (
     """insert into replay (project_id, id, since_at, until_at, asked, found, corrects, made_at)
         select $project, id, $at, $at, '{}', '{}', false, $at from task
         where project_id = $project""",
+    """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
+            period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
+            amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
+            made_at)
+        select $project, $point, $at - interval '1 hour', 1, $at, $at - interval '1 day', $at,
+            $purse, tariff_id, 1, 0, 0, 0, 0, $at, 0, '{}', 0, 0, $at from point
+        where project_id = $project and id = $point""",
+    """insert into billing (project_id, point_id, billed_until, next_at)
+        values ($project, $point, $at, $at)""",
     """insert into replay_row (project_id, replay_id, point_id, account_id, interval_count,
             energy_milli, charged_nano, would_nano)
         select $project, id, $point, $purse, 1, 1, 1, 1 from replay where project_id = $project""",
@@ -288,8 +298,12 @@ async def money_of(theirs) -> dict[str, Any]:
 async def doubts_of(theirs) -> dict[str, Any]:
     """The arguments that doubts, decisions and estimates take."""
     now, doubt_id = theirs.clock(), await first_of(theirs, "doubt")
+    made = bills.NewBill(
+        now, 2, now, now, now, theirs.points[0], theirs.tariff_id, 1, 0, 0, 0, 0, now, 0, {}, 0, 0
+    )
     meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
     return {
+        "bill_id": await first_of(theirs, "bill"), "made": [made],
         "doubt_id": doubt_id, "doubt_ids": [doubt_id], "reading": (meter_id, 1, now),
         "reading_id": to_us(now),
         "doubt": {"point_id": point_id, "meter_id": meter_id, "register_epoch": 1,

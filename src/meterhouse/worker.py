@@ -2,9 +2,9 @@
 
 Owns seven loops: commands and recharges that nobody looks after, silence, the outbox, the daily
 close, estimates for silent points and bills of ended periods, the long tasks that need no gateway,
-and the seals of the audit. Each loop goes over all projects, one transaction each; a failure of one project is logged
-and does not stop the others. Several workers may run: rows are claimed, days are closed by whoever
-comes first.
+and the seals of the audit. Each loop goes over all projects, one transaction each; a failure of one
+project is logged and does not stop the others. Several workers may run: rows are claimed, days are
+closed by whoever comes first.
 """
 
 import asyncio

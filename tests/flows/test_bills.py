@@ -1,18 +1,37 @@
-"""What is known only when a billing period has ended is charged then, whatever came in what order."""
+"""What is known only when a billing period has ended is charged then, in whatever order it came."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from random import Random
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
-from meterhouse.flows import bills, customer, estimate, settle
+from meterhouse.flows import (
+    bills,
+    correct,
+    customer,
+    device,
+    estimate,
+    exchange,
+    onboard,
+    replay,
+    settle,
+)
+from meterhouse.flows import tariff as tariffs
 from meterhouse.flows.account import Terms
 from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.model import Keeper
+from meterhouse.rating.bill import bill
+from meterhouse.rating.load import Load
+from meterhouse.rating.tariff import parse
 from meterhouse.store import proofs
 from meterhouse.store.personal import Facts
-from premises import FLAT, HASTY
+from meterhouse.units import to_us
+from premises import FLAT, HASTY, MODEL
+from replayed import made_replay, silent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -37,11 +56,17 @@ async def tend(site):
 
 
 async def billed(site):
+    """(beginning, what the bill says, what was charged before in coins, version) of each bill."""
     return [
-        (row["from_at"].astimezone(SHANGHAI).strftime("%m-%d %H"), row["total_minor"],
-         row["charged_nano"] / 1e7, row["version"])
+        (
+            f"{row['from_at'].astimezone(SHANGHAI):%m-%d %H}",
+            row["total_minor"],
+            row["charged_nano"] / 1e7,
+            row["version"],
+        )
         for row in await site.rows(
-            "select distinct on (from_at) * from bill order by from_at, version desc")
+            "select distinct on (from_at) * from bill order by from_at, version desc"
+        )
         if row["from_at"] < row["to_at"]
     ]
 
@@ -49,7 +74,9 @@ async def billed(site):
 @pytest.fixture
 async def site_of(new_site, address):
     async def make(**more):
-        site = await new_site(rooms=1, tariff=tariff(**more), policy=HASTY | {"estimate_after_h": 1})
+        site = await new_site(
+            rooms=1, tariff=tariff(**more), policy=HASTY | {"estimate_after_h": 1}
+        )
         site.clock.at = at("2026-03-01T00:00")
         await site.pay(100_000)
         return site
@@ -92,7 +119,7 @@ async def test_the_minimum_is_charged_when_the_period_has_ended(site_of):
     # 20 kWh at 0.60 are 12.00.
     assert await billed(site) == [("03-01 00", 3000, 1200.0, 1)]
     assert await spent(site) == 30.0
-    # What is looked at again changes nothing.
+    # Nothing waits to be looked at again.
     assert await tend(site) == 0
 
 
@@ -134,17 +161,56 @@ async def test_demand_is_of_a_quarter_of_an_hour_however_often_one_reads(site_of
 async def test_free_energy_is_carried_on_by_the_bill(site_of):
     free = {"grant": "period", "energy_milli": 10_000, "carries": True}
     site = await site_of(allowance=free, _billing={"proration": "whole"})
-    await read(
-        site, ("2026-03-01T00:00", 0), ("2026-04-01T00:00", 4), ("2026-05-01T00:00", 24)
-    )  # fmt: skip
+    await read(site, ("2026-03-01T00:00", 0), ("2026-05-01T00:00", 24))
     await tend(site)
-    # 6 kWh of March are left for April: of 20 kWh 16 are free, 4 cost 2.40; 6.00 were charged.
-    assert await billed(site) == [("03-01 00", 0, 0.0, 1), ("04-01 00", 240, 600.0, 1)]
-    # A late reading that says more was used in March takes them away again.
-    await site.read((site.meters[0], at("2026-03-31T00:00"), 10_000))
-    await site.read((site.meters[0], at("2026-03-15T00:00"), 9_000))
+    # 24 kWh in 61 days: 12.196 in March, all but 2.196 of it free, and nothing is left for April.
+    assert await billed(site) == [("03-01 00", 132, 131.76, 1), ("04-01 00", 108, 108.24, 1)]
+    # A late reading says that it was 4 in March: 6 are left, so of 20 kWh in April 4 cost 2.40.
+    await read(site, ("2026-04-01T00:00", 4))
     await tend(site)
-    print(await billed(site))
+    assert await billed(site) == [("03-01 00", 0, 0.0, 2), ("04-01 00", 240, 600.0, 2)]
+    assert await spent(site) == 2.4
+
+
+FULL = {
+    "bands": ["peak", "valley"],
+    "day_tables": {"day": {"00:00": "valley", "08:30": "peak", "22:30": "valley"}},
+    "blocks": {"period": "year", "limits_milli": [90_000, 200_000]},
+    "prices_micro": {"peak": [600_001, 700_003, 900_007], "valley": [300_001, 400_003, 500_007]},
+    "surcharges": [{"name": "funds", "price_micro": 20_001}],
+    "standing": {"per": "period", "amount_micro": 7_000_003},
+    "minimum_micro": 90_000_000, "loss_micro": 27_182,
+    "demand": {"by": "maximum", "price_micro": 3_000_000},
+    "tax": {"rate_micro": 60_000, "included": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_bills_are_what_the_calculator_says_of_the_same_load(site_of, seed):
+    billing = {"anchor_day": 5, "anchor_hour": 9, "proration": "days"}
+    site = await site_of(_billing=billing, **FULL)
+    draw = Random(seed)
+    begin, hours = at("2026-03-02T09:00"), 3
+    totals, milli = [0], 0
+    for _ in range(70 * 24 // hours):
+        milli += draw.choice([0, 100, 900, 3_000])
+        totals.append(milli)
+    told = [(begin + timedelta(hours=hours * place), total) for place, total in enumerate(totals)]
+    site.clock.at = told[-1][0]
+    draw.shuffle(late := told[1::3])
+    await site.read(*((site.meters[0], *one) for one in told if one not in late))
+    await tend(site)
+    await site.read(*((site.meters[0], *one) for one in late))
+    await tend(site)
+    edges = np.array([to_us(when) for when, _ in told])
+    load = Load(edges[:-1], edges[1:], np.diff(np.array(totals)))
+    # Three even hours have no quarter with a higher mean power than they have.
+    said = bill(parse(tariff(billing, **FULL)), "Asia/Shanghai", load)
+    kept = [(one[0], one[1]) for one in await billed(site)]
+    assert [one[1] for one in kept] == [one.total_minor for one in said.bills[:-1]]
+    ended = sum(one.total_minor for one in said.bills[:-1])
+    assert ended > 3 * 9_000
+    assert len(kept) == 3
 
 
 async def test_who_leaves_has_their_part_and_who_comes_theirs(site_of):
@@ -180,19 +246,84 @@ async def test_an_estimate_is_never_billed(site_of):
 
 
 async def test_any_order_of_a_few_readings_ends_in_the_same_bills(site_of):
-    site = await site_of(minimum_micro=9_000_000, loss_micro=10_000)
     told = [("2026-03-01T00:00", 0), ("2026-03-30T00:00", 5), ("2026-04-03T00:00", 17),
             ("2026-05-02T00:00", 30)]  # fmt: skip
     ends = set()
-    for meter, order in enumerate(permutations(told)):
-        del meter
-        fresh = await site_of(minimum_micro=9_000_000, loss_micro=10_000)
+    for order in permutations(told):
+        site = await site_of(minimum_micro=9_000_000, loss_micro=10_000)
         for one in order:
-            await read(fresh, one)
-            await tend(fresh)
-        rows = await fresh.rows(
-            "select distinct on (from_at) from_at, to_at, total_minor from bill b"
-            " where project_id = $1 order by from_at, version desc", fresh.project_id)
-        state = await fresh.state()
-        ends.add((str([tuple(r.values()) for r in rows if r["from_at"] < r["to_at"]]), state["rated_nano"]))
-    assert len(ends) == 1, ends
+            await read(site, one)
+            await tend(site)
+        ends.add((*((row[0], row[1], row[2]) for row in await billed(site)), await spent(site)))
+    assert len(ends) == 1
+
+
+async def test_a_tariff_given_in_the_middle_ends_the_bill_there(site_of):
+    site = await site_of(minimum_micro=31_000_000)
+    await read(site, ("2026-03-01T00:00", 0), ("2026-03-10T12:00", 4))
+    site.clock.at = at("2026-03-11T00:00")
+    other = await onboard.publish_tariff(site.db, site.project_id, FLAT, None, site.clock())
+    row = await device.point(site.db, site.project_id, site.points[0])
+    await device.edit_point(
+        site.db, site.project_id, site.points[0], row["version"], other, Keeper.PLATFORM,
+        site.clock(),
+    )  # fmt: skip
+    await tend(site)
+    assert await billed(site) == []
+    await read(site, ("2026-03-11T12:00", 6))
+    await tend(site)
+    # Ten of 31 days of 31.00, 5 kWh of them at 0.60; the other tariff has no minimum.
+    assert await billed(site) == [("03-01 00", 1000, 300.0, 1)]
+    await read(site, ("2026-05-01T00:00", 10))
+    await tend(site)
+    assert await billed(site) == [("03-01 00", 1000, 300.0, 1)]
+    assert await spent(site) == pytest.approx(10.0 + 5 * 0.6)
+
+
+async def test_an_exchanged_meter_ends_no_bill(site_of):
+    site = await site_of(minimum_micro=9_000_000)
+    await read(site, ("2026-03-01T00:00", 0), ("2026-03-11T00:00", 10))
+    new = exchange.Exchange(MODEL, "000000009999", None, 1, (5_000, -1, -1, -1, -1), "worn out")
+    done = await exchange.exchange(
+        site.db, site.project_id, site.meters[0], new, None, site.clock()
+    )
+    site.clock.at = at("2026-04-01T00:00")
+    await site.read((done.meter_id, site.clock(), 15_000))
+    await tend(site)
+    assert await billed(site) == [("03-01 00", 1200, 1200.0, 1)]
+
+
+async def test_a_corrected_minimum_is_billed_anew(site_of):
+    site = await site_of(minimum_micro=30_000_000)
+    await read(site, ("2026-03-01T00:00", 0), ("2026-04-01T00:00", 20))
+    await tend(site)
+    since = at("2026-02-20T00:00")
+    site.clock.at = at("2026-04-02T00:00")
+    body = tariff(minimum_micro=40_000_000)
+    body["versions"][0]["effective_from"] = since.isoformat()
+    asked, _ = await replay.asked_of_correction(
+        site.db, Tariffs(), site.project_id, site.tariff_id, since, body, site.clock()
+    )
+    replay_id = await made_replay(site.db, site.project_id, asked, site.clock())
+    key = site.db, Tariffs(), site.project_id
+    swept = await correct.begin(*key, replay_id, "a digit was wrong", None, None, site.clock())
+    await correct.sweep(*key, swept, None, site.clock, silent)
+    await tend(site)
+    assert await billed(site) == [("03-01 00", 4000, 1200.0, 2)]
+    assert await spent(site) == 40.0
+
+
+async def test_a_version_published_later_is_billed_from_its_month_on(site_of):
+    site = await site_of()
+    await read(site, ("2026-03-01T00:00", 0), ("2026-04-01T00:00", 10))
+    assert await tend(site) == 0
+    part = {"effective_from": "2026-04-10T00:00:00+08:00", "prices_micro": {"flat": 600_000},
+            "minimum_micro": 30_000_000}  # fmt: skip
+    await tariffs.publish_version(
+        site.db, site.project_id, site.tariff_id, part, None, site.clock()
+    )
+    await tend(site)
+    await read(site, ("2026-05-01T00:00", 20))
+    await tend(site)
+    # 21 of April's 30 days; 6.00 were used.
+    assert await billed(site) == [("04-01 00", 2100, 600.0, 1)]

@@ -36,13 +36,14 @@ PLANTED = {
         f"{_ORDER} 'opening', id, amount_minor, 'o-' || id from payment",
     "a deposit is given back at most once, and whole":
         f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
-    "a bill is what was charged while energy flowed and what it adds, and bills do not overlap":
+    "a bill is what was charged before and what it adds, and bills do not overlap":
         """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
                period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
                amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
                made_at)
            select p.project_id, p.id, '2026-03-01', 1, '2026-04-01', '2026-03-01', '2026-04-01',
-               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now() from point p""",
+               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
+           from point p""",
     "what was rated equals the charges and bills in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
     "booked plus accrued equals rated wherever the platform keeps the money":

@@ -6,7 +6,8 @@ tariffs of the time and who paid, and of nothing else; so it does not matter in 
 them became known: what changes is billed again from there on, and the difference is posted.
 
 Only measured energy is billed: an estimate ends with the next reading, and the bill waits for it.
-Nobody is cut off by a bill alone; what becomes owing is seen by the next reading.
+A bill decides nothing: what becomes owing is seen by the next reading, with every notice and guard
+that any debt has.
 """
 
 import asyncio
@@ -23,7 +24,6 @@ import numpy as np
 from meterhouse.errors import NotFound
 from meterhouse.flows import past
 from meterhouse.flows.prices import Schemes, Tariffs, named, run_of
-from meterhouse.flows.react import look_again
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.bill import Bill, Billed, Household, Position, bill, bill_of
 from meterhouse.rating.explained import Line, explain_interval
@@ -69,20 +69,14 @@ async def tend(db: Database, tariffs: Tariffs, project_id: int, at: datetime) ->
             tariff_ids = await bills.billed_tariffs(connection, project_id)
             if not tariff_ids:
                 return count
-            due = await bills.waiting(
-                connection, project_id, tariff_ids, after_id, POINTS_AT_ONCE
-            )
+            due = await bills.waiting(connection, project_id, tariff_ids, after_id, POINTS_AT_ONCE)
             if not due:
                 return count
             meter_ids = np.array([row["meter_id"] for row in due], dtype=np.int64)
             await monitor.lock_meters(connection, project_id, meter_ids)
             project = await catalog.get_project(connection, project_id)
-            owing = [
-                row["meter_id"] for row in due
-                if await settle(connection, tariffs, project, row["point_id"], at)
-            ]  # fmt: skip
-            if owing:
-                await look_again(connection, project, owing, at)
+            for row in due:
+                await settle(connection, tariffs, project, row["point_id"], at)
             await readings.bump(connection, project_id)
         count += len(due)
         after_id = due[-1]["point_id"]
@@ -141,9 +135,9 @@ async def settle(
         one for one in cuts
         if one.to_us >= one.span.to_us or one.account_id != leaver
     ]  # fmt: skip
-    rows = await bills.since(connection, project_id, point_id, from_us(mine[0].from_us))
+    rows = await bills.beginning(connection, project_id, point_id, from_us(mine[0].from_us))
     earlier = [row for row in rows if row["from_at"] < from_us(mine[0].from_us)]
-    stood = {row["from_at"]: row for row in rows[len(earlier):]}
+    stood = {row["from_at"]: row for row in rows[len(earlier) :]}
     before = _ended(earlier[0]) if earlier else None
     new = await _bills(known, cuts, before)
     added_nano = await _post(connection, known, stand, stood, new, at)
@@ -165,12 +159,11 @@ async def _known(
     schemes = await tariffs.load(connection, project["id"], sorted(named(before.values())))
     billed = {
         tariff_id: whole
-        for tariff_id, (text, _) in schemes.items() if is_billed(whole := _whole(text))
+        for tariff_id, (text, _) in schemes.items()
+        if is_billed(whole := _whole(text))
     }
     edition = await catalog.edition(connection, project["id"])
-    return _Known(
-        project, tariffs, point_id, before[point_id], schemes, billed, booking, edition
-    )
+    return _Known(project, tariffs, point_id, before[point_id], schemes, billed, booking, edition)
 
 
 @lru_cache(maxsize=64)
@@ -179,9 +172,7 @@ def _whole(text: str) -> Scheme:
     return parse(json.loads(text))
 
 
-async def _stretches(
-    connection: Connection, known: _Known, mine: Sequence[Span]
-) -> list[Stretch]:
+async def _stretches(connection: Connection, known: _Known, mine: Sequence[Span]) -> list[Stretch]:
     """What each account used in each span, as the charges in force say."""
     if not mine:
         return []
@@ -216,9 +207,7 @@ async def _stretches(
     return stretches(charged, mine, lines_of)
 
 
-async def _bills(
-    known: _Known, cuts: Sequence[Stretch], before: "_Ended | None"
-) -> list[NewBill]:
+async def _bills(known: _Known, cuts: Sequence[Stretch], before: "_Ended | None") -> list[NewBill]:
     """The bills of stretches, each going on where the one before it ended."""
     made = []
     for one in cuts:

@@ -127,9 +127,7 @@ async def waiting(
     )  # fmt: skip
 
 
-async def stand(
-    connection: Connection, project_id: int, point_id: int
-) -> asyncpg.Record | None:
+async def stand(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
     """What bills need to know of a point: its state, payer and how far it is billed; locked."""
     return await connection.fetchrow(
         """select s.meter_id, s.good_at, s.booking, p.account_id, p.keeper, b.billed_until,
@@ -141,8 +139,8 @@ async def stand(
     )  # fmt: skip
 
 
-async def since(
-    connection: Connection, project_id: int, point_id: int, from_at: datetime
+async def beginning(
+    connection: Connection, project_id: int, point_id: int, since: datetime
 ) -> list[asyncpg.Record]:
     """The bills in force of a point that begin at an instant or later, by time, and the one before.
 
@@ -153,12 +151,12 @@ async def since(
         f"""select * from (select * from ({IN_FORCE.format(f"{mine} < $3")}) q
                 where from_at < to_at order by from_at desc limit 1) before
             union all select * from ({IN_FORCE.format(f"{mine} >= $3")}) rest order by from_at""",
-        project_id, point_id, from_at,
+        project_id, point_id, since,
     )  # fmt: skip
 
 
 async def insert(
-    connection: Connection, project_id: int, point_id: int, new: Sequence[NewBill], at: datetime
+    connection: Connection, project_id: int, point_id: int, made: Sequence[NewBill], at: datetime
 ) -> None:
     """Keep versions of bills."""
     await connection.executemany(
@@ -173,7 +171,7 @@ async def insert(
              one.period_to_at, one.account_id, one.tariff_id, one.energy_milli, one.charged_nano,
              one.total_minor, one.amount_nano, one.after_milli, one.after_period_at,
              one.after_kept_milli, json.dumps(one.said), one.booking, one.edition, at)
-            for one in new
+            for one in made
         ],
     )  # fmt: skip
 
@@ -192,7 +190,7 @@ async def reach(
 
 
 async def touch(
-    connection: Connection, project_id: int, point_ids: Sequence[int], since: Sequence[datetime]
+    connection: Connection, project_id: int, point_ids: Sequence[int], sinces: Sequence[datetime]
 ) -> None:
     """What was charged at points since these instants has changed: what was billed of it is old."""
     await connection.execute(
@@ -200,7 +198,7 @@ async def touch(
            from (select point_id, min(since) as since
                from unnest($2::int8[], $3::timestamptz[]) as q (point_id, since) group by 1) t
            where b.project_id = $1 and b.point_id = t.point_id and b.billed_until > t.since""",
-        project_id, point_ids, since,
+        project_id, point_ids, sinces,
     )  # fmt: skip
 
 

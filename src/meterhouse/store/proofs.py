@@ -102,7 +102,7 @@ QUESTIONS: dict[str, str] = {
         left join (select project_id, point_id, sum(amount_nano) as total from {_BILLS} b
             group by 1, 2) b using (project_id, point_id)
         where s.rated_nano <> coalesce(c.total, 0) + coalesce(b.total, 0)""",
-    "a bill is what was charged while energy flowed and what it adds, and bills do not overlap": f"""
+    "a bill is what was charged before and what it adds, and bills do not overlap": f"""
         select count(*) from (select b.*, lag(to_at) over (
                 partition by project_id, point_id order by from_at) as before
             from {_BILLS} b where from_at < to_at) b
