@@ -229,6 +229,18 @@ async def get(connection: Connection, project_id: int, bill_id: int) -> asyncpg.
     )  # fmt: skip
 
 
+async def any_within(
+    connection: Connection, project_id: int, since: datetime, until: datetime
+) -> bool:
+    """Whether any period of a project was billed that lies in a span with a part of it."""
+    found: bool = await connection.fetchval(
+        """select exists (select from bill where project_id = $1 and from_at < to_at
+               and from_at < $3 and to_at > $2)""",
+        project_id, since, until,
+    )  # fmt: skip
+    return found
+
+
 async def versions(
     connection: Connection, project_id: int, point_id: int, from_at: datetime, most: int
 ) -> list[asyncpg.Record]:
