@@ -105,7 +105,7 @@ async def test_what_cannot_run_is_refused_before_it_is_published(manager, site):
     assert "give the meter its multiplier" in answer.text
     manager.cookies.set(LANGUAGE_COOKIE, "zh-Hans")
     answer = await post(manager, f"{editor(site)}/preview", fields)
-    assert "data-field=\"multiplier\"" in answer.text
+    assert 'data-field="multiplier"' in answer.text
     assert "give the meter" not in answer.text
 
 
