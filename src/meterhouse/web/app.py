@@ -130,6 +130,16 @@ def create_app(services: Services, gate: Gate | None = None) -> FastAPI:
     return app
 
 
+def _of_acts() -> tuple[APIRouter, APIRouter]:
+    """The forms of acts and imports, and their operations."""
+    forms = APIRouter()
+    operations = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
+    add_forms(forms, FORMS, lists.chosen_ids)
+    imports.add_pages(forms, SHEETS)
+    add_operations(operations, ACTS)
+    return forms, operations
+
+
 @cache
 def _routes() -> tuple[BaseRoute, ...]:
     """Pages first, then the API; within each, what is named before what is numbered.
@@ -138,11 +148,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     request, and keeps the switchboard from its routes. Made once for all applications, because
     reading so many signatures is most of what making one takes.
     """
-    forms = APIRouter()
-    operations = APIRouter(**v1.KEYED, route_class=v1.NumberedRoute)
-    add_forms(forms, FORMS, lists.chosen_ids)
-    imports.add_pages(forms, SHEETS)
-    add_operations(operations, ACTS)
+    forms, operations = _of_acts()
     pages = (
         health.router,
         session.router,

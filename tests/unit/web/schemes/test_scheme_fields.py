@@ -88,21 +88,21 @@ def test_what_is_typed_becomes_integers():
         ({"seasons__0__name": "year", "seasons__0__first": "01-01", "seasons__0__last": "11-30"},
          "seasons"),
         ({"tax__kind": "included", "tax__rate": "101"}, "tax.rate"),
-        ({"tax__kind": "added", "tax__rate": "13"}, "tax.kind"),
         ({"standing__per": "day", "standing__amount": "100001"}, "standing.amount"),
         ({"standing__per": "period", "standing__amount": "1",
           "billing__proration": "whole"}, "billing.proration"),
-        ({"demand__by": "maximum", "demand__price": "1"}, "demand.by"),
-        ({"minimum": "5"}, "minimum"),
+        ({"demand__by": "capacity", "demand__price": "1"}, "demand.by"),
         ({"multiplier": "20"}, "multiplier"),
-        ({"loss": "2.5"}, "loss"),
+        ({"loss": "101"}, "loss"),
         ({"counted": "household"}, "counted"),
         ({"persons__0__persons": "5", "persons__0__adds__0": "100"}, "persons"),
         ({"allowance__grant": "period", "allowance__energy": "30"}, "billing.proration"),
         ({"allowance__grant": "period", "allowance__energy": "30", "period": "year",
           "billing__proration": "whole"}, "allowance.energy"),
         ({"allowance__grant": "period", "allowance__energy": "30", "allowance__carries": "1"},
-         "allowance.carries"),
+         "billing.proration"),
+        ({"allowance__grant": "once", "allowance__energy": "30", "minimum": "5"},
+         "allowance.grant"),
         ({"surcharges__0__name": "funds", "surcharges__0__price": "-2"}, "surcharges"),
     ],
 )  # fmt: skip
@@ -110,9 +110,18 @@ def test_what_is_wrong_stands_beside_its_field(changed, home):
     assert list(faults(**changed)) == [home]
 
 
+def test_what_a_periods_bill_charges_stands_in_no_ones_way():
+    known_late = {
+        "minimum": "5", "loss": "2.5", "tax__kind": "added", "tax__rate": "13",
+        "demand__by": "maximum", "demand__price": "1", "allowance__grant": "period",
+        "allowance__energy": "30", "allowance__carries": "1", "billing__proration": "whole",
+    }  # fmt: skip
+    assert faults(**known_late) == {}
+
+
 def test_it_is_said_in_the_readers_language():
-    said = faults(ZH, minimum="5")
-    assert said == {"minimum": "请删去，或改为基本费或其他收费；运行中的电价不在周期末收费"}
+    said = faults(ZH, multiplier="20")
+    assert said == {"multiplier": "请删去并在电表上设置倍率，读数便已包含倍率"}
 
 
 def test_special_days_are_pasted_in_any_words_and_spans():
