@@ -13,7 +13,11 @@ from meterhouse.store.bills import NewBill
 from meterhouse.units import from_us, to_us
 from small_site import FLAT, NOW, Site
 
-MINIMUM = FLAT | {"versions": [FLAT["versions"][0] | {"minimum_micro": 30_000_000}]}
+MINIMUM = FLAT | {
+    "versions": [
+        FLAT["versions"][0] | {"prices_micro": {"flat": [500_000]}, "minimum_micro": 30_000_000}
+    ]
+}
 CHARGED_NANO = 6_000_000_000
 
 
