@@ -174,3 +174,75 @@ async def test_no_day_is_lost_between_two_meters(new_site, address):
     await read(site, ("2026-03-05T12:00", 0), meter_id=done.meter_id)
     assert await charged(site) == [("tenant", 1.6)]
     assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+async def taken_aside(site):
+    """Why readings were laid aside, and what the console's alarms say of it."""
+    rows = await site.rows("select why from reading_aside order by id")
+    return [row["why"] for row in rows], [kind for kind, _ in await site.alarms()]
+
+
+@pytest.mark.parametrize("by_hand", [{}, {"000000000001": (1_000, -1, -1, -1, -1)}])
+async def test_what_a_meter_read_on_the_bench_costs_nobody(new_site, address, by_hand):
+    site = await new_site(rooms=1, tariff=DAILY, policy=POLICY)
+    site.clock.at = at("2026-03-04T20:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-04T20:00", 0), ("2026-03-05T00:00", 1))
+    site.clock.at = at("2026-03-05T00:10")
+    new = exchange.Exchange(
+        MODEL, "000000009999", None, 1, (5_000, -1, -1, -1, -1), "worn", by_hand
+    )
+    done = await exchange.exchange(
+        site.db, site.project_id, site.meters[0], new, None, site.clock()
+    )
+    # On the bench it ran from 3 to 5 kWh; what it says of that comes alone, and with its first one.
+    await read(site, ("2026-03-04T23:55", 3), meter_id=done.meter_id)
+    await read(
+        site, ("2026-03-04T22:00", 2), ("2026-03-05T00:05", 5), ("2026-03-05T12:00", 6),
+        meter_id=done.meter_id,
+    )  # fmt: skip
+    assert await charged(site) == [("tenant", 1 + 2 * 0.6)]
+    assert await taken_aside(site) == (["before"] * 3, ["reading_unplaced"])
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+@pytest.mark.parametrize("opening_milli", [None, 5_000])
+async def test_a_meter_that_is_hung_begins_to_serve_then(new_site, address, opening_milli):
+    site = await new_site(rooms=1, tariff=FLAT, policy=POLICY)
+    site.clock.at = at("2026-03-05T08:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-05T08:00", 0))
+    await device.remove_meter(site.db, site.project_id, site.meters[0], site.clock())
+    waiting = await device.add_meter(
+        site.db, site.project_id, site.gateway_id, None, MODEL, "000000008888", 1, site.clock()
+    )
+    site.clock.at = at("2026-03-05T09:00")
+    await device.hang_meter(
+        site.db, site.project_id, waiting, site.points[0], site.clock(), opening_milli
+    )
+    await read(
+        site, ("2026-03-05T08:30", 3), ("2026-03-05T09:00", 5), ("2026-03-05T10:00", 7),
+        meter_id=waiting,
+    )  # fmt: skip
+    assert await charged(site) == [("tenant", 1.2)]
+    assert await taken_aside(site) == (["before"], ["reading_unplaced"])
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+@pytest.mark.parametrize("opening_milli", [None, 5_000])
+async def test_a_meter_that_follows_another_begins_with_it(new_site, address, opening_milli):
+    site = await new_site(rooms=1, tariff=FLAT, policy=POLICY)
+    site.clock.at = at("2026-03-05T08:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-05T08:00", 0))
+    await device.remove_meter(site.db, site.project_id, site.meters[0], site.clock())
+    site.clock.at = at("2026-03-05T09:00")
+    second = await device.add_meter(
+        site.db, site.project_id, site.gateway_id, site.points[0], MODEL, "000000008888", 1,
+        site.clock(), opening_milli,
+    )  # fmt: skip
+    await read(site, ("2026-03-05T10:00", 7), ("2026-03-05T09:10", 5), meter_id=second)
+    await read(site, ("2026-03-05T08:30", 3), meter_id=second)
+    assert await charged(site) == [("tenant", 1.2)]
+    assert await taken_aside(site) == (["before"], ["reading_unplaced"])
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
