@@ -6,6 +6,7 @@ import pytest
 
 from meterhouse.flows import close, correct, customer, device, estimate, recharge, replay, settle
 from meterhouse.flows.account import Terms
+from meterhouse.flows.explain import explain_transfer
 from meterhouse.flows.keeping import MeterHoldsMoney
 from meterhouse.flows.settle import Balance, Leaving
 from meterhouse.flows.wallet import MeterMoneyUnfit
@@ -201,6 +202,15 @@ async def owed(site):
     return taken["coins"] * 10_000_000 + (await site.state())["accrued_nano"]
 
 
+async def explained(site):
+    """How many bookings there are; each of them is told to the last Nano."""
+    rows = await site.rows("select id from transfer where kind in ('booking', 'rounding')")
+    for row in rows:
+        told = await explain_transfer(site.db, site.tariffs, site.project_id, row["id"])
+        assert told.booking.is_exact, told
+    return len(rows)
+
+
 async def charged(site):
     """What was rated at all, in Nano."""
     return (await site.state())["rated_nano"]
@@ -252,6 +262,7 @@ async def test_what_was_used_under_the_platform_is_owed_whenever_it_comes(new_si
     assert await owed(site) == 2 * DAY_NANO + 101 * KWH_NANO
     assert (await site.state())["accrued_nano"] == 0
     assert await charged(site) == 3 * DAY_NANO + 110 * KWH_NANO
+    assert await explained(site)
 
 
 @pytest.mark.parametrize("arrival", ARRIVALS)
@@ -261,6 +272,7 @@ async def test_what_was_used_under_another_is_owed_to_nobody_whenever_it_comes(n
     await close.book_day(site.db, site.project_id, site.clock())
     assert await owed(site) == DAY_NANO + 9 * KWH_NANO
     assert await charged(site) == 3 * DAY_NANO + 110 * KWH_NANO
+    assert await explained(site)
 
 
 @pytest.mark.parametrize("arrival", ARRIVALS)
@@ -272,6 +284,7 @@ async def test_a_corrected_price_reaches_the_keeper_of_the_time_and_no_other(new
     assert await charged(site) == 110 * 700_000_000
     await corrected(site, 500_000, CHANGED - timedelta(days=3))
     assert await owed(site) == 101 * 500_000_000
+    assert await explained(site)
     other = await new_site(rooms=1, keeper=Keeper.EXTERNAL, name="other")
     await told(other, Keeper.PLATFORM, arrival)
     await corrected(other, 700_000, CHANGED - timedelta(days=3))
@@ -318,7 +331,7 @@ async def test_what_is_below_a_coin_of_a_time_that_ended_adds_up_to_coins(new_si
     state = await site.state()
     assert (state["rated_nano"], state["rounded_nano"]) == (36_000_000, -4_000_000)
     booked = await site.rows("select booking from transfer where kind = 'booking' order by id")
-    assert len({row["booking"] for row in booked}) == len(booked) == 4
+    assert len({row["booking"] for row in booked}) == len(booked) == 4 == await explained(site)
 
 
 async def test_an_account_that_is_closed_meanwhile_owes_in_the_houses_books(new_site):

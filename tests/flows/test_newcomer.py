@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from meterhouse.flows import account, customer, device, estimate, exchange, settle
+from meterhouse.flows import account, close, customer, device, estimate, exchange, settle
 from meterhouse.flows.account import Terms
+from meterhouse.flows.explain import explain_transfer
 from meterhouse.flows.settle import Balance, Leaving
 from meterhouse.model import Keeper
 from meterhouse.store import proofs
@@ -90,8 +91,18 @@ async def test_a_reading_within_the_interval_of_the_change_divides_it(vacant):
     await vacant.pay(2_000)
     await read(vacant, ("2026-03-09T13:00", 12))
     assert await charged(vacant) == [("house", 12.2)]
+    await close.book_day(vacant.db, vacant.project_id, vacant.clock())
     await read(vacant, ("2026-03-09T12:10", 10))
     assert await charged(vacant) == [("house", 11.0), ("tenant", 1.2)]
+    await close.book_day(vacant.db, vacant.project_id, vacant.clock())
+    # Each of the two is told what it pays: the house what it gets back, the newcomer what comes.
+    rows = await vacant.rows("select id from transfer where kind = 'booking' order by id")
+    told = [
+        (await explain_transfer(vacant.db, vacant.tariffs, vacant.project_id, row["id"])).booking
+        for row in rows
+    ]
+    assert [one.is_exact for one in told] == [True] * 3
+    assert [one.booked_nano for one in told] == [12_200_000_000, -1_200_000_000, 1_200_000_000]
 
 
 async def test_what_was_estimated_for_the_house_never_becomes_the_newcomers(vacant):

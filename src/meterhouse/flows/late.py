@@ -217,11 +217,11 @@ async def _post(
     changed = {name: values[~same] for name, values in rows.items()}
     gone = set(old) - set(rows["ended_at"].tolist())
     gone = {at for at in gone if old[at]["started_at"] < old[at]["ended_at"]}
-    lost = [old[at] for at in sorted(gone)]
-    taken_back = _taken_back(lost, int(one["booking"][0]))
-    replaced = [old[at] for at in changed["ended_at"].tolist() if at in old]
-    replaced = [charge for charge in replaced if charge["started_at"] < charge["ended_at"]]
     changed_us = chain.whose.since_us[bills][~same]
+    lost = [old[at] for at in sorted(gone)]
+    replaced, passed_on = await _replaced(connection, project_id, one, old, changed, changed_us)
+    lost += passed_on
+    taken_back = _taken_back(lost, int(one["booking"][0]))
     lost_us = await _since(connection, project_id, one, lost)
     added: dict[Owner, int] = defaultdict(int)
     for i, since_us in enumerate(changed_us.tolist()):
@@ -234,6 +234,31 @@ async def _post(
         if len(charges["ended_at"]):
             await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
     return difference
+
+
+async def _replaced(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], old: Mapping[int, Any],
+    changed: dict[str, Ints], since_us: Ints,
+) -> tuple[list[Any], list[Any]]:  # fmt: skip
+    """The charges that changed ones stand in place of, and those whose energy is another's now.
+
+    The latter are taken back from whose they were by a version of their own, so that what each of
+    the two was charged is explained by itself.
+    """
+    places = [
+        i for i, at in enumerate(changed["ended_at"].tolist())
+        if at in old and old[at]["started_at"] < old[at]["ended_at"]
+    ]  # fmt: skip
+    before = [old[int(changed["ended_at"][i])] for i in places]
+    was_us = await _since(connection, project_id, one, before)
+    stay, go = [], []
+    for i, charge, was in zip(places, before, was_us.tolist(), strict=True):
+        if (was, charge["account_id"]) == (since_us[i], changed["account_id"][i]):
+            stay.append(charge)
+        else:
+            go.append(charge)
+            changed["version"][i] += 1
+    return stay, go
 
 
 def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:
