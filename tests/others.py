@@ -97,11 +97,11 @@ LEFT_BEHIND = (
         select $project, id, $at, $at, '{}', '{}', false, $at from task
         where project_id = $project""",
     """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-            period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
+            period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano, total_minor,
             amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
             made_at)
         select $project, $point, $at - interval '1 hour', 1, $at, $at - interval '1 day', $at,
-            $purse, tariff_id, 1, 0, 0, 0, 0, $at, 0, '{}', 0, 0, $at from point
+            $purse, $at, tariff_id, 1, 0, 0, 0, 0, $at, 0, '{}', 0, 0, $at from point
         where project_id = $project and id = $point""",
     """insert into billing (project_id, point_id, billed_until, next_at)
         values ($project, $point, $at, $at)""",
@@ -276,7 +276,8 @@ async def money_of(theirs) -> dict[str, Any]:
         "opening_ids": [opening], "transfer_id": transfer, "commissioning_id": commissioning,
         "agreement_ids": [agreement], "purse_id": purse, "purse_ids": [purse],
         "debit_account_id": purse, "credit_account_id": purse, "revenue_id": purse,
-        "rests_nano": {theirs.points[0]: 1}, "condition": "true", "columns": "count(*)",
+        "rests_nano": {theirs.points[0]: 1}, "below_nano": {theirs.points[0]: 1}, "correction": -1,
+        "rounded_nano": 1, "aside_nano": 1, "condition": "true", "columns": "count(*)",
         "by": "true", "booking": 0, "mark": mark, "first": now.date(), "last": now.date(),
         "first_open": now.date(), "until": now, "until_at": now, "proof": next(iter(days.PROOFS)),
         "share": 0, "known": [], "totals": {}, "proofs": {}, "limit_minor": -(2**60),
@@ -290,7 +291,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "fresh": timedelta(minutes=15), "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "keys": [(theirs.meters[0], 1, now)], "rests_nano_": 1,
         "begins": False, "models": ["M"],
     } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip
 
@@ -299,7 +300,24 @@ async def doubts_of(theirs) -> dict[str, Any]:
     """The arguments that doubts, decisions and estimates take."""
     now, doubt_id = theirs.clock(), await first_of(theirs, "doubt")
     made = bills.NewBill(
-        now, 2, now, now, now, theirs.points[0], theirs.tariff_id, 1, 0, 0, 0, 0, now, 0, {}, 0, 0
+        now,
+        2,
+        now,
+        now,
+        now,
+        theirs.points[0],
+        now,
+        theirs.tariff_id,
+        1,
+        0,
+        0,
+        0,
+        0,
+        now,
+        0,
+        {},
+        0,
+        0,
     )
     meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
     return {

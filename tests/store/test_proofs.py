@@ -38,16 +38,20 @@ PLANTED = {
         f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "a bill is what was charged before and what it adds, and bills do not overlap":
         """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-               period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
-               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
-               made_at)
+               period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano,
+               total_minor, amount_nano, after_milli, after_period_at, after_kept_milli, said,
+               booking, edition, made_at)
            select p.project_id, p.id, '2026-03-01', 1, '2026-04-01', '2026-03-01', '2026-04-01',
-               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
+               p.account_id, p.payer_at, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
            from point p""",
     "what was rated equals the charges and bills in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
-    "booked plus accrued equals rated wherever the platform keeps the money":
+    "booked plus accrued equals rated, less what is owed to nobody":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "what was used while another kept the money is owed to nobody":
+        """insert into point_payer (project_id, point_id, since_at, account_id, keeper)
+           select project_id, point_id, min(ended_at) - interval '1 minute', min(account_id),
+               'external' from charge group by 1, 2""",
     "nothing accrues where the platform does not keep the money":
         "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":

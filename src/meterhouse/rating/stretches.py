@@ -42,13 +42,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Charged:
-    """m charged intervals of one point, none overlapping, by time. Arrays of int64[m]."""
+    """m charged intervals of one point, none overlapping, by time. Arrays of int64[m].
+
+    `payer_us` says since when whoever paid for each did: it tells one time of a payer from another.
+    """
 
     start_us: Ints
     end_us: Ints
     energy_milli: Ints
     amount_nano: Ints
     account_id: Ints
+    payer_us: Ints
     block_milli: Ints
     block_period_us: Ints
 
@@ -59,11 +63,11 @@ class Charged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """What one account used in a span.
+    """What one payer used in a span.
 
     Attributes:
         span: where it lies.
-        account_id: whose.
+        account_id, payer_us: whose, and since when they paid.
         load: its intervals, cut at the span's ends.
         charged_nano: what was charged for them while energy flowed.
         block_milli, block_period_us: where the blocks stood when it began.
@@ -71,6 +75,7 @@ class Stretch:
 
     span: Span
     account_id: int
+    payer_us: int
     load: Load
     charged_nano: int
     block_milli: int
@@ -124,7 +129,7 @@ def spans(
 
 
 def stretches(charged: Charged, spans: Sequence[Span], lines_of: LinesOf) -> list[Stretch]:
-    """What each account used in each span that is billed, by time.
+    """What each payer used in each span that is billed, by time.
 
     Args:
         charged: all that was charged within the spans, and what reaches over their ends.
@@ -173,6 +178,7 @@ def _cut(
         energy_milli=np.array([after - before for before, after in pairwise(upto)], np.int64),
         amount_nano=np.array(nano, np.int64),
         account_id=np.repeat(one.account_id, count),
+        payer_us=np.repeat(one.payer_us, count),
         block_milli=one.block_milli + np.array(used, np.int64),
         block_period_us=np.repeat(one.block_period_us, count),
     )
@@ -196,7 +202,7 @@ def _line_parts(line: Line, edges: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _grouped(where: Ints, charged: Charged, spans: Sequence[Span]) -> Iterator[Stretch]:
-    changes = (np.diff(where, prepend=-1) != 0) | (np.diff(charged.account_id, prepend=-1) != 0)
+    changes = (np.diff(where, prepend=-1) != 0) | (np.diff(charged.payer_us, prepend=-1) != 0)
     begins = [*np.flatnonzero(changes).tolist(), len(where)]
     for low, high in pairwise(begins):
         span = spans[int(where[low])]
@@ -206,6 +212,7 @@ def _grouped(where: Ints, charged: Charged, spans: Sequence[Span]) -> Iterator[S
         yield Stretch(
             span=span,
             account_id=int(mine.account_id[0]),
+            payer_us=int(mine.payer_us[0]),
             load=Load(mine.start_us, mine.end_us, mine.energy_milli),
             charged_nano=int(mine.amount_nano.sum()),
             block_milli=int(mine.block_milli[0]),

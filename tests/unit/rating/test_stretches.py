@@ -39,7 +39,7 @@ def charged(*rows):
         np.array(column, np.int64) for column in zip(*rows, strict=True)
     )
     zero = np.zeros(len(rows), np.int64)
-    return Charged(start, end, energy, nano, account, zero, zero)
+    return Charged(start, end, energy, nano, account, account * 100, zero, zero)
 
 
 def untold(place):
