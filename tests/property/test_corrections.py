@@ -1,10 +1,11 @@
-"""Readings, meters, tariffs, estimates and corrected prices in any order: the same money.
+"""Readings, meters, tariffs, persons, estimates and corrected prices in any order: the same money.
 
 A life of a house is told twice, on the real store. Once in order, under the prices as they stand in
-the end: readings as they are read, a meter exchanged, another tariff given, and what nobody read
-estimated when all is over. And once as it comes: readings permuted, late, repeated and cut into
-batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in between,
-some of them killed on the way. What the books then say must be the same to the last Nano.
+the end: readings as they are read, a meter exchanged, another tariff given, people moving in with
+the households, and what nobody read estimated when all is over. And once as it comes: readings
+permuted, late, repeated and cut into batches, with bookings, estimates, corrections of both
+tariffs' prices and their sweeps in between, some of them killed on the way. What the books then say
+must be the same to the last Nano.
 
 Only what cannot happen is left out: nothing arrives before it was read, nothing of a meter after it
 was taken down, and no correction begins after it is made.
@@ -31,12 +32,14 @@ from meterhouse.store.corrections import NewCorrection
 from premises import HASTY, MODEL, MORNING, Clock, Site, build_site
 from property.test_any_order import (
     INSTANTS,
+    PERSONS,
     START,
     STEP,
     TARIFFS,
     Told,
     books_of,
     chains,
+    count,
     differ,
 )
 
@@ -48,21 +51,26 @@ TICK = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Corrected:
-    """From when on, by how much dearer (in millionths), which blocks, and of which tariff."""
+    """From when on, by how much dearer (in millionths), which blocks, and of which tariff.
+
+    `adds` is what three persons or more have in addition to each limit.
+    """
 
     since: datetime
     dearer_micro: int
     limits: tuple[int, ...]
     is_given: bool
+    adds: int = 0
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What happens at an instant: a tariff (or none) is given to all, or all meters exchanged."""
+    """What happens at an instant: all get a tariff (or none), other meters, or other persons."""
 
     at: datetime
     tariff: str | None = None
     closing_milli: int | None = None
+    persons: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,16 @@ class Killed(Exception):
 
 @st.composite
 def turns(draw: st.DrawFn) -> list[Turn]:
-    """Up to two turns at instants that are no reading's."""
-    places = sorted(draw(st.sets(st.integers(1, INSTANTS), max_size=2)))
-    kinds = draw(st.permutations(["exchange", "tariff"]))
+    """Up to three turns at instants that are no reading's."""
+    places = sorted(draw(st.sets(st.integers(1, INSTANTS), max_size=3)))
+    kinds = draw(st.permutations(["exchange", "tariff", "persons"]))
     found = []
     for place, kind in zip(places, kinds, strict=False):
         at = START + STEP * place + timedelta(minutes=7)
         if kind == "tariff":
             found.append(Turn(at, draw(st.sampled_from([None, *sorted(TARIFFS)]))))
+        elif kind == "persons":
+            found.append(Turn(at, persons=draw(st.sampled_from(PERSONS))))
         else:
             found.append(Turn(at, closing_milli=draw(st.integers(0, 5_000))))
     return found
@@ -99,15 +109,17 @@ def corrected(draw: st.DrawFn, until: datetime, *, is_given: bool) -> Corrected:
     most = int((until - START) / TICK) - 1
     since = START + TICK * draw(st.integers(-60, most))
     limits = draw(st.sampled_from([(), (9_000,), (4_000, 30_000)]))
-    return Corrected(since, draw(st.integers(-250_000, 900_000)), limits, is_given)
+    adds = draw(st.sampled_from([0, 5_003]))
+    return Corrected(since, draw(st.integers(-250_000, 900_000)), limits, is_given, adds)
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[str, list[Part]]:
     """A tariff, and the parts of a story of one or two meters."""
-    tariff = draw(st.sampled_from(sorted(TARIFFS)))
     told = [one for room in range(draw(st.integers(1, 2))) for one in draw(chains(room))]
     ahead = draw(turns())
+    counts = any(turn.persons for turn in ahead) and draw(st.booleans())
+    tariff = "by persons" if counts else draw(st.sampled_from(sorted(TARIFFS)))
     edges = [*(turn.at for turn in ahead), END]
     parts, late, is_given = [], [], False
     for place, edge in enumerate(edges):
@@ -146,7 +158,9 @@ def corrected_version(body: dict[str, Any], one: Corrected) -> dict[str, Any]:
                for step in range(1, len(one.limits) + 2)]
         for band, rows in last["prices_micro"].items()
     }  # fmt: skip
-    blocks = {"period": "month", "limits_milli": list(one.limits)}
+    blocks: dict[str, Any] = {"period": "month", "limits_milli": list(one.limits)}
+    if one.adds:
+        blocks["persons"] = [{"persons": 3, "add_milli": [one.adds for _ in one.limits]}]
     return last | {
         "effective_from": one.since.isoformat(), "prices_micro": prices, "blocks": blocks,
     }  # fmt: skip
@@ -182,6 +196,9 @@ class House:
         self.site.clock.at = turn.at
         if turn.closing_milli is not None:
             await self.exchange(turn.at, turn.closing_milli)
+            return
+        if turn.persons is not None:
+            await count(self.site, turn.persons, turn.at)
             return
         if given is not None:
             self.given = given
