@@ -213,8 +213,8 @@ def _held(
         at_us = max(int(timeline.edge_us[place]), start_us)
         in_force = [entry for entry in run if entry[0] <= at_us]
         _, tariff_id, persons = in_force[-1]
-        if schemes[tariff_id][1].counts_persons:
-            limits = timeline.sections[timeline.section[place]].limits_milli
+        limits = timeline.sections[timeline.section[place]].limits_milli
+        if limits and schemes[tariff_id][1].counts_persons:
             found.setdefault(Held(persons, limits))
     return list(found)
 
