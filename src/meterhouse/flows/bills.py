@@ -24,12 +24,20 @@ import numpy as np
 from meterhouse.errors import NotFound
 from meterhouse.flows import past
 from meterhouse.flows.payers import time_at
-from meterhouse.flows.prices import Schemes, Tariffs, named, run_of
+from meterhouse.flows.prices import History, Schemes, Tariffs, named, run_of
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.bill import Bill, Billed, Household, Position, bill, bill_of
 from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.live import is_billed
-from meterhouse.rating.stretches import Charged, Span, Stretch, highest_w, spans, stretches
+from meterhouse.rating.stretches import (
+    Charged,
+    Span,
+    Stretch,
+    for_persons,
+    highest_w,
+    spans,
+    stretches,
+)
 from meterhouse.rating.tariff import Scheme, parse
 from meterhouse.store import bills, catalog, monitor, payers, readings, replays
 from meterhouse.store.bills import NewBill
@@ -49,7 +57,7 @@ class _Known:
     project: Any
     tariffs: Tariffs
     point_id: int
-    history: Sequence[tuple[datetime, int | None]]
+    history: History
     schemes: Schemes
     billed: Mapping[int, Scheme]
     booking: int
@@ -122,7 +130,7 @@ async def settle(
         return 0
     good_us = to_us(stand["good_at"])
     every = spans(
-        [(to_us(since), tariff_id) for since, tariff_id in known.history], known.billed,
+        [(to_us(since), tariff_id) for since, tariff_id, _ in known.history], known.billed,
         project["timezone"], max(to_us(known.history[0][0]), 1), good_us + AHEAD_US,
     )  # fmt: skip
     first_us = min(
@@ -161,15 +169,19 @@ async def _known(
     billed = {
         tariff_id: whole
         for tariff_id, (text, _) in schemes.items()
-        if is_billed(whole := _whole(text))
+        if is_billed(whole := _whole(text, before[point_id]))
     }
     edition = await catalog.edition(connection, project["id"])
     return _Known(project, tariffs, point_id, before[point_id], schemes, billed, booking, edition)
 
 
+def _whole(text: str, history: History) -> Scheme:
+    """A scheme with all that it charges a household, of the text that tells its edition."""
+    return for_persons(_parsed(text), [(to_us(since), count) for since, _, count in history])
+
+
 @lru_cache(maxsize=64)
-def _whole(text: str) -> Scheme:
-    """A scheme with all that it charges, of the text that tells its edition."""
+def _parsed(text: str) -> Scheme:
     return parse(json.loads(text))
 
 
@@ -369,5 +381,7 @@ async def look(db: Database, tariffs: Tariffs, project_id: int, bill_id: int) ->
         if row is None or row["from_at"] == row["to_at"]:
             raise NotFound(N_("Bill"), bill_id)
         schemes = await tariffs.load(connection, project_id, [row["tariff_id"]], row["edition"])
+        before = await catalog.tariffs_before(connection, project_id, [row["point_id"]])
     text, _ = schemes[row["tariff_id"]]
-    return Kept(row, bill_of(json.loads(row["said"])), _whole(text))
+    whole = _whole(text, before[row["point_id"]])
+    return Kept(row, bill_of(json.loads(row["said"])), whole)

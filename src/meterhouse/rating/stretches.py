@@ -7,17 +7,18 @@ never know a database, nor what a bill makes of a stretch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from meterhouse.rating.arrays import Ints
+from meterhouse import units
+from meterhouse.rating.arrays import AT_US_MAX, Ints
 from meterhouse.rating.explained import Line
 from meterhouse.rating.live import is_billed
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import Billing, month_starts, zone_of
-from meterhouse.rating.tariff import Scheme
+from meterhouse.rating.tariff import Scheme, Version
 
 WINDOW_US = 900_000_000
 """Demand is the highest mean power of a quarter of an hour (需量周期)."""
@@ -126,6 +127,42 @@ def spans(
             if part[0] < part[1]:
                 found.append(Span(*part, is_mine, begin_us, after_us))
     return [span for span in found if span.from_us < span.to_us]
+
+
+def for_persons(scheme: Scheme, counts: Sequence[tuple[int, int]]) -> Scheme:
+    """The scheme for a household whose number of persons has changed: each number is a version.
+
+    So what is charged by the period follows a change of persons as it follows one of prices.
+
+    Args:
+        scheme: with limits or free energy by persons, or without.
+        counts: since when (µs) how many; the first one holds before it, too.
+    """
+    versions: list[Version] = []
+    ends = [*(units.to_us(one.effective_from) for one in scheme.versions[1:]), AT_US_MAX]
+    for version, end_us in zip(scheme.versions, ends, strict=True):
+        begin_us = units.to_us(version.effective_from)
+        free = version.charges.allowance
+        if not version.blocks.persons and not (free and free.per_person):
+            versions.append(version)
+            continue
+        spans_us = [0, *(since_us for since_us, _ in counts[1:]), AT_US_MAX]
+        for (first_us, last_us), (_, persons) in zip(pairwise(spans_us), counts, strict=True):
+            since_us = max(first_us, begin_us)
+            if since_us < min(last_us, end_us):
+                versions.append(_of(version, since_us, persons))
+    return replace(scheme, versions=tuple(versions))
+
+
+def _of(version: Version, since_us: int, persons: int) -> Version:
+    """A version for so many persons, from an instant on."""
+    charges, free = version.charges, version.charges.allowance
+    if free and free.per_person:
+        given = replace(free, energy_milli=free.energy_milli * persons, per_person=False)
+        charges = replace(charges, allowance=given)
+    blocks = version.blocks.of_household(persons)
+    since = units.from_us(since_us)
+    return replace(version, effective_from=since, blocks=blocks, charges=charges)
 
 
 def stretches(charged: Charged, spans: Sequence[Span], lines_of: LinesOf) -> list[Stretch]:
