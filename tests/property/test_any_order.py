@@ -60,7 +60,7 @@ STOOD: dict[str, Any] = HOMES | {
     "name": "Homes that pay for being connected",
     "versions": [version | {"standing": STANDING} for version in HOMES["versions"]],
 }  # fmt: skip
-# All that is known only when the month has ended, and blocks that end with the year.
+# All that is known only when the month has ended.
 ENDED = {
     "minimum_micro": 4_000_003,
     "loss_micro": 31_000,
@@ -68,7 +68,7 @@ ENDED = {
     "allowance": {"grant": "period", "energy_milli": 6_001, "carries": True, "per_person": True},
     "tax": {"rate_micro": 130_000, "included": False},
     "blocks": {
-        "period": "year",
+        "period": "month",
         "limits_milli": [15_000],
         "persons": [{"persons": 3, "add_milli": [6_000]}],
     },
@@ -379,7 +379,7 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
 @settings(
     max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-@given(story=stories("by persons"), data=st.data())
+@given(story=st.one_of(stories("by persons"), stories("billed")), data=st.data())
 async def test_persons_who_come_and_go_count_for_what_is_used_from_then_on(
     books, worth, story, data
 ):
@@ -406,11 +406,14 @@ async def test_persons_who_come_and_go_count_for_what_is_used_from_then_on(
         half = data.draw(st.integers(0, come))
         for some in (ready[:half], ready[half:come]):
             await told_to(at_will, [late[place] for place in some])
+            await billed_at(at_will)
             await close.book_day(books, at_will.project_id, clock())
         late = [one for place, one in enumerate(late) if place not in ready[:come]]
         for site in (in_order, at_will):
             await count(site, number, at)
         since = at
+    for one in (in_order, at_will):
+        await billed_at(one)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
 

@@ -24,7 +24,7 @@ from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, doubts, estimates, monitor, points, queue, readings
+from meterhouse.store import bills, catalog, doubts, estimates, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -352,6 +352,9 @@ async def _move(
     for one, shares in before.items():
         point_id, is_kept = int(columns["point_id"][one]), bool(kept[one])
         await past.book(connection, project, point_id, shares, at, is_kept=is_kept)
+        # Whoever left was billed without it.
+        begun_at = from_us(int(state.good_at_us[one]))
+        await bills.touch(connection, project_id, [point_id], [begun_at])
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     if batch.purse is not None:

@@ -164,7 +164,7 @@ async def touch(
         """update billing b set touched_from = least(b.touched_from, t.since)
            from (select point_id, min(since) as since
                from unnest($2::int8[], $3::timestamptz[]) as q (point_id, since) group by 1) t
-           where b.project_id = $1 and b.point_id = t.point_id and b.billed_until > t.since""",
+           where b.project_id = $1 and b.point_id = t.point_id and b.billed_until >= t.since""",
         project_id, point_ids, sinces,
     )  # fmt: skip
 
