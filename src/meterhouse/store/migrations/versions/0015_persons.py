@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 
 # What is used is charged by the limits for the persons of its time, whenever its reading arrives. A
 # point says how many its payer has, and since when; the trigger keeps who was there before. Where
