@@ -1,5 +1,4 @@
-"""Readings, meters, tariffs, households, their persons, keepers, estimates, corrected prices in any
-order: the same money.
+"""A house in any order: the same money.
 
 A life of a house is told twice, on the real store. Once in order, under the prices as they stand in
 the end: readings as they are read, a meter exchanged, another tariff given, households that come
