@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
+from meterhouse.flows.prices import NONE_YET, History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
@@ -166,7 +166,7 @@ def _interval(
     run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
     if run is not None and opening is not None and closing is not None:
         lines = _lines(tariffs, schemes, run, project, row, (opening, closing))
-    rates = [schemes[tariff_id][1] for _, tariff_id in run or ()]
+    rates = [schemes[tariff_id][1] for _, tariff_id in run or () if tariff_id != NONE_YET]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
@@ -192,7 +192,7 @@ def _lines(
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
     timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
-    rates = [version for _, one in run for version in schemes[one][1].versions]
+    rates = [version for _, one in run if one != NONE_YET for version in schemes[one][1].versions]
     return explain_interval(
         timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack
+from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack, without
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.units import to_us
@@ -28,6 +28,8 @@ from meterhouse.units import to_us
 Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
 CACHE_MAX = 256
+NONE_YET = -1
+"""Stands in a run where a point had no tariff."""
 
 Laid = tuple[str, Scheme]
 """A scheme with the text that tells one edition from another."""
@@ -36,7 +38,7 @@ Schemes = Mapping[int, Laid]
 History = Sequence[tuple[datetime, int | None]]
 """Since when a point had which tariff, the first one first; None where it had no more."""
 Run = tuple[tuple[int, int], ...]
-"""Tariffs that followed each other: since when (µs; 0 for one alone) and which."""
+"""Tariffs that followed each other: since when (µs; 0 for one alone) and which, or `NONE_YET`."""
 
 
 class Tariffs:
@@ -71,9 +73,12 @@ class Tariffs:
         self, schemes: Schemes, run: Run, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
         """The tariffs of a run over whole days around a span."""
+        first, last = max(from_us // DAY_US * DAY_US, 1), (to_us // DAY_US + 1) * DAY_US
         timelines = [
-            self._timeline(*schemes[tariff_id], timezone, from_us, to_us) for _, tariff_id in run
-        ]
+            without(first, last) if tariff_id == NONE_YET
+            else self._timeline(*schemes[tariff_id], timezone, first, last)
+            for _, tariff_id in run
+        ]  # fmt: skip
         if len(run) == 1:
             return timelines[0]
         return follow(timelines, [since_us for since_us, _ in run])
@@ -81,11 +86,10 @@ class Tariffs:
     def _timeline(
         self, text: str, scheme: Scheme, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
-        first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
-        key = (text, timezone, first, last)
+        key = (text, timezone, from_us, to_us)
         timeline = self._timelines.get(key)
         if timeline is None:
-            timeline = compile_timeline(scheme, timezone, max(first, 1), last)
+            timeline = compile_timeline(scheme, timezone, from_us, to_us)
             self._timelines[key] = timeline
             _trim(self._timelines)
         return timeline
@@ -102,24 +106,30 @@ def named(histories: Iterable[History]) -> set[int]:
 
 
 def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:
-    """The tariffs in force within [start, end); None where at some instant there was none.
+    """The tariffs in force within [start, end); None where no price can be told.
 
-    One that was given before its first version is in force prices nothing until then.
+    So where there was none at all; where there was none for a part, that part is free. One that
+    was given before its first version is in force prices nothing until then.
     """
-    ends_us = [*(to_us(since) for since, _ in history), max(end_us, to_us(history[-1][0])) + 1]
+    had = [(0, NONE_YET), *((to_us(since), tariff_id or NONE_YET) for since, tariff_id in history)]
+    ends_us = [*(since_us for since_us, _ in had), max(end_us, had[-1][0]) + 1]
     run: list[tuple[int, int]] = []
-    for (since_us, until_us), (_, tariff_id) in zip(pairwise(ends_us), history, strict=True):
-        if until_us <= start_us or since_us >= end_us:
+    for (since_us, until_us), (_, tariff_id) in zip(pairwise(ends_us), had, strict=True):
+        if until_us <= max(start_us, since_us) or since_us >= end_us:
             continue
-        if tariff_id is None:
-            return None
-        begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
-        if begins_us > max(since_us, start_us):
-            return None
+        if tariff_id != NONE_YET:
+            begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
+            if begins_us > max(since_us, start_us):
+                return None
         run.append((since_us, tariff_id))
-    if not run or run[0][0] > start_us:
+    if all(tariff_id == NONE_YET for _, tariff_id in run):
         return None
     return tuple(run) if len(run) > 1 else alone(run[0][1])
+
+
+def last_of(run: Run) -> int:
+    """The tariff that priced the end of what a run prices."""
+    return next(tariff_id for _, tariff_id in reversed(run) if tariff_id != NONE_YET)
 
 
 def tariff_at(history: History, at_us: int) -> int | None:

@@ -19,6 +19,7 @@ from meterhouse.flows.prices import (
     Schemes,
     Tariffs,
     alone,
+    last_of,
     named,
     run_of,
     tariff_at,
@@ -42,7 +43,7 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `tariff_id` is the last tariff that prices each reading's interval, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
     corrections of prices that the project had seen.
     """
@@ -119,7 +120,7 @@ async def rate_chain(
     if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
+    tariff_id = np.array([*(last_of(one) for one in runs), 0], np.int64)[run]
     return Chain(judged, rated, tariff_id, unpriced, edition)
 
 

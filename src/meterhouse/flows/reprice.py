@@ -23,6 +23,7 @@ from meterhouse.store import catalog, meterings, replays
 from meterhouse.store.columns import find
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints
+from meterhouse.units import to_us
 
 Flags = NDArray[np.bool_]
 _DAY_US: Final = 86_400_000_000
@@ -121,13 +122,16 @@ def _runs(charges: Columns, before: Mapping[int, Any], schemes: Schemes) -> tupl
     """The runs of tariffs that price these charges, and whose place each has; -1 for none."""
     place_of: dict[Run, int] = {}
     run = np.full(len(charges["point_id"]), -1, dtype=np.int64)
-    for tariff_id in np.unique(charges["tariff_id"]).tolist():
-        if tariff_id:
-            mine = charges["tariff_id"] == tariff_id
-            run[mine] = place_of.setdefault(alone(tariff_id), len(place_of))
-    # Only where a point has had several may a charge lie across the change from one to another.
-    several = [point_id for point_id, history in before.items() if len(history) > 1]
-    for place in np.flatnonzero(np.isin(charges["point_id"], several)).tolist():
+    known = np.array(sorted(before), dtype=np.int64)
+    last = [before[point_id][-1] for point_id in known.tolist()]
+    row, there = find(known, charges["point_id"])
+    now, since_us = charges["tariff_id"].copy(), np.zeros(len(run), dtype=np.int64)
+    now[there] = np.array([one or 0 for _, one in last], dtype=np.int64)[row[there]]
+    since_us[there] = np.array([to_us(since) for since, _ in last], dtype=np.int64)[row[there]]
+    for tariff_id in np.unique(now[now > 0]).tolist():
+        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    # Only what began before a point's last change may be priced by others.
+    for place in np.flatnonzero(charges["started_at"] < since_us).tolist():
         history = before[int(charges["point_id"][place])]
         span_us = (int(charges["started_at"][place]), int(charges["ended_at"][place]))
         found = run_of(history, schemes, *span_us)

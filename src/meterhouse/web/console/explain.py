@@ -121,6 +121,10 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
                 at=fmt.instant(from_us(line.from_us)), amount=fine_amount(line.amount_nano),
                 version=line.version + 1,
             )  # fmt: skip
+        if line.is_unpriced:
+            used = f"{grouped(line.energy_milli, 3)} {unit}"
+            return fmt.words(N_("Used while there was no tariff, at no charge: {energy}"),
+                             energy=used)  # fmt: skip
         said = {
             "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,
