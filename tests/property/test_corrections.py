@@ -1,10 +1,11 @@
 """Readings, meters, tariffs, estimates and corrected prices in any order: the same money.
 
 A life of a house is told twice, on the real store. Once in order, under the prices as they stand in
-the end: readings as they are read, a meter exchanged, another tariff given, and what nobody read
-estimated when all is over. And once as it comes: readings permuted, late, repeated and cut into
-batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in between,
-some of them killed on the way. What the books then say must be the same to the last Nano.
+the end: readings as they are read, a meter exchanged, a first or another tariff given, and what
+nobody read estimated when all is over. And once as it comes: readings permuted, late, repeated and
+cut into batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in
+between, some of them killed on the way; and where a tariff was forgotten, or a wrong one given, the
+right one is given later, since then. What the books then say must be the same to the last Nano.
 
 Only what cannot happen is left out: nothing arrives before it was read, nothing of a meter after it
 was taken down, and no correction begins after it is made.
@@ -23,10 +24,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, correct, device, estimate, exchange, lastread, onboard
+from meterhouse.flows import (
+    backdate,
+    close,
+    correct,
+    device,
+    estimate,
+    exchange,
+    lastread,
+    onboard,
+)
 from meterhouse.flows.exchange import Exchange
 from meterhouse.model import Keeper
-from meterhouse.store import catalog, corrections, proofs
+from meterhouse.store import assignments, catalog, corrections, proofs
+from meterhouse.store.assignments import NewAssignment
 from meterhouse.store.corrections import NewCorrection
 from premises import HASTY, MODEL, MORNING, Clock, Site, build_site
 from property.test_any_order import (
@@ -58,11 +69,15 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Turn:
-    """What happens at an instant: a tariff (or none) is given to all, or all meters exchanged."""
+    """What happens at an instant: a tariff (or none) is given to all, or all meters exchanged.
+
+    `mistaken`: what is given instead at will, or forgotten (an empty text), until it is mended.
+    """
 
     at: datetime
     tariff: str | None = None
     closing_milli: int | None = None
+    mistaken: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Killed(Exception):
 
 
 @st.composite
-def turns(draw: st.DrawFn) -> list[Turn]:
+def turns(draw: st.DrawFn, tariff: str) -> list[Turn]:
     """Up to two turns at instants that are no reading's."""
     places = sorted(draw(st.sets(st.integers(1, INSTANTS), max_size=2)))
     kinds = draw(st.permutations(["exchange", "tariff"]))
@@ -87,7 +102,13 @@ def turns(draw: st.DrawFn) -> list[Turn]:
     for place, kind in zip(places, kinds, strict=False):
         at = START + STEP * place + timedelta(minutes=7)
         if kind == "tariff":
-            found.append(Turn(at, draw(st.sampled_from([None, *sorted(TARIFFS)]))))
+            other = draw(st.sampled_from([None, *sorted(TARIFFS)]))
+            # Since the past only one is given whose bands the same ones decide.
+            like = [one for one in sorted(TARIFFS) if (one == "by meter") == (tariff == "by meter")]
+            mistaken = None
+            if other in like:
+                mistaken = draw(st.sampled_from([None, "", *like]))
+            found.append(Turn(at, other, mistaken=mistaken))
         else:
             found.append(Turn(at, closing_milli=draw(st.integers(0, 5_000))))
     return found
@@ -103,11 +124,14 @@ def corrected(draw: st.DrawFn, until: datetime, *, is_given: bool) -> Corrected:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[str, list[Part]]:
-    """A tariff, and the parts of a story of one or two meters."""
+def stories(draw: st.DrawFn) -> tuple[str, bool, list[Part]]:
+    """A tariff, whether the points begin without one, and the parts of the story."""
     tariff = draw(st.sampled_from(sorted(TARIFFS)))
     told = [one for room in range(draw(st.integers(1, 2))) for one in draw(chains(room))]
-    ahead = draw(turns())
+    ahead = draw(turns(tariff))
+    # Where none was, the platform's own bands are.
+    is_bare = tariff != "by meter" and draw(st.booleans())
+    owes = False
     edges = [*(turn.at for turn in ahead), END]
     parts, late, is_given = [], [], False
     for place, edge in enumerate(edges):
@@ -129,13 +153,17 @@ def stories(draw: st.DrawFn) -> tuple[str, list[Part]]:
             of_given = is_given and draw(st.booleans())
             more.append(draw(corrected(edge - TICK, is_given=of_given)))
         more += draw(st.lists(st.sampled_from(["sweep", "kill"]), max_size=2))
+        if owes and (turn is None or draw(st.booleans())):
+            more.append("mend")
+            owes = False
         if must:
             more += draw(st.lists(st.just("estimate"), max_size=2))
         for one in more:
             events.insert(draw(st.integers(0, len(events))), one)
         parts.append(Part(sorted(read, key=lambda one: one[1]), events, turn))
         is_given = is_given or (turn is not None and turn.tariff is not None)
-    return tariff, parts
+        owes = owes or (turn is not None and turn.mistaken is not None)
+    return tariff, is_bare, parts
 
 
 def corrected_version(body: dict[str, Any], one: Corrected) -> dict[str, Any]:
@@ -169,6 +197,7 @@ class House:
     body: dict[str, Any]
     meters: list[int]
     given_id: int | None = None
+    wrong_since: datetime | None = None
     given: dict[str, Any] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
@@ -177,8 +206,10 @@ class House:
             *((self.meters[room], at, total, 1, bands) for room, at, total, bands in batch)
         )
 
-    async def turn(self, turn: Turn, given: dict[str, Any] | None) -> None:
-        """Let a turn happen."""
+    async def turn(
+        self, turn: Turn, given: dict[str, Any] | None, mistaken: str | None = None
+    ) -> None:
+        """Let a turn happen, or something else instead of it."""
         self.site.clock.at = turn.at
         if turn.closing_milli is not None:
             await self.exchange(turn.at, turn.closing_milli)
@@ -188,12 +219,43 @@ class House:
             self.given_id = await onboard.publish_tariff(
                 self.site.db, self.site.project_id, given, None, turn.at
             )
+        given_id = None if given is None else self.given_id
+        if mistaken is not None:
+            self.wrong_since = turn.at
+            if not mistaken:
+                return
+            given_id = await onboard.publish_tariff(
+                self.site.db, self.site.project_id, TARIFFS[mistaken], None, turn.at
+            )
+        await self.give(given_id, turn.at)
+
+    async def give(self, given_id: int | None, at: datetime) -> None:
+        """A tariff, or none, for every point from now on."""
         for point_id in self.site.points:
             row = await device.point(self.site.db, self.site.project_id, point_id)
             await device.edit_point(
-                self.site.db, self.site.project_id, point_id, row["version"],
-                None if given is None else self.given_id, Keeper(row["keeper"]), turn.at,
+                self.site.db, self.site.project_id, point_id, row["version"], given_id,
+                Keeper(row["keeper"]), at,
             )  # fmt: skip
+
+    async def mend(self) -> None:
+        """The tariff that should have been given is, since then; its sweep is yet to come."""
+        site, since, given_id = self.site, self.wrong_since, self.given_id
+        assert since is not None
+        assert given_id is not None
+        async with site.db.transaction([site.project_id]) as connection:
+            project = await catalog.get_project(connection, site.project_id)
+            await backdate.plan(
+                connection, site.tariffs, project, given_id, since, site.points, site.clock()
+            )
+            new = NewAssignment(given_id, since, "forgotten", None, None, 1)
+            edition = await assignments.publish(
+                connection, site.project_id, site.points, new, site.clock()
+            )
+        self.asked.append({
+            "tariff_id": given_id, "since": since.isoformat(), "commodity": "electricity",
+            "total": len(site.points), "given": edition,
+        })  # fmt: skip
 
     async def exchange(self, at: datetime, used_milli: int) -> None:
         """Every meter for a new one that begins at zero, where its last registers can be."""
@@ -263,6 +325,8 @@ class House:
         """One thing of those that happen at will."""
         if isinstance(event, Corrected):
             await self.correct(event)
+        elif event == "mend":
+            await self.mend()
         elif event == "estimate":
             await self.estimate()
         elif isinstance(event, list):
@@ -292,12 +356,15 @@ async def books(address, db, monkeypatch):
 )  # fmt: skip
 @given(story=stories())
 async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story):
-    tariff, parts = story
+    tariff, is_bare, parts = story
     rooms = 1 + max((one[0] for part in parts for one in part.read), default=0)
     made = [one for part in parts for one in part.events if isinstance(one, Corrected)]
     of_own, of_given = ([one for one in made if one.is_given is kind] for kind in (False, True))
     in_order = await house(books, "in order", finally_(TARIFFS[tariff], of_own), rooms)
     at_will = await house(books, "at will", TARIFFS[tariff], rooms)
+    if is_bare:
+        for one in (in_order, at_will):
+            await one.give(None, MORNING)
     for part in parts:
         turn = part.turn
         until = (turn.at if turn else END) - TICK
@@ -310,7 +377,7 @@ async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story
             body = TARIFFS[turn.tariff] if turn.tariff is not None else None
             final = finally_(body, of_given) if body is not None else None
             await in_order.turn(turn, final)
-            await at_will.turn(turn, body)
+            await at_will.turn(turn, body, turn.mistaken)
     for one in at_will.asked:
         await at_will.sweep(one)
     for one in (in_order, at_will):

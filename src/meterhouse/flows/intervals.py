@@ -39,11 +39,15 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Why a price was another before: since when it is corrected, why, and when that was said."""
+    """Why a price was another before: since when it is corrected, why, and when that was said.
+
+    `is_given`: its point should have had another tariff; otherwise its tariff had a wrong price.
+    """
 
     since: datetime
     reason: str
     published_at: datetime
+    is_given: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +111,20 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    before = await catalog.tariffs_before(
-        connection, project["id"], sorted({one["point_id"] for one in charges})
-    )
-    had = sorted(named(before.values()))
-    schemes = {
-        edition: await tariffs.load(connection, project["id"], had, edition)
-        for edition in {one["edition"] for one in charges}
-    }
+    point_ids = sorted({one["point_id"] for one in charges})
+    before, schemes = {}, {}
+    for edition in {one["edition"] for one in charges}:
+        had = await catalog.tariffs_before(connection, project["id"], point_ids, edition)
+        before[edition] = had
+        schemes[edition] = await tariffs.load(
+            connection, project["id"], sorted(named(had.values())), edition
+        )
     told = await _decisions(connection, project["id"], charges)
     corrected = await corrections.of_charges(connection, project["id"], charges)
     return [
         replace(
-            _interval(tariffs, schemes[one["edition"]], before[one["point_id"]], project, one,
-                      read),
+            _interval(tariffs, schemes[one["edition"]],
+                      before[one["edition"]].get(one["point_id"], ()), project, one, read),
             decisions=said, correction=None if why is None else Correction(*why),
         )
         for one, said, why in zip(charges, told, corrected, strict=True)

@@ -37,6 +37,8 @@ Schemes = Mapping[int, Laid]
 """Schemes by their tariff's id."""
 History = Sequence[tuple[datetime, int | None]]
 """Since when a point had which tariff, the first one first; None where it had no more."""
+Given = tuple[datetime, int]
+"""Since when points shall have had a tariff, in place of whatever they had since then."""
 Run = tuple[tuple[int, int], ...]
 """Tariffs that followed each other: since when (µs; 0 for one alone) and which, or `NONE_YET`."""
 
@@ -103,6 +105,11 @@ def _trim(cache: OrderedDict[Any, Any]) -> None:
 def named(histories: Iterable[History]) -> set[int]:
     """The tariffs that these points ever had."""
     return {tariff_id for one in histories for _, tariff_id in one if tariff_id is not None}
+
+
+def as_given(history: History, given: Given) -> History:
+    """What a history becomes when a tariff is given since a past instant."""
+    return [*(one for one in history if one[0] < given[0]), given]
 
 
 def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:

@@ -99,7 +99,9 @@ class IntervalLine(Shape):
     replaced: Money
     """What had been charged for it before it was corrected; zero at first."""
     corrected_for: str = text("", "a wrong peak price", most=200)
-    """Why its price was corrected, where that alone replaced the charge before; else empty."""
+    """Why its price or its tariff was corrected, where that alone replaced the charge before; else
+    empty.
+    """
     is_exact: bool = Field(examples=[True])
     """Whether its lines add up to its amount."""
     decisions: list[DecisionLine] = Field(max_length=10_000)

@@ -176,9 +176,12 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
         found.append(words(N_("Corrects an earlier charge of {amount}"),
                            amount=fine_amount(one.replaced_nano)))  # fmt: skip
     if one.correction is not None:
-        found.append(words(N_("The price was corrected from {at} on: {reason}"),
-                           at=fmt.instant(one.correction.since),
-                           reason=one.correction.reason))  # fmt: skip
+        why = {"at": fmt.instant(one.correction.since), "reason": one.correction.reason}
+        found.append(
+            words(N_("Another tariff was given since {at}: {reason}"), **why)
+            if one.correction.is_given
+            else words(N_("The price was corrected from {at} on: {reason}"), **why)
+        )
     if not one.is_exact:
         found.append(words(N_("Cannot be rated anew")))
     return found
