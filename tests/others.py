@@ -50,6 +50,8 @@ LEFT_BEHIND = (
     """insert into shift (project_id, cashier_id, float_minor, opened_at)
         values ($project, (select min(id) from person), 0, $at)""",
     "insert into receipt_series (project_id) values ($project)",
+    """insert into point_persons (project_id, point_id, from_at, persons)
+        values ($project, $point, $at, 1)""",
     """insert into receipt (project_id, number, label, payment_id, facts, issued_at)
         values ($project, 1, 'N-1', $payment, '{}', $at)""",
     """insert into receipt_print (project_id, receipt_id, copy, paper, language, is_named,
@@ -234,7 +236,7 @@ def set_up(theirs, first, account) -> dict[str, Any]:
     return {
         "version": 1, "number": 9, "effective_from": now, "ats": [now],
         "personal_ids": [1], "people": [personal.Facts("N")], "languages": ["en"],
-        "customer_ids": [1], "warnings_minor": [3, 2, 1],
+        "customer_ids": [1], "warnings_minor": [3, 2, 1], "persons": 2, "persons_each": [2],
         "purses": [customers.Purse(agreement_id, Compartment.WATER, 0)],
         "attached": [
             customers.Attached(first["point"], agreement_id, account["account_id"],
@@ -269,7 +271,8 @@ async def money_of(theirs) -> dict[str, Any]:
         "opening_ids": [opening], "transfer_id": transfer, "commissioning_id": commissioning,
         "agreement_ids": [agreement], "purse_id": purse, "purse_ids": [purse],
         "debit_account_id": purse, "credit_account_id": purse, "revenue_id": purse,
-        "rests_nano": {theirs.points[0]: 1}, "condition": "true", "columns": "count(*)",
+        "rests_nano": {theirs.points[0]: 1}, "below_nano": {theirs.points[0]: 1}, "correction": -1,
+        "rounded_nano": 1, "aside_nano": 1, "condition": "true", "columns": "count(*)",
         "by": "true", "booking": 0, "mark": mark, "first": now.date(), "last": now.date(),
         "first_open": now.date(), "until": now, "until_at": now, "proof": next(iter(days.PROOFS)),
         "share": 0, "known": [], "totals": {}, "proofs": {}, "limit_minor": -(2**60),
@@ -283,7 +286,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "fresh": timedelta(minutes=15), "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "keys": [(theirs.meters[0], 1, now)], "rests_nano_": 1,
         "begins": False, "models": ["M"],
     } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip
 

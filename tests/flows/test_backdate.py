@@ -124,8 +124,8 @@ async def test_what_it_replaced_stays_readable_and_every_charge_explained(used):
             (await catalog.tariffs_before(connection, used.project_id, [point_id], edition))
             for edition in (None, asked["edition"] - 1)
         ]
-    assert [which for _, which in now[point_id]] == [used.tariff_id, cheap]
-    assert [which for _, which in then[point_id]] == [used.tariff_id]
+    assert [which for _, which, _ in now[point_id]] == [used.tariff_id, cheap]
+    assert [which for _, which, _ in then[point_id]] == [used.tariff_id]
     rows = await correct.made_of(used.db, used.project_id, cheap)
     assert [(row["point_count"], row["reason"]) for row in rows] == [(1, "billed as a shop")]
     await close.book_day(used.db, used.project_id, used.clock())

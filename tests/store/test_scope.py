@@ -35,10 +35,10 @@ TABLES = (
     "account", "agreement", "agreement_point", "alarm", "assignment", "charge", "command",
     "commissioning", "customer", "day_close", "decision", "doubt", "drift", "estimate",
     "exchange", "gateway", "gateway_state", "meter", "notice",
-    "opening", "payment", "personal", "place", "point", "point_state", "pulse", "purse_report",
-    "reading", "reading_aside", "receipt", "receipt_print", "receipt_series", "recharge",
-    "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task", "task_file",
-    "transfer", "wallet",
+    "opening", "payment", "personal", "place", "point", "point_payer", "point_state", "pulse",
+    "purse_report", "reading", "reading_aside", "receipt", "receipt_print", "receipt_series",
+    "recharge", "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task",
+    "task_file", "transfer", "wallet",
 )  # fmt: skip
 
 

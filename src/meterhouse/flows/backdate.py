@@ -170,8 +170,8 @@ async def plan(
 
 def _replaced(history: History, since: datetime) -> set[int | None]:
     """What a point had at an instant or later; None where it had none."""
-    later = {one for at, one in history if at > since}
-    return later | {next((one for at, one in reversed(history) if at <= since), None)}
+    later = {one for at, one, _ in history if at > since}
+    return later | {next((one for at, one, _ in reversed(history) if at <= since), None)}
 
 
 def _sources(scheme: Scheme, since: datetime) -> set[BandSource]:
@@ -185,7 +185,7 @@ def _sources(scheme: Scheme, since: datetime) -> set[BandSource]:
 def _digest(edition: int, rows: Sequence[Any], had: Mapping[int, History]) -> str:
     said = [
         edition, [one["id"] for one in rows],
-        [[one, [[at.isoformat(), which] for at, which in had[one]]] for one in sorted(had)],
+        [[one, [[at.isoformat(), *rest] for at, *rest in had[one]]] for one in sorted(had)],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

@@ -7,20 +7,21 @@ become arguments of the rating kernels and back.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.flows import payers
+from meterhouse.flows.payers import Whose
 from meterhouse.flows.prices import (
     History,
     Run,
     Schemes,
     Tariffs,
-    alone,
     last_of,
     named,
+    places_of,
     run_of,
     tariff_at,
 )
@@ -45,7 +46,7 @@ class Chain:
 
     `tariff_id` is the last tariff that prices each reading's interval, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
-    corrections of prices that the project had seen.
+    corrections of prices that the project had seen; `whose` says of each interval who pays.
     """
 
     judged: Judged
@@ -53,6 +54,7 @@ class Chain:
     tariff_id: Ints
     unpriced: NDArray[np.bool_]
     edition: int
+    whose: Whose
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -121,7 +123,9 @@ async def rate_chain(
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
     tariff_id = np.array([*(last_of(one) for one in runs), 0], np.int64)[run]
-    return Chain(judged, rated, tariff_id, unpriced, edition)
+    key = connection, project["id"], columns, row
+    whose = await payers.whose(*key, judged.start_us, judged.billable)
+    return Chain(judged, rated, tariff_id, unpriced, edition, whose)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -134,8 +138,8 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
 async def _before(
     connection: Connection, project_id: int, columns: Mapping[str, Ints], state: ChainState,
     row: Ints, read_at_us: Ints,
-) -> dict[int, list[tuple[datetime, int | None]]]:  # fmt: skip
-    """The tariffs of the points that have their present one since after some of this began."""
+) -> Mapping[int, History]:  # fmt: skip
+    """The tariffs and persons of the points that are charged as now since some of this began."""
     since_us, good_us = columns["tariff_at"][row], state.good_at_us[row]
     early = (read_at_us <= since_us) | ((good_us > 0) & (good_us < since_us))
     if not early.any():
@@ -172,10 +176,7 @@ def _runs(
 ) -> tuple[list[Run], Ints]:  # fmt: skip
     """The runs of tariffs that price these readings, and whose place each has; −1 for none."""
     place_of: dict[Run, int] = {}
-    now = columns["tariff_id"][row]
-    run = np.full(len(row), -1, dtype=np.int64)
-    for tariff_id in np.unique(now[now > 0]).tolist():
-        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    run = places_of(columns["tariff_id"], columns["persons"], schemes, place_of)[row]
     early = judged.billable & (judged.start_us < columns["tariff_at"][row])
     for place in np.flatnonzero(early).tolist():
         history = before[int(columns["point_id"][row[place]])]
@@ -194,12 +195,6 @@ def _lay_out(
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
-def payer_of(columns: Mapping[str, Ints], row: Ints, start_us: Ints) -> Ints:
-    """The account that pays for each interval: of whoever paid for the point when it began."""
-    former, is_early = columns["former_account_id"][row], start_us < columns["payer_at"][row]
-    return np.where(is_early & (former > 0), former, columns["account_id"][row])
-
-
 def charge_rows(
     project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints,
     which: NDArray[np.bool_], version: Ints,
@@ -214,7 +209,7 @@ def charge_rows(
         "started_at": judged.start_us[which],
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
-        "account_id": payer_of(columns, mine, judged.start_us[which]),
+        "account_id": chain.whose.account_id[which],
         "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],

@@ -6,7 +6,7 @@ and meters and tariffs that a point had before come out right as well. Must neve
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +19,10 @@ from meterhouse.flows.prices import (
     Run,
     Schemes,
     Tariffs,
-    alone,
     as_given,
     last_of,
     named,
-    run_of,
+    runs_of,
 )
 from meterhouse.model import Quality
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
@@ -34,7 +33,6 @@ from meterhouse.store import catalog, meterings, replays
 from meterhouse.store.columns import find
 from meterhouse.store.db import Connection
 from meterhouse.store.points import Columns, Ints
-from meterhouse.units import to_us
 
 Flags = NDArray[np.bool_]
 _DAY_US: Final = 86_400_000_000
@@ -101,7 +99,10 @@ async def rate_anew(
     known = await tariffs.load(connection, project["id"], sorted(used | named(before.values())))
     edition = await catalog.edition(connection, project["id"])
     known |= {one: laid for one, laid in schemes.items() if one in known}
-    runs, run = _runs(charges, before, known)
+    runs, run = runs_of(
+        charges["point_id"], charges["started_at"], charges["ended_at"], charges["tariff_id"],
+        before, known,
+    )  # fmt: skip
     priced = run >= 0
     packed = _lay_out(tariffs, known, runs, project["timezone"], charges)
     row, _ = find(point_ids, charges["point_id"])
@@ -127,7 +128,7 @@ async def rate_anew(
 
 def _with_any(runs: Sequence[Run], run: Ints, tariff_ids: Set[int]) -> Flags:
     """Which charges are priced by a run with any of these tariffs."""
-    has = [any(tariff_id in tariff_ids for _, tariff_id in one) for one in runs]
+    has = [any(tariff_id in tariff_ids for _, tariff_id, _ in one) for one in runs]
     return np.array([*has, False], dtype=np.bool_)[run]
 
 
@@ -137,27 +138,6 @@ def _as_it_was(charges: Columns, blocks: Ints) -> Rated:
         charges["amount_nano"], outcome, charges["block_milli"], charges["block_period_at"],
         blocks[0], blocks[1],
     )  # fmt: skip
-
-
-def _runs(charges: Columns, before: Mapping[int, Any], schemes: Schemes) -> tuple[list[Run], Ints]:
-    """The runs of tariffs that price these charges, and whose place each has; -1 for none."""
-    place_of: dict[Run, int] = {}
-    run = np.full(len(charges["point_id"]), -1, dtype=np.int64)
-    known = np.array(sorted(before), dtype=np.int64)
-    last = [before[point_id][-1] for point_id in known.tolist()]
-    row, there = find(known, charges["point_id"])
-    now, since_us = charges["tariff_id"].copy(), np.zeros(len(run), dtype=np.int64)
-    now[there] = np.array([one or 0 for _, one in last], dtype=np.int64)[row[there]]
-    since_us[there] = np.array([to_us(since) for since, _ in last], dtype=np.int64)[row[there]]
-    for tariff_id in np.unique(now[now > 0]).tolist():
-        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
-    # Only what began before a point's last change may be priced by others.
-    for place in np.flatnonzero(charges["started_at"] < since_us).tolist():
-        history = before[int(charges["point_id"][place])]
-        span_us = (int(charges["started_at"][place]), int(charges["ended_at"][place]))
-        found = run_of(history, schemes, *span_us)
-        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
-    return list(place_of), run
 
 
 def _lay_out(

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 
 # One count of editions for all that changes the past: corrected prices, and tariffs given since
 # earlier. A row that `replaces` takes the place of all that lay at or after it in editions before.
