@@ -39,6 +39,7 @@ START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 INSTANTS = 14
 METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
+ALWAYS = (0, 10**18)
 BY_METER: dict[str, Any] = FLAT | {
     "name": "By the meter's bands",
     "versions": [
@@ -220,7 +221,9 @@ def deeds_of(said: list[Said], room: int) -> dict[int, tuple]:
 def oracle_intervals(
     tariff: str, told: list[Told], room: int, said: list[Said]
 ) -> list[tuple[int, int, int]]:
-    meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
+    meter = Meter(
+        METER.modulus, METER.max_power_w, by_bands=ALWAYS if tariff == "by meter" else None
+    )
     readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
     # What is told in two ways bills in none, whether or not one of them could be billed alone.
     # Only what it should have read makes it whole.
@@ -315,6 +318,10 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await close.book_day(books, at_will.project_id, clock())
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+    # Every tariff here has a price for whatever is used.
+    free = [one for room in straight for one in room["charges"]
+            if one["energy_milli"] > 9 and not one["amount_nano"]]  # fmt: skip
+    assert other is None or free == []
 
 
 async def give(site: Site, other: str | None, at: datetime) -> None:

@@ -220,7 +220,7 @@ def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[i
     one = [
         np.array([row[name]], np.int64) for name in ("modulus_milli", "max_power_w", "multiplier")
     ]
-    limits = Limits(one[0], one[1], one[2], np.array([True]), _DAY_US)
+    limits = Limits(one[0], one[1], one[2], np.array([next_us]), _DAY_US)
     judged = judge(
         state, limits, np.zeros(1, np.int64), np.array([next_us], np.int64),
         np.array([milli[1]], np.int64).reshape(1, REGISTERS),

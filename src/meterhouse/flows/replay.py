@@ -22,8 +22,8 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import correct
-from meterhouse.flows.prices import Laid, Tariffs, alone
-from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
+from meterhouse.flows.prices import Laid, Tariffs, alone, is_by_meter
+from meterhouse.flows.reprice import band_energy, rate_anew
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
 from meterhouse.rating import span

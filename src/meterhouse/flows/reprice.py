@@ -13,11 +13,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
+from meterhouse.flows.prices import (
+    Run,
+    Schemes,
+    Tariffs,
+    alone,
+    is_by_meter,
+    named,
+    run_of,
+)
 from meterhouse.model import Quality
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
 from meterhouse.rating.kernel import METER_BANDS, Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource, Scheme
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog, meterings, replays
 from meterhouse.store.columns import find
@@ -144,11 +151,6 @@ def _lay_out(
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
-def is_by_meter(scheme: Scheme) -> bool:
-    """Whether the meter decides the band in any version."""
-    return any(version.band_source is BandSource.METER for version in scheme.versions)
-
-
 def metered(schemes: Schemes) -> set[int]:
     """The tariffs by which a meter's own bands are priced."""
     return {tariff_id for tariff_id, (_, scheme) in schemes.items() if is_by_meter(scheme)}
@@ -174,7 +176,7 @@ async def band_energy(
     kind = await meterings.meters(connection, project_id, few["meter_id"])
     limits = Limits(
         kind["modulus_milli"], kind["max_power_w"], kind["multiplier"],
-        np.ones(len(mine), dtype=np.bool_), _DAY_US,
+        few["ended_at"], _DAY_US,
     )  # fmt: skip
     empty = ChainState.empty(len(mine))
     state = ChainState(
