@@ -292,7 +292,7 @@ async def _sweep_some(
         )  # fmt: skip
     if written:
         columns = {name: np.concatenate([one[name] for one in written]) for name in written[0]}
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, columns)
+        await readings.insert_charges(connection, project_id, columns)
     return added
 
 

@@ -128,7 +128,7 @@ async def drop_estimates(
     shares = await _shares(connection, project["id"], one, _added(old, _NO_CHARGES, set(old)))
     for share in shares:
         charges["booking"][charges["account_id"] == share.account_id] = share.booking
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    await readings.insert_charges(connection, project["id"], charges)
     whole_nano = -sum(charge["amount_nano"] for charge in stood)
     difference = Difference(whole_nano - sum(share.nano for share in shares), shares)
     columns["accrued_nano"][row] += await _accrue(connection, project, one, difference, at)
@@ -232,7 +232,7 @@ async def _post(
             charges["booking"][charges["account_id"] == share.account_id] = share.booking
     for charges in (changed, taken_back):
         if len(charges["ended_at"]):
-            await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+            await readings.insert_charges(connection, project_id, charges)
     whole_nano = sum(added.values())
     return Difference(whole_nano - sum(share.nano for share in shares), shares)
 

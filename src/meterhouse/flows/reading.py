@@ -414,7 +414,7 @@ async def _store_charges(
             rows["booking"][(mine == one) & (rows["account_id"] == share.account_id)] = (
                 share.booking
             )
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
+    await readings.insert_charges(connection, project_id, rows)
 
 
 async def _note_doubts(
