@@ -270,7 +270,8 @@ async def money_of(theirs) -> dict[str, Any]:
         "opening_ids": [opening], "transfer_id": transfer, "commissioning_id": commissioning,
         "agreement_ids": [agreement], "purse_id": purse, "purse_ids": [purse],
         "debit_account_id": purse, "credit_account_id": purse, "revenue_id": purse,
-        "rests_nano": {theirs.points[0]: 1}, "condition": "true", "columns": "count(*)",
+        "rests_nano": {theirs.points[0]: 1}, "below_nano": {theirs.points[0]: 1}, "correction": -1,
+        "rounded_nano": 1, "aside_nano": 1, "condition": "true", "columns": "count(*)",
         "by": "true", "booking": 0, "mark": mark, "first": now.date(), "last": now.date(),
         "first_open": now.date(), "until": now, "until_at": now, "proof": next(iter(days.PROOFS)),
         "share": 0, "known": [], "totals": {}, "proofs": {}, "limit_minor": -(2**60),
@@ -284,7 +285,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "fresh": timedelta(minutes=15), "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "keys": [(theirs.meters[0], 1, now)], "rests_nano_": 1,
         "begins": False, "models": ["M"],
         "after_at": EPOCH, "noted": (0, 2**62),
     } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip

@@ -39,8 +39,12 @@ PLANTED = {
         f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "what was rated equals the charges in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
-    "booked plus accrued equals rated wherever the platform keeps the money":
+    "booked plus accrued equals rated, less what is owed to nobody":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "what was used while another kept the money is owed to nobody":
+        """insert into point_payer (project_id, point_id, since_at, account_id, keeper)
+           select project_id, point_id, min(ended_at) - interval '1 minute', min(account_id),
+               'external' from charge group by 1, 2""",
     "nothing accrues where the platform does not keep the money":
         "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":

@@ -36,10 +36,10 @@ TABLES = (
     "customer", "day_close", "decision", "doubt", "drift", "energy_difference",
     "energy_mark", "estimate", "exchange", "gateway",
     "gateway_state", "meter", "notice",
-    "opening", "payment", "personal", "place", "point", "point_state", "pulse", "purse_report",
-    "reading", "reading_aside", "receipt", "receipt_print", "receipt_series", "recharge",
-    "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task", "task_file",
-    "transfer", "wallet",
+    "opening", "payment", "personal", "place", "point", "point_payer", "point_state", "pulse",
+    "purse_report", "reading", "reading_aside", "receipt", "receipt_print", "receipt_series",
+    "recharge", "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task",
+    "task_file", "transfer", "wallet",
 )  # fmt: skip
 
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import late, past
-from meterhouse.flows.past import Share
+from meterhouse.flows import late, past, payers
+from meterhouse.flows.past import Owner
 from meterhouse.flows.prices import Laid, Tariffs, band_sources
 from meterhouse.flows.reprice import END_US, Anew, Flags, rate_anew
 from meterhouse.flows.task import Progress, Tell
@@ -338,22 +338,28 @@ async def _post(
         "edition": np.full(len(mine), anew.edition),
         "booking": np.full(len(mine), standing["booking"]),
     }  # fmt: skip
-    added: dict[int, int] = defaultdict(int)
-    for account_id, nano in zip(
-        few["account_id"].tolist(), (amount_nano - few["amount_nano"]).tolist(), strict=True
-    ):
-        added[account_id] += nano
-    shares: tuple[Share, ...] = ()
-    if standing["is_kept"]:
-        shares = await past.shares(
-            connection, project["id"], point_id, standing["account_id"], added
-        )
-    for share in shares:
-        charges["booking"][few["account_id"] == share.account_id] = share.booking
-    whole_nano = sum(added.values())
-    present_nano = whole_nano - sum(share.nano for share in shares)
-    await readings.add_accrual(
-        connection, project["id"], point_id, present_nano if standing["is_kept"] else 0, whole_nano
+    row, every = np.zeros(len(mine), dtype=np.int64), np.ones(len(mine), dtype=np.bool_)
+    found = await payers.whose(
+        connection, project["id"], _present(point_id, standing), row, few["started_at"], every
     )
-    await past.book(connection, project, point_id, shares, at)
+    added: dict[Owner, int] = defaultdict(int)
+    differs = (amount_nano - few["amount_nano"]).tolist()
+    owners = zip(found.since_us.tolist(), few["account_id"].tolist(), strict=True)
+    for owner, nano in zip(owners, differs, strict=True):
+        added[owner] += nano
+    difference = await past.divide(
+        connection, project["id"], point_id, to_us(standing["payer_at"]), added
+    )
+    past.number(charges, found.since_us, difference.shares)
+    is_kept, whole_nano = standing["is_kept"], difference.whole_nano
+    await readings.add_accrual(
+        connection, project["id"], point_id, difference.present_nano if is_kept else 0, whole_nano
+    )
+    await past.book(connection, project, point_id, difference.shares, at, is_kept=is_kept)
     return charges, whole_nano
+
+
+def _present(point_id: int, standing: Any) -> Columns:
+    """A point as `payers.whose` asks for it; who is charged stands in the charges themselves."""
+    said = {"point_id": point_id, "account_id": 0, "payer_at": to_us(standing["payer_at"])}
+    return {name: np.array([one], dtype=np.int64) for name, one in said.items()}

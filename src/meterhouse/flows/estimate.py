@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from meterhouse.control import policy as policies
 from meterhouse.flows import react
 from meterhouse.flows.prices import Tariffs
-from meterhouse.flows.rate import Chain, charge_rows, payer_of, rate_chain
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import AlarmKind, Quality
 from meterhouse.rating.delta import BAND_TOLERANCE_MILLI, ChainState, Verdict
 from meterhouse.rating.estimate import DAY_US, DAYS, Used, estimate, estimate_bands, told
@@ -259,8 +259,7 @@ async def _kept(
     chain.judged.quality[:] = Quality.ESTIMATED
     which = chain.judged.billable & ~chain.unpriced
     # Who came during the silence has no days yet by which anything could be estimated.
-    payer_id = payer_of(columns, row, chain.judged.start_us)
-    which &= payer_id == columns["account_id"][row]
+    which &= chain.whose.since_us == columns["payer_at"][row]
     await _store(connection, project_id, columns, chain, row, which, at)
     return row[which]
 

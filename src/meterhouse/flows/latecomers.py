@@ -1,9 +1,9 @@
 """Late readings of many chains at once, where nothing but time is out of order.
 
 Owns the plain case of `late`, set-based: a reading was lost on its way and comes after its
-successor, nothing was ever doubtful, decided or estimated, and who pays now paid then. Its
-judgement and its money are those of `late.rerate`, which takes every chain that is not as plain as
-that; whether one is, is decided before anything of it is written.
+successor, nothing was ever doubtful, decided or estimated, and who pays and who keeps the money now
+did so then. Its judgement and its money are those of `late.rerate`, which takes every chain that is
+not as plain as that; whether one is, is decided before anything of it is written.
 """
 
 from collections.abc import Mapping
@@ -112,7 +112,7 @@ def _anchors(
     plain[place[(stood["account_id"] != one["account_id"][place])]] = False
     begun_us = np.zeros(count, dtype=np.int64)
     begun_us[plain] = stood["started_at"][anchor[plain]]
-    plain &= (one["former_account_id"] == 0) | (begun_us >= one["payer_at"])
+    plain &= begun_us >= one["payer_at"]
     plain[place[stood["started_at"] == ends]] = False
     return plain, anchor
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.flows import payers
+from meterhouse.flows.payers import Whose
 from meterhouse.flows.prices import (
     History,
     Run,
@@ -44,7 +46,7 @@ class Chain:
 
     `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
-    corrections of prices that the project had seen.
+    corrections of prices that the project had seen; `whose` says of each interval who pays.
     """
 
     judged: Judged
@@ -52,6 +54,7 @@ class Chain:
     tariff_id: Ints
     unpriced: NDArray[np.bool_]
     edition: int
+    whose: Whose
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -120,7 +123,9 @@ async def rate_chain(
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
     tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
-    return Chain(judged, rated, tariff_id, unpriced, edition)
+    key = connection, project["id"], columns, row
+    whose = await payers.whose(*key, judged.start_us, judged.billable)
+    return Chain(judged, rated, tariff_id, unpriced, edition, whose)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -193,12 +198,6 @@ def _lay_out(
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
-def payer_of(columns: Mapping[str, Ints], row: Ints, start_us: Ints) -> Ints:
-    """The account that pays for each interval: of whoever paid for the point when it began."""
-    former, is_early = columns["former_account_id"][row], start_us < columns["payer_at"][row]
-    return np.where(is_early & (former > 0), former, columns["account_id"][row])
-
-
 def charge_rows(
     project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints,
     which: NDArray[np.bool_], version: Ints,
@@ -213,7 +212,7 @@ def charge_rows(
         "started_at": judged.start_us[which],
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
-        "account_id": payer_of(columns, mine, judged.start_us[which]),
+        "account_id": chain.whose.account_id[which],
         "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],

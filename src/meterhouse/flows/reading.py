@@ -178,10 +178,12 @@ async def take(
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
         batch.read_at_us >= to_us(datetime.fromisoformat(OLDEST))
     )
-    usable = placed & sane
+    # What a meter stored before it came here is none of its point's.
+    here = batch.read_at_us >= columns["serves_at"][row] if len(columns["serves_at"]) else placed
+    usable = placed & sane & here
     unplaced = len(row) - int(usable.sum())
     if unplaced:
-        whys = np.where(placed, "instant", "meter")[~usable]
+        whys = np.where(placed, np.where(sane, "before", "instant"), "meter")[~usable]
         await _lay_aside(connection, project["id"], batch.take(~usable), whys, at)
         batch, row = batch.take(usable), row[usable]
     order = np.lexsort((batch.read_at_us, row))
@@ -323,7 +325,7 @@ async def _move(
     kept = columns["keeper"] == KeeperCode.PLATFORM
     accrual_nano = np.where(kept, amount_nano, 0)
     for one, shares in before.items():
-        accrual_nano[one] -= sum(share.nano for share in shares)
+        accrual_nano[one] -= sum(share.nano for share in shares) if kept[one] else 0
     now = _said_last(columns, touched, batch.take(last))
     columns["accrued_nano"] = columns["accrued_nano"] + accrual_nano
     shared = await readings.shared_accruals(connection, project_id, now["account_id"])
@@ -348,7 +350,8 @@ async def _move(
         },
     )  # fmt: skip
     for one, shares in before.items():
-        await past.book(connection, project, int(columns["point_id"][one]), shares, at)
+        point_id, is_kept = int(columns["point_id"][one]), bool(kept[one])
+        await past.book(connection, project, point_id, shares, at, is_kept=is_kept)
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     if batch.purse is not None:
@@ -410,10 +413,8 @@ async def _store_charges(
         version[again] = [known.get(key, 0) + 1 for key in keys]
     rows = charge_rows(project_id, columns, chain, row, bills, version)
     for one, shares in before.items():
-        for share in shares:
-            rows["booking"][(mine == one) & (rows["account_id"] == share.account_id)] = (
-                share.booking
-            )
+        # None of another point's charges is part of these shares.
+        past.number(rows, np.where(mine == one, chain.whose.since_us[bills], -1), shares)
     await readings.insert_charges(connection, project_id, rows)
 
 
@@ -432,9 +433,7 @@ async def _note_doubts(
         {
             "point_id": columns["point_id"][moved],
             "suspect_at": after.suspect_at_us[moved],
-            **{
-                name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)
-            },
+            **{name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)},
             "suspect_count": after.suspect_count[moved],
         },
     )  # fmt: skip

@@ -149,10 +149,9 @@ async def count_points(connection: Connection, project_id: int, commodity: str) 
 async def standings(
     connection: Connection, project_id: int, point_ids: Ints
 ) -> dict[int, asyncpg.Record]:
-    """booking, account_id (0: none), is_kept by the platform, of points, by id; locked."""
+    """booking, payer_at and whether the platform keeps it (`is_kept`), of points, by id; locked."""
     rows = await connection.fetch(
-        """select ps.point_id, ps.booking, coalesce(p.account_id, 0) as account_id,
-               p.keeper = 'platform' as is_kept
+        """select ps.point_id, ps.booking, p.payer_at, p.keeper = 'platform' as is_kept
            from point_state ps join point p on (p.project_id, p.id) = (ps.project_id, ps.point_id)
            where ps.project_id = $1 and ps.point_id = any($2::int8[])
            order by ps.point_id for update of ps""",

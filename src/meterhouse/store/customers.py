@@ -127,7 +127,8 @@ async def attach_points(
     """From their instants the agreements pay for the points; those before them end there.
 
     What is read next is of whoever paid when its interval began. A reading not older than `fresh`
-    counts as taken at that instant: by it accounts are settled.
+    counts as taken at that instant: by it accounts are settled. Who is the first to pay for a
+    point pays for whatever was before, too.
 
     Raises:
         Conflict: an agreement of a point begins at its instant or later, so dates would overlap.
@@ -161,9 +162,9 @@ async def attach_points(
     )  # fmt: skip
     await connection.execute(
         """update point p set account_id = u.account_id, common_account_id = u.common_id,
-               former_account_id = p.account_id,
-               payer_at = case when s.good_at between u.at - $6::interval and u.at
-                   then s.good_at else u.at end
+               payer_at = case when p.account_id is null then p.payer_at
+                   when s.good_at >= u.at - $6::interval then greatest(p.payer_at, s.good_at)
+                   else greatest(p.payer_at, u.at) end
            from unnest($2::int8[], $3::int8[], $4::int8[], $5::timestamptz[])
                as u (id, account_id, common_id, at)
            left join point_state s on (s.project_id, s.point_id) = ($1, u.id)

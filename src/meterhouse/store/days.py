@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from meterhouse.store.bookings import OWED
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
@@ -188,11 +189,9 @@ PROOFS: Final[Mapping[str, str]] = {
                 where t.project_id = $1 and t.credit_account_id = a.id and t.state = 'posted'))""",
     "booked_and_accrued_equal_rated": f"""select count(*) from point_state s
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
-            and q.keeper = 'platform'
         join project j on j.id = s.project_id
         where s.project_id = $1 and s.point_id % {SHARES} = $2
-        and s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
-            + (10 ^ (9 - j.currency_exponent))::int8 * (
+        and {OWED} <> s.accrued_nano + s.rounded_nano + (10 ^ (9 - j.currency_exponent))::int8 * (
             select coalesce(sum(t.amount_minor * case d.kind when 'revenue' then -1 else 1 end), 0)
             from transfer t
             join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)

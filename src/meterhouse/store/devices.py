@@ -279,9 +279,15 @@ async def change_point(
     connection: Connection, project_id: int, point_id: int, version: int,
     tariff_id: int | None, keeper: str, at: datetime,
 ) -> bool:  # fmt: skip
-    """Give a point another tariff or keeper; False when it was changed meanwhile."""
+    """Give a point another tariff or keeper; False when it was changed meanwhile.
+
+    Another keeper has the money of the intervals that begin from now on.
+    """
     done = await connection.fetchval(
-        f"""update point p set {_PRICED.format(tariff="$4::int8", at="$6")}, keeper = $5
+        f"""update point p set {_PRICED.format(tariff="$4::int8", at="$6")}, keeper = $5,
+               payer_at = case when p.keeper = $5 then p.payer_at else greatest(p.payer_at, $6,
+                   (select s.good_at from point_state s
+                    where (s.project_id, s.point_id) = (p.project_id, p.id))) end
            where project_id = $1 and id = $2 and version = $3 returning id""",
         project_id, point_id, version, tariff_id, keeper, at,
     )  # fmt: skip

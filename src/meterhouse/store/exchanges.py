@@ -1,4 +1,4 @@
-"""Meters given for others (换表) as rows, kept for ever.
+"""Meters given for others (换表) as rows, kept for ever, and since when a meter serves its point.
 
 Owns these rows. Must never know why a meter was given for another.
 """
@@ -97,3 +97,22 @@ async def free_meter(
            and point_id is null and removed_at is null""",
         project_id, gateway_id, address,
     )  # fmt: skip
+
+
+async def begin_serving(
+    connection: Connection, project_id: int, meter_id: int, at: datetime
+) -> None:
+    """What a meter read before this instant is none of its point's."""
+    await connection.execute(
+        "update meter set serves_at = $3 where project_id = $1 and id = $2",
+        project_id, meter_id, at,
+    )  # fmt: skip
+
+
+async def was_metered(connection: Connection, project_id: int, point_id: int) -> bool:
+    """Whether a meter ever hung at a point."""
+    found: bool = await connection.fetchval(
+        "select exists (select from meter where project_id = $1 and point_id = $2)",
+        project_id, point_id,
+    )  # fmt: skip
+    return found

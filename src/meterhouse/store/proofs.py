@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meterhouse.store import audit
+from meterhouse.store.bookings import OWED
 from meterhouse.store.db import PLATFORM, Address, maintenance
 
 # One current charge an interval: the latest version of (point, end).
@@ -98,18 +99,31 @@ QUESTIONS: dict[str, str] = {
             select project_id, point_id, sum(amount_nano) as total from {_CHARGES} c
             group by 1, 2) c using (project_id, point_id)
         where s.rated_nano <> coalesce(c.total, 0)""",
-    "booked plus accrued equals rated wherever the platform keeps the money": """
+    "booked plus accrued equals rated, less what is owed to nobody": f"""
         select count(*) from point_state s join project p on p.id = s.project_id
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
-            and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
                 sum(t.amount_minor * case a.kind when 'revenue' then -1 else 1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
+        where {OWED} <> s.accrued_nano + s.rounded_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
+    "what was used while another kept the money is owed to nobody": f"""
+        select count(*) from point_state s
+        join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
+        join (select project_id, point_id, count(*) > 1 as changed from point_payer
+            group by 1, 2 having bool_and(keeper is not null)) h
+            on (h.project_id, h.point_id) = (s.project_id, s.point_id)
+        left join lateral (select sum(c.amount_nano) as total from (select distinct on (ended_at) *
+                from charge where (project_id, point_id) = (s.project_id, s.point_id)
+                order by ended_at, version desc) c
+            where 'platform' = (select y.keeper from point_payer y
+                where (y.project_id, y.point_id) = (c.project_id, c.point_id)
+                and y.since_at <= c.started_at order by y.since_at desc limit 1)) k on h.changed
+        where {OWED} <> case when h.changed then coalesce(k.total, 0)
+            when q.keeper = 'platform' then s.rated_nano else 0 end""",
     "nothing accrues where the platform does not keep the money": """
         select count(*) from point_state s join point q
             on (q.project_id, q.id) = (s.project_id, s.point_id)
