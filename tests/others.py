@@ -78,6 +78,10 @@ LEFT_BEHIND = (
     """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
             last_transfer_id, closed_at)
         values ($project, $at::date, $at, '{}', '{}', true, 1, $at)""",
+    """insert into energy_mark (project_id, after_at, until_at)
+        values ($project, '1970-01-01', $at)""",
+    """insert into energy_difference (project_id, commodity, after_at, energy_milli, amount_nano)
+        values ($project, 'electricity', '1970-01-01', 1, 1)""",
     """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
             deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
         values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
@@ -288,6 +292,7 @@ async def money_of(theirs) -> dict[str, Any]:
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
         "keys": [(theirs.meters[0], 1, now)], "rests_nano_": 1,
         "begins": False, "models": ["M"],
+        "after_at": EPOCH, "noted": (0, 2**62),
     } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip
 
 

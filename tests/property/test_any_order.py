@@ -1,12 +1,12 @@
 """Any order of arrival leads to the same money: the design's law, on the real store.
 
 A set of readings is told twice: once in order, and once permuted, repeated and cut into batches at
-will, with bookings in between. What the books then say must be the same to the last Nano, and the
-intervals must be those that an independent oracle of the judgement finds. People decide about some
-of the readings: at the end of the one story, and in the other as soon as there is something to
-decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
-again and again; in the end both estimate what nobody ever read. Late readings are put in both ways
-there are: chain by chain, and those of many chains at once.
+will, with bookings and a closed day in between. What the books then say must be the same to the
+last Nano, and the intervals must be those that an independent oracle of the judgement finds. People
+decide about some of the readings: at the end of the one story, and in the other as soon as there is
+something to decide about, whatever arrives afterwards. In the other story what is not known yet is
+estimated again and again; in the end both estimate what nobody ever read. Late readings are put in
+both ways there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -22,7 +22,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, device, doubt, estimate, latecomers, onboard, persons
+from meterhouse.flows import (
+    close,
+    day,
+    device,
+    doubt,
+    estimate,
+    latecomers,
+    onboard,
+    persons,
+)
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -39,6 +48,7 @@ START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 INSTANTS = 14
 METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
+ALWAYS = (0, 10**18)
 BY_METER: dict[str, Any] = FLAT | {
     "name": "By the meter's bands",
     "versions": [
@@ -242,7 +252,9 @@ def deeds_of(said: list[Said], room: int) -> dict[int, tuple]:
 def oracle_intervals(
     tariff: str, told: list[Told], room: int, said: list[Said]
 ) -> list[tuple[int, int, int]]:
-    meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
+    meter = Meter(
+        METER.modulus, METER.max_power_w, by_bands=ALWAYS if tariff == "by meter" else None
+    )
     readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
     # What is told in two ways bills in none, whether or not one of them could be billed alone.
     # Only what it should have read makes it whole.
@@ -292,6 +304,8 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story)
         await decided_by(at_will, [one for one in said if one[:2] in new])
         heard |= new
         await estimated_at(at_will)
+        # The first time it closes the day, so that all of the rest comes after that.
+        await day.close_days(books, at_will.project_id, clock().date(), None, clock())
         await close.book_day(books, at_will.project_id, clock())
     await estimated_at(in_order)
     await estimated_at(at_will)
@@ -342,6 +356,10 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await close.book_day(books, at_will.project_id, clock())
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+    # Every tariff here has a price for whatever is used.
+    free = [one for room in straight for one in room["charges"]
+            if one["energy_milli"] > 9 and not one["amount_nano"]]  # fmt: skip
+    assert other is None or free == []
 
 
 @settings(

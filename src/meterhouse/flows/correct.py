@@ -24,8 +24,8 @@ from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import late, past, payers
 from meterhouse.flows.past import Owner
-from meterhouse.flows.prices import Laid, Tariffs
-from meterhouse.flows.reprice import END_US, Anew, Flags, is_by_meter, rate_anew
+from meterhouse.flows.prices import Laid, Tariffs, band_sources
+from meterhouse.flows.reprice import END_US, Anew, Flags, rate_anew
 from meterhouse.flows.task import Progress, Tell
 from meterhouse.ports import Clock
 from meterhouse.rating.tariff import parse
@@ -125,7 +125,7 @@ async def plan(
         versions.append((effective_from, header | {"versions": [begun]}))
     kept = [one for one in bodies if parse(one).versions[0].effective_from < since]
     laid = tariffs.laid([*kept, *(part for _, part in versions)])
-    if is_by_meter(laid[1]) != is_by_meter(tariffs.laid(bodies)[1]):
+    if band_sources(laid[1]) != band_sources(tariffs.laid(bodies)[1]):
         raise CorrectionUnfit(what="band_source")
     return Planned(laid, versions, row["version_count"], row["name"], row["commodity"])
 
@@ -303,7 +303,7 @@ async def _sweep_some(
         added[point_id] = added.get(point_id, 0) + added_nano
     if written:
         columns = {name: np.concatenate([one[name] for one in written]) for name in written[0]}
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, columns)
+        await readings.insert_charges(connection, project_id, columns)
     return added
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from meterhouse.flows.prices import NONE_YET, History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
-from meterhouse.rating.decided import Decided
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.estimate import bands_told
 from meterhouse.rating.explained import Line, explain_interval
@@ -259,10 +259,12 @@ def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[i
     one = [
         np.array([row[name]], np.int64) for name in ("modulus_milli", "max_power_w", "multiplier")
     ]
-    limits = Limits(one[0], one[1], one[2], np.array([True]), _DAY_US)
+    limits = Limits(one[0], one[1], one[2], np.array([next_us]), _DAY_US)
+    accepted = Decisions.none(1)
+    accepted.decided[:] = Decided.ACCEPT
     judged = judge(
         state, limits, np.zeros(1, np.int64), np.array([next_us], np.int64),
-        np.array([milli[1]], np.int64).reshape(1, REGISTERS),
+        np.array([milli[1]], np.int64).reshape(1, REGISTERS), accepted,
     )  # fmt: skip
     first, second, third, fourth = judged.band_energy_milli[0].tolist()
     return first, second, third, fourth

@@ -90,7 +90,7 @@ async def rerate(
     else:
         changed.pop("place")
     if len(changed["ended_at"]):
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
+        await readings.insert_charges(connection, project["id"], changed)
     await _set_chains(connection, project["id"], columns, rows, chain, added_nano, plain)
     return np.sort(np.concatenate([rest, rows[~plain]]))
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.rating.arrays import AT_US_MAX
 from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
 from meterhouse.rating.live import live
-from meterhouse.rating.tariff import Scheme, parse
+from meterhouse.rating.tariff import BandSource, Scheme, parse
 from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack, without
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
@@ -153,9 +154,44 @@ def last_of(run: Run) -> int:
     return next(tariff_id for _, tariff_id, _ in reversed(run) if tariff_id != NONE_YET)
 
 
-def tariff_at(history: History, at_us: int) -> int | None:
-    """The tariff in force just before an instant."""
-    return next((one for since, one, _ in reversed(history) if to_us(since) < at_us), None)
+def is_by_meter(scheme: Scheme) -> bool:
+    """Whether the meter decides the band in any version."""
+    return any(version.band_source is BandSource.METER for version in scheme.versions)
+
+
+def band_sources(scheme: Scheme) -> list[tuple[datetime | None, BandSource]]:
+    """Who decides the band: None, since ever, and each instant from which on it is another."""
+    found: list[tuple[datetime | None, BandSource]] = []
+    for version in scheme.versions:
+        if not found or found[-1][1] is not version.band_source:
+            found.append((version.effective_from if found else None, version.band_source))
+    return found
+
+
+def bands_until(scheme: Scheme, at_us: Ints) -> Ints:
+    """Up to when, at these instants at the latest, a scheme bills by the meter's own bands."""
+    begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
+    by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+    # Of each version the last one up to it that is by the meter, −1 where there is none.
+    last = np.maximum.accumulate(np.where(by_meter, np.arange(len(by_meter)), -1))
+    version = np.searchsorted(begins_us, at_us) - 1
+    found = np.where(version >= 0, last[version], -1)
+    ends_us = np.append(begins_us[1:], AT_US_MAX)
+    return np.where(found >= 0, np.minimum(ends_us[found], at_us), 0)
+
+
+def bands_until_of(history: History, schemes: Schemes, at_us: int) -> int:
+    """The same of the tariffs that a point had one after the other."""
+    for since, tariff_id, _ in reversed(history):
+        since_us = to_us(since)
+        if since_us >= at_us:
+            continue
+        if tariff_id is not None:
+            until_us = int(bands_until(schemes[tariff_id][1], np.array([at_us]))[0])
+            if until_us > since_us:
+                return until_us
+        at_us = since_us
+    return 0
 
 
 def alone(tariff_id: int, persons: int = 1) -> Run:

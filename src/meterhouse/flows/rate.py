@@ -19,21 +19,21 @@ from meterhouse.flows.prices import (
     Run,
     Schemes,
     Tariffs,
+    bands_until,
+    bands_until_of,
+    is_by_meter,
     last_of,
     named,
     places_of,
     run_of,
-    tariff_at,
 )
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
-from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 # An interval longer than this many rounds is energy measured but its split interpolated.
@@ -101,7 +101,7 @@ async def rate_chain(
         columns["modulus_milli"],
         columns["max_power_w"],
         columns["multiplier"],
-        _needs_bands(columns, row, read_at_us, before, schemes),
+        _bands_until(columns, row, read_at_us, before, schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
@@ -148,26 +148,26 @@ async def _before(
     return await catalog.tariffs_before(connection, project_id, point_ids)
 
 
-def _needs_bands(
+def _bands_until(
     columns: Mapping[str, Ints], row: Ints, read_at_us: Ints, before: Mapping[int, History],
     schemes: Schemes,
-) -> NDArray[np.bool_]:  # fmt: skip
-    """Whether the tariff in force up to each reading bills by the meter's own bands."""
-    needs = np.zeros(len(row), dtype=np.bool_)
-    if not any(one.band_source is BandSource.METER
-               for _, scheme in schemes.values() for one in scheme.versions):  # fmt: skip
-        return needs
+) -> Ints:  # fmt: skip
+    """Up to when, before each reading, a tariff billed by the meter's own bands; 0: never.
+
+    What a point had before its present tariff is looked at only where something of it is judged.
+    """
+    until_us = np.zeros(len(row), dtype=np.int64)
+    by_meter = {one for one, (_, scheme) in schemes.items() if is_by_meter(scheme)}
     tariff_of = columns["tariff_id"][row]
-    for place in np.flatnonzero(read_at_us <= columns["tariff_at"][row]).tolist():
-        history = before[int(columns["point_id"][row[place]])]
-        tariff_of[place] = tariff_at(history, int(read_at_us[place])) or 0
-    for tariff_id, (_, scheme) in schemes.items():
-        begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
-        by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+    for tariff_id in by_meter:
         mine = np.flatnonzero(tariff_of == tariff_id)
-        version = np.searchsorted(begins_us, read_at_us[mine]) - 1
-        needs[mine] = (version >= 0) & by_meter[version]
-    return needs
+        until_us[mine] = bands_until(schemes[tariff_id][1], read_at_us[mine])
+    if not by_meter or not before:
+        return until_us
+    for place in np.flatnonzero(np.isin(columns["point_id"][row], list(before))).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        until_us[place] = bands_until_of(history, schemes, int(read_at_us[place]))
+    return until_us
 
 
 def _runs(

@@ -175,6 +175,20 @@ QUESTIONS: dict[str, str] = {
             where c.started_at < c.ended_at and c.quality = 2 group by 1, 2) c
             using (project_id, point_id)
         where s.estimated_nano <> coalesce(c.total, 0) or c.first_at < s.good_at""",
+    "the energy of closed days, and what came of them since, is what is charged": f"""
+        with closed as (select distinct on (project_id) * from day_close
+            order by project_id, day desc)
+        select count(*) from (select project_id, commodity from (
+            select c.project_id, p.commodity, c.energy_milli, c.amount_nano from closed d
+            join {_CHARGES} c on c.project_id = d.project_id and c.ended_at <= d.until_at
+            join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
+            union all select d.project_id, e.commodity, -e.energy_milli, -e.amount_nano
+            from day_close d, jsonb_to_recordset(d.totals->'energy')
+                as e (commodity text, energy_milli int8, amount_nano int8)
+            union all select n.project_id, n.commodity, -n.energy_milli, -n.amount_nano
+            from closed d join energy_difference n on n.project_id = d.project_id
+                and n.id > d.last_difference_id and n.after_at < d.until_at) x
+            group by 1, 2 having sum(energy_milli) <> 0 or sum(amount_nano) <> 0) y""",
     "every charge ends and begins at a stored reading": f"""
         select count(*) from {_CHARGES} c where c.started_at < c.ended_at and (
             not exists (select from reading r where r.project_id = c.project_id
