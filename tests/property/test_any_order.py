@@ -1,12 +1,12 @@
 """Any order of arrival leads to the same money: the design's law, on the real store.
 
 A set of readings is told twice: once in order, and once permuted, repeated and cut into batches at
-will, with bookings in between. What the books then say must be the same to the last Nano, and the
-intervals must be those that an independent oracle of the judgement finds. People decide about some
-of the readings: at the end of the one story, and in the other as soon as there is something to
-decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
-again and again; in the end both estimate what nobody ever read. Late readings are put in both ways
-there are: chain by chain, and those of many chains at once.
+will, with bookings and a closed day in between. What the books then say must be the same to the
+last Nano, and the intervals must be those that an independent oracle of the judgement finds. People
+decide about some of the readings: at the end of the one story, and in the other as soon as there is
+something to decide about, whatever arrives afterwards. In the other story what is not known yet is
+estimated again and again; in the end both estimate what nobody ever read. Late readings are put in
+both ways there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -22,7 +22,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import bills, close, device, doubt, estimate, latecomers, onboard, persons
+from meterhouse.flows import (
+    bills,
+    close,
+    day,
+    device,
+    doubt,
+    estimate,
+    latecomers,
+    onboard,
+    persons,
+)
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -39,6 +49,7 @@ START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 INSTANTS = 14
 METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
+ALWAYS = (0, 10**18)
 BY_METER: dict[str, Any] = FLAT | {
     "name": "By the meter's bands",
     "versions": [
@@ -274,7 +285,9 @@ def deeds_of(said: list[Said], room: int) -> dict[int, tuple]:
 def oracle_intervals(
     tariff: str, told: list[Told], room: int, said: list[Said]
 ) -> list[tuple[int, int, int]]:
-    meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
+    meter = Meter(
+        METER.modulus, METER.max_power_w, by_bands=ALWAYS if tariff == "by meter" else None
+    )
     readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
     # What is told in two ways bills in none, whether or not one of them could be billed alone.
     # Only what it should have read makes it whole.
@@ -325,6 +338,8 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story)
         heard |= new
         await estimated_at(at_will)
         await billed_at(at_will)
+        # The first time it closes the day, so that all of the rest comes after that.
+        await day.close_days(books, at_will.project_id, clock().date(), None, clock())
         await close.book_day(books, at_will.project_id, clock())
     for one in (in_order, at_will):
         await estimated_at(one)
@@ -349,6 +364,8 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
 ):
     tariff, told, batches, _ = story
     other = data.draw(st.sampled_from([None, *sorted(TARIFFS.keys() - {tariff})]))
+    # A first one, after weeks without, as well as another one.
+    is_first = other is not None and data.draw(st.booleans())
     given_at = START + STEP * data.draw(st.integers(0, INSTANTS)) + timedelta(minutes=7)
     turn = data.draw(st.integers(0, len(batches) - 1))
     rooms = 1 + max((one[0] for one in told), default=0)
@@ -356,6 +373,9 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
         for name in ("given in order", "given at will")
     ]
+    if is_first:
+        for site in (in_order, at_will):
+            await give(site, None, MORNING)
     in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
     for one in sorted(one for one in told if one[1] < given_at):
         await told_to(in_order, [one])
@@ -374,6 +394,10 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await billed_at(one)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+    # All but those with free energy have a price for whatever is used.
+    free = [one for room in straight for one in room["charges"]
+            if one["energy_milli"] > 9 and not one["amount_nano"]]  # fmt: skip
+    assert other is None or {"billed", "by persons"} & {tariff, other} or free == []
 
 
 @settings(

@@ -8,6 +8,7 @@ import asyncpg
 import meterhouse.store.migrations.versions as versions
 from databases import address_of
 from meterhouse.store import migrate as migrating
+from meterhouse.store import proofs
 from meterhouse.store.db import maintenance
 from meterhouse.store.migrate import migrate, revision
 
@@ -154,6 +155,51 @@ async def test_places_from_before_learn_which_building_they_lie_in(postgres, mon
         rows = await connection.fetch("select building_id from place order by id")
     await migrating.drop_database(address)
     assert [row["building_id"] for row in rows] == [1, 1, 1, 4, 4]
+
+
+# What a house's closed days held of energy while they were counted by their charges' ends alone: of
+# the first a charge was estimated and taken back since, and one came late.
+COUNTED = (
+    *TREE[:2], "insert into place (project_id, kind, name) values (1, 'area', 'Z')",
+    "insert into point (project_id, place_id, commodity) values (1, 1, 'water')",
+    "create table charge_2026 partition of charge for values from ('2026-01-01') to ('2027-01-01')",
+    "alter table charge_2026 owner to meterhouse_owner",
+    *(f"""insert into charge (project_id, point_id, ended_at, version, started_at, meter_id,
+            register_epoch, account_id, tariff_id, energy_milli, block_milli, block_period_at,
+            amount_nano, verdict, quality)
+        values (1, 1, '2026-01-0{day}', {version}, '2026-01-01', 1, 1, 1, 1, {milli}, 0,
+            '1970-01-01', {milli} * 3, 1, 0)"""
+      for day, version, milli in ((2, 1, 500), (2, 2, 0), (3, 1, 70), (4, 1, 9), (8, 1, 1))),
+    """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
+            last_transfer_id, closed_at) values
+        (1, '2026-01-02', '2026-01-02T16:00Z', '{"energy": [{"commodity": "water",
+            "energy_milli": 500, "amount_nano": 1500}]}', '{}', true, 0, now()),
+        (1, '2026-01-05', '2026-01-05T16:00Z', '{"energy": [{"commodity": "water",
+            "energy_milli": 9, "amount_nano": 27}]}', '{}', true, 0, now())""",
+)  # fmt: skip
+
+
+async def test_what_closed_days_lack_of_energy_is_made_up_for(postgres, monkeypatch):
+    address, upgrade = address_of(postgres, "uncounted"), migrating.command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating.command, "upgrade", lambda config, _: upgrade(config, "0013"))
+        assert await migrate(address) == "0013"
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in COUNTED:
+        await connection.execute(statement)
+    await connection.close()
+    await migrate(address)
+    async with maintenance(address) as connection:
+        (lacks,) = await connection.fetch("select * from energy_difference")
+        (mark,) = await connection.fetch("select until_at from energy_mark")
+        (question,) = [one for says, one in proofs.QUESTIONS.items() if "closed days" in says]
+        contradicting = await connection.fetchval(question)
+    await migrating.drop_database(address)
+    # In force are 70 + 9; the days hold 509.
+    assert (lacks["commodity"], lacks["energy_milli"], lacks["amount_nano"]) == (
+        "water", -430, -1_290,
+    )  # fmt: skip
+    assert (mark["until_at"].day, contradicting) == (5, 0)
 
 
 async def test_the_tariffs_of_before_are_known_since_their_first_charge(postgres, monkeypatch):

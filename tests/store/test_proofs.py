@@ -1,11 +1,12 @@
 """Each question of `verify` finds the corruption it is there for."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
-from meterhouse.flows import close, command, receipt
+from meterhouse.flows import close, command, day, receipt
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs
 from premises import HOMES
@@ -62,6 +63,9 @@ PLANTED = {
         "update charge set verdict = 12 where energy_milli > 0",
     "estimated energy stands only after the last good reading, and is what it was rated at":
         "update point_state set estimated_nano = estimated_nano + 1",
+    "the energy of closed days, and what came of them since, is what is charged":
+        """insert into energy_difference (project_id, commodity, after_at, energy_milli,
+               amount_nano) select project_id, 'electricity', '-infinity', 0, 1 from day_close""",
     "every charge ends and begins at a stored reading":
         "delete from reading where read_at = (select max(read_at) from reading)",
     "every sent command has an actor or a rule, and an expiry after it was sent":
@@ -86,6 +90,8 @@ PLANTED = {
            update recharge set number = 1 where state in ('applied', 'verified')""",
     "what was sent was written down before":
         "update recharge set frame = null",
+    "a point has as many persons as the household that pays for it, and their number is dated":
+        "update point set persons = persons + 1",
     "the receipts of every series are numbered from 1 without a gap":
         "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":
@@ -106,6 +112,10 @@ async def books(new_site, clock):
         await site.say(total_milli)
     await site.read((site.meters[0], clock() - timedelta(minutes=45), 2_000))
     await close.book_day(site.db, site.project_id, clock())
+    today = clock().astimezone(ZoneInfo("Asia/Shanghai")).date()
+    await day.close_days(site.db, site.project_id, today, None, clock())
+    # What comes late is of the next day.
+    await site.read((site.meters[0], clock() - timedelta(minutes=40), 2_100))
     await command.request(
         site.db, site.project_id, site.meters[:1], CommandKind.READ, "look", None, clock()
     )

@@ -20,11 +20,10 @@ import numpy as np
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import late, react
 from meterhouse.flows.payers import time_at
-from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.prices import Tariffs, bands_until_of, named
 from meterhouse.model import AlarmKind, Commodity, Keeper, Quality
 from meterhouse.rating.arrays import AT_US_MAX
 from meterhouse.rating.decided import Decided
-from meterhouse.rating.tariff import BandSource
 from meterhouse.store import catalog, doubts, monitor, payers, points, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.doubts import NewDecision
@@ -221,8 +220,6 @@ async def decide(
         here = np.flatnonzero(columns["meter_id"] == row["meter_id"])
         if not len(here) or columns["register_epoch"][here[0]] != row["register_epoch"]:
             raise ReadingPast
-        if said.used_milli:
-            await _check_bands(connection, tariffs, project_id, int(columns["tariff_id"][here[0]]))
         account_id = int(columns["account_id"][here[0]])
         before = await _standing(connection, project_id, row)
         done = await put(
@@ -231,6 +228,8 @@ async def decide(
         if (await _found(connection, project_id, which))["is_doubtful"]:
             raise StillDoubtful
         after = await _standing(connection, project_id, row)
+        if said.used_milli:
+            await _check_bands(connection, tariffs, project_id, row, after)
         await _tell(connection, project, row, account_id, after.waiting, at)
         weight = await _weigh(connection, project, account_id, before, after)
         is_kept = await _is_kept(connection, project_id, row, before, after)
@@ -265,20 +264,25 @@ async def _found(connection: Connection, project_id: int, which: Which) -> Any:
     return row
 
 
-async def _check_bands(
-    connection: Connection, tariffs: Tariffs, project_id: int, tariff_id: int
-) -> None:
-    schemes = await tariffs.load(connection, project_id, [tariff_id] if tariff_id else [])
-    for _, scheme in schemes.values():
-        if any(version.band_source is BandSource.METER for version in scheme.versions):
-            raise UsedUnfit
-
-
 class _Standing(NamedTuple):
     """A point before or after a decision: what it is charged from the reading on, what waits."""
 
     charges: Sequence[Any]
     waiting: Sequence[Any]
+
+
+async def _check_bands(
+    connection: Connection, tariffs: Tariffs, project_id: int, row: Any, after: _Standing
+) -> None:
+    """Energy that somebody says is of no band: a span that is priced by bands can have none."""
+    ends = {one["ended_at"]: one["started_at"] for one in after.charges}
+    if row["read_at"] not in ends:
+        return
+    key = connection, project_id
+    history = (await catalog.tariffs_before(*key, [row["point_id"]])).get(row["point_id"], [])
+    schemes = await tariffs.load(*key, sorted(named([history])))
+    if bands_until_of(history, schemes, to_us(row["read_at"])) > to_us(ends[row["read_at"]]):
+        raise UsedUnfit
 
 
 async def _standing(connection: Connection, project_id: int, row: Any) -> _Standing:

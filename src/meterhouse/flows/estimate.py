@@ -276,7 +276,7 @@ async def _store(
     known = await estimates.versions(connection, project_id, keys)
     version = np.array([known.get(key, 0) + 1 for key in keys], dtype=np.int64)
     charges = charge_rows(project_id, columns, chain, row, which, version)
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    await readings.insert_charges(connection, project_id, charges)
     after, bands = chain.judged.state, chain.judged.band_energy_milli[which]
     rows = [
         (

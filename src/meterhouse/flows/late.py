@@ -113,7 +113,7 @@ async def drop_estimates(
     _take(added, stood, since_us)
     difference = await _divide(connection, project["id"], one, added)
     past.number(charges, since_us, difference.shares)
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    await readings.insert_charges(connection, project["id"], charges)
     columns["accrued_nano"][row] += await _accrue(connection, project, one, difference, at)
     await estimates.none_stands(connection, project["id"], key[2])
     return difference.whole_nano
@@ -233,7 +233,7 @@ async def _post(
     for charges, since in ((changed, changed_us), (taken_back, lost_us)):
         past.number(charges, since, difference.shares)
         if len(charges["ended_at"]):
-            await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+            await readings.insert_charges(connection, project_id, charges)
     return difference
 
 

@@ -91,7 +91,7 @@ async def rerate(
     else:
         changed.pop("place")
     if len(changed["ended_at"]):
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
+        await readings.insert_charges(connection, project["id"], changed)
         await bills.touch(
             connection, project["id"], changed["point_id"].tolist(),
             [from_us(at_us) for at_us in changed["started_at"].tolist()],

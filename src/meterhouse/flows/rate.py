@@ -19,20 +19,21 @@ from meterhouse.flows.prices import (
     Run,
     Schemes,
     Tariffs,
+    bands_until,
+    bands_until_of,
+    is_by_meter,
+    last_of,
     named,
     places_of,
     run_of,
-    tariff_at,
 )
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
-from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 # An interval longer than this many rounds is energy measured but its split interpolated.
@@ -43,7 +44,7 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `tariff_id` is the last tariff that prices each reading's interval, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
     corrections of prices that the project had seen; `whose` says of each interval who pays.
     """
@@ -100,7 +101,7 @@ async def rate_chain(
         columns["modulus_milli"],
         columns["max_power_w"],
         columns["multiplier"],
-        _needs_bands(columns, row, read_at_us, before, schemes),
+        _bands_until(columns, row, read_at_us, before, schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
@@ -121,7 +122,7 @@ async def rate_chain(
     if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
+    tariff_id = np.array([*(last_of(one) for one in runs), 0], np.int64)[run]
     key = connection, project["id"], columns, row
     whose = await payers.whose(*key, judged.start_us, judged.billable)
     return Chain(judged, rated, tariff_id, unpriced, edition, whose)
@@ -147,26 +148,26 @@ async def _before(
     return await catalog.tariffs_before(connection, project_id, point_ids)
 
 
-def _needs_bands(
+def _bands_until(
     columns: Mapping[str, Ints], row: Ints, read_at_us: Ints, before: Mapping[int, History],
     schemes: Schemes,
-) -> NDArray[np.bool_]:  # fmt: skip
-    """Whether the tariff in force up to each reading bills by the meter's own bands."""
-    needs = np.zeros(len(row), dtype=np.bool_)
-    if not any(one.band_source is BandSource.METER
-               for _, scheme in schemes.values() for one in scheme.versions):  # fmt: skip
-        return needs
+) -> Ints:  # fmt: skip
+    """Up to when, before each reading, a tariff billed by the meter's own bands; 0: never.
+
+    What a point had before its present tariff is looked at only where something of it is judged.
+    """
+    until_us = np.zeros(len(row), dtype=np.int64)
+    by_meter = {one for one, (_, scheme) in schemes.items() if is_by_meter(scheme)}
     tariff_of = columns["tariff_id"][row]
-    for place in np.flatnonzero(read_at_us <= columns["tariff_at"][row]).tolist():
-        history = before[int(columns["point_id"][row[place]])]
-        tariff_of[place] = tariff_at(history, int(read_at_us[place])) or 0
-    for tariff_id, (_, scheme) in schemes.items():
-        begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
-        by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+    for tariff_id in by_meter:
         mine = np.flatnonzero(tariff_of == tariff_id)
-        version = np.searchsorted(begins_us, read_at_us[mine]) - 1
-        needs[mine] = (version >= 0) & by_meter[version]
-    return needs
+        until_us[mine] = bands_until(schemes[tariff_id][1], read_at_us[mine])
+    if not by_meter or not before:
+        return until_us
+    for place in np.flatnonzero(np.isin(columns["point_id"][row], list(before))).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        until_us[place] = bands_until_of(history, schemes, int(read_at_us[place]))
+    return until_us
 
 
 def _runs(

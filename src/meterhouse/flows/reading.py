@@ -283,14 +283,14 @@ async def _put_late(
         ]  # fmt: skip
         await doubts.note(connection, project["id"], noted, at)
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
-    doubted = columns["suspect_count"] > 0
+    doubted = _waits(columns)
     rows, first = np.unique(row[judged], return_index=True)  # sorted by row, then by instant
     from_at_us = olds["read_at"][judged][first]
     key = connection, tariffs, project, columns
     left = await latecomers.rerate(*key, rows, from_at_us)
     for one, since_us in zip(left.tolist(), from_at_us[np.isin(rows, left)].tolist(), strict=True):
         await late.rerate(*key, one, since_us, at)
-    doubts_now = columns["suspect_count"] > 0
+    doubts_now = _waits(columns)
     explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts_now]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
     whys = dict.fromkeys(np.flatnonzero(doubts_now & ~doubted).tolist(), "late")
@@ -418,7 +418,7 @@ async def _store_charges(
     for one, shares in before.items():
         # None of another point's charges is part of these shares.
         past.number(rows, np.where(mine == one, chain.whose.since_us[bills], -1), shares)
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
+    await readings.insert_charges(connection, project_id, rows)
 
 
 async def _note_doubts(
@@ -436,9 +436,7 @@ async def _note_doubts(
         {
             "point_id": columns["point_id"][moved],
             "suspect_at": after.suspect_at_us[moved],
-            **{
-                name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)
-            },
+            **{name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)},
             "suspect_count": after.suspect_count[moved],
         },
     )  # fmt: skip
@@ -453,16 +451,22 @@ async def _note_doubts(
             for i in np.flatnonzero(doubtful)
         ]  # fmt: skip
         await doubts.note(connection, project_id, noted, at)
-    odd = doubtful | chain.unpriced
+    waits = doubtful & (chain.judged.end_us > after.good_at_us[row])
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(odd)
+        for i in np.flatnonzero(waits | chain.unpriced)
     }
     await _open_doubts(connection, project_id, columns, whys, at)
-    cleared = moved[(after.suspect_count[moved] == 0)]
+    waited = (before.suspect_count > 0) | (before.good_at_us < before.seen_at_us)
+    cleared = np.flatnonzero(waited & (after.good_at_us > before.good_at_us))
     mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
     await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(odd.sum())
+    return int((doubtful | chain.unpriced).sum())
+
+
+def _waits(columns: Mapping[str, Ints]) -> NDArray[np.bool_]:
+    """Of which points the last reading is not good, so that something waits."""
+    return (columns["suspect_count"] > 0) | (columns["good_at"] < columns["read_at"])
 
 
 async def _open_doubts(

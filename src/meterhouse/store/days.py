@@ -2,7 +2,8 @@
 
 Owns these statements. A transfer belongs to the first day that was closed after it had been
 written and that ends after its instant; so what comes late lands in the open day, and a closed day
-never changes. `Mark` says up to where a day goes: both its last transfer and its end.
+never changes. `Mark` says up to where a day goes: both its last transfer and its end. What belongs
+to it of energy is for `energies` to say.
 
 Proofs cost what is new: kinds of accounts go on from the sums of the day before; single accounts
 and points are added up anew from their beginning, another share of them each day.
@@ -47,10 +48,12 @@ DAYS: Final = ListQuery(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a closed day goes: its last transfer, and the instant before which it ends."""
+    """How far a closed day goes: its last transfer, the instant before which it ends, and the last
+    difference of energy that it, or a day before it, holds."""
 
     last_transfer_id: int
     until_at: datetime
+    last_difference_id: int = 0
 
 
 async def last_day(connection: Connection, project_id: int) -> asyncpg.Record | None:
@@ -137,27 +140,6 @@ async def booked(
             left join point p on (p.project_id, p.id) = ($1, t.point_id)
             where (d.kind = 'revenue') <> (c.kind = 'revenue') group by 1 order by 1""",
         project_id, *_marks(before, mark),
-    )  # fmt: skip
-
-
-async def energy(
-    connection: Connection, project_id: int, since: datetime, until: datetime
-) -> list[asyncpg.Record]:
-    """commodity, energy_milli, amount_nano of what was charged and ended within a span."""
-    return await connection.fetch(
-        """with mine as (
-               select point_id, energy_milli, amount_nano from charge
-               where project_id = $1 and ended_at > $2 and ended_at <= $3
-               union all
-               select o.point_id, -o.energy_milli, -o.amount_nano from charge n
-               join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
-                   = (n.project_id, n.point_id, n.ended_at, n.version - 1)
-               where n.project_id = $1 and n.ended_at > $2 and n.ended_at <= $3 and n.version > 1)
-           select p.commodity, sum(m.energy_milli)::int8 as energy_milli,
-               sum(m.amount_nano)::int8 as amount_nano
-           from mine m join point p on (p.project_id, p.id) = ($1, m.point_id)
-           group by 1 order by 1""",
-        project_id, since, until,
     )  # fmt: skip
 
 
@@ -266,10 +248,11 @@ async def insert_day(
     """Write a closed day for ever; False when somebody else has just closed it."""
     done = await connection.fetchval(
         """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
-               last_transfer_id, closed_at, closed_by)
-           values ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9)
+               last_transfer_id, last_difference_id, closed_at, closed_by)
+           values ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10)
            on conflict (project_id, day) do nothing returning true""",
         project_id, day, mark.until_at, json.dumps(dict(totals)), json.dumps(dict(proofs)),
-        not any(proofs.values()), mark.last_transfer_id, at, actor_id,
+        not any(proofs.values()), mark.last_transfer_id, mark.last_difference_id,
+        at, actor_id,
     )  # fmt: skip
     return bool(done)

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 
 # A stretch is what one account used under one tariff in one billing period. Its bill is never
 # edited: one that changes gets a further version, one that is no more a version of nothing.
