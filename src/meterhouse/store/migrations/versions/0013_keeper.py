@@ -8,7 +8,8 @@ down_revision = "0012"
 # An interval is of whoever paid, and of who kept the money, when it began; whenever its reading
 # comes. The point says who does now and since when; the trigger keeps who followed whom, whoever
 # changed it. What is below a coin when a time ends stays with it: should more be known of that time
-# later, it goes on from there; `correction` is the last number such a posting had. No keeper: nobody wrote down who it was; the next one known counts.
+# later, it goes on from there; `correction` is the last number that such a posting had. No keeper:
+# nobody wrote down who it was; the next one known counts.
 PAYERS = (
     """create table point_payer (
         project_id bigint not null,
