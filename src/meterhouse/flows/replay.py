@@ -22,7 +22,7 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import correct
-from meterhouse.flows.prices import Laid, Tariffs, alone
+from meterhouse.flows.prices import History, Laid, Tariffs, alone, runs_of
 from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
@@ -46,6 +46,8 @@ SPAN_DAYS_MAX: Final = 1_100
 # Where a difference lies, in percent of what was charged: up to the first edge, and so on.
 EDGES_PERCENT: Final = (-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50)
 _DAWN: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_TRIED: Final = 1
+"""The one tariff there is where a scheme is tried out."""
 ROW: Final = ("point_id", "account_id", "month")
 _SUMMED: Final = ("interval_count", "energy_milli", "charged_nano", "would_nano")
 
@@ -198,18 +200,34 @@ async def _rated(
     if metered:
         every = np.ones(count, dtype=np.bool_)
         bands = await band_energy(connection, project["id"], charges, every)
-    timeline = tariffs.lay_out(
-        {0: laid}, alone(0), project["timezone"], int(spans.start_us.min()),
-        int(spans.end_us.max()),
-    )  # fmt: skip
-    row, _ = find(point_ids, charges["point_id"][spans.place])
-    zero = np.zeros(count, dtype=np.int64)
-    intervals = Intervals(row, zero, spans.start_us, spans.end_us, spans.energy_milli, bands)
+    point_id, before = charges["point_id"][spans.place], dict[int, History]()
+    if laid[1].counts_persons:
+        before = await _households(connection, project["id"], point_ids)
+    runs, run = runs_of(
+        point_id, spans.start_us, spans.end_us, np.full(count, _TRIED), before, {_TRIED: laid}
+    )
+    span_us = int(spans.start_us.min()), int(spans.end_us.max())
+    timelines = [
+        tariffs.lay_out({_TRIED: laid}, one, project["timezone"], *span_us) for one in runs
+    ]
+    row, _ = find(point_ids, point_id)
+    intervals = Intervals(row, run, spans.start_us, spans.end_us, spans.energy_milli, bands)
     blocks = np.zeros((2, len(point_ids)), dtype=np.int64)
-    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), intervals, *blocks)
+    rated = await asyncio.to_thread(rate_intervals, pack(timelines), intervals, *blocks)
     unrated = rated.outcome != RatingOutcome.RATED
     rated.amount_nano[unrated] = spans.charged_nano[unrated]
     return spans, charges, rated.amount_nano, int(unrated.sum())
+
+
+async def _households(
+    connection: Connection, project_id: int, point_ids: Ints
+) -> dict[int, History]:
+    """Since when points had how many persons, each under the scheme that is tried out."""
+    before = await catalog.persons_before(connection, project_id, point_ids.tolist())
+    return {
+        point_id: [(_DAWN, _TRIED, 1), *((since, _TRIED, persons) for since, persons in history)]
+        for point_id, history in before.items()
+    }
 
 
 def _whole(charges: Columns) -> Spans:
@@ -227,7 +245,7 @@ def _throughout(laid: Laid) -> Laid:
 
 def _blocks_from(tariffs: Tariffs, laid: Laid, timezone: str, since_us: int) -> int:
     """From when on energy must be known: where the blocks' period of an instant begins."""
-    timeline = tariffs.lay_out({0: laid}, alone(0), timezone, since_us, since_us + 1)
+    timeline = tariffs.lay_out({_TRIED: laid}, alone(_TRIED), timezone, since_us, since_us + 1)
     if not any(section.limits_milli for section in timeline.sections):
         return since_us
     piece = int(np.searchsorted(timeline.edge_us, since_us, side="right")) - 1
