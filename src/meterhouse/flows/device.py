@@ -248,11 +248,9 @@ async def add_meter(
             point_id is None or not 0 <= opening_milli < new.modulus_milli
         ):
             raise reading.OpeningUnfit
-        follows = point_id is not None and await exchanges.was_metered(
-            connection, project_id, point_id
-        )
         (made,) = await devices.insert_meters(connection, project_id, [new], [at])
-        if follows or opening_milli is not None:
+        await exchanges.follow(connection, project_id, [made], at)
+        if opening_milli is not None:
             await exchanges.begin_serving(connection, project_id, made, at)
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)

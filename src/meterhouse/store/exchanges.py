@@ -109,10 +109,13 @@ async def begin_serving(
     )  # fmt: skip
 
 
-async def was_metered(connection: Connection, project_id: int, point_id: int) -> bool:
-    """Whether a meter ever hung at a point."""
-    found: bool = await connection.fetchval(
-        "select exists (select from meter where project_id = $1 and point_id = $2)",
-        project_id, point_id,
+async def follow(
+    connection: Connection, project_id: int, meter_ids: Sequence[int], at: datetime
+) -> None:
+    """Those of these new meters that hang where others hung before serve from this instant on."""
+    await connection.execute(
+        """update meter m set serves_at = $3 where m.project_id = $1 and m.id = any($2::int8[])
+           and exists (select from meter o where (o.project_id, o.point_id)
+               = (m.project_id, m.point_id) and o.id <> m.id)""",
+        project_id, list(meter_ids), at,
     )  # fmt: skip
-    return found

@@ -8,7 +8,8 @@ down_revision = "0012"
 # An interval is of whoever paid, and of who kept the money, when it began; whenever its reading
 # comes. The point says who does now and since when; the trigger keeps who followed whom, whoever
 # changed it. What is below a coin when a time ends stays with it: should more be known of that time
-# later, it goes on from there. No keeper: nobody wrote down who it was; the next one known counts.
+# later, it goes on from there; `correction` is the last number that such a posting had. No keeper:
+# nobody wrote down who it was; the next one known counts.
 PAYERS = (
     """create table point_payer (
         project_id bigint not null,
@@ -66,12 +67,9 @@ KNOWN = (
         join point_state s on (s.project_id, s.point_id) = (p.project_id, p.id)
         where s.aside_nano <> 0 and p.account_id is not null
         on conflict (project_id, point_id, since_at) do update set keeper = excluded.keeper""",
-    # A meter that came for another begins with the register that was read from it then.
-    """update meter m set serves_at = coalesce((select max(r.read_at) from reading r
-            where (r.project_id, r.meter_id) = (e.project_id, e.new_meter_id) and r.source = 3
-            and r.read_at between e.exchanged_at - interval '15 minutes' and e.exchanged_at),
-            e.exchanged_at)
-        from exchange e where (e.project_id, e.new_meter_id) = (m.project_id, m.id)""",
+    # What a meter that came for another read before that is none of its point's.
+    """update meter m set serves_at = e.exchanged_at from exchange e
+        where (e.project_id, e.new_meter_id) = (m.project_id, m.id)""",
 )
 AFTER = (
     "alter table point drop column former_account_id",
