@@ -35,6 +35,7 @@ ROWS = {
         join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
         join place r on (r.project_id, r.id) = (p.project_id, p.place_id)
         where g.project_id = $1 and r.name = 'A101'""",
+    "bill_id": "select id from bill where project_id = $1 order by id desc",
     "command_id": "select id from command where project_id = $1 order by id",
     "alarm_id": "select id from alarm where project_id = $1 order by id",
     "gateway_id": "select id from gateway where project_id = $1 order by id",

@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from billed import plant_bill
 from meterhouse.flows import (
     access,
     account,
@@ -213,6 +214,7 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
         None, NOW,
     )  # fmt: skip
     ids["shift_id"] = await shift.open_one(site.db, site.project_id, ids["person_id"], 10_000, NOW)
+    ids["bill_id"] = await plant_bill(site, "A101")
     ids["recharge_id"] = await _recharge(site)
     ids["purse_meter_id"] = site.rooms["A103"].meter_id
     ids["file_task_id"] = await _task_with_file(site)

@@ -331,7 +331,8 @@ async def doubts_of(theirs) -> dict[str, Any]:
     )
     meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
     return {
-        "bill_id": await first_of(theirs, "bill"), "made": [made],
+        "bill_id": await first_of(theirs, "bill"), "from_at": now - timedelta(hours=1),
+        "made": [made],
         "doubt_id": doubt_id, "doubt_ids": [doubt_id], "reading": (meter_id, 1, now),
         "reading_id": to_us(now),
         "doubt": {"point_id": point_id, "meter_id": meter_id, "register_epoch": 1,

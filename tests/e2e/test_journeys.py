@@ -40,17 +40,17 @@ MENUS = {
         "en": "Room monitor|Desk|Alarms|Doubtful readings|Commands|Tasks|Meters|Gateways"
         "|Commissioning|Customers|Accounts|Prepared accounts|Notices|Balances|Orders"
         "|Meter recharges|Receipts|Shifts|Revenue|Journal|Trial balance|Closed days|Meter drift"
-        "|Tariffs|Replays|Calculator|Set-up|Places|Staff|API clients|Audit",
+        "|Tariffs|Replays|Bills|Calculator|Set-up|Places|Staff|API clients|Audit",
         "zh-Hans": "房间监控|收费台|报警|可疑读数|操作记录|任务|表计|数据网关|调试验收|客户"
         "|住户账户|预开户|通知|余额一览|订单|表内充值|票据|班次|收入概况|流水账|试算平衡|日结"
-        "|表台扣费核对|电价方案|电价重算记录|电费测算|设置|楼栋房间|员工|API 客户端|审计",
+        "|表台扣费核对|电价方案|电价重算记录|账单|电费测算|设置|楼栋房间|员工|API 客户端|审计",
     },
     "qian": {
         "en": "Room monitor|Desk|Alarms|Doubtful readings|Commands|Tasks|Meters|Gateways"
         "|Commissioning|Customers|Accounts|Prepared accounts|Notices|Balances|Orders"
-        "|Meter recharges|Receipts|Shifts|Tariffs|Calculator|Set-up|Places",
+        "|Meter recharges|Receipts|Shifts|Tariffs|Bills|Calculator|Set-up|Places",
         "zh-Hans": "房间监控|收费台|报警|可疑读数|操作记录|任务|表计|数据网关|调试验收|客户"
-        "|住户账户|预开户|通知|余额一览|订单|表内充值|票据|班次|电价方案|电费测算|设置"
+        "|住户账户|预开户|通知|余额一览|订单|表内充值|票据|班次|电价方案|账单|电费测算|设置"
         "|楼栋房间",
     },
     "zhou": {

@@ -1,14 +1,19 @@
 """Every coin is explained to the last Nano, whatever arrived in whatever order."""
 
 import random
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import close
+from meterhouse.flows import bills, close, customer, settle
+from meterhouse.flows.account import Terms
 from meterhouse.flows.explain import explain_transfer
+from meterhouse.flows.settle import Balance, Leaving
+from meterhouse.store.bulk import superuser
 from meterhouse.store.db import maintenance
+from meterhouse.store.personal import Facts
 from meterhouse.units import from_us
 from premises import FLAT, HOMES
 
@@ -170,3 +175,102 @@ async def test_a_payment_leads_to_its_order(site):
     assert one.booking is None
     with pytest.raises(NotFound):
         await explain_transfer(site.db, site.tariffs, site.project_id, row["id"] + 99)
+
+
+def month_long(**more):
+    """The flat tariff with something that is known only when a month has ended."""
+    return FLAT | {"versions": [FLAT["versions"][0] | more]}
+
+
+def shanghai(month, day, hour=0):
+    return datetime(2026, month, day, hour, tzinfo=SHANGHAI)
+
+
+async def billed(site, *readings):
+    """Readings in the order they arrive, then bills and bookings; explains every booking."""
+    for at, milli in readings:
+        site.clock.at = max(site.clock(), at)
+        await site.read((site.meters[0], at, milli))
+    await bills.tend(site.db, site.tariffs, site.project_id, site.clock())
+    await close.book_day(site.db, site.project_id, site.clock())
+    return await explained(site)
+
+
+def adds_up(booking):
+    """By every sum there is, not by the answer's own word alone."""
+    said = booking.carried_nano + booking.interval_nano + booking.bill_nano
+    assert said == booking.booked_nano + booking.rest_nano
+    assert booking.bill_nano == sum(one.added_nano for one in booking.bills)
+    assert booking.added_nano == booking.interval_nano + booking.bill_nano
+    return booking.is_exact
+
+
+async def test_a_bill_in_a_booking_adds_up_exactly(new_site):
+    site = await new_site(rooms=1, tariff=month_long(minimum_micro=31_000_000))
+    await site.pay(100_000)
+    (one,) = await billed(site, (shanghai(3, 5), 0), (shanghai(4, 1), 20_001))
+    (bill,) = one.booking.bills
+    # 20.001 kWh at 0.60; 27 of 31 days of the minimum.
+    assert bill.charged_nano == one.booking.interval_nano == 12_000_600_000
+    assert (bill.total_nano, bill.replaced_nano) == (27_000_000_000, 0)
+    assert bill.added_nano == 27_000_000_000 - 12_000_600_000
+    assert (one.booking.booked_nano, one.booking.rest_nano) == (27_000_000_000, 0)
+    assert [line.amount_minor for line in bill.bill.lines] == [1_200, 1_500]
+    assert bill.scheme.versions[0].charges.minimum_micro == 31_000_000
+    assert adds_up(one.booking)
+
+
+async def test_a_further_version_of_a_bill_tells_what_it_replaces(new_site):
+    site = await new_site(rooms=1, tariff=month_long(minimum_micro=31_000_000))
+    await site.pay(100_000)
+    (first,) = await billed(site, (shanghai(3, 5), 0), (shanghai(4, 10), 36_000))
+    assert [one.added_nano for one in first.booking.bills] == [(27 * 1_000 - 27 * 600) * 10**6]
+    # Little of it was used in March after all.
+    *_, again = await billed(site, (shanghai(4, 1), 1_000))
+    (bill,) = again.booking.bills
+    assert bill.replaced_nano == (27_000 - 16_200) * 10**6
+    assert bill.added_nano == (27_000 - 600) * 10**6 - bill.replaced_nano
+    assert adds_up(again.booking)
+
+
+async def test_a_bill_that_is_taken_back_is_told_too(new_site):
+    site = await new_site(rooms=1, tariff=month_long(minimum_micro=31_000_000))
+    await site.pay(100_000)
+    (first,) = await billed(site, (shanghai(3, 6), 0), (shanghai(4, 1), 20_000))
+    # The month began a day earlier than was known: another stretch, so another bill.
+    *_, again = await billed(site, (shanghai(3, 5), 0))
+    new, gone = again.booking.bills
+    assert (gone.bill, gone.from_at, gone.total_nano) == (None, gone.to_at, 0)
+    assert gone.added_nano == -first.booking.bills[0].added_nano
+    assert (new.from_at, new.replaced_nano) == (shanghai(3, 5), 0)
+    assert adds_up(again.booking)
+
+
+async def test_a_bill_of_who_paid_before_is_explained_to_whom_it_went(new_site):
+    demand = {"by": "maximum", "price_micro": 31_000_000}
+    site = await new_site(rooms=1, tariff=month_long(demand=demand))
+    await site.pay(100_000)
+    await billed(site, (shanghai(3, 5), 0), (shanghai(3, 15), 24_000))
+    guest = await customer.add(site.db, site.project_id, Facts("Next"), "zh-Hans")
+    await settle.move_tenants(
+        site.db, site.project_id, site.rooms[0].agreement_id, guest, Terms(), Balance.PAY_OUT,
+        Leaving("moved away"), None, site.clock(),
+    )  # fmt: skip
+    # 2 kW instead of the mean 0.1 kW: 1.9 kW at 1.00 a day for ten days, when they have left.
+    found = await billed(site, (shanghai(3, 5, 12), 24_000))
+    *_, late = [one for one in found if one.row["booking"] < 0]
+    (bill,) = late.booking.bills
+    assert (bill.added_nano, late.booking.carried_nano) == (19_000_000_000, 0)
+    assert adds_up(late.booking)
+    assert all(adds_up(one.booking) for one in found)
+
+
+async def test_a_bill_that_does_not_add_up_is_said(new_site, address):
+    site = await new_site(rooms=1, tariff=month_long(minimum_micro=31_000_000))
+    await site.pay(100_000)
+    await billed(site, (shanghai(3, 5), 0), (shanghai(4, 1), 20_000))
+    async with superuser(address) as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        await connection.execute("update bill set charged_nano = charged_nano + 1")
+    (one,) = await explained(site)
+    assert not one.booking.is_exact

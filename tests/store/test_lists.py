@@ -29,6 +29,7 @@ FILTERS = {
     "drift": [{"from": MORNING}, {"text": "%10_%"}],
     "replays": [{"from": MORNING}, {"text": "%trial%"}],
     "replay_rows": [{"replay": 1}, {"change": "less"}, {"text": "%10_%"}],
+    "bills": [{"agreement": 2}, {"to": MORNING}, {"text": "%10_%"}],
     "doubts": [{"why": "jump"}, {"to": MORNING}, {"block": "%nothing%"}, {"text": "%10_%"}],
     "estimates": [{"state": "missing"}, {"to": MORNING}, {"text": "%nothing%"}],
     "days": [{"proved": False}, {"from": MORNING}],
@@ -156,6 +157,24 @@ async def add_replay(connection, site, dice, where):
         )  # fmt: skip
 
 
+async def add_bill(connection, site, dice, where):
+    """A bill of a point, and perhaps a further version of it, or one that takes it back."""
+    number, begin = where
+    from_at = begin + timedelta(days=number)
+    for version in range(1, dice.choice([2, 3])):
+        await connection.execute(
+            """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
+                   period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
+                   amount_nano, after_milli, after_period_at, after_kept_milli, said, booking,
+                   edition, made_at)
+               select project_id, id, $3, $4, $5, $6, $3, account_id, tariff_id, $7, $8, $9, 0, 0,
+                   $3, 0, '{}', 0, 0, $3 from point where project_id = $1 and id = $2""",
+            site.project_id, dice.choice(site.points), from_at, version,
+            from_at + timedelta(days=dice.choice([0, 1])), begin, dice.choice([1, 2]),
+            dice.choice([10_000_000, 20_000_000]), dice.choice([1, 2]),
+        )  # fmt: skip
+
+
 async def add_rows(connection, site, count, seed):
     """Rows with few distinct values and many gaps, so that ties and nulls meet page borders."""
     dice = random.Random(seed)
@@ -198,6 +217,7 @@ async def add_rows(connection, site, count, seed):
             dice.choice([None, at]),
         )  # fmt: skip
         await add_replay(connection, site, dice, (task_id, at))
+        await add_bill(connection, site, dice, (40 * seed + n, at))
         if n % 4 == 0:
             await connection.execute(
                 """insert into meter (project_id, model, address, modulus_milli, max_power_w,

@@ -55,6 +55,7 @@ IN_BUILDING = {
     "recharge_id",
     "transfer_id",
     "doubt_id",
+    "bill_id",
     "to_agreement_id",
     "building_id",
     "floor_id",

@@ -8,10 +8,12 @@ import httpx
 import openpyxl
 import pytest
 
-from desk import another, latest, send, work
+from desk import another, latest, send, signed_in, work
 from editing import fields_in, post, with_
-from meterhouse.flows import correct, onboard, tariff, task
+from meterhouse.flows import correct, onboard, replay, tariff, task
+from meterhouse.flows.prices import Tariffs
 from meterhouse.web.app import Services, WebSettings
+from replayed import made_replay
 from small_site import NOW, small_site
 
 API = "/api/v1"
@@ -216,6 +218,26 @@ async def test_a_scheme_file_is_one_way_to_correct(manager, site):
         part = await manager.post(f"{editor}/fields", data=fields, files=upload)
         assert said in part.text
         assert 'value="2026-11-19 12:00"' in part.text
+
+
+async def test_a_replay_says_what_of_a_periods_bill_it_leaves_out(manager, erp, site):
+    tariff_id, here = await tariff_of(site), f"/projects/{site.project_id}/replays"
+    body = await correct.present(site.db, site.project_id, tariff_id)
+    for minimum_micro, says in ((0, False), (30_000_000, True)):
+        body["versions"][0]["minimum_micro"] = minimum_micro
+        asked, _ = await replay.asked_of_correction(
+            site.db, Tariffs(), site.project_id, tariff_id, NOW - timedelta(days=2), body, NOW
+        )
+        made = await made_replay(site.db, site.project_id, asked, NOW)
+        told = (await erp.get(f"{API}{here}/{made}")).json()
+        assert told["is_partial"] is says
+    del erp.headers["Authorization"]
+    await signed_in(manager, site.manager)
+    page = (await manager.get(f"{here}/{made}")).text
+    assert "known only when a billing period has ended: once the correction is made" in page
+    assert "This is what the correction will post" not in page
+    agreed = (await manager.get(f"{here}/{made}/correct")).text
+    assert "Not in these figures" in agreed
 
 
 async def test_a_cashier_neither_replays_nor_corrects(app, manager, site, services):

@@ -99,13 +99,29 @@ async def test_what_cannot_be_published_is_said_beside_its_field(manager, site):
 
 async def test_what_cannot_run_is_refused_before_it_is_published(manager, site):
     page = await manager.get(editor(site))
-    fields = with_(fields_in(page), name="New", bands__0__prices__0="0.6", minimum="5")
+    fields = with_(fields_in(page), name="New", bands__0__prices__0="0.6", multiplier="5")
     answer = await post(manager, f"{editor(site)}/preview", fields)
-    assert 'data-field="minimum"' in answer.text
-    assert "make it a standing charge or a fee" in answer.text
+    assert 'data-field="multiplier"' in answer.text
+    assert "give the meter its multiplier" in answer.text
     manager.cookies.set(LANGUAGE_COOKIE, "zh-Hans")
     answer = await post(manager, f"{editor(site)}/preview", fields)
-    assert "改为基本费或其他收费" in answer.text
+    assert 'data-field="multiplier"' in answer.text
+    assert "give the meter" not in answer.text
+
+
+async def test_what_a_periods_bill_charges_is_said_before_it_is_published(manager, site):
+    page = await manager.get(editor(site))
+    fields = with_(
+        fields_in(page), name="With a minimum", bands__0__prices__0="0.6", minimum="5", loss="2"
+    )
+    looks = (await post(manager, f"{editor(site)}/preview", fields)).text
+    assert "Ready to publish" in looks
+    assert "Charged when the billing period has ended, by its bill: Minimum, Losses." in looks
+    made = await post(manager, editor(site), fields)
+    there = await manager.get(made.headers["location"])
+    assert "Billed when a billing period has ended" in there.text
+    plain = with_(fields_in(page), name="New", bands__0__prices__0="0.6")
+    assert "by its bill" not in (await post(manager, f"{editor(site)}/preview", plain)).text
 
 
 async def test_steps_add_and_remove_rows_and_keep_what_was_typed(manager, site):

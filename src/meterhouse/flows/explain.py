@@ -1,12 +1,13 @@
 """Every coin (每一分钱): from one transfer down to the readings it rests on, to the last Nano.
 
 Owns what each kind of transfer rests on (`BASIS`), and the way down: transfer → booking → charged
-intervals → readings, tariff version, band, block; or → two looks into a meter's purse; or → the
+intervals → readings, tariff version, band, block, and bills of ended periods → their lines; or →
+two looks into a meter's purse; or → the
 order, its way into the meter, the registers of a closing. It never takes a sum on trust: each
 interval is rated anew (`intervals`). It holds nothing that only staff may see, for a tenant reads
 the same.
 
-    carried + Σ intervals = booked + rest
+    carried + Σ intervals + Σ bills = booked + rest
     balance before + this = balance after
 
 *carried* is what stayed below one coin at the booking before, *rest* what stays now.
@@ -19,16 +20,18 @@ from enum import StrEnum
 from typing import Any, Final
 
 from meterhouse.errors import NotFound
+from meterhouse.flows.billed import BillPart, bill_parts
 from meterhouse.flows.intervals import Interval, intervals_of
 from meterhouse.flows.prices import Tariffs
 from meterhouse.model import AccountKind, Commodity, Compartment, RechargeState, TransferKind
-from meterhouse.store import agreements, catalog, explain, journeys, orders
+from meterhouse.store import agreements, bills, catalog, explain, journeys, orders
 from meterhouse.store.agreements import Settlement
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import nano_per_minor
 from meterhouse.words import N_
 
 INTERVALS_MAX: Final = 2_000
+BILLS_MAX: Final = 100
 
 
 class Basis(StrEnum):
@@ -80,36 +83,51 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One booking of a point: `carried + Σ intervals = booked + rest`.
+    """One booking of a point: `carried + Σ intervals + Σ bills = booked + rest`.
 
     Attributes:
         carried_nano: what the booking before had left.
         carried_id: a transfer of that booking; None where nothing was carried.
-        added_nano: the sum of all its intervals, also of those beyond `INTERVALS_MAX`.
+        interval_nano: the sum of all its intervals, also of those beyond `INTERVALS_MAX`.
+        bill_nano: the sum of what all its bills add, also of those beyond `BILLS_MAX`.
         booked_nano: whole coins, of all parts together.
         rest_nano: what stays until the next one; smaller than a coin.
         is_last: nobody pays the rest, for the payer changed: it was rounded away.
         interval_count: how many there are.
         intervals: the first `INTERVALS_MAX` of them.
+        bill_count: how many bills of ended periods there are.
+        bills: the first `BILLS_MAX` of them.
         parts: what each compartment gave.
     """
 
     commodity: Commodity
     carried_nano: int
     carried_id: int | None
-    added_nano: int
+    interval_nano: int
+    bill_nano: int
     booked_nano: int
     rest_nano: int
     is_last: bool
     interval_count: int
     intervals: Sequence[Interval]
+    bill_count: int
+    bills: Sequence[BillPart]
     parts: Sequence[Part]
+
+    @property
+    def added_nano(self) -> int:
+        """The sum of all its intervals and bills."""
+        return self.interval_nano + self.bill_nano
 
     @property
     def is_exact(self) -> bool:
         """Whether everything adds up, to the last Nano."""
         sums = self.carried_nano + self.added_nano == self.booked_nano + self.rest_nano
-        return sums and all(one.is_exact for one in self.intervals)
+        return (
+            sums
+            and all(one.is_exact for one in self.intervals)
+            and all(one.is_exact for one in self.bills)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,17 +366,21 @@ async def _booking(connection: Connection, tariffs: Tariffs, project: Any, row: 
     before = await explain.booking_parts(*key, row["booking"] - 1) if row["booking"] > 0 else []
     carried = [one for one in before if one["kind"] == TransferKind.BOOKING]
     charges = await explain.charges_of(*key, row["booking"])
+    billed = await bills.of_booking(*key, row["booking"])
     size_nano = nano_per_minor(project["currency_exponent"])
     return Booking(
         commodity=Commodity(row["commodity"]),
         carried_nano=carried[0]["rest_nano"] if carried else 0,
         carried_id=carried[0]["id"] if carried else None,
-        added_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in charges),
+        interval_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in charges),
+        bill_nano=sum(one["amount_nano"] - one["replaced_nano"] for one in billed),
         booked_nano=sum(one["signed_minor"] for one in parts) * size_nano,
         rest_nano=parts[0]["rest_nano"],
         is_last=row["booking"] < 0 or row["kind"] == TransferKind.ROUNDING,
         interval_count=len(charges),
         intervals=await intervals_of(connection, tariffs, project, charges[:INTERVALS_MAX]),
+        bill_count=len(billed),
+        bills=await bill_parts(connection, tariffs, project, billed[:BILLS_MAX]),
         parts=[
             Part(one["id"], _compartment(one["compartment"]), one["signed_minor"]) for one in parts
         ],

@@ -25,6 +25,7 @@ from meterhouse.model import (
 from meterhouse.store import (
     agreements,
     audit,
+    bills,
     books,
     commissionings,
     customers,
@@ -78,6 +79,7 @@ LISTS: Final[Mapping[str, ListQuery]] = {
     "shifts": shifts.LIST,
     "supplies": desk.SUPPLIES,
     "drift": drift.DRIFT,
+    "bills": bills.LIST,
     "replays": replays.REPLAYS,
     "replay_rows": replays.ROWS,
     "doubts": doubts.DOUBTS,

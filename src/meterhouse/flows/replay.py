@@ -11,6 +11,9 @@ may be tried out on a time in which it was not yet thought of.
 A replay *of a correction* is another thing: each charge is rated by the tariff it was rated by,
 one of them corrected, or by the one its point should have had, as the correction itself will do it
 (`reprice`); nothing else is its preview.
+
+Either is of intervals alone: what is known only when a billing period has ended is in no figure of
+it, neither of what was charged nor of what would be, and `get` says where that matters.
 """
 
 import asyncio
@@ -32,9 +35,10 @@ from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
 from meterhouse.rating import runs
 from meterhouse.rating.kernel import Intervals, RatingOutcome, rate_intervals
+from meterhouse.rating.live import is_billed
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import pack
-from meterhouse.store import catalog, corrections, replays
+from meterhouse.store import bills, catalog, corrections, replays
 from meterhouse.store.columns import find
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.points import Columns, Ints
@@ -330,14 +334,21 @@ def told(found: Found, households: Columns, exponent: int) -> dict[str, Any]:
 
 
 async def get(db: Database, project_id: int, replay_id: int) -> Any:
-    """A replay's row, what it was asked and has found as JSON values. Raises `NotFound`."""
+    """A replay's row, what it was asked and has found as JSON values. Raises `NotFound`.
+
+    `is_made`: whether its correction was made. `is_partial`: whether a billing period's bill says,
+    or would say, more than its figures, which are of intervals alone.
+    """
     async with db.transaction([project_id]) as connection:
         row = await replays.get(connection, project_id, replay_id)
         if row is None:
             raise NotFound(N_("Replay"), replay_id)
         is_made = await corrections.was_of(connection, project_id, replay_id)
+        has_bills = await bills.any_within(connection, project_id, row["since_at"], row["until_at"])
     told = {name: json.loads(row[name]) for name in ("asked", "found")}
-    return dict(row) | told | {"is_made": is_made}
+    named = (told["asked"].get(name) for name in ("scheme", "was"))
+    is_partial = has_bills or any(is_billed(parse(body)) for body in named if body)
+    return dict(row) | told | {"is_made": is_made, "is_partial": is_partial}
 
 
 def scheme_of(tariffs: Tariffs, body: Mapping[str, Any]) -> Laid:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from meterhouse.rating.bill import Bill, Billed, BillLine, Kind
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import zone_of
-from meterhouse.rating.tariff import Version
+from meterhouse.rating.tariff import Scheme, Version
 from meterhouse.units import from_us, to_decimal
 
 _MILLI, _MICRO, _NANO = 3, 6, 9
@@ -23,7 +23,7 @@ def told(
     """The bills and their sum; with the load, also each day and each interval with its lines."""
     zone = zone_of(timezone)
     scheme = billed.scheme
-    bills = [_bill(each, billed, zone, currency_exponent) for each in billed.bills]
+    bills = [told_bill(each, billed.scheme, zone, currency_exponent) for each in billed.bills]
     said: dict[str, Any] = {
         "scheme": scheme.name,
         "currency": scheme.currency,
@@ -46,14 +46,15 @@ def _since(version: Version, zone: ZoneInfo) -> str:
     return version.effective_from.astimezone(zone).isoformat()
 
 
-def _bill(bill: Bill, billed: Billed, zone: ZoneInfo, exponent: int) -> dict[str, Any]:
+def told_bill(bill: Bill, scheme: Scheme, zone: ZoneInfo, exponent: int) -> dict[str, Any]:
+    """One bill, line by line, of the scheme it was made by."""
     return {
         "from": _at(bill.from_us, zone),
         "to": _at(bill.to_us, zone),
         "period_from": _at(bill.period_from_us, zone),
         "period_to": _at(bill.period_to_us, zone),
         "energy": to_decimal(bill.energy_milli, _MILLI),
-        "lines": [_line(line, billed, zone, exponent) for line in bill.lines],
+        "lines": [_line(line, scheme, zone, exponent) for line in bill.lines],
         "net": to_decimal(bill.net_minor, exponent),
         "tax": to_decimal(bill.tax_minor, exponent),
         "total": to_decimal(bill.total_minor, exponent),
@@ -61,9 +62,9 @@ def _bill(bill: Bill, billed: Billed, zone: ZoneInfo, exponent: int) -> dict[str
     }
 
 
-def _line(line: BillLine, billed: Billed, zone: ZoneInfo, exponent: int) -> dict[str, Any]:
+def _line(line: BillLine, scheme: Scheme, zone: ZoneInfo, exponent: int) -> dict[str, Any]:
     """What is not of this kind of line is left out."""
-    version = billed.scheme.versions[line.version]
+    version = scheme.versions[line.version]
     said: dict[str, Any] = {"kind": line.kind.value, "since": _since(version, zone)}
     if line.name:
         said["name"] = line.name

@@ -13,9 +13,45 @@ from typing import Any
 import asyncpg
 
 from meterhouse.store.db import Connection
+from meterhouse.store.lists import ListQuery
+from meterhouse.store.reports import FOUND, PLACE, PLACE_COLUMNS
 
 IN_FORCE = """select distinct on (project_id, point_id, from_at) * from bill
     where {} order by project_id, point_id, from_at, version desc"""
+
+# Whole coins, half a coin up: for the eye and for sorting; charged and difference make the bill.
+_CHARGED = "round(q.charged_nano / (10 ^ (9 - j.currency_exponent))::numeric)::int8"
+
+LIST = ListQuery(
+    f"""select q.id, q.point_id, q.from_at, q.to_at, q.period_from_at, q.period_to_at, q.version,
+            q.tariff_id, q.energy_milli, q.charged_nano, q.amount_nano, q.total_minor, q.made_at,
+            {_CHARGED} as charged_minor, q.total_minor - {_CHARGED} as difference_minor,
+            t.name as tariff, p.commodity, {PLACE_COLUMNS}, a.agreement_id, c.id as customer_id,
+            h.name as customer, h.erased_at is not null as is_erased
+        from bill q join project j on j.id = q.project_id
+        join tariff t on (t.project_id, t.id) = (q.project_id, q.tariff_id)
+        join point p on (p.project_id, p.id) = (q.project_id, q.point_id) {PLACE}
+        join account a on (a.project_id, a.id) = (q.project_id, q.account_id)
+        left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+        left join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)
+        left join personal_masked h on (h.project_id, h.id) = (c.project_id, c.personal_id)
+        where q.project_id = $1 and q.from_at < q.to_at and not exists (
+            select from bill n where (n.project_id, n.point_id, n.from_at)
+                = (q.project_id, q.point_id, q.from_at) and n.version > q.version)""",
+    {
+        "text": f"q.point_id in {FOUND}",
+        "point": "q.point_id = {}",
+        "agreement": "q.agreement_id = {}",
+        "from": "q.period_from_at >= {}",
+        "to": "q.period_from_at < {}",
+    },
+    {
+        "period": "period_from_at", "room": "room", "energy": "energy_milli",
+        "charged": "charged_minor", "total": "total_minor", "difference": "difference_minor",
+    },
+    first="-period",
+    solid=frozenset({"period", "energy", "charged", "total", "difference"}),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +229,30 @@ async def get(connection: Connection, project_id: int, bill_id: int) -> asyncpg.
            left join place b on (b.project_id, b.id) = (r.project_id, r.building_id)
            where q.project_id = $1 and q.id = $2 and seen_point(q.project_id, q.point_id)""",
         project_id, bill_id,
+    )  # fmt: skip
+
+
+async def any_within(
+    connection: Connection, project_id: int, since: datetime, until: datetime
+) -> bool:
+    """Whether any period of a project was billed that lies in a span with a part of it."""
+    found: bool = await connection.fetchval(
+        """select exists (select from bill where project_id = $1 and from_at < to_at
+               and from_at < $3 and to_at > $2)""",
+        project_id, since, until,
+    )  # fmt: skip
+    return found
+
+
+async def versions(
+    connection: Connection, project_id: int, point_id: int, from_at: datetime, most: int
+) -> list[asyncpg.Record]:
+    """The versions of the bill of a stretch, the first one first; `most` of them."""
+    return await connection.fetch(
+        """select id, version, from_at, to_at, charged_nano, total_minor, amount_nano, made_at
+           from bill where project_id = $1 and point_id = $2 and from_at = $3
+           order by version limit $4""",
+        project_id, point_id, from_at, most,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from meterhouse.web import health, problems, switchboard
 from meterhouse.web.access import Gate, check_routes
 from meterhouse.web.acts import ACTS, FORMS, SHEETS
 from meterhouse.web.acts.routes import add_forms, add_operations
+from meterhouse.web.api import bills as api_bills
 from meterhouse.web.api import books as api_books
 from meterhouse.web.api import days as api_days
 from meterhouse.web.api import desk as api_desk
@@ -40,6 +41,7 @@ from meterhouse.web.api.contract import contract
 from meterhouse.web.assets import Assets
 from meterhouse.web.console import (
     account,
+    bills,
     books,
     calculator,
     commissioning,
@@ -165,6 +167,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         explain.router,
         revenue.router,
         replays.router,
+        bills.router,
         platform.router,
         site.router,
         life.router,
@@ -189,6 +192,7 @@ def _routes() -> tuple[BaseRoute, ...]:
         api_doubts.router,
         api_revenue.router,
         api_replays.router,
+        api_bills.router,
         api_staff.router,
         operation.router,
         operations,

@@ -53,6 +53,7 @@ MENU: Final = (
     MenuEntry(N_("Meter drift"), "drift", "overview", "books.read", MenuGroup.MONEY),
     MenuEntry(N_("Tariffs"), "tariffs", "tariffs", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Replays"), "replays", "history", "tariff.replay", MenuGroup.MONEY),
+    MenuEntry(N_("Bills"), "bills", "bill", "money.read", MenuGroup.MONEY),
     MenuEntry(N_("Calculator"), "calculator", "scale", "tariff.read", MenuGroup.MONEY),
     MenuEntry(N_("Set-up"), "setup", "setup", "project.read", MenuGroup.SET_UP),
     MenuEntry(N_("Places"), "places", "places", "room.read", MenuGroup.SET_UP),

@@ -1,10 +1,12 @@
 """From what a list's address says to what a flow is asked: which rows, in which order.
 
-Owns the types of filters: a day becomes the project's midnight, text a pattern, a word a truth.
+Owns the types of filters: a day becomes the project's midnight, text a pattern, a word a truth,
+a number an id.
 Must never know a particular list. Pages, files, tasks and bulk acts all select by it, so they
 cannot disagree about which rows are meant.
 """
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from meterhouse.flows.monitor import Wanted
 from meterhouse.web.formats import Formats
 from meterhouse.web.tables import ListState
 
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -32,6 +35,8 @@ def wanted(state: ListState, fmt: Formats, **fixed: Any) -> Wanted:
                 typed[key] = monitor.contains(text)
             case "open" | "online" | "let" | "proved" | "void":
                 typed[key] = _TRUTHS.get(text)
+            case "agreement":
+                typed[key] = int(text) if _NUMBER.fullmatch(text) else None
             case _:
                 typed[key] = text or None
     return Wanted(typed | fixed, state.sort, state.descending, state.page_size, state.offset)

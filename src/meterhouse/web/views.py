@@ -25,6 +25,7 @@ from meterhouse.units import EPOCH, to_us
 from meterhouse.web import bookviews, deskviews, labels, lifeviews
 from meterhouse.web.acts import customer, gateway, install, scheme, site_sheet, tariff
 from meterhouse.web.audited import ACT_TITLES, act_title, change_told, object_link, object_told
+from meterhouse.web.billview import BILLS
 from meterhouse.web.cells import BUILDING, FROM, ROOM, TO, cell, masked_name
 from meterhouse.web.doubtviews import DOUBTS, ESTIMATES
 from meterhouse.web.doubtwords import QUALITY_CLASS
@@ -461,7 +462,7 @@ LISTS: Final = {
     view.table.name: view
     for view in (
         ALARMS, METERS, GATEWAYS, COMMISSIONING, COMMANDS, NOTICES, TASKS, AUDIT, TARIFFS,
-        CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, ESTIMATES, *deskviews.LISTS,
+        BILLS, CUSTOMERS, RECEIPTS, RECHARGES, REPLAYS, DOUBTS, ESTIMATES, *deskviews.LISTS,
         *lifeviews.LISTS, *bookviews.LISTS,
     )
 }  # fmt: skip

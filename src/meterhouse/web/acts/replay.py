@@ -81,7 +81,8 @@ class NewReplay(Form):
     ] = None  # fmt: skip
     """Id of the tariff whose versions in force rate the span; none: `scheme` does."""
     scheme: SchemeText = Field(default="", examples=[_EXAMPLE])
-    """A scheme file's content, of what runs along with readings; used where no tariff is named."""
+    """A scheme file's content; used where no tariff is named. What is known only when a billing
+    period has ended is in no figure of a replay."""
     place_id: Annotated[
         Number | None, EXAMPLE,
         Ask(N_("Building"), kind="choice", hint=N_("Empty: the whole project"),
@@ -153,7 +154,11 @@ def _scheme(text: str) -> dict[str, Any]:
 
 
 async def _start(doing: Doing, form: NewReplay) -> Done:
-    """Rate charges of the past again under a scheme: answers the task; nothing is charged."""
+    """Rate charges of the past again under a scheme: answers the task; nothing is charged.
+
+    What is known only when a billing period has ended (a minimum, power, losses and added tax to
+    the coin, free energy carried over) is left out; `is_partial` says where that matters.
+    """
     _, fmt = doing.here
     at = doing.doer.at
     since = typed.instant(form.since, fmt, at, "since")
@@ -174,7 +179,10 @@ async def _start(doing: Doing, form: NewReplay) -> Done:
 
 
 async def _try(doing: Doing, form: NewCorrection) -> Done:
-    """Show what a correction of a tariff would do: answers the task; nothing is changed."""
+    """Show what a correction of a tariff would do: answers the task; nothing is changed.
+
+    Of intervals alone: bills of ended periods are made anew once the correction is made.
+    """
     _, fmt = doing.here
     at = doing.doer.at
     asked, count = await replay.asked_of_correction(
@@ -268,6 +276,22 @@ async def _about_replay(doing: Doing) -> Choices:
         (N_("Households"), fmt.number(found["households"])),
         *((title, text) for title, text, _ in figures(found, fmt)),
         (N_("Replay"), str(row["id"])),
+        *(((N_("Not in these figures"), doing.words(partial(row))),) if row["is_partial"] else ()),
+    )
+
+
+def partial(row: Mapping[str, Any]) -> str:
+    """What the figures of a replay leave out where billing periods are billed, as a message id."""
+    if row["corrects"]:
+        return N_(
+            "These figures are of intervals alone. A minimum, power, losses to the coin, added tax"
+            " and free energy carried over are known only when a billing period has ended: once the"
+            " correction is made, its bills are made anew and their differences are posted as well."
+        )
+    return N_(
+        "These figures are of intervals alone, on both sides. A minimum, power, losses to the coin,"
+        " added tax and free energy carried over are known only when a billing period has ended;"
+        " its bill is in no figure here. The calculator tells such bills."
     )
 
 

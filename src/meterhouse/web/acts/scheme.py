@@ -161,7 +161,7 @@ class DemandFields(Form):
 
 
 class TaxFields(Form):
-    """A tax that is shown."""
+    """A tax that is shown; one that is added is made exact by the bill of the ended period."""
 
     rate_micro: int = Field(ge=1, le=MICRO_PER_UNIT, examples=[130000])
     """Its rate in millionths."""
@@ -218,15 +218,16 @@ class VersionFields(Form):
     )
     """Prices on every unit that is not free."""
     standing: Annotated[StandingFields | None, Ask(N_("Standing charge"))] = None
-    """A charge for being connected; on calculated bills alone."""
+    """A charge for being connected; as energy is used it falls due day by day."""
     minimum_micro: Annotated[int, Ask(N_("Minimum"))] = Field(
         default=0, ge=0, le=AMOUNT_MICRO_MAX, examples=[0]
     )
-    """What a billing period costs at least; on calculated bills alone."""
+    """What a billing period costs at least; charged by its bill, when it has ended."""
     allowance: Annotated[AllowanceFields | None, Ask(N_("Free energy"))] = None
     """Free energy."""
     demand: Annotated[DemandFields | None, Ask(N_("Power charge"))] = None
-    """A price for power; on calculated bills alone."""
+    """A price for power; by the maximum charged by the bill of an ended period, by capacity on
+    calculated bills alone."""
     multiplier: Annotated[int, Ask(N_("Multiplier"))] = Field(
         default=1, ge=1, le=MULTIPLIER_MAX, examples=[1]
     )
@@ -234,7 +235,8 @@ class VersionFields(Form):
     loss_micro: Annotated[int, Ask(N_("Losses"))] = Field(
         default=0, ge=0, le=MICRO_PER_UNIT, examples=[0]
     )
-    """Losses billed on top, in millionths; on calculated bills alone."""
+    """Losses billed on top, in millionths: a part of the prices while energy is used, made exact by
+    the bill of the ended period."""
     tax: Annotated[TaxFields | None, Ask(N_("Tax"))] = None
     """A tax that is shown."""
 

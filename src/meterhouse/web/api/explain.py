@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from meterhouse.flows import explain
+from meterhouse.flows import billed, explain
 from meterhouse.flows.access import Reach, Verb
 from meterhouse.flows.intervals import Interval
 from meterhouse.model import (
@@ -131,15 +131,51 @@ class BookingParts(Shape):
     """What it gave; negative where a correction went back."""
 
 
+class BillPart(Shape):
+    """What the bill of an ended period adds: `added = total − charged − replaced`."""
+
+    bill_id: Id
+    """The bill."""
+    is_taken_back: bool = Field(examples=[False])
+    """Whether it says no more than that an earlier version holds no longer."""
+    since: At
+    """When the use begins that it is of."""
+    until: At
+    """When that ends."""
+    period_since: At
+    """When the billing period begins."""
+    period_until: At
+    """When it ends."""
+    tariff: str = text("Shops", most=200)
+    """Name of the tariff."""
+    energy: Quantity
+    """What was used, as measured."""
+    charged: Money
+    """What was charged for it while energy flowed."""
+    total: Money
+    """What the bill says."""
+    replaced: Money
+    """What its earlier version had added, booked before; zero at first."""
+    added: Money
+    """What it adds to this booking."""
+
+
 class BookingDetail(Shape):
-    """A booking: `carried + added = booked + rest`, to a billionth."""
+    """A booking: `carried + added = booked + rest`, to a billionth.
+
+    `added` is what its intervals and its bills of ended periods add together.
+    """
 
     carried: Money
     """What the booking before had left below a coin."""
     carried_id: Id | None
     """A transfer of that booking; null where nothing was carried."""
     added: Money
-    """The sum of all its intervals."""
+    """The sum of all its intervals and bills."""
+    by_intervals: Money
+    """Of it, the sum of all its intervals."""
+    by_bills: Money
+    """Of it, what all its bills of ended periods add."""
     booked: Money
     """Whole coins, of all parts together."""
     rest: Money
@@ -154,6 +190,10 @@ class BookingDetail(Shape):
     """How many intervals there are."""
     intervals: list[IntervalLine] = Field(max_length=2_000)
     """The first two thousand of them, by time."""
+    bill_count: int = Field(ge=0, le=COUNT_MAX, examples=[1])
+    """How many bills of ended periods there are."""
+    bills: list[BillPart] = Field(max_length=explain.BILLS_MAX)
+    """The first hundred of them, by time; each with its lines is at `bills/{bill_id}`."""
 
 
 class MovedSum(Shape):
@@ -371,7 +411,8 @@ def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
     unit = UNIT[now.commodity]
     return BookingDetail(
         carried=_fine(now.carried_nano, scope), carried_id=now.carried_id,
-        added=_fine(now.added_nano, scope),
+        added=_fine(now.added_nano, scope), by_intervals=_fine(now.interval_nano, scope),
+        by_bills=_fine(now.bill_nano, scope),
         booked=_fine(now.booked_nano, scope), rest=_fine(now.rest_nano, scope), is_last=now.is_last,
         is_exact=now.is_exact, interval_count=now.interval_count,
         parts=[
@@ -380,6 +421,17 @@ def _booking(now: explain.Booking, scope: Reach) -> BookingDetail:
             for one in now.parts
         ],
         intervals=[_interval(one, unit, scope) for one in now.intervals],
+        bill_count=now.bill_count, bills=[_bill(one, unit, scope) for one in now.bills],
+    )  # fmt: skip
+
+
+def _bill(one: billed.BillPart, unit: str, scope: Reach) -> BillPart:
+    return BillPart(
+        bill_id=one.bill_id, is_taken_back=one.bill is None, since=one.from_at, until=one.to_at,
+        period_since=one.period_from_at, period_until=one.period_to_at, tariff=one.tariff,
+        energy=_quantity(one.energy_milli, unit), charged=_fine(one.charged_nano, scope),
+        total=_fine(one.total_nano, scope), replaced=_fine(one.replaced_nano, scope),
+        added=_fine(one.added_nano, scope),
     )  # fmt: skip
 
 

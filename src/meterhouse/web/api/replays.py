@@ -94,6 +94,10 @@ class ReplayDetail(Shape):
     """Whether it shows a correction."""
     is_made: bool = Field(examples=[False])
     """Whether that correction was made."""
+    is_partial: bool = Field(examples=[False])
+    """Whether bills of ended periods say, or would say, more: what is known only when a billing
+    period has ended (a minimum, power, losses and added tax to the coin, free energy carried over)
+    is in none of these figures."""
     since: At
     """The span's beginning."""
     until: At
@@ -221,7 +225,8 @@ async def get_replay(request: Request, project_id: ProjectId, replay_id: ReplayI
     unit = UNIT[row["asked"]["scheme"]["commodity"]]
     return ReplayDetail(
         id=row["id"], scheme=row["asked"]["name"], is_correction=row["corrects"],
-        is_made=row["is_made"], since=row["since_at"], until=row["until_at"],
+        is_made=row["is_made"], is_partial=row["is_partial"], since=row["since_at"],
+        until=row["until_at"],
         point_count=found["points"], household_count=found["households"],
         interval_count=found["interval_count"], unrated_count=found["unrated"],
         winner_count=found["winners"], loser_count=found["losers"],

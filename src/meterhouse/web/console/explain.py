@@ -26,6 +26,7 @@ from meterhouse.web.labels import Source
 from meterhouse.web.moneywords import why_moved
 from meterhouse.web.pages import formats_of, render
 from meterhouse.web.paperwords import WAYS
+from meterhouse.web.schemes import trying
 from meterhouse.words import LANGUAGES, N_, Words, words
 
 router = APIRouter(dependencies=[Depends(Permission(Verb.MONEY_READ))])
@@ -106,6 +107,7 @@ def _facts(now: Explained, fmt: Formats) -> dict[str, Any]:
         "fine": fine_amount,
         "exact_energy": lambda milli: grouped(milli, 3),
         "line_text": _line_text(fmt, unit),
+        "bill_told": lambda one: trying.told(one.bill, one.scheme, fmt),
         "tariffs": tariffs,
         "remarks": lambda one: _remarks(one, fmt, unit, is_mixed=len(tariffs) > 1),
     }  # fmt: skip

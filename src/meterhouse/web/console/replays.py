@@ -44,6 +44,7 @@ async def replay_page(request: Request, project_id: int, replay_id: int) -> Resp
         "months": _months(found, fmt),
         "spread": _spread(found, fmt),
         "correct": acts.CORRECT,
+        "partial": acts.partial(row),
         "again": acts.TRY,
         "stretches": _stretches(row, fmt),
         "ids": {"project_id": project_id, "replay_id": replay_id},

@@ -37,7 +37,7 @@ from meterhouse.web.acts.routes import do, doing_of, form_key
 from meterhouse.web.formats import Formats
 from meterhouse.web.pages import formats_of, render, words_of
 from meterhouse.web.schemes import fields, names, steps, trying, written
-from meterhouse.web.schemes.changes import Stretch, changes, stretches
+from meterhouse.web.schemes.changes import Stretch, changes, period_end, stretches
 from meterhouse.web.schemes.offered import offered
 from meterhouse.web.schemes.pictures import picture
 from meterhouse.web.schemes.typed import Typed, read
@@ -366,7 +366,8 @@ def _looks(
     facts: dict[str, Any] = {
         "faults": [(one.field, one.said(words)) for one in found.faults],
         "weekdays": offered(words)["weekday"], "picture": None, "bill": None, "changes": None,
-        "stretches": None, "bill_was": None, "bill_error": "", "corrects": bench.corrects,
+        "period_end": (), "stretches": None, "bill_was": None, "bill_error": "",
+        "corrects": bench.corrects,
         "unit": labels.UNIT[found.scheme.commodity] if found.scheme else "",
     }  # fmt: skip
     if found.scheme is None:
@@ -376,6 +377,7 @@ def _looks(
     wanted = trying.asked(asked, begins.astimezone(fmt.timezone))
     facts["picture"] = picture(version, wanted.year, words)
     facts["wanted"] = wanted
+    facts["period_end"] = period_end(version, words)
     try:
         facts["bill"] = trying.bill(found.scheme, wanted, fmt)
         if bench.corrects and bench.in_force is not None:

@@ -8,13 +8,16 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from meterhouse.rating.tariff import Scheme, dump
+from meterhouse.rating.tariff import Scheme, Version, dump
 from meterhouse.web.formats import ABSENT
 from meterhouse.web.schemes import names
 from meterhouse.web.schemes.written import MICRO, MILLI, PERCENT, plain
 from meterhouse.words import N_, Words
 
-_BESIDE: Final = ("special_days", "surcharges", "allowance", "tax")
+_BESIDE: Final = (
+    "special_days", "surcharges", "allowance", "tax", "standing", "minimum_micro", "demand",
+    "loss_micro",
+)  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -80,7 +83,23 @@ def beside(scheme: Scheme, number: int, words: Words) -> Sequence[tuple[str, str
         named = names.shown(names.SEASON, season, words)
         title = words(N_("Blocks end at, {season}"), season=named)
         told.append((title, " / ".join(plain(one, MILLI) for one in limits)))
+    if billed := period_end(scheme.versions[number], words):
+        told.append((words(N_("Billed when a billing period has ended")), ", ".join(billed)))
     return told
+
+
+def period_end(version: Version, words: Words) -> Sequence[str]:
+    """What of a version is known only when a billing period has ended, and is billed then."""
+    charges = version.charges
+    free, tax = charges.allowance, charges.tax
+    known_late = (
+        (bool(charges.minimum_micro), names.FIELD["minimum_micro"]),
+        (charges.demand is not None, names.FIELD["demand"]),
+        (bool(charges.loss_micro), names.FIELD["loss_micro"]),
+        (tax is not None and not tax.included, N_("Added tax")),
+        (free is not None and free.carries, N_("Free energy carried over")),
+    )
+    return [words(title) for is_named, title in known_late if is_named]
 
 
 def _changes(was: Mapping[str, Any], will: Mapping[str, Any], words: Words) -> Iterator[Change]:

@@ -5,7 +5,7 @@ made by `flows.calculator`. Must never change anything: it posts only because a 
 for an address.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -24,18 +24,16 @@ from meterhouse.web.access import database_of
 from meterhouse.web.acts.frame import Form
 from meterhouse.web.acts.scheme import SchemeFields, body_of
 from meterhouse.web.acts.typed import Number
+from meterhouse.web.api.calculated import LINES_MAX, CalculatedBill, LocalAt
 from meterhouse.web.api.schemas import Decimals, Shape
 from meterhouse.web.api.v1 import KEYED, NumberedRoute, ProjectId, may
 
 router = APIRouter(**KEYED, route_class=NumberedRoute)
 
 CAPACITY_W_MAX: Final = 1_000_000_000
-_LINES_MAX: Final = 100_000
-_DAYS_MAX: Final = 400
 LocalText = Annotated[
     str, Field(pattern=r"^[0-9T:.+Z -]{10,40}$", examples=["2026-02-05T21:30"])
 ]  # fmt: skip
-At = Annotated[str, Field(max_length=40, examples=["2026-02-01T00:00:00+08:00"])]
 
 
 class SchemeUnchosen(BadInput):
@@ -76,65 +74,10 @@ class Calculation(Form):
     """Whether every day and every interval is answered, too."""
 
 
-class CalculatedLine(Shape):
-    """A line of a bill."""
-
-    kind: Literal["energy", "free", "surcharge", "standing", "demand", "minimum", "tax"] = Field(
-        examples=["energy"]
-    )
-    """What for."""
-    since: At
-    """Since when the version is in force that it follows."""
-    name: str | None = Field(default=None, max_length=40, examples=["peak"])
-    """The band or the surcharge."""
-    block: int | None = Field(default=None, ge=1, le=BLOCKS_MAX, examples=[1])
-    """The block, counted from 1."""
-    quantity: Decimals | None = Field(default=None, examples=["100.000"])
-    """Energy, days, periods or kW."""
-    price: Decimals | None = Field(default=None, examples=["0.600000"])
-    """Of one of them."""
-    first_day: int | None = Field(default=None, ge=0, le=_DAYS_MAX, examples=[0])
-    """How many days of the period are before the part; the amount is the share up to the part's
-    end less that up to its beginning, both rounded down."""
-    days: int | None = Field(default=None, ge=0, le=_DAYS_MAX, examples=[28])
-    """The part of the period, in days."""
-    of_days: int | None = Field(default=None, ge=1, le=_DAYS_MAX, examples=[31])
-    """How many days the period has."""
-    exact: Decimals = Field(examples=["60.000000000"])
-    """The amount, unrounded."""
-    amount: Decimals = Field(examples=["60.00"])
-    """The amount, rounded half up to the smallest coin."""
-
-
-class CalculatedBill(Shape):
-    """A billing period, or what of it was served."""
-
-    from_: At = Field(alias="from")
-    """When what was served of it begins."""
-    to: At
-    """When it ends."""
-    period_from: At
-    """When the whole period begins."""
-    period_to: At
-    """When it ends."""
-    energy: Decimals = Field(examples=["310.000"])
-    """Billed energy, free energy included."""
-    lines: list[CalculatedLine] = Field(max_length=_LINES_MAX)
-    """Its lines."""
-    net: Decimals = Field(examples=["101.77"])
-    """Without tax."""
-    tax: Decimals = Field(examples=["13.23"])
-    """The tax."""
-    total: Decimals = Field(examples=["115.00"])
-    """Both together."""
-    rounding: Decimals = Field(examples=["0.000000000"])
-    """What rounding the lines added."""
-
-
 class CalculatedDay(Shape):
     """A billing day."""
 
-    from_: At = Field(alias="from")
+    from_: LocalAt = Field(alias="from")
     """When it begins."""
     energy: Decimals = Field(examples=["310.000"])
     """Billed energy."""
@@ -145,11 +88,11 @@ class CalculatedDay(Shape):
 class CalculatedPart(Shape):
     """A part of an interval, in one band and one block."""
 
-    from_: At = Field(alias="from")
+    from_: LocalAt = Field(alias="from")
     """When it begins."""
-    to: At
+    to: LocalAt
     """When it ends."""
-    since: At
+    since: LocalAt
     """Since when the version is in force that it follows."""
     band: str = Field(max_length=40, examples=["peak"])
     """The band."""
@@ -166,9 +109,9 @@ class CalculatedPart(Shape):
 class CalculatedInterval(Shape):
     """An interval of the load."""
 
-    from_: At = Field(alias="from")
+    from_: LocalAt = Field(alias="from")
     """When it begins."""
-    to: At
+    to: LocalAt
     """When it ends."""
     measured: Decimals = Field(examples=["160.000"])
     """Energy as measured."""
@@ -178,7 +121,7 @@ class CalculatedInterval(Shape):
     """What of it is free."""
     exact: Decimals = Field(examples=["62.000000000"])
     """The charge of energy and surcharges, unrounded."""
-    lines: list[CalculatedPart] = Field(max_length=_LINES_MAX)
+    lines: list[CalculatedPart] = Field(max_length=LINES_MAX)
     """Its parts."""
 
 
@@ -191,13 +134,13 @@ class Calculated(Shape):
     """ISO 4217 code."""
     timezone: str = Field(max_length=60, examples=["Asia/Shanghai"])
     """Whose wall clock holds."""
-    bills: list[CalculatedBill] = Field(max_length=_LINES_MAX)
+    bills: list[CalculatedBill] = Field(max_length=LINES_MAX)
     """One per billing period touched."""
     energy: Decimals = Field(examples=["310.000"])
     """Of all bills."""
     total: Decimals = Field(examples=["115.00"])
     """Of all bills."""
-    days: list[CalculatedDay] | None = Field(default=None, max_length=_LINES_MAX)
+    days: list[CalculatedDay] | None = Field(default=None, max_length=LINES_MAX)
     """Every day, where that was asked."""
     intervals: list[CalculatedInterval] | None = Field(default=None, max_length=ROWS_AT_ONCE_MAX)
     """Every interval, where that was asked."""
