@@ -315,6 +315,8 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
 ):
     tariff, told, batches, _ = story
     other = data.draw(st.sampled_from([None, *sorted(TARIFFS.keys() - {tariff})]))
+    # A first one, after weeks without, as well as another one.
+    is_first = other is not None and data.draw(st.booleans())
     given_at = START + STEP * data.draw(st.integers(0, INSTANTS)) + timedelta(minutes=7)
     turn = data.draw(st.integers(0, len(batches) - 1))
     rooms = 1 + max((one[0] for one in told), default=0)
@@ -322,6 +324,9 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
         for name in ("given in order", "given at will")
     ]
+    if is_first:
+        for site in (in_order, at_will):
+            await give(site, None, MORNING)
     in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
     for one in sorted(one for one in told if one[1] < given_at):
         await told_to(in_order, [one])

@@ -7,7 +7,8 @@ on is rated, and only what lies in the span counts. What lies before the scheme'
 rated by that one, for a price may be tried out on a time in which it was not yet thought of.
 
 A replay *of a correction* is another thing: each charge is rated by the tariff it was rated by,
-one of them corrected, as the correction itself will do it (`reprice`); nothing else is its preview.
+one of them corrected, or by the one its point should have had, as the correction itself will do it
+(`reprice`); nothing else is its preview.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import correct
+from meterhouse.flows import backdate, correct
+from meterhouse.flows.backdate import Selection
 from meterhouse.flows.prices import History, Laid, Tariffs, alone, runs_of
 from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
 from meterhouse.flows.task import Claimed, Progress
@@ -82,6 +84,7 @@ class Question:
         laid: the scheme.
         corrects: the tariff that `laid` is the corrected scheme of; None: every charge is rated by
             `laid`, whatever it was rated by.
+        is_given: whether that tariff shall have been that of all these points since `since`.
     """
 
     point_ids: Ints
@@ -89,6 +92,7 @@ class Question:
     until: datetime
     laid: Laid
     corrects: int | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,8 @@ async def _rated(
     since_us, until_us = to_us(question.since), to_us(question.until)
     if question.corrects is not None:
         schemes = {question.corrects: question.laid}
-        anew = await rate_anew(connection, tariffs, project, point_ids, since_us, schemes)
+        given = (question.since, question.corrects) if question.is_given else None
+        anew = await rate_anew(connection, tariffs, project, point_ids, since_us, schemes, given)
         concerned = anew.row[anew.priced_by(question.corrects)]
         mine = np.isin(anew.row, concerned)
         charges = {name: column[mine] for name, column in anew.charges.items()}
@@ -381,16 +386,35 @@ async def asked_of_correction(
     }, count  # fmt: skip
 
 
+async def asked_of_assignment(
+    db: Database, tariffs: Tariffs, project_id: int, tariff_id: int, since: datetime,
+    selection: Selection, at: datetime,
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """The same of a tariff given since a past instant; raises as `backdate.plan`."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        point_ids = await backdate.chosen(connection, project_id, tariff_id, selection)
+        planned = await backdate.plan(connection, tariffs, project, tariff_id, since, point_ids, at)
+    return {
+        "since": since.isoformat(), "until": at.isoformat(), "name": planned.name,
+        "scheme": await correct.present(db, project_id, tariff_id), "corrects": tariff_id,
+        "gives": {"point_ids": point_ids, "digest": planned.digest},
+    }, len(point_ids)  # fmt: skip
+
+
 async def carry_out(
     db: Database, tariffs: Tariffs, claimed: Claimed, at: datetime, tell: TellTask
 ) -> Progress:
     """A replay as a task: rate, and keep what was found under the task's number."""
     asked, project_id = claimed.input, claimed.project_id
     since, until = (datetime.fromisoformat(asked[name]) for name in ("since", "until"))
-    corrects = asked["corrects"]
+    corrects, gives = asked["corrects"], asked.get("gives")
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
-        if corrects is not None:
+        if gives is not None:
+            laid = (await tariffs.load(connection, project_id, [corrects]))[corrects]
+            point_ids = np.array(gives["point_ids"], dtype=np.int64)
+        elif corrects is not None:
             planned = await correct.plan(
                 connection, tariffs, project, corrects, since, asked["scheme"], at
             )
@@ -405,7 +429,7 @@ async def carry_out(
     async def told_so_far(done: int, total: int) -> None:
         await tell(Progress(done, total))
 
-    question = Question(point_ids, since, until, laid, corrects)
+    question = Question(point_ids, since, until, laid, corrects, gives is not None)
     found = await replay(db, tariffs, project_id, question, told_so_far)
     households = by_household(found)
     sums = told(found, households, project["currency_exponent"])
@@ -413,7 +437,7 @@ async def carry_out(
         "tariff_id": corrects, "since_at": since, "until_at": until, "corrects": bool(corrects),
         "actor_id": claimed.actor_id,
         "asked": {name: asked.get(name) for name in
-                  ("selection", "scheme", "name", "version_count", "was")},
+                  ("selection", "scheme", "name", "version_count", "was", "gives")},
     }  # fmt: skip
     async with db.transaction([project_id]) as connection:
         await replays.insert(connection, project_id, claimed.id, kept, sums, households, at)
