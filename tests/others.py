@@ -51,6 +51,8 @@ LEFT_BEHIND = (
     """insert into shift (project_id, cashier_id, float_minor, opened_at)
         values ($project, (select min(id) from person), 0, $at)""",
     "insert into receipt_series (project_id) values ($project)",
+    """insert into point_persons (project_id, point_id, from_at, persons)
+        values ($project, $point, $at, 1)""",
     """insert into receipt (project_id, number, label, payment_id, facts, issued_at)
         values ($project, 1, 'N-1', $payment, '{}', $at)""",
     """insert into receipt_print (project_id, receipt_id, copy, paper, language, is_named,
@@ -77,6 +79,10 @@ LEFT_BEHIND = (
     """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
             last_transfer_id, closed_at)
         values ($project, $at::date, $at, '{}', '{}', true, 1, $at)""",
+    """insert into energy_mark (project_id, after_at, until_at)
+        values ($project, '1970-01-01', $at)""",
+    """insert into energy_difference (project_id, commodity, after_at, energy_milli, amount_nano)
+        values ($project, 'electricity', '1970-01-01', 1, 1)""",
     """insert into drift (project_id, point_id, day, since_at, until_at, meter_id,
             deducted_total_minor, rated_total_nano, deducted_minor, rated_nano)
         values ($project, $point, $at::date, $at, $at, $meter, 1, 1, 1, 1)""",
@@ -97,17 +103,20 @@ LEFT_BEHIND = (
         select $project, id, $at, $at, '{}', '{}', false, $at from task
         where project_id = $project""",
     """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-            period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
+            period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano, total_minor,
             amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
             made_at)
         select $project, $point, $at - interval '1 hour', 1, $at, $at - interval '1 day', $at,
-            $purse, tariff_id, 1, 0, 0, 0, 0, $at, 0, '{}', 0, 0, $at from point
+            $purse, $at, tariff_id, 1, 0, 0, 0, 0, $at, 0, '{}', 0, 0, $at from point
         where project_id = $project and id = $point""",
     """insert into billing (project_id, point_id, billed_until, next_at)
         values ($project, $point, $at, $at)""",
     """insert into replay_row (project_id, replay_id, point_id, account_id, interval_count,
             energy_milli, charged_nano, would_nano)
         select $project, id, $point, $purse, 1, 1, 1, 1 from replay where project_id = $project""",
+    """insert into assignment (project_id, edition, tariff_id, since_at, reason, made_at, replay_id,
+            point_count)
+        select $project, 1, tariff_id, $at, 'N', $at, 1, 1 from point where id = $point""",
 )
 
 
@@ -213,16 +222,16 @@ async def foreign(theirs) -> dict[str, Any]:
             expires_at=now.replace(hour=23), model="M", address="1", multiplier=1,
             modulus_milli=10, max_power_w=1, agreement_id=theirs.rooms[0].agreement_id,
             account_id=first["account"], channel="cash", amount_minor=Minor(1), key="theft",
-            of_payment_id=None, payee_id=None, shift_id=None, second_id=None,
+            of_payment_id=None, payee_id=None, shift_id=None, second_id=None, actor_id=None,
             tender_minor=None, energy_milli=None, price_micro=None, number=9, order_number="new",
             payment_id=await first_of(theirs, "payment"),
-            wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
+            replay_id=1, wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
             asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
             version=1, title="N", input={}, total_count=0, waits=False, settled_at=now,
             registers=[], refunded_minor=0, written_off_minor=0, transfer_id=9**9, known_at=now,
             known_minor=0, read_at=now, said_minor=0, decided=1, registers_milli=None, used_milli=0,
-            since=now, versions=[(now, {})], version_count=1, replay_id=1,
+            since=now, versions=[(now, {})], version_count=1, tariff_id=theirs.tariff_id,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
@@ -241,7 +250,7 @@ def set_up(theirs, first, account) -> dict[str, Any]:
     return {
         "version": 1, "number": 9, "effective_from": now, "ats": [now],
         "personal_ids": [1], "people": [personal.Facts("N")], "languages": ["en"],
-        "customer_ids": [1], "warnings_minor": [3, 2, 1],
+        "customer_ids": [1], "warnings_minor": [3, 2, 1], "persons": 2, "persons_each": [2],
         "purses": [customers.Purse(agreement_id, Compartment.WATER, 0)],
         "attached": [
             customers.Attached(first["point"], agreement_id, account["account_id"],
@@ -276,7 +285,8 @@ async def money_of(theirs) -> dict[str, Any]:
         "opening_ids": [opening], "transfer_id": transfer, "commissioning_id": commissioning,
         "agreement_ids": [agreement], "purse_id": purse, "purse_ids": [purse],
         "debit_account_id": purse, "credit_account_id": purse, "revenue_id": purse,
-        "rests_nano": {theirs.points[0]: 1}, "condition": "true", "columns": "count(*)",
+        "rests_nano": {theirs.points[0]: 1}, "below_nano": {theirs.points[0]: 1}, "correction": -1,
+        "rounded_nano": 1, "aside_nano": 1, "condition": "true", "columns": "count(*)",
         "by": "true", "booking": 0, "mark": mark, "first": now.date(), "last": now.date(),
         "first_open": now.date(), "until": now, "until_at": now, "proof": next(iter(days.PROOFS)),
         "share": 0, "known": [], "totals": {}, "proofs": {}, "limit_minor": -(2**60),
@@ -290,8 +300,9 @@ async def money_of(theirs) -> dict[str, Any]:
         "fresh": timedelta(minutes=15), "cash_id": purse, "is_all": True, "role": "finance",
         "scope_kind": "project", "scope_id": theirs.project_id, "granted_by": None,
         "building_ids": None, "day_count": 30, "rooms": ["101"], "area_dm2": 1, "areas_dm2": {},
-        "keys": [(theirs.meters[0], 1, now)], "rest_nano": 1, "others": [purse + 1],
+        "keys": [(theirs.meters[0], 1, now)], "rests_nano_": 1,
         "begins": False, "models": ["M"],
+        "after_at": EPOCH, "noted": (0, 2**62),
     } | await doubts_of(theirs) | await replays_of(theirs)  # fmt: skip
 
 
@@ -299,7 +310,24 @@ async def doubts_of(theirs) -> dict[str, Any]:
     """The arguments that doubts, decisions and estimates take."""
     now, doubt_id = theirs.clock(), await first_of(theirs, "doubt")
     made = bills.NewBill(
-        now, 2, now, now, now, theirs.points[0], theirs.tariff_id, 1, 0, 0, 0, 0, now, 0, {}, 0, 0
+        now,
+        2,
+        now,
+        now,
+        now,
+        theirs.points[0],
+        now,
+        theirs.tariff_id,
+        1,
+        0,
+        0,
+        0,
+        0,
+        now,
+        0,
+        {},
+        0,
+        0,
     )
     meter_id, point_id, later = theirs.meters[0], theirs.points[0], now + timedelta(hours=1)
     return {
@@ -320,7 +348,9 @@ async def replays_of(theirs) -> dict[str, Any]:
     """The arguments that rating the past again takes."""
     return {
         "replay_id": await first_of(theirs, "replay"), "layout": replays.CHARGE, "after_id": 0,
-        "priced": [{"tariff_id": theirs.tariff_id, "edition": 0, "is_repriced": True}],
+        "priced": [{"point_id": theirs.points[0], "tariff_id": theirs.tariff_id, "edition": 0,
+                    "is_repriced": True}],
+        "given": None, "names": ["101"],
         "charges": columns_for(theirs), "block_milli": 1,
         "period_us": 1, "found": {}, "last": None,
         "asked": {"tariff_id": None, "since_at": theirs.clock(), "until_at": theirs.clock(),

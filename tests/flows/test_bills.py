@@ -327,3 +327,37 @@ async def test_a_version_published_later_is_billed_from_its_month_on(site_of):
     await tend(site)
     # 21 of April's 30 days; 6.00 were used.
     assert await billed(site) == [("04-01 00", 2100, 600.0, 1)]
+
+
+async def test_what_comes_late_of_one_who_left_is_billed_to_them(site_of):
+    site = await site_of(minimum_micro=31_000_000)
+    await read(site, ("2026-03-01T00:00", 0), ("2026-03-10T00:00", 9))
+    site.clock.at = at("2026-03-11T00:00")
+    guest = await customer.add(site.db, site.project_id, Facts("Next"), "zh-Hans")
+    told = {"000000000001": (100_000, -1, -1, -1, -1)}
+    await settle.move_tenants(
+        site.db, site.project_id, site.rooms[0].agreement_id, guest, Terms(), Balance.PAY_OUT,
+        Leaving("moved away", told), None, site.clock(),
+    )  # fmt: skip
+    # Ten days of the minimum are 10.00; 100 kWh cost 60.00.
+    assert await shares(site) == [("tenant", 60.0)]
+    await tend(site)
+    assert await billed(site) == [("03-01 00", 6000, 6000.0, 1)]
+
+
+async def test_a_reading_after_another_keeper_came_is_billed_to_the_time_before(site_of):
+    site = await site_of(minimum_micro=31_000_000)
+    await read(site, ("2026-03-01T00:00", 0), ("2026-03-10T12:00", 9))
+    site.clock.at = at("2026-03-11T12:00")
+    row = await device.point(site.db, site.project_id, site.points[0])
+    key = site.db, site.project_id, site.points[0], row["version"], row["tariff_id"]
+    await device.edit_point(*key, Keeper.EXTERNAL, site.clock())
+    # Nine and a half days: ten began.
+    assert await billed(site) == [("03-01 00", 1000, 540.0, 1)]
+    await read(site, ("2026-03-12T12:00", 12))
+    await tend(site)
+    # The interval began while the platform kept the money; two more days did, too.
+    assert await billed(site) == [("03-01 00", 1200, 720.0, 2)]
+    await read(site, ("2026-05-01T00:00", 40))
+    await tend(site)
+    assert await billed(site) == [("03-01 00", 1200, 720.0, 2)]

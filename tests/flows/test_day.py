@@ -1,16 +1,27 @@
 """A closed day: what belongs to it, that it never changes, and that its proofs can fail."""
 
-from datetime import date, timedelta
+import json
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from meterhouse.errors import Conflict, NotFound
-from meterhouse.flows import day
+from meterhouse.flows import day, doubt, estimate
 from meterhouse.flows.day import DayNotOver
+from meterhouse.flows.doubt import Decision, OfMeter
+from meterhouse.rating.decided import Decided
+from meterhouse.store import proofs
 from meterhouse.store.db import maintenance
-from premises import MORNING
+from meterhouse.units import to_us
+from premises import HASTY, MORNING
 
 WEDNESDAY = date(2026, 3, 4)
+
+
+class Killed(Exception):
+    """Somebody pulled the plug."""
+
+
 NIGHT = timedelta(hours=14, minutes=10)  # from ten in the morning to ten past midnight
 
 
@@ -70,6 +81,140 @@ async def test_what_comes_late_lands_in_the_open_day(site, address):
     after = await day.closed_day(site.db, site.project_id, WEDNESDAY + timedelta(days=1))
     assert after.totals["in_minor"] == 700
     assert after.is_proved
+
+
+async def closed_energy(site):
+    """The energy of every closed day in kWh, by day."""
+    rows = await site.rows("select totals->'energy' as energy from day_close order by day")
+    found = [json.loads(row["energy"]) for row in rows]
+    assert all(len(one) <= 1 for one in found)
+    return [one[0]["energy_milli"] / 1000 if one else 0 for one in found]
+
+
+async def closes(site, day_of_month):
+    """Every day up to this one of March is closed, at two in the night after it."""
+    site.clock.at = datetime(2026, 3, day_of_month, 18, tzinfo=UTC)
+    await day.close_days(site.db, site.project_id, None, None, site.clock())
+
+
+def half_past(day_of_month, hour):
+    """An instant of March by the wall clock of the site."""
+    return datetime(2026, 3, day_of_month, hour, 30, tzinfo=UTC) - timedelta(hours=8)
+
+
+async def says(site, *told):
+    """A meter says its totals in kWh, stored there since (day, hour); they arrive now."""
+    meter_id = site.meters[0]
+    await site.read(*((meter_id, half_past(*when), round(kwh * 1000)) for when, kwh in told))
+
+
+async def holds(address):
+    return [proof.says for proof in await proofs.prove(address) if not proof.holds] == []
+
+
+async def test_what_was_used_on_a_closed_day_and_is_read_late_counts_when_it_is_known(
+    site, address
+):
+    site.clock.at = half_past(4, 23)
+    await says(site, ((4, 10), 0), ((4, 20), 5))
+    await closes(site, 4)
+    await says(site, ((5, 1), 9))
+    await says(site, ((4, 23), 8))
+    assert await holds(address)
+    await closes(site, 5)
+    # 5 were known when the fourth was closed; the fifth has 1 of its own, and the 3 of before.
+    assert await closed_energy(site) == [5, 4]
+    await says(site, ((4, 22), 7), ((6, 1), 10))
+    await closes(site, 6)
+    # One reading more divides what is counted already, and changes nothing of it.
+    assert await closed_energy(site) == [5, 4, 1]
+    assert await holds(address)
+
+
+async def test_an_estimate_that_is_taken_back_counts_less_on_the_day_it_is_known(new_site, address):
+    site = await new_site(rooms=1, policy=HASTY | {"estimate_after_h": 2})
+    await site.pay(1_000_000)
+    site.clock.at = half_past(8, 0)
+    await says(
+        site, *(((n, hour), 24 * (n - 4) + hour) for n in range(4, 8) for hour in (0, 12, 23))
+    )
+    site.clock.at = half_past(8, 23)
+    await estimate.tend(site.db, site.tariffs, site.project_id, site.clock())
+    estimated = (await site.state())["estimated_nano"]
+    await closes(site, 8)
+    assert estimated > 0
+    known = 95 + round(estimated / 600_000 / 1000, 3)
+    assert sum(await closed_energy(site)) == pytest.approx(known, abs=1e-9)
+    site.clock.at = half_past(9, 12)
+    await says(site, ((9, 12), 100))
+    await closes(site, 9)
+    # The true reading says 5 since the seventh, whatever was estimated of the eighth.
+    days_milli = await closed_energy(site)
+    assert days_milli[-1] < 0
+    assert sum(days_milli) == pytest.approx(100, abs=1e-9)
+    assert await holds(address)
+
+
+async def test_a_decision_counts_on_the_day_it_is_made(site, address):
+    site.clock.at = half_past(4, 23)
+    await says(site, ((4, 10), 0), ((4, 20), 5), ((4, 23), 8))
+    await closes(site, 4)
+    reading = await site.row("select max(read_at) as at from reading where total_milli = 5000")
+    which = OfMeter(site.meters[0], to_us(reading["at"]))
+    last = await site.row("select max(read_at) as at from reading where total_milli = 8000")
+    said = Decision(Decided.CORRECT, "a slip", (6_000, -1, -1, -1, -1))
+    key = site.db, site.tariffs, site.project_id
+    await doubt.decide(*key, OfMeter(site.meters[0], to_us(last["at"])), said, None, site.clock())
+    await doubt.decide(*key, which, Decision(Decided.DISCARD, "no"), None, site.clock())
+    await closes(site, 5)
+    assert await closed_energy(site) == [8, -2]
+    assert await holds(address)
+
+
+async def test_what_arrives_while_a_day_is_closed_is_counted_once(site, address, monkeypatch):
+    site.clock.at = half_past(4, 23)
+    await says(site, ((4, 10), 0), ((4, 20), 5))
+    added_up, told = day._totals, []
+
+    async def late(*arguments):
+        # The day has begun to close: it is told of, but holds no more.
+        await says(site, told.pop())
+        if told:
+            raise Killed
+        return await added_up(*arguments)
+
+    monkeypatch.setattr(day, "_totals", late)
+    told += [((4, 23), 8), ((4, 21), 6)]
+    with pytest.raises(Killed):
+        await closes(site, 4)
+    assert await site.rows("select 1 from day_close") == []
+    await closes(site, 4)
+    # What came with the close that broke is known to the one that did not.
+    assert await closed_energy(site) == [6]
+    assert await holds(address)
+    monkeypatch.setattr(day, "_totals", added_up)
+    await closes(site, 5)
+    assert await closed_energy(site) == [6, 2]
+    assert await holds(address)
+
+
+async def test_two_who_close_at_once_write_the_day_once(site, address, monkeypatch):
+    site.clock.at = half_past(4, 23)
+    await says(site, ((4, 10), 0), ((4, 20), 5))
+    added_up = day._totals
+
+    async def overtaken(*arguments):
+        monkeypatch.setattr(day, "_totals", added_up)
+        await day.close_days(site.db, site.project_id, WEDNESDAY, None, site.clock())
+        return await added_up(*arguments)
+
+    monkeypatch.setattr(day, "_totals", overtaken)
+    early = site.clock() - timedelta(minutes=5)
+    assert await day.close_days(site.db, site.project_id, WEDNESDAY, None, early) == []
+    (row,) = await site.rows("select until_at from day_close")
+    assert row["until_at"] == site.clock()
+    assert await closed_energy(site) == [5]
+    assert await holds(address)
 
 
 async def test_today_may_be_ended_early_and_never_tomorrow(site):

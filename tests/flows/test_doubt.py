@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from meterhouse.errors import NotFound
-from meterhouse.flows import close, day, doubt, explain
+from meterhouse.flows import close, day, device, doubt, explain
 from meterhouse.flows.doubt import Decision, OfMeter
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -277,6 +277,30 @@ async def test_where_the_meter_keeps_the_money_nothing_is_booked_and_it_says_so(
     done = await decide_of(site, 2, Decided.DISCARD)
     assert (done.is_kept, done.difference_nano) == (False, -2_000 * PRICE_NANO)
     assert (await site.state())["accrued_nano"] == 0
+    assert await holds(address) == []
+
+
+async def test_a_decision_about_a_time_the_platform_kept_is_booked_to_it(new_site, address):
+    site = await new_site(rooms=1)
+    await tell(site, 0, 1_000, 3_000)
+    point = await device.point(site.db, site.project_id, site.points[0])
+    await device.edit_point(
+        site.db, site.project_id, site.points[0], point["version"], point["tariff_id"],
+        Keeper.EXTERNAL, site.clock(),
+    )  # fmt: skip
+    for total_milli in (3_000, 9_000):
+        site.clock.step(minutes=30)
+        await site.say(total_milli)
+    done = await decide_of(site, 4, Decided.CORRECT, registers_milli=(8_000, -1, -1, -1, -1))
+    assert (done.is_kept, done.difference_nano) == (False, -1_000 * PRICE_NANO)
+    # The interval of the change began under the platform; what follows it did not.
+    for nth in (2, 3):
+        done = await decide_of(site, nth, Decided.CORRECT, registers_milli=(2_000, -1, -1, -1, -1))
+        assert (done.is_kept, done.difference_nano) == (True, 0)
+    moved = await site.row(
+        "select sum(amount_minor)::int8 as coins from transfer where booking < 0"
+    )
+    assert moved["coins"] == 1_000 * PRICE_NANO // 10_000_000
     assert await holds(address) == []
 
 

@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from meterhouse.flows import account, customer, device, estimate, exchange, settle
+from meterhouse.flows import account, close, customer, device, estimate, exchange, settle
 from meterhouse.flows.account import Terms
+from meterhouse.flows.explain import explain_transfer
 from meterhouse.flows.settle import Balance, Leaving
 from meterhouse.model import Keeper
 from meterhouse.store import proofs
@@ -90,8 +91,18 @@ async def test_a_reading_within_the_interval_of_the_change_divides_it(vacant):
     await vacant.pay(2_000)
     await read(vacant, ("2026-03-09T13:00", 12))
     assert await charged(vacant) == [("house", 12.2)]
+    await close.book_day(vacant.db, vacant.project_id, vacant.clock())
     await read(vacant, ("2026-03-09T12:10", 10))
     assert await charged(vacant) == [("house", 11.0), ("tenant", 1.2)]
+    await close.book_day(vacant.db, vacant.project_id, vacant.clock())
+    # Each of the two is told what it pays: the house what it gets back, the newcomer what comes.
+    rows = await vacant.rows("select id from transfer where kind = 'booking' order by id")
+    told = [
+        (await explain_transfer(vacant.db, vacant.tariffs, vacant.project_id, row["id"])).booking
+        for row in rows
+    ]
+    assert [one.is_exact for one in told] == [True] * 3
+    assert [one.booked_nano for one in told] == [12_200_000_000, -1_200_000_000, 1_200_000_000]
 
 
 async def test_what_was_estimated_for_the_house_never_becomes_the_newcomers(vacant):
@@ -173,4 +184,76 @@ async def test_no_day_is_lost_between_two_meters(new_site, address):
     )
     await read(site, ("2026-03-05T12:00", 0), meter_id=done.meter_id)
     assert await charged(site) == [("tenant", 1.6)]
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+async def taken_aside(site):
+    """Why readings were laid aside, and what the console's alarms say of it."""
+    rows = await site.rows("select why from reading_aside order by id")
+    return [row["why"] for row in rows], [kind for kind, _ in await site.alarms()]
+
+
+@pytest.mark.parametrize("by_hand", [{}, {"000000000001": (1_000, -1, -1, -1, -1)}])
+async def test_what_a_meter_read_on_the_bench_costs_nobody(new_site, address, by_hand):
+    site = await new_site(rooms=1, tariff=DAILY, policy=POLICY)
+    site.clock.at = at("2026-03-04T20:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-04T20:00", 0), ("2026-03-05T00:00", 1))
+    site.clock.at = at("2026-03-05T00:10")
+    new = exchange.Exchange(
+        MODEL, "000000009999", None, 1, (5_000, -1, -1, -1, -1), "worn", by_hand
+    )
+    done = await exchange.exchange(
+        site.db, site.project_id, site.meters[0], new, None, site.clock()
+    )
+    # On the bench it ran from 3 to 5 kWh; what it says of that comes alone, and with its first one.
+    await read(site, ("2026-03-04T23:55", 3), meter_id=done.meter_id)
+    await read(
+        site, ("2026-03-04T22:00", 2), ("2026-03-05T00:05", 5), ("2026-03-05T12:00", 6),
+        meter_id=done.meter_id,
+    )  # fmt: skip
+    assert await charged(site) == [("tenant", 1 + 2 * 0.6)]
+    assert await taken_aside(site) == (["before"] * 3, ["reading_unplaced"])
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+@pytest.mark.parametrize("opening_milli", [None, 5_000])
+async def test_a_meter_that_is_hung_begins_to_serve_then(new_site, address, opening_milli):
+    site = await new_site(rooms=1, tariff=FLAT, policy=POLICY)
+    site.clock.at = at("2026-03-05T08:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-05T08:00", 0))
+    await device.remove_meter(site.db, site.project_id, site.meters[0], site.clock())
+    waiting = await device.add_meter(
+        site.db, site.project_id, site.gateway_id, None, MODEL, "000000008888", 1, site.clock()
+    )
+    site.clock.at = at("2026-03-05T09:00")
+    await device.hang_meter(
+        site.db, site.project_id, waiting, site.points[0], site.clock(), opening_milli
+    )
+    await read(
+        site, ("2026-03-05T08:30", 3), ("2026-03-05T09:00", 5), ("2026-03-05T10:00", 7),
+        meter_id=waiting,
+    )  # fmt: skip
+    assert await charged(site) == [("tenant", 1.2)]
+    assert await taken_aside(site) == (["before"], ["reading_unplaced"])
+    assert [one.says for one in await proofs.prove(address) if not one.holds] == []
+
+
+@pytest.mark.parametrize("opening_milli", [None, 5_000])
+async def test_a_meter_that_follows_another_begins_with_it(new_site, address, opening_milli):
+    site = await new_site(rooms=1, tariff=FLAT, policy=POLICY)
+    site.clock.at = at("2026-03-05T08:00")
+    await site.pay(10_000)
+    await read(site, ("2026-03-05T08:00", 0))
+    await device.remove_meter(site.db, site.project_id, site.meters[0], site.clock())
+    site.clock.at = at("2026-03-05T09:00")
+    second = await device.add_meter(
+        site.db, site.project_id, site.gateway_id, site.points[0], MODEL, "000000008888", 1,
+        site.clock(), opening_milli,
+    )  # fmt: skip
+    await read(site, ("2026-03-05T10:00", 7), ("2026-03-05T09:10", 5), meter_id=second)
+    await read(site, ("2026-03-05T08:30", 3), meter_id=second)
+    assert await charged(site) == [("tenant", 1.2)]
+    assert await taken_aside(site) == (["before"], ["reading_unplaced"])
     assert [one.says for one in await proofs.prove(address) if not one.holds] == []

@@ -94,13 +94,17 @@ async def test_another_scheme_shows_who_pays_more_and_who_less(used):
         assert sum(one[name] for one in sums["months"]) == sums[name]
 
 
-async def test_the_ends_of_a_span_cut_what_reaches_over_them(used):
-    since, until = START + timedelta(minutes=40), START + timedelta(minutes=70)
+async def test_a_charge_counts_whole_in_the_span_in_which_it_ends(used):
+    since, until = START + timedelta(minutes=40), START + timedelta(minutes=130)
     found = await replayed(used, priced([600_000]), since, until, used.points[:1])
     rows = replay.by_household(found)
-    # Of [0:30, 1:00) twenty minutes, of [1:00, 1:30) ten.
-    assert rows["energy_milli"].tolist() == [1_700 - 1_700 * 10 // 30 + 1_700 * 10 // 30]
-    assert rows["interval_count"].tolist() == [2]
+    # Of [0:30, 1:00) to [2:00, 2:30) the first begins before it, and the last ends after it.
+    assert (rows["energy_milli"].tolist(), rows["interval_count"].tolist()) == ([3 * 1_700], [3])
+    assert rows["charged_nano"].tolist() == [row["amount_nano"] for row in await used.rows(
+        """select sum(amount_nano)::int8 as amount_nano from charge
+           where point_id = $1 and ended_at > $2 and ended_at <= $3""",
+        used.points[0], since, until,
+    )]  # fmt: skip
     parts = [
         await replayed(used, HOMES, *ends) for ends in ((START, MIDNIGHT), (MIDNIGHT, used.clock()))
     ]
@@ -108,6 +112,23 @@ async def test_the_ends_of_a_span_cut_what_reaches_over_them(used):
     for name in ("energy_milli", "charged_nano", "would_nano"):
         together = sum(sum(one.rows[name].tolist()) for one in parts)
         assert together == sum(whole.rows[name].tolist()), name
+
+
+async def test_standing_charges_are_no_gain_at_the_ends_of_a_span(new_site):
+    body = deepcopy(FLAT)
+    body["versions"][0]["standing"] = {"per": "day", "amount_micro": 1_000_000}
+    site = await new_site(rooms=1, tariff=body)
+    site.clock.at = START
+    await site.say(0)
+    site.clock.step(days=10)
+    await site.say(0)
+    for days in (5, 10):
+        # Ten days in one interval, nothing used, a yuan a day; it ends in the one span alone.
+        until = START + timedelta(days=days)
+        found = await replayed(site, body, until - timedelta(days=5), until)
+        charged = [10 * 10**9] if days == 10 else []
+        assert found.rows["charged_nano"].tolist() == charged
+        assert found.rows["would_nano"].tolist() == charged
 
 
 async def test_blocks_are_as_full_at_the_spans_start_as_the_scheme_had_filled_them(used):

@@ -14,6 +14,7 @@ from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided
 from meterhouse.rating.delta import Verdict
 from meterhouse.store import proofs
+from meterhouse.units import to_us
 from premises import HASTY, MODEL
 
 YUAN_NANO = 10**9
@@ -27,6 +28,8 @@ DAY = {"bands": ["peak", "flat", "valley"], "day_tables": {"every_day": HALF_HOU
 BLOCKS = {"blocks": {"period": "month", "limits_milli": [200_000, 400_000]},
           "prices_micro": {"flat": [600_000, 660_000, 900_000]}}  # fmt: skip
 FLAT = {"prices_micro": {"flat": [600_000]}}
+BY_METER = {"band_source": "meter", "bands": ["sharp", "peak", "flat", "valley"],
+            "prices_micro": DAY_PRICES | {"sharp": [1_500_000]}}  # fmt: skip
 
 
 def tariff(*versions, **since):
@@ -242,10 +245,8 @@ async def test_meter_swap_in_the_middle_of_a_block(home):
 
 
 async def test_a_register_per_band_against_platform_bands(home):
-    by_meter = {"band_source": "meter", "bands": ["sharp", "peak", "flat", "valley"],
-                "prices_micro": DAY_PRICES | {"sharp": [1_500_000]}}  # fmt: skip
     owed = {}
-    for name, version in (("meter", by_meter), ("platform", DAY)):
+    for name, version in (("meter", BY_METER), ("platform", DAY)):
         here = await home(tariff(version))
         meter_id, noon = here.site.meters[0], here.at("2026-03-04T12:00")
         here.site.clock.at = noon + timedelta(hours=1)
@@ -266,6 +267,78 @@ async def test_a_register_per_band_against_platform_bands(home):
     assert (owed["meter torn"], owed["meter waits"]) == (0, ["band_mismatch"])
     assert owed["platform torn"] == pytest.approx(2.8, abs=1e-12)
     assert owed["platform waits"] == []
+
+
+async def banded(here, text, total, *bands):
+    """A reading arrives once it was made, with the meter's own bands, all in kWh."""
+    here.site.clock.at = max(here.site.clock.at, here.at(text))
+    milli = tuple(round(kwh * 1000) for kwh in bands)
+    await here.site.read(
+        (here.site.meters[0], here.at(text), round(total * 1000), 1, milli or (-1, -1, -1, -1))
+    )
+
+
+async def test_from_the_meters_bands_to_the_platforms(home):
+    """By the meter until noon, at 0.60 from then on."""
+    since = {"effective_from": "2026-03-04T12:00:00+08:00"}
+    fresh = (await home(tariff(BY_METER, since | FLAT)) for _ in range(3))
+    told = [
+        ("2026-03-04T11:00", 10, 1, 3, 4, 2),
+        # The total alone cannot say what the hour before noon costs, and 0 would be wrong.
+        ("2026-03-04T13:00", 18),
+        ("2026-03-04T13:30", 20),
+        ("2026-03-04T14:00", 22, 1, 9, 4, 8),
+        ("2026-03-04T15:00", 23),
+    ]  # fmt: skip
+    here = await anext(fresh)
+    for one in told[:3]:
+        await banded(here, *one)
+    assert (await here.owed(), await here.waits()) == (0, ["unusable", "unusable"])
+    await banded(here, *told[3])
+    # 12 kWh in three hours: of 6 at the peak and 6 in the valley a third by the meter until noon,
+    # 2 × 1.20 + 2 × 0.30; two thirds of the total after it, 8 × 0.60.
+    assert (await here.charged(), await here.waits()) == ([(7.8, "apportioned")], [])
+    assert await here.site.alarms() == []
+    await banded(here, *told[4])
+    assert await here.owed() == 8.4
+    for order in ([4, 3, 2, 1, 0], [2, 0, 4, 1, 3]):
+        other = await anext(fresh)
+        for place in order:
+            await banded(other, *told[place])
+        assert await other.charged() == await here.charged()
+        assert (await other.waits(), await other.site.alarms()) == ([], [])
+
+
+async def test_energy_of_no_band_is_not_said_of_the_meters_bands_time(home):
+    here = await home(tariff(BY_METER, {"effective_from": "2026-03-04T12:00:00+08:00"} | FLAT))
+    await banded(here, "2026-03-04T11:00", 10, 1, 3, 4, 2)
+    await banded(here, "2026-03-04T13:00", 18)
+    with pytest.raises(doubt.UsedUnfit):
+        await here.decide(Decided.BEGIN, used_milli=8_000)
+    # Registers with their bands can be said; so can that nothing was used.
+    bands = (18_000, 1_000, 11_000, 4_000, 2_000)
+    await here.decide(Decided.CORRECT, registers_milli=bands)
+    # 4 × 1.20 before noon, 4 × 0.60 after it.
+    assert await here.charged() == [(7.2, "edited")]
+
+
+async def test_from_the_platforms_bands_to_the_meters(home):
+    here = await home(tariff(FLAT, {"effective_from": "2026-03-04T12:00:00+08:00"} | BY_METER))
+    await banded(here, "2026-03-04T10:30", 9, 1, 3, 3, 2)
+    await banded(here, "2026-03-04T11:00", 10)
+    await banded(here, "2026-03-04T13:00", 18, 1, 8, 7, 2)
+    # Where the bands stood at eleven nobody knows: what was used since waits, told aloud.
+    assert (await here.owed(), await here.waits()) == (0.6, ["band_mismatch"])
+    # Without the reading that lacks them it is billed from the last one with bands on.
+    site = here.site
+    number = to_us(here.at("2026-03-04T11:00"))
+    said = Decision(Decided.DISCARD, "it has the total alone")
+    which = doubt.OfMeter(site.meters[0], number)
+    await doubt.decide(site.db, site.tariffs, site.project_id, which, said, None, site.clock())
+    # 9 in two and a half hours: three fifths of the total at 0.60; two fifths of 5 at the peak
+    # and 4 flat.
+    assert await here.charged() == [(round(5.4 * 0.6 + 2 * 1.2 + 1.6 * 0.7, 2), "apportioned")]
+    assert (await here.waits(), await site.alarms()) == ([], [])
 
 
 async def test_negative_and_stuck_registers(home):

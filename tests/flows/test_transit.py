@@ -197,7 +197,7 @@ async def test_a_meter_that_is_gone_halts_and_is_decided_after_the_lifetime(stre
 
 
 async def test_a_silent_meter_is_waited_for_and_said_aloud(street):
-    made = await street.pay(500)
+    made = await street.pay(5_000)
     street.way.is_up = False
     await street.wait(minutes=45)
     site = street.site
@@ -258,7 +258,9 @@ async def test_a_report_that_cannot_be_is_said_aloud_and_accounted_to_nobody(str
     street.site.clock.step(minutes=1)
     await street.read()
     assert await street.balances() == before
-    assert [kind for kind, _ in await street.site.alarms()] == ["wallet_contradicts"]
+    # What it was known to hold before is little enough to warn of; what it says now is not told.
+    assert [kind for kind, _ in await street.site.alarms()] == ["credit_low", "wallet_contradicts"]
+    assert (await street.site.state())["warning_level"] == 2
 
 
 async def test_the_proofs_hold_over_all_of_it(street, address):

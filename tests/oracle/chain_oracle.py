@@ -1,6 +1,7 @@
 """A second opinion on the judgement of one chain of readings: plain lists, the rules as sentences.
 
 Must never import `meterhouse.rating`. A reading is `(at_us, (total, sharp, peak, flat, valley))`.
+Of the meter's own bands it is told from when to when they price what is used.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ class Meter:
     modulus: int
     max_power_w: int
     multiplier: int = 1
-    needs_bands: bool = False
+    by_bands: tuple[int, int] | None = None
+
+    def needs_bands(self, since: int, until: int) -> bool:
+        """Whether anything of a span is priced by the meter's own bands."""
+        return self.by_bands is not None and since < self.by_bands[1] and self.by_bands[0] < until
 
 
 def moved(meter: Meter, before: int, after: int) -> int:
@@ -38,16 +43,19 @@ def why_not(meter: Meter, one: tuple, other: tuple) -> str | None:
         if after[0] >= before[0]:
             return "JUMP"
         return "ZERO" if after[0] == 0 else "DECREASE"
-    if meter.needs_bands and not bands_agree(meter, before, after):
+    if meter.needs_bands(at, later) and not (
+        bands_known(meter, before + after) and bands_agree(meter, before, after)
+    ):
         return "BAND_MISMATCH"
     return None
 
 
-def may_be_accepted(meter: Meter, before: tuple, after: tuple) -> bool:
+def may_be_accepted(meter: Meter, one: tuple, other: tuple) -> bool:
     """Whether a person may say that registers follow: forward, no more than one interval holds."""
+    (at, before), (later, after) = one, other
     if not 0 <= after[0] - before[0] <= 10**9 // meter.multiplier - 50:
         return False
-    if not meter.needs_bands:
+    if not meter.needs_bands(at, later):
         return True
     return bands_known(meter, before + after) and bands_agree(meter, before, after)
 
@@ -61,33 +69,32 @@ def judge_chain(
     registers) or ("begin", energy in between).
     """
     decided = decided or {}
-    needed = 5 if meter.needs_bands else 1
     verdicts, billed = {}, []
     good = suspect = None
     count = 0
-    usable = []
-    said = {reading[0]: decided.get(reading[0], ("nothing",)) for reading in readings}
-    for reading in sorted(set(readings)):
-        deed = said[reading[0]]
-        if deed[0] == "discard":
-            verdicts[reading] = "DISCARDED"
-            continue
-        if deed[0] == "correct":
-            reading = (reading[0], deed[1])
-        if all(0 <= register < meter.modulus for register in reading[1][:needed]):
-            usable.append(reading)
-        else:
-            verdicts[reading] = "UNUSABLE"
-    for _, group in groupby(usable, key=lambda reading: reading[0]):
-        same = list(group)
+    for at, group in groupby(sorted(set(readings)), key=lambda reading: reading[0]):
+        deed = decided.get(at, ("nothing",))
+        since = at - 1 if good is None or deed[0] == "begin" else good[0]
+        needed = 5 if meter.needs_bands(since, at) else 1
+        same = []
+        for reading in group:
+            if deed[0] == "discard":
+                verdicts[reading] = "DISCARDED"
+                continue
+            if deed[0] == "correct":
+                reading = (reading[0], deed[1])
+            if all(0 <= register < meter.modulus for register in reading[1][:needed]):
+                same.append(reading)
+            else:
+                verdicts[reading] = "UNUSABLE"
         if len(same) > 1:
             verdicts.update(dict.fromkeys(same, "CONFLICT"))
+        if len(same) != 1:
             continue
         (reading,) = same
         if good is None:
             verdicts[reading], good = "FIRST", reading
             continue
-        deed = said[reading[0]]
         if deed[0] == "begin":
             billed.append((good[0], reading[0], deed[1]))
             verdicts[reading] = "BEGUN"
@@ -98,7 +105,7 @@ def judge_chain(
         if count >= 2 and follows_suspect:
             doubt = "OTHER_TRACK"
         if deed[0] in ("accept", "correct") and (
-            why_not(meter, good, reading) is None or may_be_accepted(meter, good[1], reading[1])
+            why_not(meter, good, reading) is None or may_be_accepted(meter, good, reading)
         ):
             doubt = None
         if doubt:

@@ -1,12 +1,12 @@
 """Any order of arrival leads to the same money: the design's law, on the real store.
 
 A set of readings is told twice: once in order, and once permuted, repeated and cut into batches at
-will, with bookings in between. What the books then say must be the same to the last Nano, and the
-intervals must be those that an independent oracle of the judgement finds. People decide about some
-of the readings: at the end of the one story, and in the other as soon as there is something to
-decide about, whatever arrives afterwards. In the other story what is not known yet is estimated
-again and again; in the end both estimate what nobody ever read. Late readings are put in both ways
-there are: chain by chain, and those of many chains at once.
+will, with bookings and a closed day in between. What the books then say must be the same to the
+last Nano, and the intervals must be those that an independent oracle of the judgement finds. People
+decide about some of the readings: at the end of the one story, and in the other as soon as there is
+something to decide about, whatever arrives afterwards. In the other story what is not known yet is
+estimated again and again; in the end both estimate what nobody ever read. Late readings are put in
+both ways there are: chain by chain, and those of many chains at once.
 
 `METERHOUSE_SOAK=1` lets it run for as long as a long coffee takes.
 """
@@ -22,7 +22,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import bills, close, device, doubt, estimate, latecomers, onboard
+from meterhouse.flows import (
+    bills,
+    close,
+    day,
+    device,
+    doubt,
+    estimate,
+    latecomers,
+    onboard,
+    persons,
+)
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -39,6 +49,7 @@ START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 INSTANTS = 14
 METER = Meter(modulus=1_000_000_000, max_power_w=52_800)
+ALWAYS = (0, 10**18)
 BY_METER: dict[str, Any] = FLAT | {
     "name": "By the meter's bands",
     "versions": [
@@ -60,14 +71,18 @@ STOOD: dict[str, Any] = HOMES | {
     "name": "Homes that pay for being connected",
     "versions": [version | {"standing": STANDING} for version in HOMES["versions"]],
 }  # fmt: skip
-# All that is known only when the month has ended, and blocks that end with the year.
+# All that is known only when the month has ended.
 ENDED = {
     "minimum_micro": 4_000_003,
     "loss_micro": 31_000,
     "demand": {"by": "maximum", "price_micro": 300_007},
-    "allowance": {"grant": "period", "energy_milli": 6_001, "carries": True},
+    "allowance": {"grant": "period", "energy_milli": 6_001, "carries": True, "per_person": True},
     "tax": {"rate_micro": 130_000, "included": False},
-    "blocks": {"period": "month", "limits_milli": [15_000]},
+    "blocks": {
+        "period": "month",
+        "limits_milli": [15_000],
+        "persons": [{"persons": 3, "add_milli": [6_000]}],
+    },
     "prices_micro": {"flat": [600_000, 750_001]},
 }
 BILLED: dict[str, Any] = FLAT | {
@@ -75,7 +90,28 @@ BILLED: dict[str, Any] = FLAT | {
     "billing": {"proration": "whole"},
     "versions": [FLAT["versions"][0] | ENDED],
 }
-TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD, "billed": BILLED}
+BY_PERSONS: dict[str, Any] = FLAT | {
+    "name": "For large households",
+    "billing": {"anchor_day": 1, "anchor_hour": 0, "proration": "whole"},
+    "versions": [
+        {
+            "effective_from": "2020-01-01T00:00:00+08:00",
+            "bands": ["peak", "valley"],
+            "day_tables": {"day": {"00:00": "valley", "08:30": "peak", "22:30": "valley"}},
+            "blocks": {"period": "month", "limits_milli": [9_000, 21_000],
+                       "persons": [{"persons": 3, "add_milli": [4_000, 7_001]},
+                                   {"persons": 5, "add_milli": [9_000, 9_000]}]},
+            "prices_micro": {"peak": [600_007, 700_007, 900_001],
+                             "valley": [300_011, 400_011, 500_009]},
+            "allowance": {"grant": "period", "energy_milli": 1_500, "per_person": True},
+        }
+    ],
+}  # fmt: skip
+TARIFFS = {
+    "flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD, "by persons": BY_PERSONS,
+    "billed": BILLED,
+}  # fmt: skip
+PERSONS = [1, 2, 3, 4, 6]
 ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
 
 Told = tuple[int, datetime, int, tuple[int, int, int, int]]
@@ -151,9 +187,11 @@ def decisions(draw: st.DrawFn, told: list[Told]) -> list[Said]:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[list[Told]], list[Said]]:
+def stories(
+    draw: st.DrawFn, tariff: str | None = None
+) -> tuple[str, list[Told], list[list[Told]], list[Said]]:
     """A tariff, readings of one to three meters, the batches they arrive in, and decisions."""
-    tariff = draw(st.sampled_from(sorted(TARIFFS)))
+    tariff = tariff or draw(st.sampled_from(sorted(TARIFFS)))
     told = [one for room in range(draw(st.integers(1, 3))) for one in draw(chains(room))]
     arrived = draw(st.permutations(told))
     if told:
@@ -247,7 +285,9 @@ def deeds_of(said: list[Said], room: int) -> dict[int, tuple]:
 def oracle_intervals(
     tariff: str, told: list[Told], room: int, said: list[Said]
 ) -> list[tuple[int, int, int]]:
-    meter = Meter(METER.modulus, METER.max_power_w, needs_bands=tariff == "by meter")
+    meter = Meter(
+        METER.modulus, METER.max_power_w, by_bands=ALWAYS if tariff == "by meter" else None
+    )
     readings = {(to_us(at), (total, *bands)) for who, at, total, bands in told if who == room}
     # What is told in two ways bills in none, whether or not one of them could be billed alone.
     # Only what it should have read makes it whole.
@@ -298,6 +338,8 @@ async def test_any_order_of_arrival_leads_to_the_same_money(books, worth, story)
         heard |= new
         await estimated_at(at_will)
         await billed_at(at_will)
+        # The first time it closes the day, so that all of the rest comes after that.
+        await day.close_days(books, at_will.project_id, clock().date(), None, clock())
         await close.book_day(books, at_will.project_id, clock())
     for one in (in_order, at_will):
         await estimated_at(one)
@@ -322,6 +364,8 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
 ):
     tariff, told, batches, _ = story
     other = data.draw(st.sampled_from([None, *sorted(TARIFFS.keys() - {tariff})]))
+    # A first one, after weeks without, as well as another one.
+    is_first = other is not None and data.draw(st.booleans())
     given_at = START + STEP * data.draw(st.integers(0, INSTANTS)) + timedelta(minutes=7)
     turn = data.draw(st.integers(0, len(batches) - 1))
     rooms = 1 + max((one[0] for one in told), default=0)
@@ -329,6 +373,9 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
         for name in ("given in order", "given at will")
     ]
+    if is_first:
+        for site in (in_order, at_will):
+            await give(site, None, MORNING)
     in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
     for one in sorted(one for one in told if one[1] < given_at):
         await told_to(in_order, [one])
@@ -347,6 +394,58 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
         await billed_at(one)
     straight, crooked = await books_of(in_order), await books_of(at_will)
     assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+    # All but those with free energy have a price for whatever is used.
+    free = [one for room in straight for one in room["charges"]
+            if one["energy_milli"] > 9 and not one["amount_nano"]]  # fmt: skip
+    assert other is None or {"billed", "by persons"} & {tariff, other} or free == []
+
+
+@settings(
+    max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(story=st.one_of(stories("by persons"), stories("billed")), data=st.data())
+async def test_persons_who_come_and_go_count_for_what_is_used_from_then_on(
+    books, worth, story, data
+):
+    tariff, told, batches, _ = story
+    instants = data.draw(st.sets(st.integers(0, INSTANTS), min_size=1, max_size=2))
+    changes = [
+        (START + STEP * place + timedelta(minutes=7), data.draw(st.sampled_from(PERSONS)))
+        for place in sorted(instants)
+    ]
+    rooms = 1 + max((one[0] for one in told), default=0)
+    in_order, at_will = [
+        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
+        for name in ("persons in order", "persons at will")
+    ]
+    in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
+    since = datetime.min.replace(tzinfo=UTC)
+    late = [one for batch in batches for one in batch]
+    for at, number in [*changes, (clock() + STEP, 1)]:
+        for one in sorted(one for one in told if since < one[1] < at):
+            await told_to(in_order, [one])
+        # Nothing arrives before it was read, and all of it some day.
+        ready = [place for place, one in enumerate(late) if one[1] < at]
+        come = len(ready) if at > clock() else data.draw(st.integers(0, len(ready)))
+        half = data.draw(st.integers(0, come))
+        for some in (ready[:half], ready[half:come]):
+            await told_to(at_will, [late[place] for place in some])
+            await billed_at(at_will)
+            await close.book_day(books, at_will.project_id, clock())
+        late = [one for place, one in enumerate(late) if place not in ready[:come]]
+        for site in (in_order, at_will):
+            await count(site, number, at)
+        since = at
+    for one in (in_order, at_will):
+        await billed_at(one)
+    straight, crooked = await books_of(in_order), await books_of(at_will)
+    assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+
+
+async def count(site: Site, number: int, at: datetime) -> None:
+    """Every household has so many persons from an instant on."""
+    for room in site.rooms:
+        await persons.change(site.db, site.project_id, room.agreement_id, number, at)
 
 
 async def give(site: Site, other: str | None, at: datetime) -> None:

@@ -12,7 +12,9 @@ from oracle.chain_oracle import Meter, judge_chain
 STEP_US = 1_800_000_000
 METERS = [
     Meter(modulus=100_000, max_power_w=13_200),
-    Meter(modulus=100_000, max_power_w=13_200, multiplier=40, needs_bands=True),
+    Meter(modulus=100_000, max_power_w=13_200, multiplier=40, by_bands=(0, 10**15)),
+    Meter(modulus=100_000, max_power_w=13_200, by_bands=(0, 7 * STEP_US + 1)),
+    Meter(modulus=100_000, max_power_w=13_200, by_bands=(5 * STEP_US, 9 * STEP_US)),
     Meter(modulus=10**8, max_power_w=66_000, multiplier=2_000),
 ]
 
@@ -52,12 +54,19 @@ def chains(draw):
     return meter, readings
 
 
-def limits(meters, row):
+def bands_until_us(meter, at_us):
+    """Up to when the meter's own bands price, as the judgement is told."""
+    since, until = meter.by_bands or (at_us, at_us)
+    return min(until, at_us) if since < at_us else 0
+
+
+def limits(meters, row, at_us):
+    told = [bands_until_us(meters[one], at) for one, at in zip(row, at_us.tolist(), strict=True)]
     return Limits(
         modulus_milli=np.array([meter.modulus for meter in meters]),
         max_power_w=np.array([meter.max_power_w for meter in meters]),
         multiplier=np.array([meter.multiplier for meter in meters]),
-        needs_bands=np.array([meter.needs_bands for meter in meters])[row],
+        bands_until_us=np.array(told, np.int64),
         gap_us=2 * STEP_US,
     )
 
@@ -66,7 +75,7 @@ def judge_sorted(state, meter, readings):
     row, at_us = np.zeros(len(readings), np.int64), np.array([at for at, _ in readings], np.int64)
     milli = np.array([registers for _, registers in readings], np.int64).reshape(-1, 5)
     order = in_order(row, at_us)
-    judged = judge(state, limits([meter], row), row, at_us[order], milli[order])
+    judged = judge(state, limits([meter], row, at_us[order]), row, at_us[order], milli[order])
     return judged, [readings[place] for place in order]
 
 
@@ -119,7 +128,7 @@ def test_what_people_decide_is_judged_as_the_oracle_judges_it(chain, data):
             said[at_us] = (decided.name.lower(),)
     row, at = np.zeros(len(readings), np.int64), np.array([one[0] for one in readings], np.int64)
     judged = judge(
-        ChainState.empty(1), limits([meter], row), row, at,
+        ChainState.empty(1), limits([meter], row, at), row, at,
         np.array(milli, np.int64).reshape(-1, 5), given,
     )  # fmt: skip
     mask = judged.billable
@@ -146,8 +155,10 @@ def test_energy_is_neither_invented_nor_lost(chain):
     known = judged.band_energy_milli.min(1) >= 0
     apart = judged.band_energy_milli[known].sum(1) - judged.energy_milli[known]
     assert (np.abs(apart) <= 50 * meter.multiplier).all()
-    if meter.needs_bands:
-        assert known[judged.billable].all()
+    by_bands = [
+        meter.needs_bands(*span) for span in zip(judged.start_us, judged.end_us, strict=True)
+    ]
+    assert known[judged.billable & np.array(by_bands, np.bool_)].all()
 
 
 @settings(max_examples=100, deadline=None)
@@ -177,8 +188,9 @@ def test_chains_do_not_touch_each_other(many):
     at_us = np.array([at for at, _ in readings])
     milli = np.array([registers for _, registers in readings])
     together = judge(
-        ChainState.empty(len(many)), limits([meter for meter, _ in many], rows), rows, at_us, milli
-    )
+        ChainState.empty(len(many)), limits([meter for meter, _ in many], rows, at_us), rows,
+        at_us, milli,
+    )  # fmt: skip
     for place, (meter, chain) in enumerate(many):
         alone, _ = judge_sorted(ChainState.empty(1), meter, chain)
         assert together.verdict[rows == place].tolist() == alone.verdict.tolist()

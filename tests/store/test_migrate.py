@@ -8,6 +8,7 @@ import asyncpg
 import meterhouse.store.migrations.versions as versions
 from databases import address_of
 from meterhouse.store import migrate as migrating
+from meterhouse.store import proofs
 from meterhouse.store.db import maintenance
 from meterhouse.store.migrate import migrate, revision
 
@@ -69,6 +70,40 @@ PRICED = (
     _CHARGE.format(1, 2, 1, 1, 1), _CHARGE.format(1, 2, 2, 1, 1), _CHARGE.format(1, 3, 1, 2, 1),
     _CHARGE.format(1, 4, 1, 3, 2), _CHARGE.format(1, 5, 1, 4, 2), _CHARGE.format(2, 2, 1, 1, 1),
 )  # fmt: skip
+# Points as the twelfth step left them. Point 1 was paid for by the house, by two households and by
+# the house again; 2 by one household ever; 3 by one, and another kept its money for a while; 4 had
+# its meter exchanged.
+PAID = (
+    *TREE[:2], "insert into place (project_id, kind, name) values (1, 'area', 'Z')",
+    "insert into personal (project_id, name) values (1, 'Ann')",
+    "insert into customer (project_id, personal_id) values (1, 1)",
+    """insert into agreement (project_id, kind, customer_id, valid_from, valid_to) values
+        (1, 'house', null, '2026-01-01', null), (1, 'tenant', 1, '2026-01-02', '2026-01-04'),
+        (1, 'tenant', 1, '2026-01-04', '2026-01-06'), (1, 'tenant', 1, '2026-01-02', null)""",
+    """insert into account (project_id, kind, unit, agreement_id, compartment) values
+        (1, 'purse', 'CNY', 1, 'water'), (1, 'purse', 'CNY', 2, 'common'),
+        (1, 'purse', 'CNY', 2, 'water'), (1, 'purse', 'CNY', 3, 'common'),
+        (1, 'purse', 'CNY', 4, 'water')""",
+    """insert into point (project_id, place_id, commodity, keeper, account_id, payer_at,
+            former_account_id) values
+        (1, 1, 'water', 'platform', 1, '2026-01-05 23:55+00', 4),
+        (1, 1, 'water', 'external', 5, '2026-01-02', null),
+        (1, 1, 'water', 'platform', 5, '2026-01-02', null),
+        (1, 1, 'water', 'platform', 5, '2026-01-02', null)""",
+    """insert into agreement_point (project_id, point_id, valid_from, valid_to, agreement_id) values
+        (1, 1, '2026-01-01', '2026-01-02', 1), (1, 1, '2026-01-02', '2026-01-04', 2),
+        (1, 1, '2026-01-04', '2026-01-06', 3), (1, 1, '2026-01-06', null, 1),
+        (1, 2, '2026-01-02', null, 4), (1, 3, '2026-01-02', null, 4),
+        (1, 4, '2026-01-02', null, 4)""",
+    """insert into point_state (project_id, point_id, meter_id, register_epoch, good_at, aside_nano)
+        values (1, 3, 3, 1, '2026-01-07', 5), (1, 4, 5, 1, '2026-01-07', 0)""",
+    """insert into meter (project_id, point_id, model, address, modulus_milli, max_power_w,
+            installed_at, removed_at) values (1, 4, 'm', '1', 1, 1, '2026-01-01', '2026-01-03'),
+        (1, 4, 'm', '2', 1, 1, '2026-01-03', null)""",
+    """insert into exchange (project_id, point_id, old_meter_id, new_meter_id, exchanged_at,
+            closing_milli, closing_source, opening_milli, reason, created_at)
+        values (1, 4, 1, 2, '2026-01-03', '{1}', 'wire', '{0}', 'broken', '2026-01-03')""",
+)  # fmt: skip
 
 
 def test_a_published_step_is_never_edited():
@@ -122,6 +157,51 @@ async def test_places_from_before_learn_which_building_they_lie_in(postgres, mon
     assert [row["building_id"] for row in rows] == [1, 1, 1, 4, 4]
 
 
+# What a house's closed days held of energy while they were counted by their charges' ends alone: of
+# the first a charge was estimated and taken back since, and one came late.
+COUNTED = (
+    *TREE[:2], "insert into place (project_id, kind, name) values (1, 'area', 'Z')",
+    "insert into point (project_id, place_id, commodity) values (1, 1, 'water')",
+    "create table charge_2026 partition of charge for values from ('2026-01-01') to ('2027-01-01')",
+    "alter table charge_2026 owner to meterhouse_owner",
+    *(f"""insert into charge (project_id, point_id, ended_at, version, started_at, meter_id,
+            register_epoch, account_id, tariff_id, energy_milli, block_milli, block_period_at,
+            amount_nano, verdict, quality)
+        values (1, 1, '2026-01-0{day}', {version}, '2026-01-01', 1, 1, 1, 1, {milli}, 0,
+            '1970-01-01', {milli} * 3, 1, 0)"""
+      for day, version, milli in ((2, 1, 500), (2, 2, 0), (3, 1, 70), (4, 1, 9), (8, 1, 1))),
+    """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
+            last_transfer_id, closed_at) values
+        (1, '2026-01-02', '2026-01-02T16:00Z', '{"energy": [{"commodity": "water",
+            "energy_milli": 500, "amount_nano": 1500}]}', '{}', true, 0, now()),
+        (1, '2026-01-05', '2026-01-05T16:00Z', '{"energy": [{"commodity": "water",
+            "energy_milli": 9, "amount_nano": 27}]}', '{}', true, 0, now())""",
+)  # fmt: skip
+
+
+async def test_what_closed_days_lack_of_energy_is_made_up_for(postgres, monkeypatch):
+    address, upgrade = address_of(postgres, "uncounted"), migrating.command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating.command, "upgrade", lambda config, _: upgrade(config, "0013"))
+        assert await migrate(address) == "0013"
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in COUNTED:
+        await connection.execute(statement)
+    await connection.close()
+    await migrate(address)
+    async with maintenance(address) as connection:
+        (lacks,) = await connection.fetch("select * from energy_difference")
+        (mark,) = await connection.fetch("select until_at from energy_mark")
+        (question,) = [one for says, one in proofs.QUESTIONS.items() if "closed days" in says]
+        contradicting = await connection.fetchval(question)
+    await migrating.drop_database(address)
+    # In force are 70 + 9; the days hold 509.
+    assert (lacks["commodity"], lacks["energy_milli"], lacks["amount_nano"]) == (
+        "water", -430, -1_290,
+    )  # fmt: skip
+    assert (mark["until_at"].day, contradicting) == (5, 0)
+
+
 async def test_the_tariffs_of_before_are_known_since_their_first_charge(postgres, monkeypatch):
     address, upgrade = address_of(postgres, "undated"), migrating.command.upgrade
     with monkeypatch.context() as patch:
@@ -148,3 +228,38 @@ async def test_the_tariffs_of_before_are_known_since_their_first_charge(postgres
     assert sorted(tuple(row) for row in since) == [
         (1, 3, 2026), (2, 7, 2026), (3, 1, 1970), (4, 1, 1970),
     ]  # fmt: skip
+
+
+async def test_who_paid_before_and_who_kept_the_money_are_known_as_far_as_anybody_knows(
+    postgres, monkeypatch
+):
+    address, upgrade = address_of(postgres, "one_payer"), migrating.command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating.command, "upgrade", lambda config, _: upgrade(config, "0012"))
+        assert await migrate(address) == "0012"
+    connection = await asyncpg.connect(**address.arguments(None))
+    for statement in PAID:
+        await connection.execute(statement)
+    await connection.close()
+    await migrate(address)
+    async with maintenance(address) as connection:
+        rows = await connection.fetch(
+            """select point_id, to_char(since_at at time zone 'utc', 'YYYY-MM-DD HH24:MI'),
+                   account_id, keeper from point_payer order by point_id, since_at"""
+        )
+        apart = await connection.fetchval(
+            """select count(*) from point p where not exists (select from point_payer q
+                where (q.project_id, q.point_id, q.since_at, q.account_id, q.keeper)
+                = (p.project_id, p.id, p.payer_at, p.account_id, p.keeper))"""
+        )
+        serves = await connection.fetch("select extract(year from serves_at)::int from meter")
+    await migrating.drop_database(address)
+    ever = "1970-01-01 00:00"
+    assert [tuple(row) for row in rows] == [
+        (1, ever, 1, "platform"), (1, "2026-01-02 00:00", 3, "platform"),
+        (1, "2026-01-04 00:00", 4, "platform"), (1, "2026-01-05 23:55", 1, "platform"),
+        (2, ever, 5, "external"), (3, ever, 5, None), (3, "2026-01-07 00:00", 5, "platform"),
+        (4, ever, 5, "platform"),
+    ]  # fmt: skip
+    assert apart == 0
+    assert sorted(row[0] for row in serves) == [1970, 2026]

@@ -1,11 +1,12 @@
 """Each question of `verify` finds the corruption it is there for."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
-from meterhouse.flows import close, command, receipt
+from meterhouse.flows import close, command, day, receipt
 from meterhouse.model import CommandKind
 from meterhouse.store import proofs
 from premises import HOMES
@@ -38,16 +39,20 @@ PLANTED = {
         f"{_ORDER} 'deposit_refund', id, amount_minor, 'r-' || id from payment",
     "a bill is what was charged before and what it adds, and bills do not overlap":
         """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-               period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
-               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
-               made_at)
+               period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano,
+               total_minor, amount_nano, after_milli, after_period_at, after_kept_milli, said,
+               booking, edition, made_at)
            select p.project_id, p.id, '2026-03-01', 1, '2026-04-01', '2026-03-01', '2026-04-01',
-               p.account_id, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
+               p.account_id, p.payer_at, p.tariff_id, 0, 1, 0, 0, 0, now(), 0, '{}', 0, 0, now()
            from point p""",
     "what was rated equals the charges and bills in force":
         "update point_state set rated_nano = rated_nano + 1, accrued_nano = accrued_nano + 1",
-    "booked plus accrued equals rated wherever the platform keeps the money":
+    "booked plus accrued equals rated, less what is owed to nobody":
         "update point_state set accrued_nano = accrued_nano - 1",
+    "what was used while another kept the money is owed to nobody":
+        """insert into point_payer (project_id, point_id, since_at, account_id, keeper)
+           select project_id, point_id, min(ended_at) - interval '1 minute', min(account_id),
+               'external' from charge group by 1, 2""",
     "nothing accrues where the platform does not keep the money":
         "update point_state set accrued_nano = accrued_nano + 1",
     "charged intervals of a chain neither overlap nor leave a gap":
@@ -58,6 +63,9 @@ PLANTED = {
         "update charge set verdict = 12 where energy_milli > 0",
     "estimated energy stands only after the last good reading, and is what it was rated at":
         "update point_state set estimated_nano = estimated_nano + 1",
+    "the energy of closed days, and what came of them since, is what is charged":
+        """insert into energy_difference (project_id, commodity, after_at, energy_milli,
+               amount_nano) select project_id, 'electricity', '-infinity', 0, 1 from day_close""",
     "every charge ends and begins at a stored reading":
         "delete from reading where read_at = (select max(read_at) from reading)",
     "every sent command has an actor or a rule, and an expiry after it was sent":
@@ -82,6 +90,8 @@ PLANTED = {
            update recharge set number = 1 where state in ('applied', 'verified')""",
     "what was sent was written down before":
         "update recharge set frame = null",
+    "a point has as many persons as the household that pays for it, and their number is dated":
+        "update point set persons = persons + 1",
     "the receipts of every series are numbered from 1 without a gap":
         "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":
@@ -102,6 +112,10 @@ async def books(new_site, clock):
         await site.say(total_milli)
     await site.read((site.meters[0], clock() - timedelta(minutes=45), 2_000))
     await close.book_day(site.db, site.project_id, clock())
+    today = clock().astimezone(ZoneInfo("Asia/Shanghai")).date()
+    await day.close_days(site.db, site.project_id, today, None, clock())
+    # What comes late is of the next day.
+    await site.read((site.meters[0], clock() - timedelta(minutes=40), 2_100))
     await command.request(
         site.db, site.project_id, site.meters[:1], CommandKind.READ, "look", None, clock()
     )

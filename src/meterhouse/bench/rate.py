@@ -104,7 +104,7 @@ def _round_figures() -> list[dict[str, Any]]:
         modulus_milli=np.full(ROUND_METERS, 10**8),
         max_power_w=np.full(ROUND_METERS, 13_200),
         multiplier=np.ones(ROUND_METERS, np.int64),
-        needs_bands=np.zeros(ROUND_METERS, np.bool_),
+        bands_until_us=np.zeros(ROUND_METERS, np.int64),
         gap_us=2 * ROUND_US,
     )
     read_at_us = np.full(ROUND_METERS, ROUND_END_US)

@@ -23,14 +23,23 @@ import numpy as np
 
 from meterhouse.errors import NotFound
 from meterhouse.flows import past
-from meterhouse.flows.prices import Schemes, Tariffs, named, run_of
+from meterhouse.flows.payers import time_at
+from meterhouse.flows.prices import History, Schemes, Tariffs, named, run_of
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.bill import Bill, Billed, Household, Position, bill, bill_of
 from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.live import is_billed
-from meterhouse.rating.stretches import Charged, Span, Stretch, highest_w, spans, stretches
+from meterhouse.rating.stretches import (
+    Charged,
+    Span,
+    Stretch,
+    for_persons,
+    highest_w,
+    spans,
+    stretches,
+)
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.store import bills, catalog, monitor, readings, replays
+from meterhouse.store import bills, catalog, monitor, payers, readings, replays
 from meterhouse.store.bills import NewBill
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -48,7 +57,7 @@ class _Known:
     project: Any
     tariffs: Tariffs
     point_id: int
-    history: Sequence[tuple[datetime, int | None]]
+    history: History
     schemes: Schemes
     billed: Mapping[int, Scheme]
     booking: int
@@ -121,7 +130,7 @@ async def settle(
         return 0
     good_us = to_us(stand["good_at"])
     every = spans(
-        [(to_us(since), tariff_id) for since, tariff_id in known.history], known.billed,
+        [(to_us(since), tariff_id) for since, tariff_id, _ in known.history], known.billed,
         project["timezone"], max(to_us(known.history[0][0]), 1), good_us + AHEAD_US,
     )  # fmt: skip
     first_us = min(
@@ -130,10 +139,10 @@ async def settle(
     )
     mine = [span for span in every if span.to_us > first_us]
     cuts = await _stretches(connection, known, mine)
-    leaver = None if is_last else stand["account_id"]
+    payer_us = None if is_last else to_us(stand["payer_at"])
     cuts = [
         one for one in cuts
-        if one.to_us >= one.span.to_us or one.account_id != leaver
+        if one.to_us >= one.span.to_us or one.payer_us != payer_us
     ]  # fmt: skip
     rows = await bills.beginning(connection, project_id, point_id, from_us(mine[0].from_us))
     earlier = [row for row in rows if row["from_at"] < from_us(mine[0].from_us)]
@@ -160,16 +169,26 @@ async def _known(
     billed = {
         tariff_id: whole
         for tariff_id, (text, _) in schemes.items()
-        if is_billed(whole := _whole(text))
+        if is_billed(whole := _whole(text, before[point_id]))
     }
     edition = await catalog.edition(connection, project["id"])
     return _Known(project, tariffs, point_id, before[point_id], schemes, billed, booking, edition)
 
 
+def _whole(text: str, history: History) -> Scheme:
+    """A scheme with all that it charges a household, of the text that tells its edition."""
+    return for_persons(_parsed(text), [(to_us(since), count) for since, _, count in history])
+
+
 @lru_cache(maxsize=64)
-def _whole(text: str) -> Scheme:
-    """A scheme with all that it charges, of the text that tells its edition."""
+def _parsed(text: str) -> Scheme:
     return parse(json.loads(text))
+
+
+_CHARGED: Final = (
+    "started_at", "ended_at", "energy_milli", "amount_nano", "account_id", "payer_at",
+    "block_milli", "block_period_at",
+)  # fmt: skip
 
 
 async def _stretches(connection: Connection, known: _Known, mine: Sequence[Span]) -> list[Stretch]:
@@ -182,13 +201,16 @@ async def _stretches(connection: Connection, known: _Known, mine: Sequence[Span]
     )  # fmt: skip
     measured = charges["quality"] != Quality.ESTIMATED
     charges = {name: column[measured] for name, column in charges.items()}
+    times = (await payers.history(connection, known.project["id"], [known.point_id]))[
+        known.point_id
+    ]
+    whose = [time_at(times, at_us) for at_us in charges["started_at"].tolist()]
+    charges["payer_at"] = np.array([time.since_us for time in whose], np.int64)
+    # What another keeper was owed is nobody's bill.
+    kept = np.array([time.is_kept for time in whose], np.bool_)
     order = np.argsort(charges["started_at"], kind="stable")
-    charged = Charged(
-        *(charges[name][order] for name in (
-            "started_at", "ended_at", "energy_milli", "amount_nano", "account_id", "block_milli",
-            "block_period_at",
-        ))
-    )  # fmt: skip
+    order = order[kept[order]]
+    charged = Charged(*(charges[name][order] for name in _CHARGED))
 
     def lines_of(place: int) -> Sequence[Line]:
         start_us, end_us = int(charged.start_us[place]), int(charged.end_us[place])
@@ -218,7 +240,7 @@ async def _bills(known: _Known, cuts: Sequence[Stretch], before: "_Ended | None"
             Household(highest_w=highest_w(one.load)), opening, known.exponent,
         )  # fmt: skip
         made.append(_new(known, one, billed))
-        before = _Ended(one.to_us, one.account_id, one.span.tariff_id, billed.after)
+        before = _Ended(one.to_us, one.payer_us, one.span.tariff_id, billed.after)
     return made
 
 
@@ -227,14 +249,14 @@ class _Ended:
     """Where a bill ended, and what goes on from there."""
 
     at_us: int
-    account_id: int
+    payer_us: int
     tariff_id: int
     after: Position
 
 
 def _ended(row: Any) -> _Ended:
     after = Position(row["after_milli"], to_us(row["after_period_at"]), row["after_kept_milli"])
-    return _Ended(to_us(row["to_at"]), row["account_id"], row["tariff_id"], after)
+    return _Ended(to_us(row["to_at"]), to_us(row["payer_at"]), row["tariff_id"], after)
 
 
 def _opening(one: Stretch, scheme: Scheme, before: _Ended | None) -> Position:
@@ -250,7 +272,7 @@ def _opening(one: Stretch, scheme: Scheme, before: _Ended | None) -> Position:
              for version in scheme.versions if version.charges.allowance), default=0,
         )  # fmt: skip
         return Position(max(one.block_milli - free, 0), one.block_period_us, 0)
-    same = (before.account_id, before.tariff_id) == (one.account_id, one.span.tariff_id)
+    same = (before.payer_us, before.tariff_id) == (one.payer_us, one.span.tariff_id)
     return before.after if same else replace(before.after, kept_milli=0)
 
 
@@ -263,6 +285,7 @@ def _new(known: _Known, one: Stretch, billed: Billed) -> NewBill:
         period_from_at=from_us(one.span.period_from_us),
         period_to_at=from_us(one.span.period_to_us),
         account_id=one.account_id,
+        payer_at=from_us(one.payer_us),
         tariff_id=one.span.tariff_id,
         energy_milli=int(one.load.energy_milli.sum()),
         charged_nano=one.charged_nano,
@@ -278,9 +301,9 @@ def _new(known: _Known, one: Stretch, billed: Billed) -> NewBill:
 
 
 _COMPARED: Final = (
-    "to_at", "period_from_at", "period_to_at", "account_id", "tariff_id", "energy_milli",
-    "charged_nano", "total_minor", "amount_nano", "after_milli", "after_period_at",
-    "after_kept_milli",
+    "to_at", "period_from_at", "period_to_at", "account_id", "payer_at", "tariff_id",
+    "energy_milli", "charged_nano", "total_minor", "amount_nano", "after_milli",
+    "after_period_at", "after_kept_milli",
 )  # fmt: skip
 
 
@@ -290,20 +313,20 @@ async def _post(
 ) -> int:  # fmt: skip
     """Keep what differs from the bills that stood, and post the difference; answers it, in Nano."""
     changed: list[NewBill] = []
-    added: dict[int, int] = defaultdict(int)
+    added: dict[past.Owner, int] = defaultdict(int)
     for one in made:
         old = stood.get(one.from_at)
         if old is not None and all(getattr(one, name) == old[name] for name in _COMPARED):
             continue
         changed.append(one if old is None else replace(one, version=old["version"] + 1))
-        added[one.account_id] += one.amount_nano
+        added[to_us(one.payer_at), one.account_id] += one.amount_nano
         if old is not None:
-            added[old["account_id"]] -= old["amount_nano"]
+            added[to_us(old["payer_at"]), old["account_id"]] -= old["amount_nano"]
     begins = {one.from_at for one in made}
     for from_at, old in stood.items():
         if from_at not in begins and old["from_at"] < old["to_at"]:
             changed.append(_taken_back(old, known))
-            added[old["account_id"]] -= old["amount_nano"]
+            added[to_us(old["payer_at"]), old["account_id"]] -= old["amount_nano"]
     if not changed:
         return 0
     return await _reach(connection, known, stand, changed, added, at)
@@ -313,32 +336,32 @@ def _taken_back(old: Any, known: _Known) -> NewBill:
     """A further version that bills nothing, from its beginning to its beginning."""
     return NewBill(
         old["from_at"], old["version"] + 1, old["from_at"], old["period_from_at"],
-        old["period_to_at"], old["account_id"], old["tariff_id"], 0, 0, 0, 0, 0,
+        old["period_to_at"], old["account_id"], old["payer_at"], old["tariff_id"], 0, 0, 0, 0, 0,
         old["after_period_at"], 0, {}, known.booking, known.edition,
     )  # fmt: skip
 
 
 async def _reach(
     connection: Connection, known: _Known, stand: Any, changed: Sequence[NewBill],
-    added: Mapping[int, int], at: datetime,
+    added: Mapping[past.Owner, int], at: datetime,
 ) -> int:  # fmt: skip
     """Let differences reach those whose bills changed; answers their sum, in Nano."""
     project_id, point_id = known.project["id"], known.point_id
     is_kept = stand["keeper"] == Keeper.PLATFORM
-    shares: tuple[past.Share, ...] = ()
-    if is_kept:
-        shares = await past.shares(
-            connection, project_id, point_id, stand["account_id"] or 0, added
-        )
-    number = {share.account_id: share.booking for share in shares}
-    rows = [replace(one, booking=number.get(one.account_id, one.booking)) for one in changed]
+    difference = await past.divide(
+        connection, project_id, point_id, to_us(stand["payer_at"]), added
+    )
+    number = {(one.since_us, one.account_id): one.booking for one in difference.shares}
+    rows = [
+        replace(one, booking=number.get((to_us(one.payer_at), one.account_id), one.booking))
+        for one in changed
+    ]
     await bills.insert(connection, project_id, point_id, rows, at)
-    whole_nano = sum(added.values())
-    present_nano = whole_nano - sum(share.nano for share in shares)
+    present_nano, whole_nano = difference.present_nano, difference.whole_nano
     await readings.add_accrual(
         connection, project_id, point_id, present_nano if is_kept else 0, whole_nano
     )
-    await past.book(connection, known.project, point_id, shares, at)
+    await past.book(connection, known.project, point_id, difference.shares, at, is_kept=is_kept)
     return whole_nano
 
 
@@ -358,5 +381,7 @@ async def look(db: Database, tariffs: Tariffs, project_id: int, bill_id: int) ->
         if row is None or row["from_at"] == row["to_at"]:
             raise NotFound(N_("Bill"), bill_id)
         schemes = await tariffs.load(connection, project_id, [row["tariff_id"]], row["edition"])
+        before = await catalog.tariffs_before(connection, project_id, [row["point_id"]])
     text, _ = schemes[row["tariff_id"]]
-    return Kept(row, bill_of(json.loads(row["said"])), _whole(text))
+    whole = _whole(text, before[row["point_id"]])
+    return Kept(row, bill_of(json.loads(row["said"])), whole)

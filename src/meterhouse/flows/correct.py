@@ -1,6 +1,7 @@
 """A price that was wrong (价格更正): corrected from a past instant on, the difference posted today.
 
-Owns what a correction may be and how it is carried out. Nothing that was published or charged is
+Owns what a correction may be and how it is carried out, also where not the price but the tariff of
+points was wrong, which `backdate` plans. Nothing that was published or charged is
 edited: versions get others in their place, which a further *edition* of the tariff says; charges
 get further versions; and the differences go into the accruals, to be booked in the open period. Who
 paid then gets what is theirs, by `past`, as with a late reading.
@@ -21,10 +22,10 @@ import numpy as np
 
 from meterhouse.control import policy as policies
 from meterhouse.errors import BadInput, MeterhouseError
-from meterhouse.flows import late, past
-from meterhouse.flows.past import Share
-from meterhouse.flows.prices import Laid, Tariffs
-from meterhouse.flows.reprice import END_US, Anew, Flags, is_by_meter, rate_anew
+from meterhouse.flows import late, past, payers
+from meterhouse.flows.past import Owner
+from meterhouse.flows.prices import Laid, Tariffs, band_sources
+from meterhouse.flows.reprice import END_US, Anew, Flags, rate_anew
 from meterhouse.flows.task import Progress, Tell
 from meterhouse.ports import Clock
 from meterhouse.rating.tariff import parse
@@ -107,9 +108,7 @@ async def plan(
         CorrectionUnfit: it is of another commodity or currency, or of other deciders of bands.
         TariffInvalid: the scheme does not hold together.
     """
-    days = policies.read(project["policy"]).correction_days_max
-    if not at - timedelta(days=days) <= since < at:
-        raise CorrectionTooEarly(days=days)
+    check_reach(project, since, at)
     row = await catalog.get_tariff(connection, project["id"], tariff_id)
     bodies = (await catalog.tariff_bodies(connection, project["id"], [tariff_id]))[tariff_id]
     scheme = parse(body)
@@ -127,9 +126,16 @@ async def plan(
         versions.append((effective_from, header | {"versions": [begun]}))
     kept = [one for one in bodies if parse(one).versions[0].effective_from < since]
     laid = tariffs.laid([*kept, *(part for _, part in versions)])
-    if is_by_meter(laid[1]) != is_by_meter(tariffs.laid(bodies)[1]):
+    if band_sources(laid[1]) != band_sources(tariffs.laid(bodies)[1]):
         raise CorrectionUnfit(what="band_source")
     return Planned(laid, versions, row["version_count"], row["name"], row["commodity"])
+
+
+def check_reach(project: Any, since: datetime, at: datetime) -> None:
+    """Raises `CorrectionTooEarly` where the policy does not reach, or the instant is not past."""
+    days = policies.read(project["policy"]).correction_days_max
+    if not at - timedelta(days=days) <= since < at:
+        raise CorrectionTooEarly(days=days)
 
 
 async def begin(
@@ -142,11 +148,14 @@ async def begin(
         ReplayUnfit: it was no replay of a correction, or its correction was made before.
         PublishedMeanwhile: the tariff has changed since; nobody has seen what this would do now.
     """
-    async with db.transaction([project_id]) as connection:
+    # Nothing is rated meanwhile, and nobody counts the same edition.
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         asked = await suitable(connection, project_id, replay_id)
         tariff_id, since = asked["tariff_id"], asked["since_at"]
         told = json.loads(asked["asked"])
+        if told.get("gives"):
+            raise ReplayUnfit
         planned = await plan(connection, tariffs, project, tariff_id, since, told["scheme"], at)
         new = NewCorrection(
             since, planned.versions, told["version_count"], reason, actor_id, second_id, replay_id
@@ -238,7 +247,12 @@ async def sweep(
         async with db.transaction([project_id]) as connection:
             point_ids = np.array(
                 await corrections.points_after(
-                    connection, project_id, asked["commodity"], result["after_id"], POINTS_AT_ONCE
+                    connection,
+                    project_id,
+                    asked["commodity"],
+                    result["after_id"],
+                    POINTS_AT_ONCE,
+                    asked.get("given"),
                 ),
                 dtype=np.int64,
             )
@@ -279,6 +293,7 @@ async def _sweep_some(
     touched = point_ids[concerned].tolist()
     await bills.touch(connection, project_id, touched, [from_us(since_us)] * len(touched))
     changed = _changed(anew) & np.isin(anew.row, concerned)
+    await _set_blocks(connection, project_id, point_ids, anew, concerned)
     written: list[dict[str, Any]] = []
     added = {point_id: nano for point_id, nano in given_back.items() if nano}
     for row in np.unique(anew.row[changed]).tolist():
@@ -289,14 +304,21 @@ async def _sweep_some(
         )
         written.append(charges)
         added[point_id] = added.get(point_id, 0) + added_nano
-        await corrections.set_blocks(
-            connection, project_id, point_id, int(anew.rated.block_milli[row]),
-            int(anew.rated.block_period_us[row]),
-        )  # fmt: skip
     if written:
         columns = {name: np.concatenate([one[name] for one in written]) for name in written[0]}
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, columns)
+        await readings.insert_charges(connection, project_id, columns)
     return added
+
+
+async def _set_blocks(
+    connection: Connection, project_id: int, point_ids: Ints, anew: Anew, concerned: Ints
+) -> None:
+    """Blocks stand where the last charge leaves them, though no charge may have changed."""
+    for row in concerned.tolist():
+        await corrections.set_blocks(
+            connection, project_id, int(point_ids[row]), int(anew.rated.block_milli[row]),
+            int(anew.rated.block_period_us[row]),
+        )  # fmt: skip
 
 
 async def _estimated_by(
@@ -310,10 +332,10 @@ async def _estimated_by(
         before = await catalog.tariffs_before(connection, project_id, point_ids)
         for place, point_id in zip(given_since.tolist(), point_ids, strict=True):
             history, good_us = before[point_id], int(columns["good_at"][place])
-            ends_us = [*(to_us(at) for at, _ in history[1:]), END_US]
+            ends_us = [*(to_us(at) for at, *_ in history[1:]), END_US]
             found[place] |= any(
                 one == tariff_id and end_us > good_us
-                for (_, one), end_us in zip(history, ends_us, strict=True)
+                for (_, one, _), end_us in zip(history, ends_us, strict=True)
             )
     return found
 
@@ -336,27 +358,34 @@ async def _post(
     amount_nano = anew.rated.amount_nano[mine]
     charges = few | {
         "project_id": np.full(len(mine), project["id"]), "version": few["version"] + 1,
-        "amount_nano": amount_nano, "block_milli": anew.rated.before_milli[mine],
+        "tariff_id": anew.tariff_of(mine), "amount_nano": amount_nano,
+        "block_milli": anew.rated.before_milli[mine],
         "block_period_at": anew.rated.before_period_us[mine],
         "edition": np.full(len(mine), anew.edition),
         "booking": np.full(len(mine), standing["booking"]),
     }  # fmt: skip
-    added: dict[int, int] = defaultdict(int)
-    for account_id, nano in zip(
-        few["account_id"].tolist(), (amount_nano - few["amount_nano"]).tolist(), strict=True
-    ):
-        added[account_id] += nano
-    shares: tuple[Share, ...] = ()
-    if standing["is_kept"]:
-        shares = await past.shares(
-            connection, project["id"], point_id, standing["account_id"], added
-        )
-    for share in shares:
-        charges["booking"][few["account_id"] == share.account_id] = share.booking
-    whole_nano = sum(added.values())
-    present_nano = whole_nano - sum(share.nano for share in shares)
-    await readings.add_accrual(
-        connection, project["id"], point_id, present_nano if standing["is_kept"] else 0, whole_nano
+    row, every = np.zeros(len(mine), dtype=np.int64), np.ones(len(mine), dtype=np.bool_)
+    found = await payers.whose(
+        connection, project["id"], _present(point_id, standing), row, few["started_at"], every
     )
-    await past.book(connection, project, point_id, shares, at)
+    added: dict[Owner, int] = defaultdict(int)
+    differs = (amount_nano - few["amount_nano"]).tolist()
+    owners = zip(found.since_us.tolist(), few["account_id"].tolist(), strict=True)
+    for owner, nano in zip(owners, differs, strict=True):
+        added[owner] += nano
+    difference = await past.divide(
+        connection, project["id"], point_id, to_us(standing["payer_at"]), added
+    )
+    past.number(charges, found.since_us, difference.shares)
+    is_kept, whole_nano = standing["is_kept"], difference.whole_nano
+    await readings.add_accrual(
+        connection, project["id"], point_id, difference.present_nano if is_kept else 0, whole_nano
+    )
+    await past.book(connection, project, point_id, difference.shares, at, is_kept=is_kept)
     return charges, whole_nano
+
+
+def _present(point_id: int, standing: Any) -> Columns:
+    """A point as `payers.whose` asks for it; who is charged stands in the charges themselves."""
+    said = {"point_id": point_id, "account_id": 0, "payer_at": to_us(standing["payer_at"])}
+    return {name: np.array([one], dtype=np.int64) for name, one in said.items()}

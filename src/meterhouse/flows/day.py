@@ -17,7 +17,7 @@ from meterhouse.errors import BadInput, Conflict, NotFound
 from meterhouse.flows import close, drift
 from meterhouse.flows.orders import Direction, direction_of
 from meterhouse.model import AlarmKind
-from meterhouse.store import catalog, days, monitor, queue, readings
+from meterhouse.store import catalog, days, energies, monitor, queue, readings
 from meterhouse.store.days import Mark
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import EPOCH
@@ -91,7 +91,7 @@ async def close_days(
     await close.book_day(db, project_id, min(_end(wanted[-1], zone), at) - _US)
     return [
         day for day in wanted
-        if await _close(db, project_id, day, min(_end(day, zone), at), zone, actor_id, at)
+        if await _close(db, project_id, day, min(_end(day, zone), at), actor_id, at)
     ]  # fmt: skip
 
 
@@ -100,23 +100,29 @@ def _end(day: date, zone: ZoneInfo) -> datetime:
 
 
 async def _close(
-    db: Database, project_id: int, day: date, until_at: datetime, zone: ZoneInfo,
+    db: Database, project_id: int, day: date, until_at: datetime,
     actor_id: int | None, at: datetime,
 ) -> bool:  # fmt: skip
     async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
-        # Whoever writes a transfer holds this lock, so none with a lower number is on its way.
-        mark = Mark(await days.last_transfer(connection, project_id), until_at)
+        await energies.hold(connection, project_id)
+        last = await days.last_day(connection, project_id)
+        before = _mark_of(last)
+        if before.until_at >= until_at:
+            return False
+        # Whoever writes a transfer or a charge holds this lock, so none of before is on its way.
+        mark = Mark(
+            await days.last_transfer(connection, project_id), until_at,
+            await energies.begin(connection, project_id, before.until_at, until_at),
+        )  # fmt: skip
     async with db.transaction([project_id]) as connection:
         await days.quick(connection)
-        last = await days.last_day(connection, project_id)
-        before = Mark(last["last_transfer_id"], last["until_at"]) if last else Mark(0, EPOCH)
         known = json.loads(last["totals"])["accounts"] if last else []
-        since = datetime.combine(day, datetime.min.time(), zone)
-        totals = await _totals(connection, project_id, before, mark, known, since)
+        totals = await _totals(connection, project_id, before, mark, known)
         proofs = await _prove(connection, project_id, mark, totals["accounts"], day)
-        done = await days.insert_day(
-            connection, project_id, day, mark, totals, proofs, actor_id, at
-        )
+        # Where somebody else has begun to close meanwhile, it is theirs to write.
+        done = await energies.stands(
+            connection, project_id, before.until_at, until_at
+        ) and await days.insert_day(connection, project_id, day, mark, totals, proofs, actor_id, at)
         if done:
             await _tell(connection, project_id, proofs, at)
             project = await catalog.get_project(connection, project_id)
@@ -125,16 +131,23 @@ async def _close(
     return done
 
 
+def _mark_of(last: Any) -> Mark:
+    """How far the last closed day goes; to nowhere where none was closed yet."""
+    if last is None:
+        return Mark(0, EPOCH)
+    return Mark(last["last_transfer_id"], last["until_at"], last["last_difference_id"])
+
+
 async def _totals(
     connection: Connection, project_id: int, before: Mark, mark: Mark,
-    known: Sequence[Mapping[str, Any]], since: datetime,
+    known: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
     """What a day adds up to, and what all days up to it add up to by kind of account."""
     span = (connection, project_id, before, mark)
     money = [dict(row) for row in await days.money(*span)]
     booked = [dict(row) for row in await days.booked(*span)]
-    begun = before.until_at if before.until_at > EPOCH else since
-    energy = await days.energy(connection, project_id, begun, mark.until_at)
+    noted = before.last_difference_id, mark.last_difference_id
+    energy = await energies.energy(connection, project_id, before.until_at, mark.until_at, noted)
     accounts = {(one["kind"], one["unit"]): dict(one) for one in known}
     for row in await days.sides(*span):
         one = accounts.setdefault(

@@ -16,7 +16,7 @@ from meterhouse.flows.place import ChangedMeanwhile, PlaceUnfit
 from meterhouse.flows.sheet import OtherCommodity
 from meterhouse.flows.tariff import check_in_force
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import catalog, devices, monitor, places, queue, readings
+from meterhouse.store import catalog, devices, exchanges, monitor, places, queue, readings
 from meterhouse.store.db import Database
 
 PROTOCOLS = ("dlt645-2007", "dlt645-1997")
@@ -249,6 +249,9 @@ async def add_meter(
         ):
             raise reading.OpeningUnfit
         (made,) = await devices.insert_meters(connection, project_id, [new], [at])
+        await exchanges.follow(connection, project_id, [made], at)
+        if opening_milli is not None:
+            await exchanges.begin_serving(connection, project_id, made, at)
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
     if opening_milli is not None:
@@ -308,6 +311,7 @@ async def hang_meter(
             await devices.get_point(connection, project_id, point_id)
         if not await devices.hang_meter(connection, project_id, meter_id, point_id, at):
             raise MeterPlaced
+        await exchanges.begin_serving(connection, project_id, meter_id, at)
         await queue.wake_roster(connection)
         await readings.bump(connection, project_id)
     if opening_milli is not None:

@@ -19,12 +19,12 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import late, react
-from meterhouse.flows.prices import Tariffs
+from meterhouse.flows.payers import time_at
+from meterhouse.flows.prices import Tariffs, bands_until_of, named
 from meterhouse.model import AlarmKind, Commodity, Keeper, Quality
 from meterhouse.rating.arrays import AT_US_MAX
 from meterhouse.rating.decided import Decided
-from meterhouse.rating.tariff import BandSource
-from meterhouse.store import catalog, doubts, monitor, points, queue, readings
+from meterhouse.store import catalog, doubts, monitor, payers, points, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.doubts import NewDecision
 from meterhouse.units import to_us
@@ -135,7 +135,7 @@ class DecisionMade:
 class Outcome(DecisionMade):
     """A decision with what it weighs; `commodity` names the unit of its energy.
 
-    Unless `is_kept`, the money of the point is kept elsewhere, and its amounts are only counted.
+    Unless `is_kept`, the money of that time was kept elsewhere, and its amounts are only counted.
     """
 
     commodity: Commodity
@@ -220,8 +220,6 @@ async def decide(
         here = np.flatnonzero(columns["meter_id"] == row["meter_id"])
         if not len(here) or columns["register_epoch"][here[0]] != row["register_epoch"]:
             raise ReadingPast
-        if said.used_milli:
-            await _check_bands(connection, tariffs, project_id, int(columns["tariff_id"][here[0]]))
         account_id = int(columns["account_id"][here[0]])
         before = await _standing(connection, project_id, row)
         done = await put(
@@ -230,9 +228,11 @@ async def decide(
         if (await _found(connection, project_id, which))["is_doubtful"]:
             raise StillDoubtful
         after = await _standing(connection, project_id, row)
+        if said.used_milli:
+            await _check_bands(connection, tariffs, project_id, row, after)
         await _tell(connection, project, row, account_id, after.waiting, at)
         weight = await _weigh(connection, project, account_id, before, after)
-    is_kept = row["keeper"] == Keeper.PLATFORM
+        is_kept = await _is_kept(connection, project_id, row, before, after)
     return Outcome(done.number, done.difference_nano, Commodity(row["commodity"]), is_kept, weight)
 
 
@@ -264,20 +264,25 @@ async def _found(connection: Connection, project_id: int, which: Which) -> Any:
     return row
 
 
-async def _check_bands(
-    connection: Connection, tariffs: Tariffs, project_id: int, tariff_id: int
-) -> None:
-    schemes = await tariffs.load(connection, project_id, [tariff_id] if tariff_id else [])
-    for _, scheme in schemes.values():
-        if any(version.band_source is BandSource.METER for version in scheme.versions):
-            raise UsedUnfit
-
-
 class _Standing(NamedTuple):
     """A point before or after a decision: what it is charged from the reading on, what waits."""
 
     charges: Sequence[Any]
     waiting: Sequence[Any]
+
+
+async def _check_bands(
+    connection: Connection, tariffs: Tariffs, project_id: int, row: Any, after: _Standing
+) -> None:
+    """Energy that somebody says is of no band: a span that is priced by bands can have none."""
+    ends = {one["ended_at"]: one["started_at"] for one in after.charges}
+    if row["read_at"] not in ends:
+        return
+    key = connection, project_id
+    history = (await catalog.tariffs_before(*key, [row["point_id"]])).get(row["point_id"], [])
+    schemes = await tariffs.load(*key, sorted(named([history])))
+    if bands_until_of(history, schemes, to_us(row["read_at"])) > to_us(ends[row["read_at"]]):
+        raise UsedUnfit
 
 
 async def _standing(connection: Connection, project_id: int, row: Any) -> _Standing:
@@ -289,15 +294,32 @@ async def _standing(connection: Connection, project_id: int, row: Any) -> _Stand
     )
 
 
+def _differ(before: _Standing, after: _Standing) -> tuple[list[Any], list[Any]]:
+    """The charges that are no more, and those that have come."""
+    was, now = ({tuple(one.values()): one for one in side.charges} for side in (before, after))
+    lost = [one for key, one in was.items() if key not in now]
+    return lost, [one for key, one in now.items() if key not in was]
+
+
+async def _is_kept(
+    connection: Connection, project_id: int, row: Any, before: _Standing, after: _Standing
+) -> bool:
+    """Whether the platform keeps the money of anything that changes; of nothing: of the point."""
+    lost, come = _differ(before, after)
+    if not lost and not come:
+        return bool(row["keeper"] == Keeper.PLATFORM)
+    point_id = row["point_id"]
+    times = (await payers.history(connection, project_id, [point_id]))[point_id]
+    return any(time_at(times, to_us(one["started_at"])).is_kept for one in (*lost, *come))
+
+
 async def _weigh(
     connection: Connection, project: Any, account_id: int, before: _Standing, after: _Standing
 ) -> Weight:
     """What differs between the two, payer by payer."""
-    was, now = ({tuple(one.values()): one for one in side.charges} for side in (before, after))
-    lost = [one for key, one in was.items() if key not in now]
+    lost, come = _differ(before, after)
     guessed = [one for one in lost if one["quality"] == Quality.ESTIMATED]
     gone = [one for one in lost if one["quality"] != Quality.ESTIMATED]
-    come = [one for key, one in now.items() if key not in was]
     new_doubts = {one["id"] for one in after.waiting} - {one["id"] for one in before.waiting}
     estimated = [sum(one[name] for one in guessed) for name in ("energy_milli", "amount_nano")]
     if not gone and not come:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from meterhouse.control import policy as policies
 from meterhouse.flows import react
 from meterhouse.flows.prices import Tariffs
-from meterhouse.flows.rate import Chain, charge_rows, payer_of, rate_chain
+from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import AlarmKind, Quality
 from meterhouse.rating.delta import BAND_TOLERANCE_MILLI, ChainState, Verdict
 from meterhouse.rating.estimate import DAY_US, DAYS, Used, estimate, estimate_bands, told
@@ -259,8 +259,7 @@ async def _kept(
     chain.judged.quality[:] = Quality.ESTIMATED
     which = chain.judged.billable & ~chain.unpriced
     # Who came during the silence has no days yet by which anything could be estimated.
-    payer_id = payer_of(columns, row, chain.judged.start_us)
-    which &= payer_id == columns["account_id"][row]
+    which &= chain.whose.since_us == columns["payer_at"][row]
     await _store(connection, project_id, columns, chain, row, which, at)
     return row[which]
 
@@ -277,7 +276,7 @@ async def _store(
     known = await estimates.versions(connection, project_id, keys)
     version = np.array([known.get(key, 0) + 1 for key in keys], dtype=np.int64)
     charges = charge_rows(project_id, columns, chain, row, which, version)
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
+    await readings.insert_charges(connection, project_id, charges)
     after, bands = chain.judged.state, chain.judged.band_energy_milli[which]
     rows = [
         (

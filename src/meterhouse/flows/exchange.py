@@ -3,7 +3,7 @@
 Owns the order: what the old meter counted is rated to its last register, it leaves, the new one
 begins at its own. Block position, accrual and all reports are the point's and go on. Must never
 know how a meter is read. Frames of the old meter that still arrive belong to no point any more and
-are laid aside.
+are laid aside; so is what the new one read on a bench before it hung here.
 """
 
 from collections.abc import Mapping
@@ -150,7 +150,7 @@ async def exchange(
         made = await _hang(connection, project_id, point["id"], new, at)
         # From the closing reading on, so that no day between the two meters is left out.
         begun_at = closing.read_at
-        await lastread.begin(connection, project, made, new.opening_milli, begun_at)
+        await lastread.begin(connection, project, made, new.opening_milli, begun_at, at)
         if payment_id is not None:
             await _send_on(connection, project, point["id"], payment_id, moved_minor, actor_id, at)
         written = NewExchange(

@@ -8,17 +8,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
+from meterhouse.flows.prices import NONE_YET, History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
-from meterhouse.rating.decided import Decided
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
 from meterhouse.rating.estimate import bands_told
 from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
+from meterhouse.rating.timeline import Timeline
 from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
@@ -39,11 +41,15 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Why a price was another before: since when it is corrected, why, and when that was said."""
+    """Why a price was another before: since when it is corrected, why, and when that was said.
+
+    `is_given`: its point should have had another tariff; otherwise its tariff had a wrong price.
+    """
 
     since: datetime
     reason: str
     published_at: datetime
+    is_given: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,14 @@ class Told:
     decided: Decided
     reason: str
     decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """For how many persons the blocks' limits held that depend on it."""
+
+    persons: int
+    limits_milli: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class Interval:
         is_exact: whether the lines add up to the amount.
         decisions: what people decided about the readings in it, its end included.
         correction: where a corrected price alone made it another amount than before.
+        held: the limits by persons, one after the other; empty where they do not depend on it.
     """
 
     started_at: datetime
@@ -91,6 +106,7 @@ class Interval:
     is_exact: bool
     decisions: Sequence[Told] = ()
     correction: Correction | None = None
+    held: Sequence[Held] = ()
 
     @property
     def added_nano(self) -> int:
@@ -107,20 +123,20 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    before = await catalog.tariffs_before(
-        connection, project["id"], sorted({one["point_id"] for one in charges})
-    )
-    had = sorted(named(before.values()))
-    schemes = {
-        edition: await tariffs.load(connection, project["id"], had, edition)
-        for edition in {one["edition"] for one in charges}
-    }
+    point_ids = sorted({one["point_id"] for one in charges})
+    before, schemes = {}, {}
+    for edition in {one["edition"] for one in charges}:
+        had = await catalog.tariffs_before(connection, project["id"], point_ids, edition)
+        before[edition] = had
+        schemes[edition] = await tariffs.load(
+            connection, project["id"], sorted(named(had.values())), edition
+        )
     told = await _decisions(connection, project["id"], charges)
     corrected = await corrections.of_charges(connection, project["id"], charges)
     return [
         replace(
-            _interval(tariffs, schemes[one["edition"]], before[one["point_id"]], project, one,
-                      read),
+            _interval(tariffs, schemes[one["edition"]],
+                      before[one["edition"]].get(one["point_id"], ()), project, one, read),
             decisions=said, correction=None if why is None else Correction(*why),
         )
         for one, said, why in zip(charges, told, corrected, strict=True)
@@ -163,10 +179,15 @@ def _interval(
         for at in ("started_at", "ended_at")
     )
     lines: list[Line] = []
-    run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
+    held: list[Held] = []
+    span_us = to_us(row["started_at"]), to_us(row["ended_at"])
+    run = run_of(before, schemes, *span_us)
     if run is not None and opening is not None and closing is not None:
-        lines = _lines(tariffs, schemes, run, project, row, (opening, closing))
-    rates = [schemes[tariff_id][1] for _, tariff_id in run or ()]
+        timeline = tariffs.lay_out(schemes, run, project["timezone"], *span_us)
+        lines = _lines(timeline, schemes, run, row, (opening, closing))
+        held = _held(timeline, schemes, run, span_us)
+    had = (one for _, one, _ in run or () if one != NONE_YET)
+    rates = [schemes[tariff_id][1] for tariff_id, _ in groupby(had)]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
@@ -176,7 +197,7 @@ def _interval(
         opening=_register(opening), closing=_register(closing), lines=lines,
         has_blocks=any(version.blocks.limits_milli for one in rates for version in one.versions),
         block_milli=row["block_milli"],
-        is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
+        is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"], held=held,
     )  # fmt: skip
 
 
@@ -186,13 +207,31 @@ def _register(row: Any) -> Register | None:
     return Register(row["read_at"], row["received_at"], row["total_milli"], row["source"])
 
 
+def _held(
+    timeline: Timeline, schemes: Schemes, run: Run, span_us: tuple[int, int]
+) -> list[Held]:  # fmt: skip
+    """The limits of a span that depend on persons, and how many there were."""
+    found: dict[Held, None] = {}
+    start_us, end_us = span_us
+    places = np.flatnonzero((timeline.edge_us[1:] > start_us) & (timeline.edge_us[:-1] < end_us))
+    for place in places.tolist():
+        at_us = max(int(timeline.edge_us[place]), start_us)
+        in_force = [entry for entry in run if entry[0] <= at_us]
+        _, tariff_id, persons = in_force[-1]
+        limits = timeline.sections[timeline.section[place]].limits_milli
+        if limits and schemes[tariff_id][1].counts_persons:
+            found.setdefault(Held(persons, limits))
+    return list(found)
+
+
 def _lines(
-    tariffs: Tariffs, schemes: Schemes, run: Run, project: Any, row: Any, pair: tuple[Any, Any]
+    timeline: Timeline, schemes: Schemes, run: Run, row: Any, pair: tuple[Any, Any]
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
-    rates = [version for _, one in run for version in schemes[one][1].versions]
+    rates = [
+        version for _, one, _ in run if one != NONE_YET for version in schemes[one][1].versions
+    ]
     return explain_interval(
         timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),
@@ -220,10 +259,12 @@ def _bands(rates: Sequence[Version], row: Any, pair: tuple[Any, Any]) -> tuple[i
     one = [
         np.array([row[name]], np.int64) for name in ("modulus_milli", "max_power_w", "multiplier")
     ]
-    limits = Limits(one[0], one[1], one[2], np.array([True]), _DAY_US)
+    limits = Limits(one[0], one[1], one[2], np.array([next_us]), _DAY_US)
+    accepted = Decisions.none(1)
+    accepted.decided[:] = Decided.ACCEPT
     judged = judge(
         state, limits, np.zeros(1, np.int64), np.array([next_us], np.int64),
-        np.array([milli[1]], np.int64).reshape(1, REGISTERS),
+        np.array([milli[1]], np.int64).reshape(1, REGISTERS), accepted,
     )  # fmt: skip
     first, second, third, fourth = judged.band_energy_milli[0].tolist()
     return first, second, third, fourth

@@ -1,9 +1,9 @@
 """Who keeps a point's money, and what stands in the way of another keeper, or of a meter leaving.
 
-Owns the change of keeper: what had accrued is booked to the last coin, and what is rated while the
-platform does not keep the money is set aside, owed to nobody. A meter that has money in it, or on
-its way to it, stays what and where it is: no order and no coin may lose its way. Works inside its
-caller's transaction, under the project's lock.
+Owns the change of keeper: what had accrued is booked to the last coin, and what is used while the
+platform does not keep the money is set aside, owed to nobody, whenever its reading comes. A meter
+that has money in it, or on its way to it, stays what and where it is: no order and no coin may lose
+its way. Works inside its caller's transaction, under the project's lock.
 """
 
 from datetime import datetime

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from meterhouse.control.recharge import Row
-from meterhouse.flows import received, wallet
+from meterhouse.flows import react, received, wallet
 from meterhouse.model import AccountKind, AlarmKind, RechargeState, TransferKind
 from meterhouse.ports import Values
 from meterhouse.store import catalog, ledger, queue, recharges
@@ -56,6 +56,7 @@ async def post(
     if net is not None and said.purchase_count == number:
         for keeper in await recharges.keepers(connection, project_id, [row["meter_id"]]):
             await wallet.report(connection, project, keeper, number, net, at, at)
+    await react.look_into(connection, project, [row["meter_id"]], at)
     if row["payment_id"] is not None:
         await received.tell(
             connection, project, row["point_id"], row["payment_id"], row["amount_minor"], at

@@ -52,9 +52,14 @@ async def settle(
             left_minor[one] -= part
             transfers += _rounding(one, rounding_id, part, row, due_minor * size_nano)
     await ledger.post(connection, project_id, transfers, None, at)
+    rests_nano = {row["point_id"]: row["accrued_nano"] for row in rows}
     await bookings.take_rests(
-        connection, project_id, {row["point_id"]: row["accrued_nano"] for row in rows}
-    )
+        connection, project_id, rests_nano,
+        {
+            point_id: rest_nano - round_minor(Nano(rest_nano), exponent) * size_nano
+            for point_id, rest_nano in rests_nano.items()
+        },
+    )  # fmt: skip
 
 
 def _purses(row: Any) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from meterhouse.errors import BadInput, MeterhouseError
 from meterhouse.flows import reading
 from meterhouse.flows.prices import Tariffs
+from meterhouse.store import exchanges
 from meterhouse.store.db import Connection
 from meterhouse.units import to_us
 
@@ -108,10 +109,15 @@ async def take(
 
 
 async def begin(
-    connection: Connection, project: Any, meter_id: int, milli: Registers, at: datetime
-) -> None:
-    """What a meter shows as it begins to serve its point: nothing before it is billed."""
-    await _store(connection, project, meter_id, milli, at)
+    connection: Connection, project: Any, meter_id: int, milli: Registers, since: datetime,
+    at: datetime,
+) -> None:  # fmt: skip
+    """What a meter shows as it begins to serve its point: nothing before it is billed.
+
+    It counts from `since` on, where another ended; what it read on a bench until now is laid aside.
+    """
+    await _store(connection, project, meter_id, milli, since)
+    await exchanges.begin_serving(connection, project["id"], meter_id, at)
 
 
 async def _store(

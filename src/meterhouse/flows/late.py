@@ -8,8 +8,7 @@ never the present payer's: it goes the way of `past`.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.control.decide import KeeperCode
-from meterhouse.flows import past
-from meterhouse.flows.past import Share
+from meterhouse.flows import past, payers
+from meterhouse.flows.past import Difference, Owner
 from meterhouse.flows.prices import Tariffs, blocks_after
 from meterhouse.flows.rate import Chain, charge_rows, rate_chain
 from meterhouse.model import Quality
@@ -31,26 +30,10 @@ from meterhouse.units import from_us, to_us
 
 Ints = NDArray[np.int64]
 FIRST_US = 1
-_NO_CHARGES: Mapping[str, Ints] = {
-    name: np.zeros(0, dtype=np.int64) for name in ("account_id", "amount_nano", "ended_at")
-}
 COMPARED = (
     "started_at", "energy_milli", "amount_nano", "block_milli", "block_period_at", "verdict",
     "quality",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What a new judgement adds: for who pays now, and for those who paid before."""
-
-    present_nano: int
-    shares: tuple[Share, ...]
-
-    @property
-    def whole_nano(self) -> int:
-        """What it adds to all that was ever rated."""
-        return self.present_nano + sum(one.nano for one in self.shares)
 
 
 async def rerate(
@@ -124,14 +107,13 @@ async def drop_estimates(
     ]  # fmt: skip
     if not stood:
         return 0
-    old = {to_us(charge["ended_at"]): charge for charge in stood}
     charges = _taken_back(stood, int(one["booking"][0]))
-    shares = await _shares(connection, project["id"], one, _added(old, _NO_CHARGES, set(old)))
-    for share in shares:
-        charges["booking"][charges["account_id"] == share.account_id] = share.booking
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
-    whole_nano = -sum(charge["amount_nano"] for charge in stood)
-    difference = Difference(whole_nano - sum(share.nano for share in shares), shares)
+    since_us = await _since(connection, project["id"], one, stood)
+    added: dict[Owner, int] = defaultdict(int)
+    _take(added, stood, since_us)
+    difference = await _divide(connection, project["id"], one, added)
+    past.number(charges, since_us, difference.shares)
+    await readings.insert_charges(connection, project["id"], charges)
     columns["accrued_nano"][row] += await _accrue(connection, project, one, difference, at)
     await estimates.none_stands(connection, project["id"], key[2])
     return difference.whole_nano
@@ -158,18 +140,30 @@ async def _accrue(
     await readings.add_accrual(
         connection, project["id"], point_id, accrued_nano, difference.whole_nano
     )
-    await past.book(connection, project, point_id, difference.shares, at)
+    await past.book(connection, project, point_id, difference.shares, at, is_kept=bool(is_kept))
     return accrued_nano
 
 
-async def _shares(
-    connection: Connection, project_id: int, one: Mapping[str, Ints], added: Mapping[int, int]
-) -> tuple[Share, ...]:
-    """What of a difference is of those who paid before."""
-    if one["keeper"][0] != KeeperCode.PLATFORM:
-        return ()
-    key = connection, project_id, int(one["point_id"][0]), int(one["account_id"][0])
-    return await past.shares(*key, added)
+async def _since(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], charges: Sequence[Any]
+) -> Ints:
+    """In whose time charges of a point began: since when who paid then did."""
+    start_us = np.array([to_us(charge["started_at"]) for charge in charges], dtype=np.int64)
+    row, all_ = np.zeros(len(charges), dtype=np.int64), np.ones(len(charges), dtype=np.bool_)
+    return (await payers.whose(connection, project_id, one, row, start_us, all_)).since_us
+
+
+async def _divide(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], added: Mapping[Owner, int]
+) -> Difference:
+    key = project_id, int(one["point_id"][0]), int(one["payer_at"][0])
+    return await past.divide(connection, *key, added)
+
+
+def _take(added: dict[Owner, int], charges: Sequence[Any], since_us: Ints) -> None:
+    """Take charges that stood back from those who were charged."""
+    for charge, since in zip(charges, since_us.tolist(), strict=True):
+        added[since, charge["account_id"]] -= int(charge["amount_nano"])
 
 
 async def _note_doubts(
@@ -224,41 +218,48 @@ async def _post(
     changed = {name: values[~same] for name, values in rows.items()}
     gone = set(old) - set(rows["ended_at"].tolist())
     gone = {at for at in gone if old[at]["started_at"] < old[at]["ended_at"]}
-    changed["account_id"] = _payers(old, changed, int(one["payer_at"][0]))
-    taken_back = _taken_back([old[at] for at in sorted(gone)], int(one["booking"][0]))
-    added = _added(old, changed, gone)
-    shares = await _shares(connection, project_id, one, added)
-    for share in shares:
-        for charges in (changed, taken_back):
-            charges["booking"][charges["account_id"] == share.account_id] = share.booking
-    for charges in (changed, taken_back):
+    changed_us = chain.whose.since_us[bills][~same]
+    lost = [old[at] for at in sorted(gone)]
+    replaced, passed_on = await _replaced(connection, project_id, one, old, changed, changed_us)
+    lost += passed_on
+    taken_back = _taken_back(lost, int(one["booking"][0]))
+    lost_us = await _since(connection, project_id, one, lost)
+    added: dict[Owner, int] = defaultdict(int)
+    for i, since_us in enumerate(changed_us.tolist()):
+        added[since_us, int(changed["account_id"][i])] += int(changed["amount_nano"][i])
+    _take(added, replaced, await _since(connection, project_id, one, replaced))
+    _take(added, lost, lost_us)
+    difference = await _divide(connection, project_id, one, added)
+    for charges, since in ((changed, changed_us), (taken_back, lost_us)):
+        past.number(charges, since, difference.shares)
         if len(charges["ended_at"]):
-            await readings.insert_fresh(connection, "charge", readings.CHARGE, charges)
-    whole_nano = sum(added.values())
-    return Difference(whole_nano - sum(share.nano for share in shares), shares)
+            await readings.insert_charges(connection, project_id, charges)
+    return difference
 
 
-def _payers(old: Mapping[int, Any], changed: Mapping[str, Ints], payer_at_us: int) -> Ints:
-    """Who pays for charges: who does now since they began, else whoever did for their time."""
-    known = sorted(at for at in old if old[at]["started_at"] < old[at]["ended_at"])
-    found = changed["account_id"].copy()
-    for i, place in enumerate(np.searchsorted(known, changed["ended_at"]).tolist()):
-        if place < len(known) and changed["started_at"][i] < payer_at_us:
-            found[i] = old[known[place]]["account_id"]
-    return found
+async def _replaced(
+    connection: Connection, project_id: int, one: Mapping[str, Ints], old: Mapping[int, Any],
+    changed: dict[str, Ints], since_us: Ints,
+) -> tuple[list[Any], list[Any]]:  # fmt: skip
+    """The charges that changed ones stand in place of, and those whose energy is another's now.
 
-
-def _added(old: Mapping[int, Any], changed: Mapping[str, Ints], gone: set[int]) -> dict[int, int]:
-    """What is added to whom, in Nano."""
-    added: dict[int, int] = defaultdict(int)
-    for account_id, amount_nano in zip(
-        changed["account_id"].tolist(), changed["amount_nano"].tolist(), strict=True
-    ):
-        added[account_id] += amount_nano
-    for at in gone | set(changed["ended_at"].tolist()):
-        if at in old:
-            added[old[at]["account_id"]] -= int(old[at]["amount_nano"])
-    return added
+    The latter are taken back from whose they were by a version of their own, so that what each of
+    the two was charged is explained by itself.
+    """
+    places = [
+        i for i, at in enumerate(changed["ended_at"].tolist())
+        if at in old and old[at]["started_at"] < old[at]["ended_at"]
+    ]  # fmt: skip
+    before = [old[int(changed["ended_at"][i])] for i in places]
+    was_us = await _since(connection, project_id, one, before)
+    stay, go = [], []
+    for i, charge, was in zip(places, before, was_us.tolist(), strict=True):
+        if (was, charge["account_id"]) == (since_us[i], changed["account_id"][i]):
+            stay.append(charge)
+        else:
+            go.append(charge)
+            changed["version"][i] += 1
+    return stay, go
 
 
 def _same(rows: Mapping[str, Ints], i: int, old: Any) -> bool:

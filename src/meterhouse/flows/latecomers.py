@@ -1,9 +1,9 @@
 """Late readings of many chains at once, where nothing but time is out of order.
 
 Owns the plain case of `late`, set-based: a reading was lost on its way and comes after its
-successor, nothing was ever doubtful, decided or estimated, and who pays now paid then. Its
-judgement and its money are those of `late.rerate`, which takes every chain that is not as plain as
-that; whether one is, is decided before anything of it is written.
+successor, nothing was ever doubtful, decided or estimated, and who pays and who keeps the money now
+did so then. Its judgement and its money are those of `late.rerate`, which takes every chain that is
+not as plain as that; whether one is, is decided before anything of it is written.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ async def rerate(
     else:
         changed.pop("place")
     if len(changed["ended_at"]):
-        await readings.insert_fresh(connection, "charge", readings.CHARGE, changed)
+        await readings.insert_charges(connection, project["id"], changed)
         await bills.touch(
             connection, project["id"], changed["point_id"].tolist(),
             [from_us(at_us) for at_us in changed["started_at"].tolist()],
@@ -117,7 +117,7 @@ def _anchors(
     plain[place[(stood["account_id"] != one["account_id"][place])]] = False
     begun_us = np.zeros(count, dtype=np.int64)
     begun_us[plain] = stood["started_at"][anchor[plain]]
-    plain &= (one["former_account_id"] == 0) | (begun_us >= one["payer_at"])
+    plain &= begun_us >= one["payer_at"]
     plain[place[stood["started_at"] == ends]] = False
     return plain, anchor
 

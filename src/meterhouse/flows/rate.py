@@ -7,31 +7,33 @@ become arguments of the rating kernels and back.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meterhouse.flows import payers
+from meterhouse.flows.payers import Whose
 from meterhouse.flows.prices import (
     History,
     Run,
     Schemes,
     Tariffs,
-    alone,
+    bands_until,
+    bands_until_of,
+    is_by_meter,
+    last_of,
     named,
+    places_of,
     run_of,
-    tariff_at,
 )
 from meterhouse.rating.decided import Decisions
 from meterhouse.rating.delta import ChainState, Judged, Limits, judge
 from meterhouse.rating.kernel import Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
 from meterhouse.store.points import REGISTERS, SUSPECTS
-from meterhouse.units import to_us
 
 Ints = NDArray[np.int64]
 # An interval longer than this many rounds is energy measured but its split interpolated.
@@ -42,9 +44,9 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `tariff_id` is the last tariff that prices each reading's interval, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
-    corrections of prices that the project had seen.
+    corrections of prices that the project had seen; `whose` says of each interval who pays.
     """
 
     judged: Judged
@@ -52,6 +54,7 @@ class Chain:
     tariff_id: Ints
     unpriced: NDArray[np.bool_]
     edition: int
+    whose: Whose
 
 
 def chain_state(columns: Mapping[str, Ints]) -> ChainState:
@@ -98,7 +101,7 @@ async def rate_chain(
         columns["modulus_milli"],
         columns["max_power_w"],
         columns["multiplier"],
-        _needs_bands(columns, row, read_at_us, before, schemes),
+        _bands_until(columns, row, read_at_us, before, schemes),
         GAP_ROUNDS * project["reading_interval_s"] * 1_000_000,
     )
     # The kernels let go of the interpreter: meanwhile other connections are served.
@@ -119,8 +122,10 @@ async def rate_chain(
     if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
-    return Chain(judged, rated, tariff_id, unpriced, edition)
+    tariff_id = np.array([*(last_of(one) for one in runs), 0], np.int64)[run]
+    key = connection, project["id"], columns, row
+    whose = await payers.whose(*key, judged.start_us, judged.billable)
+    return Chain(judged, rated, tariff_id, unpriced, edition, whose)
 
 
 def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
@@ -133,8 +138,8 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
 async def _before(
     connection: Connection, project_id: int, columns: Mapping[str, Ints], state: ChainState,
     row: Ints, read_at_us: Ints,
-) -> dict[int, list[tuple[datetime, int | None]]]:  # fmt: skip
-    """The tariffs of the points that have their present one since after some of this began."""
+) -> Mapping[int, History]:  # fmt: skip
+    """The tariffs and persons of the points that are charged as now since some of this began."""
     since_us, good_us = columns["tariff_at"][row], state.good_at_us[row]
     early = (read_at_us <= since_us) | ((good_us > 0) & (good_us < since_us))
     if not early.any():
@@ -143,26 +148,26 @@ async def _before(
     return await catalog.tariffs_before(connection, project_id, point_ids)
 
 
-def _needs_bands(
+def _bands_until(
     columns: Mapping[str, Ints], row: Ints, read_at_us: Ints, before: Mapping[int, History],
     schemes: Schemes,
-) -> NDArray[np.bool_]:  # fmt: skip
-    """Whether the tariff in force up to each reading bills by the meter's own bands."""
-    needs = np.zeros(len(row), dtype=np.bool_)
-    if not any(one.band_source is BandSource.METER
-               for _, scheme in schemes.values() for one in scheme.versions):  # fmt: skip
-        return needs
+) -> Ints:  # fmt: skip
+    """Up to when, before each reading, a tariff billed by the meter's own bands; 0: never.
+
+    What a point had before its present tariff is looked at only where something of it is judged.
+    """
+    until_us = np.zeros(len(row), dtype=np.int64)
+    by_meter = {one for one, (_, scheme) in schemes.items() if is_by_meter(scheme)}
     tariff_of = columns["tariff_id"][row]
-    for place in np.flatnonzero(read_at_us <= columns["tariff_at"][row]).tolist():
-        history = before[int(columns["point_id"][row[place]])]
-        tariff_of[place] = tariff_at(history, int(read_at_us[place])) or 0
-    for tariff_id, (_, scheme) in schemes.items():
-        begins_us = np.array([to_us(one.effective_from) for one in scheme.versions])
-        by_meter = np.array([one.band_source is BandSource.METER for one in scheme.versions])
+    for tariff_id in by_meter:
         mine = np.flatnonzero(tariff_of == tariff_id)
-        version = np.searchsorted(begins_us, read_at_us[mine]) - 1
-        needs[mine] = (version >= 0) & by_meter[version]
-    return needs
+        until_us[mine] = bands_until(schemes[tariff_id][1], read_at_us[mine])
+    if not by_meter or not before:
+        return until_us
+    for place in np.flatnonzero(np.isin(columns["point_id"][row], list(before))).tolist():
+        history = before[int(columns["point_id"][row[place]])]
+        until_us[place] = bands_until_of(history, schemes, int(read_at_us[place]))
+    return until_us
 
 
 def _runs(
@@ -171,10 +176,7 @@ def _runs(
 ) -> tuple[list[Run], Ints]:  # fmt: skip
     """The runs of tariffs that price these readings, and whose place each has; −1 for none."""
     place_of: dict[Run, int] = {}
-    now = columns["tariff_id"][row]
-    run = np.full(len(row), -1, dtype=np.int64)
-    for tariff_id in np.unique(now[now > 0]).tolist():
-        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    run = places_of(columns["tariff_id"], columns["persons"], schemes, place_of)[row]
     early = judged.billable & (judged.start_us < columns["tariff_at"][row])
     for place in np.flatnonzero(early).tolist():
         history = before[int(columns["point_id"][row[place]])]
@@ -193,12 +195,6 @@ def _lay_out(
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
 
 
-def payer_of(columns: Mapping[str, Ints], row: Ints, start_us: Ints) -> Ints:
-    """The account that pays for each interval: of whoever paid for the point when it began."""
-    former, is_early = columns["former_account_id"][row], start_us < columns["payer_at"][row]
-    return np.where(is_early & (former > 0), former, columns["account_id"][row])
-
-
 def charge_rows(
     project_id: int, columns: Mapping[str, Ints], chain: Chain, row: Ints,
     which: NDArray[np.bool_], version: Ints,
@@ -213,7 +209,7 @@ def charge_rows(
         "started_at": judged.start_us[which],
         "meter_id": columns["meter_id"][mine],
         "register_epoch": columns["register_epoch"][mine],
-        "account_id": payer_of(columns, mine, judged.start_us[which]),
+        "account_id": chain.whose.account_id[which],
         "tariff_id": chain.tariff_id[which],
         "energy_milli": judged.energy_milli[which],
         "block_milli": rated.before_milli[which],

@@ -7,7 +7,8 @@ balance (a reading, a payment), so that the change and its consequences are comm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from meterhouse.control.policy import Policy, is_quiet, read
 from meterhouse.flows.enqueue import enqueue
 from meterhouse.ledger import book
 from meterhouse.model import AlarmKind, CommandKind, Reason
-from meterhouse.store import estimates, monitor, points, queue, readings
+from meterhouse.store import estimates, monitor, points, queue, readings, recharges
 from meterhouse.store.db import Connection
 from meterhouse.units import EPOCH, Minor, nano_per_minor, to_decimal, to_us
 from meterhouse.words import N_, words
@@ -38,6 +39,8 @@ from meterhouse.words import N_, words
 Ints = NDArray[np.int64]
 OWING = 4
 LAST_WARNING = 3
+OLD_ROUNDS: Final = 2
+"""What a meter said of its money so many rounds ago is told with its instant."""
 
 LOW_SUBJECT = N_("Balance low: {room}")
 LOW_TEXT = N_("The balance of room {room} is {balance} {currency}. Please top up.")
@@ -46,6 +49,24 @@ OUT_TEXT = N_(
     "The balance of room {room} is {balance} {currency}. "
     "The supply will be switched off unless you top up."
 )
+METER_LOW_TEXT = N_("The meter of room {room} holds {balance} {currency}. Please top up.")
+METER_OUT_TEXT = N_(
+    "The credit in the meter of room {room} is used up: {balance} {currency}. "
+    "The meter switches the supply off by itself unless you top up."
+)
+METER_WAS_LOW_TEXT = N_(
+    "The meter of room {room} held {balance} {currency} when it was last read, at {time}. "
+    "Please top up."
+)
+METER_WAS_OUT_TEXT = N_(
+    "The credit in the meter of room {room} was used up when it was last read, at {time}: "
+    "{balance} {currency}. The meter switches the supply off by itself unless you top up."
+)
+_METER_TEXTS: Final = {
+    (False, False): METER_LOW_TEXT, (True, False): METER_OUT_TEXT,
+    (False, True): METER_WAS_LOW_TEXT, (True, True): METER_WAS_OUT_TEXT,
+}  # fmt: skip
+"""By whether it is used up, and whether what is known of it is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +123,58 @@ async def look_again(
 
 
 def levels(columns: Mapping[str, Ints], available_minor: Ints) -> NDArray[np.int8]:
-    """The warning level of each point; whoever has no floor or keeps no money here has none."""
-    level = warning_level(
-        available_minor,
-        (columns["warning_1_minor"], columns["warning_2_minor"], columns["warning_3_minor"]),
-        columns["floor_minor"],
-    )
-    watched = (columns["keeper"] == KeeperCode.PLATFORM) & (columns["floor_minor"] > NO_FLOOR_MINOR)
-    level[~watched] = 0
+    """The warning level of each point; whoever has no floor, or whose money nobody knows, has none.
+
+    Where the meter keeps the money it stays: only a look into the meter moves it (`look_into`).
+    """
+    level = _of_floor(columns, available_minor, columns["floor_minor"])
+    has_floor = columns["floor_minor"] > NO_FLOOR_MINOR
+    stays = (columns["keeper"] == KeeperCode.METER) & has_floor
+    level[columns["keeper"] != KeeperCode.PLATFORM] = 0
+    level[stays] = columns["warning_level"][stays]
     return level
+
+
+def _of_floor(
+    columns: Mapping[str, Ints], available_minor: Ints, floor_minor: Ints
+) -> NDArray[np.int8]:
+    """The level by a point's own warnings; none where nothing is too little."""
+    warnings = [columns[f"warning_{n}_minor"] for n in (1, 2, 3)]
+    level = warning_level(available_minor, (warnings[0], warnings[1], warnings[2]), floor_minor)
+    level[columns["floor_minor"] <= NO_FLOOR_MINOR] = 0
+    return level
+
+
+async def look_into(
+    connection: Connection, project: Any, meter_ids: Sequence[int], at: datetime
+) -> None:
+    """Warn households whose meters keep their money by what these hold, as last known.
+
+    The same levels, alarms and notices as where the platform keeps it, once for each level that is
+    crossed; never a disconnect, for the meter does that itself, when nothing is left. While money
+    is on its way to a meter, what it holds without it is told to nobody.
+    """
+    if not meter_ids:
+        return
+    found = await recharges.held(connection, project["id"], meter_ids)
+    held = {row["meter_id"]: row for row in found}
+    if not held:
+        return
+    loaded = await points.load(connection, project["id"], np.array(sorted(held), dtype=np.int64))
+    asked = np.isin(loaded["meter_id"], list(held))
+    columns = {name: values[asked] for name, values in loaded.items()}
+    rows = [held[meter_id] for meter_id in columns["meter_id"].tolist()]
+    net_minor = np.array([row["net_minor"] for row in rows], dtype=np.int64)
+    # The platform acts on what is below the floor, a meter already where it is reached.
+    level = _of_floor(columns, net_minor, columns["floor_minor"] + 1)
+    changed = np.flatnonzero(level != columns["warning_level"])
+    if not len(changed):
+        return
+    setting = Setting.of(project)
+    known_at = [row["read_at"] for row in rows]
+    await _warn(connection, setting, columns, net_minor, level, changed, at, known_at)
+    changed_ids = columns["point_id"][changed].tolist()
+    await monitor.set_levels(connection, project["id"], changed_ids, level[changed].tolist())
 
 
 async def react(
@@ -167,7 +231,12 @@ def _facts(
 async def _warn(
     connection: Connection, setting: Setting, columns: Mapping[str, Ints], available_minor: Ints,
     level: NDArray[np.int8], changed: Ints, at: datetime,
+    known_at: Sequence[datetime] | None = None,
 ) -> None:  # fmt: skip
+    """Open and close alarms and tell households; `known_at`: since when what is in meters is known.
+
+    None where the platform keeps the money.
+    """
     project_id = setting.project_id
     point_ids = columns["point_id"]
     alarms, notices = [], []
@@ -180,7 +249,11 @@ async def _warn(
         alarms.append(
             queue.NewAlarm(kind, f"point:{point_id}", int(level[i]), point_id, facts=facts)
         )
-        notices += _notices(setting, who[point_id], kind, Minor(balance_minor), int(level[i]), at)
+        text, more = _told(setting, kind, None if known_at is None else known_at[i], at)
+        tells_cutoff = known_at is None and bool(level[i] >= LAST_WARNING)
+        more |= {"balance": to_decimal(Minor(balance_minor), setting.currency_exponent)}
+        key = f"{kind}:{point_id}:{int(level[i])}:{to_us(at)}"
+        notices += _notices(setting, who[point_id], kind, text, more, key, tells_cutoff)
     await queue.open_alarms(connection, project_id, alarms, at)
     await queue.insert_notices(connection, project_id, notices, at)
     # Whoever has paid must be told anew before the next cut-off.
@@ -192,28 +265,34 @@ async def _warn(
     await queue.close_alarms(connection, project_id, AlarmKind.CREDIT_LOW, quiet, at)
 
 
+def _told(
+    setting: Setting, kind: AlarmKind, known_at: datetime | None, at: datetime
+) -> tuple[str, dict[str, str]]:
+    """What a household is told, and when what is told was known, where that is a while ago."""
+    is_out = kind is AlarmKind.CREDIT_OUT
+    if known_at is None:
+        return OUT_TEXT if is_out else LOW_TEXT, {}
+    is_old = at - known_at > OLD_ROUNDS * timedelta(seconds=setting.reading_interval_s)
+    local = known_at.astimezone(ZoneInfo(setting.timezone))
+    return _METER_TEXTS[is_out, is_old], {"time": f"{local:%Y-%m-%d %H:%M}"}
+
+
 def _notices(
-    setting: Setting, who: Any, kind: AlarmKind, balance_minor: Minor, level: int, at: datetime
-) -> list[queue.NewNotice]:
+    setting: Setting, who: Any, kind: AlarmKind, text: str, facts: Mapping[str, str], key: str,
+    tells_cutoff: bool,
+) -> list[queue.NewNotice]:  # fmt: skip
     say = words(who["language"])
-    facts = {
-        "room": who["room"],
-        "balance": to_decimal(balance_minor, setting.currency_exponent),
-        "currency": setting.currency,
-    }
-    out = kind is AlarmKind.CREDIT_OUT
-    subject = say(OUT_SUBJECT if out else LOW_SUBJECT, **facts)
-    text = say(OUT_TEXT if out else LOW_TEXT, **facts)
-    key = f"{kind}:{who['point_id']}:{level}:{to_us(at)}"
+    facts = {**facts, "room": who["room"], "currency": setting.currency}
+    subject = say(OUT_SUBJECT if kind is AlarmKind.CREDIT_OUT else LOW_SUBJECT, **facts)
     return [
         queue.NewNotice(
             channel,
             who["customer_id"],
             subject,
-            text,
+            say(text, **facts),
             f"{key}:{channel}",
             who["point_id"],
-            tells_cutoff=level >= LAST_WARNING,
+            tells_cutoff=tells_cutoff,
         )
         for channel in (("console", "email") if who["has_email"] else ("console",))
     ]

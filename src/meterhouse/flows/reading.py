@@ -24,7 +24,7 @@ from meterhouse.flows.rate import Chain, chain_state, charge_rows, rate_chain
 from meterhouse.ledger.book import available_minor
 from meterhouse.model import AlarmKind, Quality, Relay
 from meterhouse.rating.delta import Verdict
-from meterhouse.store import catalog, doubts, estimates, monitor, points, queue, readings
+from meterhouse.store import bills, catalog, doubts, estimates, monitor, points, queue, readings
 from meterhouse.store.columns import distinct, find
 from meterhouse.store.db import Connection, Database
 from meterhouse.units import from_us, nano_per_minor, to_us
@@ -178,10 +178,12 @@ async def take(
     sane = (batch.read_at_us <= now_us + int(FUTURE_MAX.total_seconds()) * 1_000_000) & (
         batch.read_at_us >= to_us(datetime.fromisoformat(OLDEST))
     )
-    usable = placed & sane
+    # What a meter stored before it came here is none of its point's.
+    here = batch.read_at_us >= columns["serves_at"][row] if len(columns["serves_at"]) else placed
+    usable = placed & sane & here
     unplaced = len(row) - int(usable.sum())
     if unplaced:
-        whys = np.where(placed, "instant", "meter")[~usable]
+        whys = np.where(placed, np.where(sane, "before", "instant"), "meter")[~usable]
         await _lay_aside(connection, project["id"], batch.take(~usable), whys, at)
         batch, row = batch.take(usable), row[usable]
     order = np.lexsort((batch.read_at_us, row))
@@ -281,14 +283,14 @@ async def _put_late(
         ]  # fmt: skip
         await doubts.note(connection, project["id"], noted, at)
     judged = changed & (olds["read_at"] <= columns["read_at"][row])
-    doubted = columns["suspect_count"] > 0
+    doubted = _waits(columns)
     rows, first = np.unique(row[judged], return_index=True)  # sorted by row, then by instant
     from_at_us = olds["read_at"][judged][first]
     key = connection, tariffs, project, columns
     left = await latecomers.rerate(*key, rows, from_at_us)
     for one, since_us in zip(left.tolist(), from_at_us[np.isin(rows, left)].tolist(), strict=True):
         await late.rerate(*key, one, since_us, at)
-    doubts_now = columns["suspect_count"] > 0
+    doubts_now = _waits(columns)
     explained = [f"point:{point_id}" for point_id in columns["point_id"][doubted & ~doubts_now]]
     await queue.close_alarms(connection, project["id"], AlarmKind.READING_DOUBTFUL, explained, at)
     whys = dict.fromkeys(np.flatnonzero(doubts_now & ~doubted).tolist(), "late")
@@ -323,7 +325,7 @@ async def _move(
     kept = columns["keeper"] == KeeperCode.PLATFORM
     accrual_nano = np.where(kept, amount_nano, 0)
     for one, shares in before.items():
-        accrual_nano[one] -= sum(share.nano for share in shares)
+        accrual_nano[one] -= sum(share.nano for share in shares) if kept[one] else 0
     now = _said_last(columns, touched, batch.take(last))
     columns["accrued_nano"] = columns["accrued_nano"] + accrual_nano
     shared = await readings.shared_accruals(connection, project_id, now["account_id"])
@@ -348,7 +350,11 @@ async def _move(
         },
     )  # fmt: skip
     for one, shares in before.items():
-        await past.book(connection, project, int(columns["point_id"][one]), shares, at)
+        point_id, is_kept = int(columns["point_id"][one]), bool(kept[one])
+        await past.book(connection, project, point_id, shares, at, is_kept=is_kept)
+        # Whoever left was billed without it.
+        begun_at = from_us(int(state.good_at_us[one]))
+        await bills.touch(connection, project_id, [point_id], [begun_at])
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     if batch.purse is not None:
@@ -410,11 +416,9 @@ async def _store_charges(
         version[again] = [known.get(key, 0) + 1 for key in keys]
     rows = charge_rows(project_id, columns, chain, row, bills, version)
     for one, shares in before.items():
-        for share in shares:
-            rows["booking"][(mine == one) & (rows["account_id"] == share.account_id)] = (
-                share.booking
-            )
-    await readings.insert_fresh(connection, "charge", readings.CHARGE, rows)
+        # None of another point's charges is part of these shares.
+        past.number(rows, np.where(mine == one, chain.whose.since_us[bills], -1), shares)
+    await readings.insert_charges(connection, project_id, rows)
 
 
 async def _note_doubts(
@@ -432,9 +436,7 @@ async def _note_doubts(
         {
             "point_id": columns["point_id"][moved],
             "suspect_at": after.suspect_at_us[moved],
-            **{
-                name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)
-            },
+            **{name: after.suspect_milli[moved, i] for i, name in enumerate(points.SUSPECTS)},
             "suspect_count": after.suspect_count[moved],
         },
     )  # fmt: skip
@@ -449,16 +451,22 @@ async def _note_doubts(
             for i in np.flatnonzero(doubtful)
         ]  # fmt: skip
         await doubts.note(connection, project_id, noted, at)
-    odd = doubtful | chain.unpriced
+    waits = doubtful & (chain.judged.end_us > after.good_at_us[row])
     whys = {
         int(row[i]): "unpriced" if chain.unpriced[i] else Verdict(chain.judged.verdict[i]).name
-        for i in np.flatnonzero(odd)
+        for i in np.flatnonzero(waits | chain.unpriced)
     }
     await _open_doubts(connection, project_id, columns, whys, at)
-    cleared = moved[(after.suspect_count[moved] == 0)]
+    waited = (before.suspect_count > 0) | (before.good_at_us < before.seen_at_us)
+    cleared = np.flatnonzero(waited & (after.good_at_us > before.good_at_us))
     mended = [f"point:{columns['point_id'][one]}" for one in cleared if int(one) not in whys]
     await queue.close_alarms(connection, project_id, AlarmKind.READING_DOUBTFUL, mended, at)
-    return int(odd.sum())
+    return int((doubtful | chain.unpriced).sum())
+
+
+def _waits(columns: Mapping[str, Ints]) -> NDArray[np.bool_]:
+    """Of which points the last reading is not good, so that something waits."""
+    return (columns["suspect_count"] > 0) | (columns["good_at"] < columns["read_at"])
 
 
 async def _open_doubts(

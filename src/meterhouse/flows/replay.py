@@ -2,12 +2,15 @@
 
 Owns how a selection of points is rated over a span without touching the books, and what is told of
 it. Charges come as columns, a chunk of points at a time, so that a year of a large project needs
-little memory. Blocks begin where the period begins that the span's start lies in: energy from there
-on is rated, and only what lies in the span counts. What lies before the scheme's first version is
-rated by that one, for a price may be tried out on a time in which it was not yet thought of.
+little memory. A charge counts whole where it ends, on either side of the comparison: its amount
+cannot be divided by its energy, for bands, blocks and standing charges are not. Blocks begin where
+the period begins in which the first charge does: energy from there on is rated, and only what ends
+in the span counts. What lies before the scheme's first version is rated by that one, for a price
+may be tried out on a time in which it was not yet thought of.
 
 A replay *of a correction* is another thing: each charge is rated by the tariff it was rated by,
-one of them corrected, as the correction itself will do it (`reprice`); nothing else is its preview.
+one of them corrected, or by the one its point should have had, as the correction itself will do it
+(`reprice`); nothing else is its preview.
 
 Either is of intervals alone: what is known only when a billing period has ended is in no figure of
 it, neither of what was charged nor of what would be, and `get` says where that matters.
@@ -24,15 +27,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import correct
-from meterhouse.flows.prices import Laid, Tariffs, alone
-from meterhouse.flows.reprice import band_energy, is_by_meter, rate_anew
+from meterhouse.flows import backdate, correct
+from meterhouse.flows.backdate import Selection
+from meterhouse.flows.prices import History, Laid, Tariffs, alone, is_by_meter, runs_of
+from meterhouse.flows.reprice import Flags, band_energy, rate_anew
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
-from meterhouse.rating import span
-from meterhouse.rating.kernel import METER_BANDS, Intervals, RatingOutcome, rate_intervals
+from meterhouse.rating import runs
+from meterhouse.rating.kernel import Intervals, RatingOutcome, rate_intervals
 from meterhouse.rating.live import is_billed
-from meterhouse.rating.span import Spans
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import pack
 from meterhouse.store import bills, catalog, corrections, replays
@@ -50,6 +53,8 @@ SPAN_DAYS_MAX: Final = 1_100
 # Where a difference lies, in percent of what was charged: up to the first edge, and so on.
 EDGES_PERCENT: Final = (-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50)
 _DAWN: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_TRIED: Final = 1
+"""The one tariff there is where a scheme is tried out."""
 ROW: Final = ("point_id", "account_id", "month")
 _SUMMED: Final = ("interval_count", "energy_milli", "charged_nano", "would_nano")
 
@@ -84,6 +89,7 @@ class Question:
         laid: the scheme.
         corrects: the tariff that `laid` is the corrected scheme of; None: every charge is rated by
             `laid`, whatever it was rated by.
+        is_given: whether that tariff shall have been that of all these points since `since`.
     """
 
     point_ids: Ints
@@ -91,6 +97,7 @@ class Question:
     until: datetime
     laid: Laid
     corrects: int | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +140,10 @@ async def replay(
         nonlocal done
         for place, point_ids in waiting:
             async with db.transaction([project_id]) as connection:
-                spans, charges, would_nano, unrated = await _rated(
+                charges, would_nano, unrated = await _rated(
                     connection, tariffs, project, question, point_ids
                 )
-            rows = _added_up(question, spans, charges, would_nano, edges_us)
+            rows = _added_up(question, charges, would_nano, edges_us)
             found[place] = rows, unrated
             done += len(point_ids)
             await tell(done, len(question.point_ids))
@@ -174,51 +181,78 @@ def _months(question: Question, zone: ZoneInfo) -> tuple[list[str], Ints]:
 
 async def _rated(
     connection: Connection, tariffs: Tariffs, project: Any, question: Question, point_ids: Ints
-) -> tuple[Spans, Columns, Ints, int]:
-    """The charges of a chunk cut to the span's ends, and what each part would cost."""
-    since_us, until_us = to_us(question.since), to_us(question.until)
+) -> tuple[Columns, Ints, int]:
+    """The charges of a chunk, what each would cost, and how many that count cannot be priced."""
     if question.corrects is not None:
         schemes = {question.corrects: question.laid}
-        anew = await rate_anew(connection, tariffs, project, point_ids, since_us, schemes)
+        given = (question.since, question.corrects) if question.is_given else None
+        anew = await rate_anew(
+            connection, tariffs, project, point_ids, to_us(question.since), schemes, given
+        )
         concerned = anew.row[anew.priced_by(question.corrects)]
         mine = np.isin(anew.row, concerned)
         charges = {name: column[mine] for name, column in anew.charges.items()}
         unrated = int((anew.rated.outcome[mine] == RatingOutcome.NO_BANDS).sum())
-        return _whole(charges), charges, anew.rated.amount_nano[mine], unrated
+        return charges, anew.rated.amount_nano[mine], unrated
     laid = _throughout(question.laid)
-    from_us = _blocks_from(tariffs, laid, project["timezone"], since_us)
-    metered = is_by_meter(laid[1])
-    layout = replays.CHARGE if metered else replays.INTERVAL
-    charges = await replays.charges(connection, project["id"], layout, point_ids, from_us, until_us)
-    spans = _whole(charges)
-    if not metered:
-        # A meter's own bands are known of the whole between two readings, and of no part.
-        for at_us in (since_us, until_us):
-            spans = span.cut(spans, at_us)
-    count = len(spans.place)
+    charges = await _charges(connection, tariffs, project, question, laid, point_ids)
+    count = len(charges["point_id"])
     if not count:
-        return spans, charges, np.zeros(0, dtype=np.int64), 0
-    bands = np.full((count, METER_BANDS), -1, dtype=np.int64)
-    if metered:
-        every = np.ones(count, dtype=np.bool_)
-        bands = await band_energy(connection, project["id"], charges, every)
-    timeline = tariffs.lay_out(
-        {0: laid}, alone(0), project["timezone"], int(spans.start_us.min()),
-        int(spans.end_us.max()),
-    )  # fmt: skip
-    row, _ = find(point_ids, charges["point_id"][spans.place])
-    zero = np.zeros(count, dtype=np.int64)
-    intervals = Intervals(row, zero, spans.start_us, spans.end_us, spans.energy_milli, bands)
+        return charges, np.zeros(0, dtype=np.int64), 0
+    every = np.full(count, is_by_meter(laid[1]))
+    bands, lacking = await band_energy(connection, project["id"], charges, every)
+    before = dict[int, History]()
+    if laid[1].counts_persons:
+        before = await _households(connection, project["id"], point_ids)
+    start_us, end_us = charges["started_at"], charges["ended_at"]
+    plans, plan = runs_of(
+        charges["point_id"], start_us, end_us, np.full(count, _TRIED), before, {_TRIED: laid}
+    )
+    span_us = int(start_us.min()), int(end_us.max())
+    timelines = [
+        tariffs.lay_out({_TRIED: laid}, one, project["timezone"], *span_us) for one in plans
+    ]
+    row, _ = find(point_ids, charges["point_id"])
+    intervals = Intervals(row, plan, start_us, end_us, charges["energy_milli"], bands)
     blocks = np.zeros((2, len(point_ids)), dtype=np.int64)
-    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), intervals, *blocks)
-    unrated = rated.outcome != RatingOutcome.RATED
-    rated.amount_nano[unrated] = spans.charged_nano[unrated]
-    return spans, charges, rated.amount_nano, int(unrated.sum())
+    rated = await asyncio.to_thread(rate_intervals, pack(timelines), intervals, *blocks)
+    unrated = lacking | (rated.outcome != RatingOutcome.RATED)
+    rated.amount_nano[unrated] = charges["amount_nano"][unrated]
+    unrated &= _counts(question, charges)
+    return charges, rated.amount_nano, int(unrated.sum())
 
 
-def _whole(charges: Columns) -> Spans:
-    names = ("started_at", "ended_at", "energy_milli", "amount_nano")
-    return span.whole(*(charges[name] for name in names))
+async def _households(
+    connection: Connection, project_id: int, point_ids: Ints
+) -> dict[int, History]:
+    """Since when points had how many persons, each under the scheme that is tried out."""
+    before = await catalog.persons_before(connection, project_id, point_ids.tolist())
+    return {
+        point_id: [(_DAWN, _TRIED, 1), *((since, _TRIED, persons) for since, persons in history)]
+        for point_id, history in before.items()
+    }
+
+
+async def _charges(
+    connection: Connection, tariffs: Tariffs, project: Any, question: Question, laid: Laid,
+    point_ids: Ints,
+) -> Columns:  # fmt: skip
+    """The charges that end in a span, and those before them that fill their first one's blocks."""
+    since_us, until_us = to_us(question.since), to_us(question.until)
+    layout = replays.CHARGE if is_by_meter(laid[1]) else replays.INTERVAL
+    # Where the span begins with a period, charges mostly begin a little before it.
+    first_us = since_us - 2 * project["reading_interval_s"] * 1_000_000
+    while True:
+        from_us = _blocks_from(tariffs, laid, project["timezone"], first_us)
+        charges = await replays.charges(
+            connection, project["id"], layout, point_ids, from_us, until_us
+        )
+        whole = charges["ended_at"] <= until_us
+        charges = {name: column[whole] for name, column in charges.items()}
+        begun_us = charges["started_at"][charges["ended_at"] > since_us]
+        if not len(begun_us) or begun_us.min() >= first_us:
+            return charges
+        first_us = int(begun_us.min())
 
 
 def _throughout(laid: Laid) -> Laid:
@@ -231,28 +265,29 @@ def _throughout(laid: Laid) -> Laid:
 
 def _blocks_from(tariffs: Tariffs, laid: Laid, timezone: str, since_us: int) -> int:
     """From when on energy must be known: where the blocks' period of an instant begins."""
-    timeline = tariffs.lay_out({0: laid}, alone(0), timezone, since_us, since_us + 1)
-    if not any(section.limits_milli for section in timeline.sections):
+    if not any(version.blocks.limits_milli for version in laid[1].versions):
         return since_us
+    timeline = tariffs.lay_out({_TRIED: laid}, alone(_TRIED), timezone, since_us, since_us + 1)
     piece = int(np.searchsorted(timeline.edge_us, since_us, side="right")) - 1
     return min(int(timeline.period_start_us[piece]), since_us)
 
 
-def _added_up(
-    question: Question, spans: Spans, charges: Columns, would_nano: Ints, edges_us: Ints
-) -> Columns:
-    """What lies in the span, by point, household and month."""
-    since_us, until_us = to_us(question.since), to_us(question.until)
-    # Of what cannot be cut, that counts which ends in the span.
-    inside = spans.end_us > since_us
-    if question.corrects is None:
-        inside &= spans.end_us <= until_us
-    place = spans.place[inside]
-    month = np.searchsorted(edges_us, np.maximum(spans.start_us[inside], since_us), "right") - 1
-    keys = [charges["point_id"][place], charges["account_id"][place], month]
-    ones = np.ones(len(place), dtype=np.int64)
-    columns = [ones, spans.energy_milli[inside], spans.charged_nano[inside], would_nano[inside]]
-    keys, columns = span.sums(keys, columns)
+def _counts(question: Question, charges: Columns) -> Flags:
+    """Which charges end in the span; a correction has no end but now."""
+    counts: Flags = charges["ended_at"] > to_us(question.since)
+    return counts
+
+
+def _added_up(question: Question, charges: Columns, would_nano: Ints, edges_us: Ints) -> Columns:
+    """What ends in the span, by point, household and month."""
+    inside = _counts(question, charges)
+    begun_us = np.maximum(charges["started_at"][inside], to_us(question.since))
+    month = np.searchsorted(edges_us, begun_us, "right") - 1
+    keys = [charges["point_id"][inside], charges["account_id"][inside], month]
+    ones = np.ones(len(month), dtype=np.int64)
+    energy_milli, charged_nano = (charges[name][inside] for name in ("energy_milli", "amount_nano"))
+    columns = [ones, energy_milli, charged_nano, would_nano[inside]]
+    keys, columns = runs.sums(keys, columns)
     return dict(zip((*ROW, *_SUMMED), (*keys, *columns), strict=True))
 
 
@@ -260,7 +295,7 @@ def by_household(found: Found) -> Columns:
     """The rows of a replay without their months, by point and household."""
     rows = found.rows
     order = np.lexsort((rows["account_id"], rows["point_id"]))
-    keys, columns = span.sums(
+    keys, columns = runs.sums(
         [rows[name][order] for name in ROW[:2]], [rows[name][order] for name in _SUMMED]
     )
     return dict(zip((*ROW[:2], *_SUMMED), (*keys, *columns), strict=True))
@@ -374,16 +409,35 @@ async def asked_of_correction(
     }, count  # fmt: skip
 
 
+async def asked_of_assignment(
+    db: Database, tariffs: Tariffs, project_id: int, tariff_id: int, since: datetime,
+    selection: Selection, at: datetime,
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """The same of a tariff given since a past instant; raises as `backdate.plan`."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        point_ids = await backdate.chosen(connection, project_id, tariff_id, selection)
+        planned = await backdate.plan(connection, tariffs, project, tariff_id, since, point_ids, at)
+    return {
+        "since": since.isoformat(), "until": at.isoformat(), "name": planned.name,
+        "scheme": await correct.present(db, project_id, tariff_id), "corrects": tariff_id,
+        "gives": {"point_ids": point_ids, "digest": planned.digest},
+    }, len(point_ids)  # fmt: skip
+
+
 async def carry_out(
     db: Database, tariffs: Tariffs, claimed: Claimed, at: datetime, tell: TellTask
 ) -> Progress:
     """A replay as a task: rate, and keep what was found under the task's number."""
     asked, project_id = claimed.input, claimed.project_id
     since, until = (datetime.fromisoformat(asked[name]) for name in ("since", "until"))
-    corrects = asked["corrects"]
+    corrects, gives = asked["corrects"], asked.get("gives")
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
-        if corrects is not None:
+        if gives is not None:
+            laid = (await tariffs.load(connection, project_id, [corrects]))[corrects]
+            point_ids = np.array(gives["point_ids"], dtype=np.int64)
+        elif corrects is not None:
             planned = await correct.plan(
                 connection, tariffs, project, corrects, since, asked["scheme"], at
             )
@@ -398,7 +452,7 @@ async def carry_out(
     async def told_so_far(done: int, total: int) -> None:
         await tell(Progress(done, total))
 
-    question = Question(point_ids, since, until, laid, corrects)
+    question = Question(point_ids, since, until, laid, corrects, gives is not None)
     found = await replay(db, tariffs, project_id, question, told_so_far)
     households = by_household(found)
     sums = told(found, households, project["currency_exponent"])
@@ -406,7 +460,7 @@ async def carry_out(
         "tariff_id": corrects, "since_at": since, "until_at": until, "corrects": bool(corrects),
         "actor_id": claimed.actor_id,
         "asked": {name: asked.get(name) for name in
-                  ("selection", "scheme", "name", "version_count", "was")},
+                  ("selection", "scheme", "name", "version_count", "was", "gives")},
     }  # fmt: skip
     async with db.transaction([project_id]) as connection:
         await replays.insert(connection, project_id, claimed.id, kept, sums, households, at)

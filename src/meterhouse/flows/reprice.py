@@ -6,18 +6,29 @@ and meters and tariffs that a point had before come out right as well. Must neve
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.flows.prices import Run, Schemes, Tariffs, alone, named, run_of
+from meterhouse.flows.prices import (
+    Given,
+    History,
+    Run,
+    Schemes,
+    Tariffs,
+    as_given,
+    is_by_meter,
+    last_of,
+    named,
+    runs_of,
+)
 from meterhouse.model import Quality
+from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
 from meterhouse.rating.kernel import METER_BANDS, Intervals, Rated, RatingOutcome, rate_intervals
-from meterhouse.rating.tariff import BandSource, Scheme
 from meterhouse.rating.timeline import Packed, pack
 from meterhouse.store import catalog, meterings, replays
 from meterhouse.store.columns import find
@@ -53,10 +64,15 @@ class Anew:
         """Which charges a tariff prices at any of their instants; they say the last one alone."""
         return _with_any(self.runs, self.run, {tariff_id})
 
+    def tariff_of(self, mine: Ints) -> Ints:
+        """The tariff that charges say, at these places: the last one that prices them."""
+        last = np.array([*(last_of(one) for one in self.runs), 0], dtype=np.int64)
+        return np.where(self.run[mine] < 0, self.charges["tariff_id"][mine], last[self.run[mine]])
+
 
 async def rate_anew(
     connection: Connection, tariffs: Tariffs, project: Any, point_ids: Ints, since_us: int,
-    schemes: Schemes,
+    schemes: Schemes, given: Given | None = None,
 ) -> Anew:  # fmt: skip
     """Rate all charges of points anew that end after an instant.
 
@@ -67,6 +83,7 @@ async def rate_anew(
         point_ids: ascending.
         since_us: µs; a charge that reaches over it is rated as a whole.
         schemes: those that are not as they stand; the rest is looked up.
+        given: a tariff that all these points shall have had; None: what they had.
     """
     charges = await replays.charges(
         connection, project["id"], replays.CHARGE, point_ids, since_us, END_US
@@ -74,17 +91,24 @@ async def rate_anew(
     # An estimate is no charge of the chain: it is taken back, and made again at the new price.
     measured = charges["quality"] != Quality.ESTIMATED
     charges = {name: column[measured] for name, column in charges.items()}
-    before = await catalog.tariffs_before(connection, project["id"], point_ids.tolist())
+    before: dict[int, History] = {
+        **await catalog.tariffs_before(connection, project["id"], point_ids.tolist())
+    }
+    if given is not None:
+        before = {one: as_given(before.get(one, ()), given) for one in point_ids.tolist()}
     used = {one for one in np.unique(charges["tariff_id"]).tolist() if one}
     known = await tariffs.load(connection, project["id"], sorted(used | named(before.values())))
     edition = await catalog.edition(connection, project["id"])
     known |= {one: laid for one, laid in schemes.items() if one in known}
-    runs, run = _runs(charges, before, known)
+    runs, run = runs_of(
+        charges["point_id"], charges["started_at"], charges["ended_at"], charges["tariff_id"],
+        before, known,
+    )  # fmt: skip
     priced = run >= 0
     packed = _lay_out(tariffs, known, runs, project["timezone"], charges)
     row, _ = find(point_ids, charges["point_id"])
     by_bands = _with_any(runs, run, metered(known))
-    bands = await band_energy(connection, project["id"], charges, by_bands)
+    bands, unsaid = await band_energy(connection, project["id"], charges, by_bands)
     intervals = Intervals(
         row, np.maximum(run, 0), np.where(priced, charges["started_at"], charges["ended_at"]),
         charges["ended_at"], np.where(priced, charges["energy_milli"], 0),
@@ -98,14 +122,15 @@ async def rate_anew(
         return Anew(charges, row, _as_it_was(charges, blocks), edition, runs, run)
     rated = await asyncio.to_thread(rate_intervals, packed, intervals, blocks[0], blocks[1])
     # Without its meter's bands a price by them cannot be told: what was charged stays.
-    unsaid = rated.outcome == RatingOutcome.NO_BANDS
+    unsaid &= priced
+    rated.outcome[unsaid] = RatingOutcome.NO_BANDS
     rated.amount_nano[unsaid] = charges["amount_nano"][unsaid]
     return Anew(charges, row, rated, edition, runs, run)
 
 
 def _with_any(runs: Sequence[Run], run: Ints, tariff_ids: Set[int]) -> Flags:
     """Which charges are priced by a run with any of these tariffs."""
-    has = [any(tariff_id in tariff_ids for _, tariff_id in one) for one in runs]
+    has = [any(tariff_id in tariff_ids for _, tariff_id, _ in one) for one in runs]
     return np.array([*has, False], dtype=np.bool_)[run]
 
 
@@ -117,24 +142,6 @@ def _as_it_was(charges: Columns, blocks: Ints) -> Rated:
     )  # fmt: skip
 
 
-def _runs(charges: Columns, before: Mapping[int, Any], schemes: Schemes) -> tuple[list[Run], Ints]:
-    """The runs of tariffs that price these charges, and whose place each has; -1 for none."""
-    place_of: dict[Run, int] = {}
-    run = np.full(len(charges["point_id"]), -1, dtype=np.int64)
-    for tariff_id in np.unique(charges["tariff_id"]).tolist():
-        if tariff_id:
-            mine = charges["tariff_id"] == tariff_id
-            run[mine] = place_of.setdefault(alone(tariff_id), len(place_of))
-    # Only where a point has had several may a charge lie across the change from one to another.
-    several = [point_id for point_id, history in before.items() if len(history) > 1]
-    for place in np.flatnonzero(np.isin(charges["point_id"], several)).tolist():
-        history = before[int(charges["point_id"][place])]
-        span_us = (int(charges["started_at"][place]), int(charges["ended_at"][place]))
-        found = run_of(history, schemes, *span_us)
-        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
-    return list(place_of), run
-
-
 def _lay_out(
     tariffs: Tariffs, schemes: Schemes, runs: list[Run], timezone: str, charges: Columns
 ) -> Packed:
@@ -142,11 +149,6 @@ def _lay_out(
         return pack([])
     from_us, to_us = int(charges["started_at"].min()), int(charges["ended_at"].max())
     return pack([tariffs.lay_out(schemes, run, timezone, from_us, to_us) for run in runs])
-
-
-def is_by_meter(scheme: Scheme) -> bool:
-    """Whether the meter decides the band in any version."""
-    return any(version.band_source is BandSource.METER for version in scheme.versions)
 
 
 def metered(schemes: Schemes) -> set[int]:
@@ -157,16 +159,19 @@ def metered(schemes: Schemes) -> set[int]:
 async def band_energy(
     connection: Connection, project_id: int, charges: Columns,
     wanted: Flags,
-) -> Ints:  # fmt: skip
+) -> tuple[Ints, Flags]:  # fmt: skip
     """int64[m, 4]: the energy by the meter's bands of the charges in `wanted`; −1 elsewhere.
 
-    Between the readings that a charge lies between, as the judge of readings finds it.
+    Between the readings that a charge lies between, as the judge of readings finds it. Also which
+    of them lack it: their energy stands in one band, for which one moves no block.
     """
-    count = len(wanted)
+    count, lacking = len(wanted), wanted.copy()
     bands = np.full((count, METER_BANDS), -1, dtype=np.int64)
     mine = np.flatnonzero(wanted)
     if not len(mine):
-        return bands
+        return bands, lacking
+    bands[mine] = 0
+    bands[mine, 0] = charges["energy_milli"][mine]
     few = {name: column[mine] for name, column in charges.items()}
     milli, there = await meterings.registers(connection, project_id, few)
     mine, milli = mine[there], milli[:, there]
@@ -174,16 +179,20 @@ async def band_energy(
     kind = await meterings.meters(connection, project_id, few["meter_id"])
     limits = Limits(
         kind["modulus_milli"], kind["max_power_w"], kind["multiplier"],
-        np.ones(len(mine), dtype=np.bool_), _DAY_US,
+        few["ended_at"], _DAY_US,
     )  # fmt: skip
     empty = ChainState.empty(len(mine))
     state = ChainState(
         few["started_at"], few["started_at"].copy(), milli[0].reshape(-1, REGISTERS),
         empty.suspect_at_us, empty.suspect_milli, empty.suspect_count,
     )  # fmt: skip
+    # It was charged, whatever the judgement thought of it: a person may have said so.
+    accepted = Decisions.none(len(mine))
+    accepted.decided[:] = Decided.ACCEPT
     judged = await asyncio.to_thread(
-        judge, state, limits, np.arange(len(mine)), few["ended_at"], milli[1]
+        judge, state, limits, np.arange(len(mine)), few["ended_at"], milli[1], accepted
     )
     sound = judged.billable & (judged.energy_milli == few["energy_milli"])
     bands[mine[sound]] = judged.band_energy_milli[sound]
-    return bands
+    lacking[mine[sound]] = False
+    return bands, lacking

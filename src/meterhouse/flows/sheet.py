@@ -16,7 +16,7 @@ from meterhouse.flows import account, opening
 from meterhouse.flows.account import OpeningNeedsSecond, Start, Terms
 from meterhouse.flows.opening import Opening
 from meterhouse.model import Commodity, Keeper
-from meterhouse.store import catalog, devices, monitor, places, queue, readings
+from meterhouse.store import catalog, devices, exchanges, monitor, places, queue, readings
 from meterhouse.store.db import Connection, Database
 from meterhouse.store.devices import NewMeter, NewPoint
 from meterhouse.store.personal import Facts
@@ -247,7 +247,8 @@ async def _make(
     point_ids, new = await _make_points(connection, project_id, known, rows, numbers, at)
     hung = [number for number in numbers if number in checking.meters]
     meters = [replace(checking.meters[one], point_id=point_ids[one]) for one in hung]
-    await devices.insert_meters(connection, project_id, meters, [at] * len(meters))
+    made = await devices.insert_meters(connection, project_id, meters, [at] * len(meters))
+    await exchanges.follow(connection, project_id, made, at)
     households = [rows[number] for number in checking.customers.values()]
     paths = {row.path for row in households}
     openings = [

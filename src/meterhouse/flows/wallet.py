@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.flows import react
 from meterhouse.model import AccountKind, AlarmKind, Compartment, RechargeState, TransferKind
 from meterhouse.ports import Values
 from meterhouse.store import ledger, queue, recharges
@@ -94,6 +95,7 @@ async def hear(
             connection, project, keeper, count, credit_minor - overdraft_minor,
             from_us(int(read_at_us[i])), at,
         )  # fmt: skip
+    await react.look_into(connection, project, [one["meter_id"] for one in keepers], at)
 
 
 async def report(

@@ -29,7 +29,6 @@ import numpy as np
 from meterhouse.model import Quality
 from meterhouse.rating.arrays import (
     AT_US_MAX,
-    ArraysDisagree,
     Codes,
     Flags,
     Ints,
@@ -147,14 +146,16 @@ class Limits(NamedTuple):
         max_power_w: int64[n], the most the meter itself can carry, before the multiplier. For
             other commodities: Milli per hour (litres per hour of a water meter).
         multiplier: int64[n], CT × PT.
-        needs_bands: bool[m], the tariff of its instant bills by the meter's own band registers.
+        bands_until_us: int64[m], up to when, at the reading's instant at the latest, a tariff bills
+            by the meter's own band registers; 0: never. Who bills a span that reaches back beyond
+            it needs the bands of both its ends.
         gap_us: an interval longer than this is *apportioned* rather than *good*.
     """
 
     modulus_milli: Ints
     max_power_w: Ints
     multiplier: Ints
-    needs_bands: Flags
+    bands_until_us: Ints
     gap_us: int
 
 
@@ -249,13 +250,11 @@ def _owned(state: ChainState) -> ChainState:
 
 def _checked(limits: Limits, chains: int, count: int) -> Limits:
     """The limits, every element within its bound."""
-    if limits.needs_bands.shape != (count,):
-        raise ArraysDisagree("needs_bands", limits.needs_bands.shape, f"shape ({count},)")
     return Limits(
         ints("modulus_milli", limits.modulus_milli, (chains,), 1, REGISTER_MILLI_MAX),
         ints("max_power_w", limits.max_power_w, (chains,), 0, MAX_POWER_W_MAX),
         ints("multiplier", limits.multiplier, (chains,), 1, MULTIPLIER_MAX),
-        np.require(limits.needs_bands, np.bool_, ["C", "A", "W"]),
+        ints("bands_until_us", limits.bands_until_us, (count,), 0, AT_US_MAX),
         int(limits.gap_us),
     )
 
@@ -298,32 +297,44 @@ def _held_milli(limits: Limits, chain: int) -> int:
 
 
 @jit
-def _acceptable(before: Ints, after: Ints, limits: Limits, chain: int, place: int) -> bool:
+def _acceptable(
+    before: Ints, after: Ints, from_us: int, limits: Limits, chain: int, place: int
+) -> bool:
     """Whether a person may say that `after` follows: it did not fall, and can be billed."""
     if after[0] < before[0] or after[0] - before[0] > _held_milli(limits, chain):
         return False
     fits = _bands_fit(before, after, limits.modulus_milli[chain]) == 1
-    return fits or not limits.needs_bands[place]
+    return fits or limits.bands_until_us[place] <= from_us
 
 
 @jit
-def _doubt(before: Ints, after: Ints, span_us: int, limits: Limits, chain: int, place: int) -> int:
+def _doubt(
+    before: Ints, after: Ints, from_us: int, at_us: int, limits: Limits, chain: int, place: int
+) -> int:
     """Why `after` does not follow from `before`, or −1 when it does."""
     modulus_milli = limits.modulus_milli[chain]
-    most = _most_milli(limits.max_power_w[chain], span_us)
+    most = _most_milli(limits.max_power_w[chain], at_us - from_us)
     if _forward(before[0], after[0], modulus_milli) > min(most, _held_milli(limits, chain)):
         if after[0] >= before[0]:
             return _JUMP
         return _ZERO if after[0] == 0 else _DECREASE
-    if limits.needs_bands[place] and _bands_fit(before, after, modulus_milli) != 1:
+    needs_bands = limits.bands_until_us[place] > from_us
+    if needs_bands and _bands_fit(before, after, modulus_milli) != 1:
         return _BAND_MISMATCH
     return _FOLLOWS
 
 
 @jit
-def _unusable(registers: Ints, limits: Limits, chain: int, place: int) -> bool:
-    """Whether a reading lacks a register that the chain is judged or billed by."""
-    needed = REGISTERS if limits.needs_bands[place] else 1
+def _unusable(
+    registers: Ints, good_at_us: int, at_us: int, limits: Limits, chain: int, place: int
+) -> bool:
+    """Whether a reading lacks a register that the chain is judged or billed by.
+
+    `good_at_us` is where the span before it begins, 0 where nothing before it counts.
+    """
+    until_us = limits.bands_until_us[place]
+    by_bands = until_us == at_us or 0 < good_at_us < until_us
+    needed = REGISTERS if by_bands else 1
     for register in range(needed):
         if registers[register] < 0 or registers[register] >= limits.modulus_milli[chain]:
             return True
@@ -366,17 +377,17 @@ def _judge_one(
     edited = decided == _CORRECT
     if good_at_us > 0 and decided != _BEGIN:
         good = state.good_milli[chain]
-        doubt = _doubt(good, registers, at_us - good_at_us, limits, chain, place)
+        doubt = _doubt(good, registers, good_at_us, at_us, limits, chain, place)
         accepted = decided in (_ACCEPT, _CORRECT) and (
-            doubt == _FOLLOWS or _acceptable(good, registers, limits, chain, place)
+            doubt == _FOLLOWS or _acceptable(good, registers, good_at_us, limits, chain, place)
         )
         if accepted:
             edited = edited or doubt != _FOLLOWS
             doubt = _FOLLOWS
         elif state.suspect_count[chain] > 0:
-            span_us = at_us - state.suspect_at_us[chain]
-            suspect = state.suspect_milli[chain]
-            on_suspect = _doubt(suspect, registers, span_us, limits, chain, place) == _FOLLOWS
+            suspect, from_us = state.suspect_milli[chain], state.suspect_at_us[chain]
+            why = _doubt(suspect, registers, from_us, at_us, limits, chain, place)
+            on_suspect = why == _FOLLOWS
             if on_suspect and state.suspect_count[chain] >= 2:
                 doubt = _OTHER_TRACK
     if doubt != _FOLLOWS:
@@ -436,9 +447,11 @@ def _judge_all(
         chain, at_us = row[place], read_at_us[place]
         after, first, agree = place, -1, True
         while after < len(row) and row[after] == chain and read_at_us[after] == at_us:
-            if decisions.decided[after] == _DISCARD:
+            decided = decisions.decided[after]
+            good_at_us = state.good_at_us[chain] if decided != _BEGIN else 0
+            if decided == _DISCARD:
                 judged.verdict[after] = _DISCARDED
-            elif _unusable(milli[after], limits, chain, after):
+            elif _unusable(milli[after], good_at_us, at_us, limits, chain, after):
                 judged.verdict[after] = _UNUSABLE
             elif first < 0:
                 first = after

@@ -7,17 +7,18 @@ never know a database, nor what a bill makes of a stretch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from meterhouse.rating.arrays import Ints
+from meterhouse import units
+from meterhouse.rating.arrays import AT_US_MAX, Ints
 from meterhouse.rating.explained import Line
 from meterhouse.rating.live import is_billed
 from meterhouse.rating.load import Load
 from meterhouse.rating.periods import Billing, month_starts, zone_of
-from meterhouse.rating.tariff import Scheme
+from meterhouse.rating.tariff import Scheme, Version
 
 WINDOW_US = 900_000_000
 """Demand is the highest mean power of a quarter of an hour (需量周期)."""
@@ -42,13 +43,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Charged:
-    """m charged intervals of one point, none overlapping, by time. Arrays of int64[m]."""
+    """m charged intervals of one point, none overlapping, by time. Arrays of int64[m].
+
+    `payer_us` says since when whoever paid for each did: it tells one time of a payer from another.
+    """
 
     start_us: Ints
     end_us: Ints
     energy_milli: Ints
     amount_nano: Ints
     account_id: Ints
+    payer_us: Ints
     block_milli: Ints
     block_period_us: Ints
 
@@ -59,11 +64,11 @@ class Charged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """What one account used in a span.
+    """What one payer used in a span.
 
     Attributes:
         span: where it lies.
-        account_id: whose.
+        account_id, payer_us: whose, and since when they paid.
         load: its intervals, cut at the span's ends.
         charged_nano: what was charged for them while energy flowed.
         block_milli, block_period_us: where the blocks stood when it began.
@@ -71,6 +76,7 @@ class Stretch:
 
     span: Span
     account_id: int
+    payer_us: int
     load: Load
     charged_nano: int
     block_milli: int
@@ -123,8 +129,44 @@ def spans(
     return [span for span in found if span.from_us < span.to_us]
 
 
+def for_persons(scheme: Scheme, counts: Sequence[tuple[int, int]]) -> Scheme:
+    """The scheme for a household whose number of persons has changed: each number is a version.
+
+    So what is charged by the period follows a change of persons as it follows one of prices.
+
+    Args:
+        scheme: with limits or free energy by persons, or without.
+        counts: since when (µs) how many; the first one holds before it, too.
+    """
+    versions: list[Version] = []
+    ends = [*(units.to_us(one.effective_from) for one in scheme.versions[1:]), AT_US_MAX]
+    for version, end_us in zip(scheme.versions, ends, strict=True):
+        begin_us = units.to_us(version.effective_from)
+        free = version.charges.allowance
+        if not version.blocks.persons and not (free and free.per_person):
+            versions.append(version)
+            continue
+        spans_us = [0, *(since_us for since_us, _ in counts[1:]), AT_US_MAX]
+        for (first_us, last_us), (_, persons) in zip(pairwise(spans_us), counts, strict=True):
+            since_us = max(first_us, begin_us)
+            if since_us < min(last_us, end_us):
+                versions.append(_of(version, since_us, persons))
+    return replace(scheme, versions=tuple(versions))
+
+
+def _of(version: Version, since_us: int, persons: int) -> Version:
+    """A version for so many persons, from an instant on."""
+    charges, free = version.charges, version.charges.allowance
+    if free and free.per_person:
+        given = replace(free, energy_milli=free.energy_milli * persons, per_person=False)
+        charges = replace(charges, allowance=given)
+    blocks = version.blocks.of_household(persons)
+    since = units.from_us(since_us)
+    return replace(version, effective_from=since, blocks=blocks, charges=charges)
+
+
 def stretches(charged: Charged, spans: Sequence[Span], lines_of: LinesOf) -> list[Stretch]:
-    """What each account used in each span that is billed, by time.
+    """What each payer used in each span that is billed, by time.
 
     Args:
         charged: all that was charged within the spans, and what reaches over their ends.
@@ -173,6 +215,7 @@ def _cut(
         energy_milli=np.array([after - before for before, after in pairwise(upto)], np.int64),
         amount_nano=np.array(nano, np.int64),
         account_id=np.repeat(one.account_id, count),
+        payer_us=np.repeat(one.payer_us, count),
         block_milli=one.block_milli + np.array(used, np.int64),
         block_period_us=np.repeat(one.block_period_us, count),
     )
@@ -196,7 +239,7 @@ def _line_parts(line: Line, edges: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _grouped(where: Ints, charged: Charged, spans: Sequence[Span]) -> Iterator[Stretch]:
-    changes = (np.diff(where, prepend=-1) != 0) | (np.diff(charged.account_id, prepend=-1) != 0)
+    changes = (np.diff(where, prepend=-1) != 0) | (np.diff(charged.payer_us, prepend=-1) != 0)
     begins = [*np.flatnonzero(changes).tolist(), len(where)]
     for low, high in pairwise(begins):
         span = spans[int(where[low])]
@@ -206,6 +249,7 @@ def _grouped(where: Ints, charged: Charged, spans: Sequence[Span]) -> Iterator[S
         yield Stretch(
             span=span,
             account_id=int(mine.account_id[0]),
+            payer_us=int(mine.payer_us[0]),
             load=Load(mine.start_us, mine.end_us, mine.energy_milli),
             charged_nano=int(mine.amount_nano.sum()),
             block_milli=int(mine.block_milli[0]),

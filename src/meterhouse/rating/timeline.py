@@ -21,7 +21,7 @@ import numpy as np
 from meterhouse import units
 from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Flags, Ints
-from meterhouse.rating.blocks import BLOCKS_MAX, Fill, Period
+from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Fill, Period
 from meterhouse.rating.periods import Billing, month_starts, starts_of, year_starts, zone_of
 from meterhouse.rating.standing import falls_due
 from meterhouse.rating.tariff import (
@@ -40,6 +40,9 @@ _DAY_US = MINUTES_PER_DAY * _MINUTE_US
 # No time zone changes its offset twice within half a day.
 _PROBE_US = _DAY_US // 2
 NOTHING: Ints = np.zeros(0, np.int64)
+_NO_RATES = Version(EPOCH, BandSource.PLATFORM, ("",), (), (), (), (), Blocks(), ((0,),))
+NO_PERIOD_US = -1
+"""Where no tariff is in force the blocks neither begin again nor fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Timeline:
             than `from_us` when no version was in force yet.
         band: int64[P], place in the version's `bands`; 0 where the meter decides the band.
         section: int64[P], place in `sections`.
-        period_start_us: int64[P], when the blocks began; 0 where they never begin again.
+        period_start_us: int64[P], when the blocks began; 0 where they never begin again,
+            `NO_PERIOD_US` where no tariff is in force.
         sections: what the kernel tells apart.
         due_us, due_nano: int64[D], when a day's standing charge falls due, ascending, and what.
     """
@@ -160,10 +164,20 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
     )  # fmt: skip
 
 
+def without(from_us: int, to_us: int) -> Timeline:
+    """A span in which no tariff is in force: energy costs nothing, and no block fills."""
+    zero, edges = np.zeros(1, np.int64), np.array([from_us, to_us], np.int64)
+    section = Section(0, _NO_RATES, ())
+    return Timeline(
+        from_us, to_us, edges, zero, zero, np.full(1, NO_PERIOD_US), (section,), NOTHING, NOTHING
+    )
+
+
 def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
     """Schemes that follow each other, each in force from its instant on until the next one's.
 
-    What blocks do at such an edge is what they do between versions.
+    What blocks do at such an edge is what they do between versions; where the same holds before and
+    after, there is none.
 
     Args:
         timelines: laid out over one span.
@@ -173,19 +187,22 @@ def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
     bounds = [first.from_us, *begins_us[1:], first.to_us]
     parts: list[Ints] = []
     due: list[Ints] = []
-    sections: list[Section] = []
+    sections: dict[Section, int] = {}
     for timeline, (from_us, to_us) in zip(timelines, pairwise(bounds), strict=True):
         edge_us = timeline.edge_us
         inside = (edge_us[1:] > from_us) & (edge_us[:-1] < to_us)
+        number = [sections.setdefault(one, len(sections)) for one in timeline.sections]
         columns = np.stack([
-            np.maximum(edge_us[:-1], from_us), timeline.band, timeline.section + len(sections),
-            timeline.period_start_us,
+            np.maximum(edge_us[:-1], from_us), timeline.band,
+            np.array(number, np.int64)[timeline.section], timeline.period_start_us,
         ])  # fmt: skip
         parts.append(columns[:, inside])
-        sections += timeline.sections
         falls = (timeline.due_us >= from_us) & (timeline.due_us < to_us)
         due.append(np.stack([timeline.due_us, timeline.due_nano])[:, falls])
     columns = np.concatenate(parts, axis=1)
+    begins = np.ones(columns.shape[1], np.bool_)
+    begins[1:] = (np.diff(columns[1:]) != 0).any(axis=0)
+    columns = columns[:, begins]
     edges = np.append(columns[0], first.to_us)
     due_us, due_nano = np.concatenate(due, axis=1)
     return Timeline(

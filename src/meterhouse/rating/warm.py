@@ -14,7 +14,7 @@ from meterhouse.rating.timeline import pack
 def warm() -> None:
     """Compile what a round of readings and its explanation call, or load it from the cache."""
     none = np.zeros(0, np.int64)
-    limits = Limits(none, none, none, np.zeros(0, np.bool_), 0)
+    limits = Limits(none, none, none, none, 0)
     judge(ChainState.empty(0), limits, none, none, np.zeros((0, REGISTERS), np.int64))
     no_bands = np.zeros((0, BANDS), np.int64)
     nothing = Intervals(none, none, none, none, none, no_bands)

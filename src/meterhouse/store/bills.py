@@ -61,6 +61,7 @@ class NewBill:
     Attributes:
         from_at, to_at: the stretch; they are the same where it is no more.
         period_from_at, period_to_at: its billing period.
+        account_id, payer_at: who used it, and since when they paid for the point.
         energy_milli, charged_nano: what was used, and charged for it while energy flowed.
         total_minor: what the bill says.
         amount_nano: what it adds to what was charged.
@@ -76,6 +77,7 @@ class NewBill:
     period_from_at: datetime
     period_to_at: datetime
     account_id: int
+    payer_at: datetime
     tariff_id: int
     energy_milli: int
     charged_nano: int
@@ -130,7 +132,7 @@ async def waiting(
 async def stand(connection: Connection, project_id: int, point_id: int) -> asyncpg.Record | None:
     """What bills need to know of a point: its state, payer and how far it is billed; locked."""
     return await connection.fetchrow(
-        """select s.meter_id, s.good_at, s.booking, p.account_id, p.keeper, b.billed_until,
+        """select s.meter_id, s.good_at, s.booking, p.payer_at, p.keeper, b.billed_until,
                b.touched_from
            from point_state s join point p on (p.project_id, p.id) = (s.project_id, s.point_id)
            left join billing b on (b.project_id, b.point_id) = (p.project_id, p.id)
@@ -161,16 +163,17 @@ async def insert(
     """Keep versions of bills."""
     await connection.executemany(
         """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-               period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
-               amount_nano, after_milli, after_period_at, after_kept_milli, said, booking, edition,
-               made_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-               $17::jsonb, $18, $19, $20)""",
+               period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano,
+               total_minor, amount_nano, after_milli, after_period_at, after_kept_milli, said,
+               booking, edition, made_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+               $18::jsonb, $19, $20, $21)""",
         [
             (project_id, point_id, one.from_at, one.version, one.to_at, one.period_from_at,
-             one.period_to_at, one.account_id, one.tariff_id, one.energy_milli, one.charged_nano,
-             one.total_minor, one.amount_nano, one.after_milli, one.after_period_at,
-             one.after_kept_milli, json.dumps(one.said), one.booking, one.edition, at)
+             one.period_to_at, one.account_id, one.payer_at, one.tariff_id, one.energy_milli,
+             one.charged_nano, one.total_minor, one.amount_nano, one.after_milli,
+             one.after_period_at, one.after_kept_milli, json.dumps(one.said), one.booking,
+             one.edition, at)
             for one in made
         ],
     )  # fmt: skip
@@ -197,7 +200,7 @@ async def touch(
         """update billing b set touched_from = least(b.touched_from, t.since)
            from (select point_id, min(since) as since
                from unnest($2::int8[], $3::timestamptz[]) as q (point_id, since) group by 1) t
-           where b.project_id = $1 and b.point_id = t.point_id and b.billed_until > t.since""",
+           where b.project_id = $1 and b.point_id = t.point_id and b.billed_until >= t.since""",
         project_id, point_ids, sinces,
     )  # fmt: skip
 

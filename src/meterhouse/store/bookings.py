@@ -4,9 +4,10 @@ Owns what waits to be booked and the one way a booking is written: its transfers
 account, and what leaves the accrual, in one transaction. Must never decide what is taken of whom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 import numpy as np
@@ -21,6 +22,10 @@ ACCRUAL: Layout = (
     ("common_account_id", INT8), ("meter_id", INT8),
 )  # fmt: skip
 BALANCE: Layout = (("account_id", INT8), ("balance_minor", INT8))
+
+# What of all that was ever rated at a point (s, q) is owed to the platform. While it keeps the
+# money, what is set aside is owed to nobody; while another does, it stands below zero by what is.
+OWED: Final = "(case q.keeper when 'platform' then s.rated_nano else 0 end - s.aside_nano)"
 
 
 async def accruals_to_book(
@@ -96,11 +101,21 @@ async def rests(
     )  # fmt: skip
 
 
-async def take_rests(connection: Connection, project_id: int, rests_nano: dict[int, int]) -> None:
-    """Take rests below a coin out of the accruals of points, as rounded.
+async def take_rests(
+    connection: Connection, project_id: int, rests_nano: Mapping[int, int],
+    below_nano: Mapping[int, int],
+) -> None:  # fmt: skip
+    """Take rests out of the accruals of points, as rounded; what is below a coin stays noted.
 
     It counts as a booking, so that the next one is explained without what these had carried on.
     """
+    await connection.execute(
+        """update point_payer q set rest_nano = q.rest_nano + r.below
+           from unnest($2::int8[], $3::int8[]) as r (point_id, below)
+           join point p on (p.project_id, p.id) = ($1, r.point_id)
+           where (q.project_id, q.point_id, q.since_at) = ($1, r.point_id, p.payer_at)""",
+        project_id, list(below_nano), list(below_nano.values()),
+    )  # fmt: skip
     await connection.execute(
         """update point_state ps set accrued_nano = ps.accrued_nano - r.rest,
                rounded_nano = ps.rounded_nano + r.rest, booking = ps.booking + 1
@@ -229,36 +244,12 @@ def _sides(account_id: Ints, amount_minor: Ints) -> tuple[Ints, Ints, Ints]:
     return ids, sides[0], sides[1]
 
 
-async def past_payers(
-    connection: Connection, project_id: int, account_id: int, others: Sequence[int]
-) -> list[asyncpg.Record]:
-    """Of these accounts those of other households: id, agreement_id, and whether it `is_open`."""
-    return await connection.fetch(
-        """select a.id, a.agreement_id, g.valid_to is null as is_open
-           from account a join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
-           where a.project_id = $1 and a.id = any($3::int8[]) and a.agreement_id is distinct from
-               (select agreement_id from account where project_id = $1 and id = $2)
-           order by a.id""",
-        project_id, account_id, others,
-    )  # fmt: skip
-
-
-async def last_correction(connection: Connection, project_id: int, point_id: int) -> int:
-    """The number of a point's latest correction of the past; they count down from −1, 0: none."""
-    found: int = await connection.fetchval(
-        """select coalesce(min(booking), 0) from transfer
-           where project_id = $1 and point_id = $2 and booking < 0""",
-        project_id, point_id,
-    )  # fmt: skip
-    return found
-
-
-async def add_rounded(
-    connection: Connection, project_id: int, point_id: int, rest_nano: int
+async def add_outside(
+    connection: Connection, project_id: int, point_id: int, rounded_nano: int, aside_nano: int
 ) -> None:
-    """Note what was rounded off outside the accrual."""
+    """Note what was rounded off outside the accrual, and what is set aside."""
     await connection.execute(
-        """update point_state set rounded_nano = rounded_nano + $3
+        """update point_state set rounded_nano = rounded_nano + $3, aside_nano = aside_nano + $4
            where project_id = $1 and point_id = $2""",
-        project_id, point_id, rest_nano,
+        project_id, point_id, rounded_nano, aside_nano,
     )  # fmt: skip

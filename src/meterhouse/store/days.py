@@ -2,7 +2,8 @@
 
 Owns these statements. A transfer belongs to the first day that was closed after it had been
 written and that ends after its instant; so what comes late lands in the open day, and a closed day
-never changes. `Mark` says up to where a day goes: both its last transfer and its end.
+never changes. `Mark` says up to where a day goes: both its last transfer and its end. What belongs
+to it of energy is for `energies` to say.
 
 Proofs cost what is new: kinds of accounts go on from the sums of the day before; single accounts
 and points are added up anew from their beginning, another share of them each day.
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from meterhouse.store.bookings import OWED
 from meterhouse.store.db import Connection
 from meterhouse.store.lists import ListQuery
 from meterhouse.store.personal import STAFF_NAME, staff
@@ -46,10 +48,12 @@ DAYS: Final = ListQuery(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a closed day goes: its last transfer, and the instant before which it ends."""
+    """How far a closed day goes: its last transfer, the instant before which it ends, and the last
+    difference of energy that it, or a day before it, holds."""
 
     last_transfer_id: int
     until_at: datetime
+    last_difference_id: int = 0
 
 
 async def last_day(connection: Connection, project_id: int) -> asyncpg.Record | None:
@@ -139,27 +143,6 @@ async def booked(
     )  # fmt: skip
 
 
-async def energy(
-    connection: Connection, project_id: int, since: datetime, until: datetime
-) -> list[asyncpg.Record]:
-    """commodity, energy_milli, amount_nano of what was charged and ended within a span."""
-    return await connection.fetch(
-        """with mine as (
-               select point_id, energy_milli, amount_nano from charge
-               where project_id = $1 and ended_at > $2 and ended_at <= $3
-               union all
-               select o.point_id, -o.energy_milli, -o.amount_nano from charge n
-               join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
-                   = (n.project_id, n.point_id, n.ended_at, n.version - 1)
-               where n.project_id = $1 and n.ended_at > $2 and n.ended_at <= $3 and n.version > 1)
-           select p.commodity, sum(m.energy_milli)::int8 as energy_milli,
-               sum(m.amount_nano)::int8 as amount_nano
-           from mine m join point p on (p.project_id, p.id) = ($1, m.point_id)
-           group by 1 order by 1""",
-        project_id, since, until,
-    )  # fmt: skip
-
-
 async def sides(
     connection: Connection, project_id: int, before: Mark, mark: Mark
 ) -> list[asyncpg.Record]:
@@ -206,11 +189,9 @@ PROOFS: Final[Mapping[str, str]] = {
                 where t.project_id = $1 and t.credit_account_id = a.id and t.state = 'posted'))""",
     "booked_and_accrued_equal_rated": f"""select count(*) from point_state s
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
-            and q.keeper = 'platform'
         join project j on j.id = s.project_id
         where s.project_id = $1 and s.point_id % {SHARES} = $2
-        and s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
-            + (10 ^ (9 - j.currency_exponent))::int8 * (
+        and {OWED} <> s.accrued_nano + s.rounded_nano + (10 ^ (9 - j.currency_exponent))::int8 * (
             select coalesce(sum(t.amount_minor * case d.kind when 'revenue' then -1 else 1 end), 0)
             from transfer t
             join account d on (d.project_id, d.id) = (t.project_id, t.debit_account_id)
@@ -267,10 +248,11 @@ async def insert_day(
     """Write a closed day for ever; False when somebody else has just closed it."""
     done = await connection.fetchval(
         """insert into day_close (project_id, day, until_at, totals, proofs, is_proved,
-               last_transfer_id, closed_at, closed_by)
-           values ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9)
+               last_transfer_id, last_difference_id, closed_at, closed_by)
+           values ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10)
            on conflict (project_id, day) do nothing returning true""",
         project_id, day, mark.until_at, json.dumps(dict(totals)), json.dumps(dict(proofs)),
-        not any(proofs.values()), mark.last_transfer_id, at, actor_id,
+        not any(proofs.values()), mark.last_transfer_id, mark.last_difference_id,
+        at, actor_id,
     )  # fmt: skip
     return bool(done)

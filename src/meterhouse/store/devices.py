@@ -265,13 +265,14 @@ async def get_point(connection: Connection, project_id: int, point_id: int) -> a
     return row
 
 
-# Another tariff holds from now on; the first one since the last reading, because what was used
-# since then has had no price yet.
+# Another tariff holds from now on, whatever has been read by now. The first one of a point that no
+# meter served before holds since ever, so that it prices its meter's first interval.
 _PRICED: Final = """tariff_id = {tariff}, version = version + 1,
     tariff_at = case when p.tariff_id is not distinct from {tariff} then p.tariff_at
-        when p.tariff_id is null then greatest(p.tariff_at,
-            (select s.good_at from point_state s
-                where (s.project_id, s.point_id) = (p.project_id, p.id)))
+        when p.tariff_id is null and not exists (select from point_state s
+            join meter m on (m.project_id, m.id) = (s.project_id, s.meter_id)
+            where (s.project_id, s.point_id) = (p.project_id, p.id) and m.installed_at < {at})
+            then p.tariff_at
         else greatest(p.tariff_at, {at}) end"""
 
 
@@ -279,9 +280,15 @@ async def change_point(
     connection: Connection, project_id: int, point_id: int, version: int,
     tariff_id: int | None, keeper: str, at: datetime,
 ) -> bool:  # fmt: skip
-    """Give a point another tariff or keeper; False when it was changed meanwhile."""
+    """Give a point another tariff or keeper; False when it was changed meanwhile.
+
+    Another keeper has the money of the intervals that begin from now on.
+    """
     done = await connection.fetchval(
-        f"""update point p set {_PRICED.format(tariff="$4::int8", at="$6")}, keeper = $5
+        f"""update point p set {_PRICED.format(tariff="$4::int8", at="$6")}, keeper = $5,
+               payer_at = case when p.keeper = $5 then p.payer_at else greatest(p.payer_at, $6,
+                   (select s.good_at from point_state s
+                    where (s.project_id, s.point_id) = (p.project_id, p.id))) end
            where project_id = $1 and id = $2 and version = $3 returning id""",
         project_id, point_id, version, tariff_id, keeper, at,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Meters given for others (换表) as rows, kept for ever.
+"""Meters given for others (换表) as rows, kept for ever, and since when a meter serves its point.
 
 Owns these rows. Must never know why a meter was given for another.
 """
@@ -96,4 +96,26 @@ async def free_meter(
            where project_id = $1 and gateway_id is not distinct from $2::int8 and address = $3
            and point_id is null and removed_at is null""",
         project_id, gateway_id, address,
+    )  # fmt: skip
+
+
+async def begin_serving(
+    connection: Connection, project_id: int, meter_id: int, at: datetime
+) -> None:
+    """What a meter read before this instant is none of its point's."""
+    await connection.execute(
+        "update meter set serves_at = $3 where project_id = $1 and id = $2",
+        project_id, meter_id, at,
+    )  # fmt: skip
+
+
+async def follow(
+    connection: Connection, project_id: int, meter_ids: Sequence[int], at: datetime
+) -> None:
+    """Those of these new meters that hang where others hung before serve from this instant on."""
+    await connection.execute(
+        """update meter m set serves_at = $3 where m.project_id = $1 and m.id = any($2::int8[])
+           and exists (select from meter o where (o.project_id, o.point_id)
+               = (m.project_id, m.point_id) and o.id <> m.id)""",
+        project_id, list(meter_ids), at,
     )  # fmt: skip

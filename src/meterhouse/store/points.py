@@ -32,6 +32,7 @@ INSTANTS = frozenset(
         "estimated_at",
         "tariff_at",
         "payer_at",
+        "serves_at",
     }
 )
 # Few points have a suspect; their tracks are asked for apart.
@@ -44,6 +45,7 @@ METER = {
     "max_power_w": "max_power_w",
     "multiplier": "multiplier",
     "gateway_id": "coalesce(gateway_id, 0)",
+    "serves_at": "serves_at",
 }
 STATE = {
     "point_id": "point_id",
@@ -67,7 +69,9 @@ STATE = {
 POINT = {
     "point_id": "id",
     "tariff_id": "coalesce(tariff_id, 0)",
-    "tariff_at": "tariff_at",
+    "persons": "persons",
+    # Since when what is used is charged as it is now: by this tariff, for so many persons.
+    "tariff_at": "greatest(tariff_at, persons_at)",
     "keeper": "case keeper when 'meter' then 0 when 'platform' then 1 when 'external' then 2 "
     "else 3 end",
     "override": "case override when 'none' then 0 when 'on' then 1 else 2 end",
@@ -76,7 +80,6 @@ POINT = {
     "warning_3_minor": "warning_3_minor",
     "reconnect_minor": "reconnect_minor",
     "account_id": "coalesce(account_id, 0)",
-    "former_account_id": "coalesce(former_account_id, 0)",
     "payer_at": "payer_at",
     "common_account_id": "coalesce(common_account_id, 0)",
 }

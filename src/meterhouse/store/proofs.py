@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meterhouse.store import audit
+from meterhouse.store.bookings import OWED
 from meterhouse.store.db import PLATFORM, Address, maintenance
 
 # One current charge an interval: the latest version of (point, end).
@@ -110,18 +111,34 @@ QUESTIONS: dict[str, str] = {
         where b.before > b.from_at or b.from_at < b.period_from_at or b.to_at > b.period_to_at
             or b.charged_nano + b.amount_nano
                 <> b.total_minor * (10 ^ (9 - p.currency_exponent))::int8""",
-    "booked plus accrued equals rated wherever the platform keeps the money": """
+    "booked plus accrued equals rated, less what is owed to nobody": f"""
         select count(*) from point_state s join project p on p.id = s.project_id
         join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
-            and q.keeper = 'platform'
         left join (select t.project_id, t.point_id,
                 sum(t.amount_minor * case a.kind when 'revenue' then -1 else 1 end) as total
             from transfer t join account a
                 on (a.project_id, a.id) = (t.project_id, t.debit_account_id)
             where t.kind = 'booking' group by 1, 2) b
             on (b.project_id, b.point_id) = (s.project_id, s.point_id)
-        where s.rated_nano <> s.accrued_nano + s.rounded_nano + s.aside_nano
+        where {OWED} <> s.accrued_nano + s.rounded_nano
             + coalesce(b.total, 0) * (10 ^ (9 - p.currency_exponent))::int8""",
+    "what was used while another kept the money is owed to nobody": f"""
+        select count(*) from point_state s
+        join point q on (q.project_id, q.id) = (s.project_id, s.point_id)
+        join (select project_id, point_id, count(*) > 1 as changed from point_payer
+            group by 1, 2 having bool_and(keeper is not null)) h
+            on (h.project_id, h.point_id) = (s.project_id, s.point_id)
+        left join lateral (select sum(c.amount_nano) as total from (select distinct on (ended_at) *
+                from charge where (project_id, point_id) = (s.project_id, s.point_id)
+                order by ended_at, version desc) c
+            where 'platform' = (select y.keeper from point_payer y
+                where (y.project_id, y.point_id) = (c.project_id, c.point_id)
+                and y.since_at <= c.started_at order by y.since_at desc limit 1)) k on h.changed
+        left join lateral (select sum(b.amount_nano) as total from (select distinct on (from_at) *
+                from bill where (project_id, point_id) = (s.project_id, s.point_id)
+                order by from_at, version desc) b) b on h.changed
+        where {OWED} <> case when h.changed then coalesce(k.total, 0) + coalesce(b.total, 0)
+            when q.keeper = 'platform' then s.rated_nano else 0 end""",
     "nothing accrues where the platform does not keep the money": """
         select count(*) from point_state s join point q
             on (q.project_id, q.id) = (s.project_id, s.point_id)
@@ -173,6 +190,20 @@ QUESTIONS: dict[str, str] = {
             where c.started_at < c.ended_at and c.quality = 2 group by 1, 2) c
             using (project_id, point_id)
         where s.estimated_nano <> coalesce(c.total, 0) or c.first_at < s.good_at""",
+    "the energy of closed days, and what came of them since, is what is charged": f"""
+        with closed as (select distinct on (project_id) * from day_close
+            order by project_id, day desc)
+        select count(*) from (select project_id, commodity from (
+            select c.project_id, p.commodity, c.energy_milli, c.amount_nano from closed d
+            join {_CHARGES} c on c.project_id = d.project_id and c.ended_at <= d.until_at
+            join point p on (p.project_id, p.id) = (c.project_id, c.point_id)
+            union all select d.project_id, e.commodity, -e.energy_milli, -e.amount_nano
+            from day_close d, jsonb_to_recordset(d.totals->'energy')
+                as e (commodity text, energy_milli int8, amount_nano int8)
+            union all select n.project_id, n.commodity, -n.energy_milli, -n.amount_nano
+            from closed d join energy_difference n on n.project_id = d.project_id
+                and n.id > d.last_difference_id and n.after_at < d.until_at) x
+            group by 1, 2 having sum(energy_milli) <> 0 or sum(amount_nano) <> 0) y""",
     "every charge ends and begins at a stored reading": f"""
         select count(*) from {_CHARGES} c where c.started_at < c.ended_at and (
             not exists (select from reading r where r.project_id = c.project_id
@@ -246,6 +277,15 @@ QUESTIONS: dict[str, str] = {
             on a.project_id = b.project_id and a.point_id = b.point_id
             and a.valid_from < b.valid_from
         where coalesce(a.valid_to, 'infinity') > b.valid_from""",
+    "a point has as many persons as the household that pays for it, and their number is dated": """
+        select count(*) from point p
+            left join agreement_point a on (a.project_id, a.point_id) = (p.project_id, p.id)
+                and a.valid_to is null
+            left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+            left join lateral (select n.persons from point_persons n
+                where (n.project_id, n.point_id) = (p.project_id, p.id)
+                order by n.from_at desc limit 1) n on true
+        where p.persons <> coalesce(g.persons, 1) or p.persons <> coalesce(n.persons, 1)""",
     "the receipts of every series are numbered from 1 without a gap": """
         select count(*) from receipt_series s full join (
             select project_id, payee_id, count(*) as total, max(number) as last

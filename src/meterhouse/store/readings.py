@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.errors import MeterhouseError
+from meterhouse.store import energies
 from meterhouse.store.columns import distinct
 from meterhouse.store.copyfmt import INT2, INT4, INT8, TIMESTAMP, Columns, Layout, pack
 from meterhouse.store.db import SCHEMA, Connection
@@ -160,6 +161,21 @@ async def insert_fresh(connection: Connection, table: str, layout: Layout, rows:
             )
     except asyncpg.UniqueViolationError as error:
         raise StoredTwice(table=table) from error
+
+
+async def insert_charges(connection: Connection, project_id: int, rows: Columns) -> None:
+    """COPY charges, and note what they change of days that are closed.
+
+    Args:
+        connection: inside a transaction that holds the project's lock, or a share in it.
+        project_id: theirs.
+        rows: the columns of `CHARGE`, one charge at least.
+
+    Raises:
+        OutOfScope, StoredTwice: as `insert_fresh`.
+    """
+    await insert_fresh(connection, "charge", CHARGE, rows)
+    await energies.note(connection, project_id, rows)
 
 
 async def ready_partition(connection: Connection, instant_us: int) -> str:

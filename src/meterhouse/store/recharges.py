@@ -206,6 +206,26 @@ async def in_meters(
     )  # fmt: skip
 
 
+async def held(
+    connection: Connection, project_id: int, meter_ids: Sequence[int]
+) -> list[asyncpg.Record]:
+    """meter_id, net_minor, read_at of these meters that keep their point's money.
+
+    Of those alone whose present purse was read, is in use, and has nothing on its way to it.
+    """
+    return await connection.fetch(
+        f"""select m.id as meter_id, w.credit_minor - w.overdraft_minor as net_minor, w.read_at
+        from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
+            and p.keeper = 'meter'
+        join wallet w on (w.project_id, w.meter_id, w.wallet_epoch)
+            = (m.project_id, m.id, m.wallet_epoch) and w.read_at is not null and w.frozen_at is null
+        where m.project_id = $1 and m.id = any($2::int8[]) and m.removed_at is null
+        and not exists (select from recharge r where (r.project_id, r.meter_id)
+            = (m.project_id, m.id) and r.{_LIVE})""",
+        project_id, list(meter_ids),
+    )  # fmt: skip
+
+
 async def purse_of_meter(
     connection: Connection, project_id: int, meter_id: int
 ) -> asyncpg.Record | None:

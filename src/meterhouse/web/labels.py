@@ -342,6 +342,7 @@ WHY: Final = {
     "frozen": N_("The project is frozen"),
     "meter": N_("No meter in service has this address"),
     "instant": N_("Its time cannot be right"),
+    "before": N_("It was read before its meter hung here"),
     "conflict": N_("The same instant came with other values"),
     "zero": N_("The register fell to zero"),
     "decrease": N_("The register went backwards"),

@@ -18,13 +18,13 @@ from meterhouse.rating.delta import (
 HALF_HOUR_US = 1_800_000_000
 
 
-def limits(chains=1, multiplier=1, needs_bands=False, of=1):
+def limits(chains=1, multiplier=1, bands_until_us=0, of=1):
     """Of so many meters, for so many readings."""
     return Limits(
         modulus_milli=np.full(chains, 100_000_000),
         max_power_w=np.full(chains, 13_200),
         multiplier=np.full(chains, multiplier),
-        needs_bands=np.full(of, needs_bands),
+        bands_until_us=np.full(of, bands_until_us),
         gap_us=2 * HALF_HOUR_US,
     )
 
@@ -180,26 +180,28 @@ def test_a_total_that_is_missing_or_beyond_the_register_is_set_aside():
     assert names(judged) == ["UNUSABLE", "UNUSABLE", "FIRST", "GOOD"]
 
 
-def bands(*rows, needs_bands):
+def bands(*rows, until=None, decided=None):
+    """Readings half an hour apart; up to which one, from 1 on, the meter's own bands price."""
     at_us = np.arange(1, len(rows) + 1) * HALF_HOUR_US
+    last_us = HALF_HOUR_US * (len(rows) if until is None else until)
+    priced = limits(of=len(rows))._replace(bands_until_us=np.minimum(at_us, int(last_us)))
     return judge(
-        ChainState.empty(1), limits(needs_bands=needs_bands, of=len(rows)),
-        np.zeros(len(rows), np.int64), at_us, np.array(rows),
-    )  # fmt: skip
+        ChainState.empty(1), priced, np.zeros(len(rows), np.int64), at_us, np.array(rows), decided
+    )
 
 
 def test_band_registers_come_along_when_they_add_up():
-    judged = bands([100, 10, 20, 30, 40], [1_100, 210, 320, 330, 240], needs_bands=True)
+    judged = bands([100, 10, 20, 30, 40], [1_100, 210, 320, 330, 240])
     assert judged.band_energy_milli[1].tolist() == [200, 300, 300, 200]
 
 
 def test_bands_that_do_not_add_up_bill_by_the_total_or_not_at_all():
     rows = ([100, 10, 20, 30, 40], [1_100, 210, 320, 330, 1_240], [1_200, 210, 320, 330, 340])
-    by_total = bands(*rows, needs_bands=False)
+    by_total = bands(*rows, until=0)
     assert names(by_total)[1] == "BAND_MISMATCH"
     assert by_total.energy_milli.tolist()[:2] == [0, 1_000]
     assert by_total.band_energy_milli[1].tolist() == [-1] * 4
-    by_bands = bands(*rows, needs_bands=True)
+    by_bands = bands(*rows)
     assert names(by_bands) == ["FIRST", "BAND_MISMATCH", "GOOD"]
     assert by_bands.energy_milli.tolist() == [0, 0, 1_100]
     assert by_bands.quality[1] == Quality.DOUBTFUL
@@ -208,10 +210,46 @@ def test_bands_that_do_not_add_up_bill_by_the_total_or_not_at_all():
 def test_bands_are_needed_from_the_reading_on_that_is_billed_by_them():
     rows = np.array([[0, -1, -1, -1, -1], [100, 25, 25, 25, 25], [200, 50, 50, 50, 50]])
     at_us = np.arange(1, 4) * HALF_HOUR_US
-    since = limits(of=3)._replace(needs_bands=np.array([False, False, True]))
+    since = limits(of=3)._replace(bands_until_us=np.array([0, 0, at_us[2]]))
     judged = judge(ChainState.empty(1), since, np.zeros(3, np.int64), at_us, rows)
     assert names(judged) == ["FIRST", "GOOD", "GOOD"]
     assert judged.band_energy_milli[2].tolist() == [25, 25, 25, 25]
+
+
+KNOWN, TOTAL = [100, 25, 25, 25, 25], [300, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize("until", [1.5, 2, 2.1])
+def test_a_span_that_reaches_back_into_the_meters_bands_waits_for_a_reading_with_bands(until):
+    after = [500, 125, 125, 125, 125], [700, -1, -1, -1, -1]
+    judged = bands(KNOWN, TOTAL, *after, until=until)
+    assert names(judged) == ["FIRST", "UNUSABLE", "GOOD", "GOOD"]
+    assert judged.energy_milli.tolist() == [0, 0, 400, 200]
+    assert judged.band_energy_milli[2].tolist() == [100] * 4
+
+
+def test_where_the_meters_bands_ended_before_the_span_the_total_is_enough():
+    assert names(bands(KNOWN, TOTAL, until=1)) == ["FIRST", "GOOD"]
+    # Nothing before it counts: neither for a first reading, nor where a track begins.
+    assert names(bands(TOTAL, [400, -1, -1, -1, -1], until=0.5)) == ["FIRST", "GOOD"]
+    begun = decisions(1, Decided.BEGIN, of=2)
+    assert names(bands(KNOWN, TOTAL, until=1.5, decided=begun)) == ["FIRST", "BEGUN"]
+
+
+def test_what_falls_out_of_step_is_not_billed_by_its_total_across_the_meters_bands():
+    torn = bands(KNOWN, [400, 75, 75, 75, 25], [500, 125, 125, 125, 125], until=1.5)
+    assert names(torn) == ["FIRST", "BAND_MISMATCH", "GOOD"]
+    accepted = bands(KNOWN, [400, 75, 75, 75, 25], until=1.5, decided=decisions(1, 1, of=2))
+    assert names(accepted) == ["FIRST", "BAND_MISMATCH"]
+
+
+def test_no_total_is_spread_over_bands_that_nobody_read_before_them():
+    since = limits(of=2)._replace(bands_until_us=np.array([0, 2 * HALF_HOUR_US]))
+    at_us = np.arange(1, 3) * HALF_HOUR_US
+    rows = np.array([[0, -1, -1, -1, -1], [100, 25, 25, 25, 25]])
+    judged = judge(ChainState.empty(1), since, np.zeros(2, np.int64), at_us, rows)
+    assert names(judged) == ["FIRST", "BAND_MISMATCH"]
+    assert judged.quality[1] == Quality.DOUBTFUL
 
 
 def test_a_batch_out_of_order_is_put_in_order_by_the_helper():

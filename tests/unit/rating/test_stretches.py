@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.live import live
 from meterhouse.rating.load import Load
-from meterhouse.rating.stretches import WINDOW_US, Charged, Span, highest_w, spans, stretches
+from meterhouse.rating.stretches import (
+    WINDOW_US,
+    Charged,
+    Span,
+    for_persons,
+    highest_w,
+    spans,
+    stretches,
+)
 from meterhouse.rating.tariff import parse
 from meterhouse.rating.timeline import compile_timeline
 from meterhouse.units import to_us
@@ -39,7 +47,7 @@ def charged(*rows):
         np.array(column, np.int64) for column in zip(*rows, strict=True)
     )
     zero = np.zeros(len(rows), np.int64)
-    return Charged(start, end, energy, nano, account, zero, zero)
+    return Charged(start, end, energy, nano, account, account * 100, zero, zero)
 
 
 def untold(place):
@@ -142,3 +150,26 @@ def test_demand_is_of_whole_quarters_by_the_clock():
         np.array([600, 0]),
     )  # fmt: skip
     assert highest_w(load) == 2_400
+
+
+def test_another_number_of_persons_is_a_version_of_the_scheme():
+    version = {
+        "effective_from": "2020-01-01T00:00:00+08:00", "prices_micro": {"flat": [1, 2]},
+        "blocks": {"limits_milli": [10], "persons": [{"persons": 3, "add_milli": [5]}]},
+        "allowance": {"grant": "period", "energy_milli": 7, "per_person": True},
+    }  # fmt: skip
+    plain = {"effective_from": "2026-06-01T00:00:00+08:00", "prices_micro": {"flat": 3}}
+    scheme = parse({"name": "x", "commodity": "electricity", "currency": "CNY",
+                    "versions": [version, plain]})  # fmt: skip
+    begin, change, late = (at_us(f"2026-{day}T00:00") for day in ("02-01", "03-01", "07-01"))
+    found = for_persons(scheme, [(begin, 1), (change, 4), (late, 2)])
+    told = [
+        (to_us(one.effective_from), one.blocks.limits_milli,
+         one.charges.allowance and one.charges.allowance.energy_milli)
+        for one in found.versions
+    ]  # fmt: skip
+    # The first number holds before it was said, too; where nothing counts persons nothing changes.
+    assert told == [
+        (at_us("2020-01-01T00:00"), (10,), 7), (change, (15,), 28),
+        (at_us("2026-06-01T00:00"), (), None),
+    ]  # fmt: skip

@@ -16,7 +16,7 @@ def test_a_round_after_warming_compiles_nothing():
     )  # fmt: skip
     varieties = [len(one.signatures) for one in kernels]
     limits = delta.Limits(
-        np.array([100, 100])[:1], np.array([5]), np.array([1]), np.array([True, False, True])[1:], 9
+        np.array([100, 100])[:1], np.array([5]), np.array([1]), np.array([0, 7, 0, 8])[::2], 9
     )
     frozen = np.zeros((2, 5), np.int64)
     frozen.flags.writeable = False

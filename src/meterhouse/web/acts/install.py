@@ -109,9 +109,9 @@ class PointChange(Form):
     version: Version
     """The version it was read at."""
     tariff_id: TariffChoice = None
-    """Id of the tariff it is rated by from the next reading on."""
+    """Id of the tariff that prices what is used from now on."""
     keeper: KeeperChoice
-    """Who keeps the money."""
+    """Who keeps the money of what is used between two readings, the first not before now."""
 
 
 class NewMeter(Form):
@@ -179,7 +179,7 @@ async def _add_point(doing: Doing, form: NewPoint) -> Done:
 
 
 async def _edit_point(doing: Doing, form: PointChange) -> Done:
-    """Give a point another tariff or keeper, from the next reading on."""
+    """Give a point another tariff, or keeper of its money, from now on."""
     point_id = doing.ids["point_id"]
     was = await device.edit_point(
         doing.db, doing.project_id, point_id, form.version, form.tariff_id, form.keeper,

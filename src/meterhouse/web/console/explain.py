@@ -123,6 +123,10 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
                 at=fmt.instant(from_us(line.from_us)), amount=fine_amount(line.amount_nano),
                 version=line.version + 1,
             )  # fmt: skip
+        if line.is_unpriced:
+            used = f"{grouped(line.energy_milli, 3)} {unit}"
+            return fmt.words(N_("Used while there was no tariff, at no charge: {energy}"),
+                             energy=used)  # fmt: skip
         said = {
             "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,
@@ -155,6 +159,10 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
     if one.has_blocks:
         used = f"{grouped(one.block_milli, 3)} {unit}"
         found.append(words(N_("Used before in the block period: {energy}"), energy=used))
+    for held in one.held:
+        limits = " · ".join(f"{grouped(each, 3)} {unit}" for each in held.limits_milli)
+        found.append(words(N_("Limits for a household of {count}: {limits}"), count=held.persons,
+                           limits=limits))  # fmt: skip
     if one.multiplier != 1:
         found.append(words(N_("Multiplied by {count}"), count=one.multiplier))
     if one.is_rollover:
@@ -174,9 +182,12 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
         found.append(words(N_("Corrects an earlier charge of {amount}"),
                            amount=fine_amount(one.replaced_nano)))  # fmt: skip
     if one.correction is not None:
-        found.append(words(N_("The price was corrected from {at} on: {reason}"),
-                           at=fmt.instant(one.correction.since),
-                           reason=one.correction.reason))  # fmt: skip
+        why = {"at": fmt.instant(one.correction.since), "reason": one.correction.reason}
+        found.append(
+            words(N_("Another tariff was given since {at}: {reason}"), **why)
+            if one.correction.is_given
+            else words(N_("The price was corrected from {at} on: {reason}"), **why)
+        )
     if not one.is_exact:
         found.append(words(N_("Cannot be rated anew")))
     return found

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0012"
+revision = "0017"
+down_revision = "0016"
 
 # A stretch is what one account used under one tariff in one billing period. Its bill is never
 # edited: one that changes gets a further version, one that is no more a version of nothing.
@@ -18,6 +18,7 @@ BILL = (
         period_from_at timestamptz not null,
         period_to_at timestamptz not null,
         account_id bigint not null,
+        payer_at timestamptz not null,
         tariff_id bigint not null,
         energy_milli bigint not null,
         charged_nano bigint not null,
