@@ -50,6 +50,8 @@ LEFT_BEHIND = (
     """insert into shift (project_id, cashier_id, float_minor, opened_at)
         values ($project, (select min(id) from person), 0, $at)""",
     "insert into receipt_series (project_id) values ($project)",
+    """insert into point_persons (project_id, point_id, from_at, persons)
+        values ($project, $point, $at, 1)""",
     """insert into receipt (project_id, number, label, payment_id, facts, issued_at)
         values ($project, 1, 'N-1', $payment, '{}', $at)""",
     """insert into receipt_print (project_id, receipt_id, copy, paper, language, is_named,
@@ -235,7 +237,7 @@ def set_up(theirs, first, account) -> dict[str, Any]:
     return {
         "version": 1, "number": 9, "effective_from": now, "ats": [now],
         "personal_ids": [1], "people": [personal.Facts("N")], "languages": ["en"],
-        "customer_ids": [1], "warnings_minor": [3, 2, 1],
+        "customer_ids": [1], "warnings_minor": [3, 2, 1], "persons": 2, "persons_each": [2],
         "purses": [customers.Purse(agreement_id, Compartment.WATER, 0)],
         "attached": [
             customers.Attached(first["point"], agreement_id, account["account_id"],

@@ -75,11 +75,15 @@ class Situation:
 
 class RatingOracle:
     def __init__(
-        self, data: dict, timezone: str, persons: int = 1, step_us: int = MINUTE_US
-    ) -> None:
-        """`step_us` divides every edge of the scheme and every offset of the zone."""
-        self.step_us, self.persons = step_us, persons
-        self.days: dict[tuple[int, date], tuple[dict, tuple[int, ...]]] = {}
+        self, data: dict, timezone: str, persons: int = 1, step_us: int = MINUTE_US,
+        later: tuple[tuple[int, int], ...] = (),
+    ) -> None:  # fmt: skip
+        """`step_us` divides every edge of the scheme and every offset of the zone.
+
+        `later`: from which instants on there are how many persons instead.
+        """
+        self.step_us, self.persons, self.later = step_us, persons, later
+        self.days: dict[tuple[int, int, date], tuple[dict, tuple[int, ...]]] = {}
         self.versions = data["versions"]
         billing = data.get("billing", {})
         self.anchor = (billing.get("anchor_day", 1), billing.get("anchor_hour", 0))
@@ -98,9 +102,13 @@ class RatingOracle:
             return None
         words = self.versions[version]
         shown = wall(self.zone, at_us)
-        key = (version, shown.date())
+        persons = self.persons
+        for since_us, number in self.later:
+            if since_us <= at_us:
+                persons = number
+        key = (version, persons, shown.date())
         if key not in self.days:
-            self.days[key] = (self.day_table(words, shown), self.limits(words, shown))
+            self.days[key] = (self.day_table(words, shown), self.limits(words, shown, persons))
         table, limits = self.days[key]
         clock = f"{shown.hour:02}:{shown.minute:02}"
         by_meter = words.get("band_source") == "meter"
@@ -126,14 +134,14 @@ class RatingOracle:
                     return start_us
         raise AssertionError("no period begins before")
 
-    def limits(self, words: dict, shown: datetime) -> tuple[int, ...]:
+    def limits(self, words: dict, shown: datetime, persons: int) -> tuple[int, ...]:
         """The limits of a date's season, with what a large household has in addition."""
         blocks = words.get("blocks", {})
         limits = blocks.get("limits_milli", [])
         for season in words.get("seasons", []):
             if in_season(season, f"{shown:%m-%d}"):
                 limits = blocks.get("seasonal", {}).get(season["name"], limits)
-        large = [row for row in blocks.get("persons", []) if self.persons >= row["persons"]]
+        large = [row for row in blocks.get("persons", []) if persons >= row["persons"]]
         adds = large[-1]["add_milli"] if large else [0] * len(limits)
         return tuple(limit + add for limit, add in zip(limits, adds, strict=True))
 
@@ -154,7 +162,8 @@ class RatingOracle:
 
     def parts(self, start_us: int, end_us: int) -> list[tuple[int, int, Situation | None]]:
         """The interval cut wherever the situation changes."""
-        instants = {start_us} | {at for at in self.effective_us if start_us < at < end_us}
+        edges = [*self.effective_us, *(since_us for since_us, _ in self.later)]
+        instants = {start_us} | {at for at in edges if start_us < at < end_us}
         instants |= set(range(-(-start_us // self.step_us) * self.step_us, end_us, self.step_us))
         cuts: list[tuple[int, Situation | None]] = []
         for at_us in sorted(instants):

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meterhouse.flows import close, day, device, doubt, estimate, latecomers, onboard
+from meterhouse.flows import close, day, device, doubt, estimate, latecomers, onboard, persons
 from meterhouse.flows.doubt import Decision
 from meterhouse.model import Keeper, Quality
 from meterhouse.rating.decided import Decided
@@ -61,7 +61,27 @@ STOOD: dict[str, Any] = HOMES | {
     "name": "Homes that pay for being connected",
     "versions": [version | {"standing": STANDING} for version in HOMES["versions"]],
 }  # fmt: skip
-TARIFFS = {"flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD}
+BY_PERSONS: dict[str, Any] = FLAT | {
+    "name": "For large households",
+    "billing": {"anchor_day": 1, "anchor_hour": 0, "proration": "whole"},
+    "versions": [
+        {
+            "effective_from": "2020-01-01T00:00:00+08:00",
+            "bands": ["peak", "valley"],
+            "day_tables": {"day": {"00:00": "valley", "08:30": "peak", "22:30": "valley"}},
+            "blocks": {"period": "month", "limits_milli": [9_000, 21_000],
+                       "persons": [{"persons": 3, "add_milli": [4_000, 7_001]},
+                                   {"persons": 5, "add_milli": [9_000, 9_000]}]},
+            "prices_micro": {"peak": [600_007, 700_007, 900_001],
+                             "valley": [300_011, 400_011, 500_009]},
+            "allowance": {"grant": "period", "energy_milli": 1_500, "per_person": True},
+        }
+    ],
+}  # fmt: skip
+TARIFFS = {
+    "flat": FLAT, "homes": HOMES, "by meter": BY_METER, "stood": STOOD, "by persons": BY_PERSONS,
+}  # fmt: skip
+PERSONS = [1, 2, 3, 4, 6]
 ODDITIES = ["gap", "zero", "jump", "reset", "twice", "torn", "no total", "no bands"]
 
 Told = tuple[int, datetime, int, tuple[int, int, int, int]]
@@ -137,9 +157,11 @@ def decisions(draw: st.DrawFn, told: list[Told]) -> list[Said]:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[str, list[Told], list[list[Told]], list[Said]]:
+def stories(
+    draw: st.DrawFn, tariff: str | None = None
+) -> tuple[str, list[Told], list[list[Told]], list[Said]]:
     """A tariff, readings of one to three meters, the batches they arrive in, and decisions."""
-    tariff = draw(st.sampled_from(sorted(TARIFFS)))
+    tariff = tariff or draw(st.sampled_from(sorted(TARIFFS)))
     told = [one for room in range(draw(st.integers(1, 3))) for one in draw(chains(room))]
     arrived = draw(st.permutations(told))
     if told:
@@ -324,6 +346,51 @@ async def test_a_tariff_given_meanwhile_charges_what_is_used_from_then_on(
     free = [one for room in straight for one in room["charges"]
             if one["energy_milli"] > 9 and not one["amount_nano"]]  # fmt: skip
     assert other is None or free == []
+
+
+@settings(
+    max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(story=stories("by persons"), data=st.data())
+async def test_persons_who_come_and_go_count_for_what_is_used_from_then_on(
+    books, worth, story, data
+):
+    tariff, told, batches, _ = story
+    instants = data.draw(st.sets(st.integers(0, INSTANTS), min_size=1, max_size=2))
+    changes = [
+        (START + STEP * place + timedelta(minutes=7), data.draw(st.sampled_from(PERSONS)))
+        for place in sorted(instants)
+    ]
+    rooms = 1 + max((one[0] for one in told), default=0)
+    in_order, at_will = [
+        await build_site(books, Clock(MORNING), rooms=rooms, tariff=TARIFFS[tariff], name=name)
+        for name in ("persons in order", "persons at will")
+    ]
+    in_order.clock = at_will.clock = clock = Clock(START + STEP * INSTANTS)
+    since = datetime.min.replace(tzinfo=UTC)
+    late = [one for batch in batches for one in batch]
+    for at, number in [*changes, (clock() + STEP, 1)]:
+        for one in sorted(one for one in told if since < one[1] < at):
+            await told_to(in_order, [one])
+        # Nothing arrives before it was read, and all of it some day.
+        ready = [place for place, one in enumerate(late) if one[1] < at]
+        come = len(ready) if at > clock() else data.draw(st.integers(0, len(ready)))
+        half = data.draw(st.integers(0, come))
+        for some in (ready[:half], ready[half:come]):
+            await told_to(at_will, [late[place] for place in some])
+            await close.book_day(books, at_will.project_id, clock())
+        late = [one for place, one in enumerate(late) if place not in ready[:come]]
+        for site in (in_order, at_will):
+            await count(site, number, at)
+        since = at
+    straight, crooked = await books_of(in_order), await books_of(at_will)
+    assert [differ(*pair) for pair in zip(straight, crooked, strict=True)] == [{}] * len(straight)
+
+
+async def count(site: Site, number: int, at: datetime) -> None:
+    """Every household has so many persons from an instant on."""
+    for room in site.rooms:
+        await persons.change(site.db, site.project_id, room.agreement_id, number, at)
 
 
 async def give(site: Site, other: str | None, at: datetime) -> None:

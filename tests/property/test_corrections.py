@@ -1,12 +1,11 @@
-"""Readings, meters, tariffs, households, keepers, estimates, corrected prices in any order: the
-same money.
+"""A house in any order: the same money.
 
 A life of a house is told twice, on the real store. Once in order, under the prices as they stand in
 the end: readings as they are read, a meter exchanged, another tariff given, households that come
-and go, somebody else who keeps the money for a while, and what nobody read estimated when all is
-over. And once as it comes: readings permuted, late, repeated and cut into
-batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in between,
-some of them killed on the way. What the books then say must be the same to the last Nano.
+and go, people moving in with them, somebody else who keeps the money for a while, and what nobody
+read estimated when all is over. And once as it comes: readings permuted, late, repeated and cut
+into batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in
+between, some of them killed on the way. What the books then say must be the same to the last Nano.
 
 Only what cannot happen is left out: nothing arrives before it was read, nothing of a meter after it
 was taken down, and no correction begins after it is made.
@@ -35,6 +34,7 @@ from meterhouse.flows import (
     exchange,
     lastread,
     onboard,
+    persons,
     settle,
 )
 from meterhouse.flows.account import LetAlready, NothingToPayFor, Terms
@@ -47,6 +47,7 @@ from meterhouse.store.personal import Facts
 from premises import HASTY, MODEL, MORNING, Clock, Site, build_site
 from property.test_any_order import (
     INSTANTS,
+    PERSONS,
     START,
     STEP,
     TARIFFS,
@@ -65,12 +66,16 @@ KEEPERS = [Keeper.PLATFORM, Keeper.EXTERNAL, Keeper.NONE]
 
 @dataclass(frozen=True)
 class Corrected:
-    """From when on, by how much dearer (in millionths), which blocks, and of which tariff."""
+    """From when on, by how much dearer (in millionths), which blocks, and of which tariff.
+
+    `adds` is what three persons or more have in addition to each limit.
+    """
 
     since: datetime
     dearer_micro: int
     limits: tuple[int, ...]
     is_given: bool
+    adds: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,9 @@ class Turn:
     """What happens to all rooms at an instant.
 
     A tariff (or none) is given, all meters are `exchanged`, households `leave` for others or for
-    nobody, or `come` into vacant rooms, or another keeps the money. `closing_milli` is what was
-    used until then since the last reading, where somebody looks at the meters.
+    nobody, or `come` into vacant rooms, or have other `persons`, or another keeps the money.
+    `closing_milli` is what was used until then since the last reading, where somebody looks at the
+    meters.
     """
 
     at: datetime
@@ -88,6 +94,7 @@ class Turn:
     closing_milli: int | None = None
     keeper: Keeper | None = None
     is_followed: bool = False
+    persons: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ def turns(draw: st.DrawFn) -> list[Turn]:
     """Up to three turns at instants that are no reading's, nor within a quarter of an hour after
     one where that would count as taken at the turn."""
     places = sorted(draw(st.sets(st.integers(1, INSTANTS), max_size=3)))
-    kinds = draw(st.permutations(["exchange", "tariff", "keeper", "keeper", "leave", "come"]))
+    kinds = draw(st.permutations(
+        ["exchange", "tariff", "keeper", "keeper", "leave", "come", "persons", "persons"]
+    ))  # fmt: skip
     found = []
     for place, kind in zip(places, kinds, strict=False):
         at = START + STEP * place + timedelta(minutes=20 if kind == "come" else 7)
@@ -117,6 +126,7 @@ def turns(draw: st.DrawFn) -> list[Turn]:
             at, kind, draw(st.sampled_from([None, *sorted(TARIFFS)])) if kind == "tariff" else None,
             closing_milli, draw(st.sampled_from(KEEPERS)) if kind == "keeper" else None,
             kind == "leave" and draw(st.booleans()),
+            draw(st.sampled_from(PERSONS)) if kind == "persons" else None,
         ))  # fmt: skip
     return found
 
@@ -127,15 +137,17 @@ def corrected(draw: st.DrawFn, until: datetime, *, is_given: bool) -> Corrected:
     most = int((until - START) / TICK) - 1
     since = START + TICK * draw(st.integers(-60, most))
     limits = draw(st.sampled_from([(), (9_000,), (4_000, 30_000)]))
-    return Corrected(since, draw(st.integers(-250_000, 900_000)), limits, is_given)
+    adds = draw(st.sampled_from([0, 5_003]))
+    return Corrected(since, draw(st.integers(-250_000, 900_000)), limits, is_given, adds)
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[str, bool, list[Part]]:
     """A tariff, whether the rooms are let, and the parts of a story of one or two meters."""
-    tariff = draw(st.sampled_from(sorted(TARIFFS)))
     told = [one for room in range(draw(st.integers(1, 2))) for one in draw(chains(room))]
     ahead = draw(turns())
+    counts = any(turn.persons for turn in ahead) and draw(st.booleans())
+    tariff = "by persons" if counts else draw(st.sampled_from(sorted(TARIFFS)))
     edges = [*(turn.at for turn in ahead), END]
     parts, late, is_given = [], [], False
     for place, edge in enumerate(edges):
@@ -176,7 +188,9 @@ def corrected_version(body: dict[str, Any], one: Corrected) -> dict[str, Any]:
                for step in range(1, len(one.limits) + 2)]
         for band, rows in last["prices_micro"].items()
     }  # fmt: skip
-    blocks = {"period": "month", "limits_milli": list(one.limits)}
+    blocks: dict[str, Any] = {"period": "month", "limits_milli": list(one.limits)}
+    if one.adds:
+        blocks["persons"] = [{"persons": 3, "add_milli": [one.adds for _ in one.limits]}]
     return last | {
         "effective_from": one.since.isoformat(), "prices_micro": prices, "blocks": blocks,
     }  # fmt: skip
@@ -214,6 +228,8 @@ class House:
             await self.exchange(turn.at, turn.closing_milli or 0)
         elif turn.what == "leave":
             await self.leave(turn)
+        elif turn.what == "persons":
+            await self.count(turn.persons or 1, turn.at)
         elif turn.what == "come":
             await self.come(turn.at)
         elif turn.what == "keeper":
@@ -268,6 +284,19 @@ class House:
                         )  # fmt: skip
                     else:
                         await settle.close(*key, row["agreement_id"], leaving, None, turn.at)
+
+    async def count(self, number: int, at: datetime) -> None:
+        """Every household that is there has so many persons from now on."""
+        rows = await self.site.rows(
+            """select distinct a.agreement_id from point p join account a on a.id = p.account_id
+               join agreement g on g.id = a.agreement_id and g.kind = 'tenant'
+               where p.project_id = $1 order by 1""",
+            self.site.project_id,
+        )
+        for row in rows:
+            await persons.change(
+                self.site.db, self.site.project_id, row["agreement_id"], number, at
+            )
 
     async def closing(self, room: int, used_milli: int) -> tuple[int, int, int, int, int]:
         """What a meter shows when so much was used since its last good reading."""

@@ -14,7 +14,7 @@ from meterhouse.rating.kernel import (
 )
 from meterhouse.rating.matrix import rate_matrix
 from meterhouse.rating.tariff import dump, parse
-from meterhouse.rating.timeline import compile_timeline, pack
+from meterhouse.rating.timeline import compile_timeline, follow, pack
 from meterhouse.units import to_us
 from oracle.rating_oracle import Position, RatingOracle
 
@@ -119,10 +119,10 @@ def cases(draw):
     return scheme, zone, edges, loads
 
 
-def rate(case, chunks=None):
+def rate(case, chunks=None, timeline=None):
     """Rate the case in one call, or in the given chunks with the state carried over."""
     scheme, zone, edges, loads = case
-    timeline = compile_timeline(parse(scheme), zone, edges[0], edges[-1])
+    timeline = timeline or compile_timeline(parse(scheme), zone, edges[0], edges[-1])
     block_milli, period_us = np.zeros(1, np.int64), np.zeros(1, np.int64)
     amounts, outcomes = [], []
     for first, last in chunks or [(0, len(loads))]:
@@ -158,6 +158,35 @@ def test_the_kernel_agrees_with_the_oracle_to_the_last_nano(case):
         lines = explain_interval(timeline, *span, energy, tuple(bands), *befores[place])
         assert sum(line.amount_nano for line in lines) == amounts[place]
     assert end == (position.used_milli, position.period_us)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.data())
+def test_a_household_that_grows_or_shrinks_is_rated_as_the_oracle_says(case, data):
+    scheme, zone, edges, loads = case
+    for version in scheme["versions"]:
+        count = len(version["blocks"]["limits_milli"])
+        version["blocks"]["persons"] = [
+            {"persons": least, "add_milli": [data.draw(st.integers(0, 9_000))] * count}
+            for least in (2, 4)
+        ]
+    within = st.integers(edges[0] + 1, edges[-1] - 1)
+    numbers = st.integers(1, 5)
+    instants = sorted(data.draw(st.sets(within, min_size=1, max_size=2)))
+    first, later = data.draw(numbers), tuple((at, data.draw(numbers)) for at in instants)
+    plan = parse(scheme)
+    timelines = [
+        compile_timeline(plan.of_household(number), zone, edges[0], edges[-1])
+        for number in (first, *(number for _, number in later))
+    ]
+    amounts, _, end, _ = rate(case, timeline=follow(timelines, [0, *instants]))
+    oracle, position = RatingOracle(scheme, zone, first, later=later), Position()
+    for place, (energy, bands) in enumerate(loads):
+        expected = oracle.rate(edges[place], edges[place + 1], energy, bands, position)
+        assert amounts[place] == expected * 10**9
+    assert end == (position.used_milli, position.period_us)
+    if all(plan.alike(number) == plan.alike(first) for _, number in later):
+        assert amounts == rate(case, timeline=timelines[0])[0]
 
 
 @settings(max_examples=60, deadline=None)

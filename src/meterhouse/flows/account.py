@@ -101,6 +101,7 @@ class Terms:
         deposit_channel: how the deposit is paid.
         debt_minor: what it owed before these books began (期初欠费).
         held_minor: a deposit the house held before, not taken through these books.
+        persons: how many live there; limits and free energy may depend on it.
     """
 
     floor_minor: int = 0
@@ -111,6 +112,7 @@ class Terms:
     deposit_channel: str = "cash"
     debt_minor: int = 0
     held_minor: int = 0
+    persons: int = 1
 
     def faults(self, points: Sequence[Any]) -> list[tuple[str, MeterhouseError]]:
         """What is wrong with these terms for such points, by field; rows have their `keeper`."""
@@ -339,8 +341,9 @@ async def begin(
         if one.terms.purse is Purse.TOGETHER:
             await parties.check_together(connection, project_id, one.points)
     agreement_ids = await customers.insert_agreements(
-        connection, project_id, [one.customer_id for one in starts], [at] * len(starts)
-    )
+        connection, project_id, [one.customer_id for one in starts], [at] * len(starts),
+        [one.terms.persons for one in starts],
+    )  # fmt: skip
     begun = list(zip(agreement_ids, starts, strict=True))
     new = [
         Opening(

@@ -307,10 +307,10 @@ async def _estimated_by(
         before = await catalog.tariffs_before(connection, project_id, point_ids)
         for place, point_id in zip(given_since.tolist(), point_ids, strict=True):
             history, good_us = before[point_id], int(columns["good_at"][place])
-            ends_us = [*(to_us(at) for at, _ in history[1:]), END_US]
+            ends_us = [*(to_us(at) for at, *_ in history[1:]), END_US]
             found[place] |= any(
                 one == tariff_id and end_us > good_us
-                for (_, one), end_us in zip(history, ends_us, strict=True)
+                for (_, one, _), end_us in zip(history, ends_us, strict=True)
             )
     return found
 

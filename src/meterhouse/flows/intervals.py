@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judg
 from meterhouse.rating.estimate import bands_told
 from meterhouse.rating.explained import Line, explain_interval
 from meterhouse.rating.tariff import BandSource, Version
+from meterhouse.rating.timeline import Timeline
 from meterhouse.store import catalog, corrections, explain
 from meterhouse.store.db import Connection
 from meterhouse.store.readings import BANDS
@@ -57,6 +59,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """For how many persons the blocks' limits held that depend on it."""
+
+    persons: int
+    limits_milli: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """One charged interval as it went into a booking.
 
@@ -71,6 +81,7 @@ class Interval:
         is_exact: whether the lines add up to the amount.
         decisions: what people decided about the readings in it, its end included.
         correction: where a corrected price alone made it another amount than before.
+        held: the limits by persons, one after the other; empty where they do not depend on it.
     """
 
     started_at: datetime
@@ -91,6 +102,7 @@ class Interval:
     is_exact: bool
     decisions: Sequence[Told] = ()
     correction: Correction | None = None
+    held: Sequence[Held] = ()
 
     @property
     def added_nano(self) -> int:
@@ -163,10 +175,14 @@ def _interval(
         for at in ("started_at", "ended_at")
     )
     lines: list[Line] = []
-    run = run_of(before, schemes, to_us(row["started_at"]), to_us(row["ended_at"]))
+    held: list[Held] = []
+    span_us = to_us(row["started_at"]), to_us(row["ended_at"])
+    run = run_of(before, schemes, *span_us)
     if run is not None and opening is not None and closing is not None:
-        lines = _lines(tariffs, schemes, run, project, row, (opening, closing))
-    rates = [schemes[tariff_id][1] for _, tariff_id in run or ()]
+        timeline = tariffs.lay_out(schemes, run, project["timezone"], *span_us)
+        lines = _lines(timeline, schemes, run, row, (opening, closing))
+        held = _held(timeline, schemes, run, span_us)
+    rates = [schemes[tariff_id][1] for tariff_id, _ in groupby(one for _, one, _ in run or ())]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
@@ -176,7 +192,7 @@ def _interval(
         opening=_register(opening), closing=_register(closing), lines=lines,
         has_blocks=any(version.blocks.limits_milli for one in rates for version in one.versions),
         block_milli=row["block_milli"],
-        is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"],
+        is_exact=sum(line.amount_nano for line in lines) == row["amount_nano"], held=held,
     )  # fmt: skip
 
 
@@ -186,13 +202,29 @@ def _register(row: Any) -> Register | None:
     return Register(row["read_at"], row["received_at"], row["total_milli"], row["source"])
 
 
+def _held(
+    timeline: Timeline, schemes: Schemes, run: Run, span_us: tuple[int, int]
+) -> list[Held]:  # fmt: skip
+    """The limits of a span that depend on persons, and how many there were."""
+    found: dict[Held, None] = {}
+    start_us, end_us = span_us
+    places = np.flatnonzero((timeline.edge_us[1:] > start_us) & (timeline.edge_us[:-1] < end_us))
+    for place in places.tolist():
+        at_us = max(int(timeline.edge_us[place]), start_us)
+        in_force = [entry for entry in run if entry[0] <= at_us]
+        _, tariff_id, persons = in_force[-1]
+        limits = timeline.sections[timeline.section[place]].limits_milli
+        if limits and schemes[tariff_id][1].counts_persons:
+            found.setdefault(Held(persons, limits))
+    return list(found)
+
+
 def _lines(
-    tariffs: Tariffs, schemes: Schemes, run: Run, project: Any, row: Any, pair: tuple[Any, Any]
+    timeline: Timeline, schemes: Schemes, run: Run, row: Any, pair: tuple[Any, Any]
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    timeline = tariffs.lay_out(schemes, run, project["timezone"], start_us, end_us)
-    rates = [version for _, one in run for version in schemes[one][1].versions]
+    rates = [version for _, one, _ in run for version in schemes[one][1].versions]
     return explain_interval(
         timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),

@@ -97,7 +97,7 @@ async def admit(
         [one.language for one in households],
     )  # fmt: skip
     return await customers.insert_agreements(
-        connection, project_id, ids, [one.opened_at for one in households]
+        connection, project_id, ids, [one.opened_at for one in households], [1] * len(ids)
     )
 
 

@@ -360,7 +360,8 @@ async def _asked(
     row = await catalog.get_tariff(connection, project["id"], where["tariff_id"])
     bodies = await catalog.tariff_bodies(connection, project["id"], [row["id"]])
     parts = [part for body in bodies[row["id"]] for part in body["versions"]]
-    scheme = live(tariffs.parse({**bodies[row["id"]][0], "versions": parts}))
+    whole = live(tariffs.parse({**bodies[row["id"]][0], "versions": parts}))
+    scheme = whole.of_household(where["persons"])
     versions = scheme.versions
     if switch_at is None:
         coming = [v.effective_from for v in versions if v.effective_from >= at + LEAD_MIN]

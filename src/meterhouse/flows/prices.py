@@ -1,9 +1,10 @@
 """Which tariff was in force at a point when something was used, whenever its reading arrives.
 
 Owns the way from the tariffs of a point, one after the other, to what the kernel is given for an
-interval: nearly always the one tariff the point has now; for an interval that began before that was
-given, the tariffs of its time. Also where blocks stand after a charge, and a small cache of
-laid-out tariffs, because a published version never changes. Must never judge a reading.
+interval: nearly always the one tariff the point has now, for as many persons as live there now; for
+an interval that began before, the tariffs and persons of its time. Also where blocks stand after a
+charge, and a small cache of laid-out tariffs, because a published version never changes. Must never
+judge a reading.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meterhouse.rating.arrays import AT_US_MAX
+from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import BandSource, Scheme, parse
@@ -34,10 +36,10 @@ Laid = tuple[str, Scheme]
 """A scheme with the text that tells one edition from another."""
 Schemes = Mapping[int, Laid]
 """Schemes by their tariff's id."""
-History = Sequence[tuple[datetime, int | None]]
-"""Since when a point had which tariff, the first one first; None where it had no more."""
-Run = tuple[tuple[int, int], ...]
-"""Tariffs that followed each other: since when (µs; 0 for one alone) and which."""
+History = Sequence[tuple[datetime, int | None, int]]
+"""Since when a point had which tariff (None where it had none) and persons, the first one first."""
+Run = tuple[tuple[int, int, int], ...]
+"""Tariffs that followed each other: since when (µs; 0 for one alone), which, for how many."""
 
 
 class Tariffs:
@@ -45,7 +47,7 @@ class Tariffs:
 
     def __init__(self) -> None:
         self._schemes: OrderedDict[str, Scheme] = OrderedDict()
-        self._timelines: OrderedDict[tuple[str, str, int, int], Timeline] = OrderedDict()
+        self._timelines: OrderedDict[tuple[str, int, str, int, int], Timeline] = OrderedDict()
 
     async def load(
         self, connection: Connection, project_id: int, tariff_ids: Sequence[int],
@@ -73,19 +75,22 @@ class Tariffs:
     ) -> Timeline:
         """The tariffs of a run over whole days around a span."""
         timelines = [
-            self._timeline(*schemes[tariff_id], timezone, from_us, to_us) for _, tariff_id in run
+            self._timeline(*schemes[tariff_id], persons, timezone, from_us, to_us)
+            for _, tariff_id, persons in run
         ]
         if len(run) == 1:
             return timelines[0]
-        return follow(timelines, [since_us for since_us, _ in run])
+        return follow(timelines, [since_us for since_us, _, _ in run])
 
     def _timeline(
-        self, text: str, scheme: Scheme, timezone: str, from_us: int, to_us: int
+        self, text: str, scheme: Scheme, persons: int, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
         first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
-        key = (text, timezone, first, last)
+        persons = scheme.alike(persons)
+        key = (text, persons, timezone, first, last)
         timeline = self._timelines.get(key)
         if timeline is None:
+            scheme = scheme.of_household(persons)
             timeline = compile_timeline(scheme, timezone, max(first, 1), last)
             self._timelines[key] = timeline
             _trim(self._timelines)
@@ -99,7 +104,7 @@ def _trim(cache: OrderedDict[Any, Any]) -> None:
 
 def named(histories: Iterable[History]) -> set[int]:
     """The tariffs that these points ever had."""
-    return {tariff_id for one in histories for _, tariff_id in one if tariff_id is not None}
+    return {tariff_id for one in histories for _, tariff_id, _ in one if tariff_id is not None}
 
 
 def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:
@@ -107,9 +112,11 @@ def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Ru
 
     One that was given before its first version is in force prices nothing until then.
     """
-    ends_us = [*(to_us(since) for since, _ in history), max(end_us, to_us(history[-1][0])) + 1]
-    run: list[tuple[int, int]] = []
-    for (since_us, until_us), (_, tariff_id) in zip(pairwise(ends_us), history, strict=True):
+    ends_us = [*(to_us(since) for since, *_ in history), max(end_us, to_us(history[-1][0])) + 1]
+    run: list[tuple[int, int, int]] = []
+    for (since_us, until_us), (_, tariff_id, persons) in zip(
+        pairwise(ends_us), history, strict=True
+    ):
         if until_us <= start_us or since_us >= end_us:
             continue
         if tariff_id is None:
@@ -117,10 +124,10 @@ def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Ru
         begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
         if begins_us > max(since_us, start_us):
             return None
-        run.append((since_us, tariff_id))
+        run.append((since_us, tariff_id, persons))
     if not run or run[0][0] > start_us:
         return None
-    return tuple(run) if len(run) > 1 else alone(run[0][1])
+    return tuple(run) if len(run) > 1 else alone(*run[0][1:])
 
 
 def is_by_meter(scheme: Scheme) -> bool:
@@ -151,7 +158,7 @@ def bands_until(scheme: Scheme, at_us: Ints) -> Ints:
 
 def bands_until_of(history: History, schemes: Schemes, at_us: int) -> int:
     """The same of the tariffs that a point had one after the other."""
-    for since, tariff_id in reversed(history):
+    for since, tariff_id, _ in reversed(history):
         since_us = to_us(since)
         if since_us >= at_us:
             continue
@@ -163,9 +170,64 @@ def bands_until_of(history: History, schemes: Schemes, at_us: int) -> int:
     return 0
 
 
-def alone(tariff_id: int) -> Run:
-    """The run of one tariff, the same whenever it was given."""
-    return ((0, tariff_id),)
+def alone(tariff_id: int, persons: int = 1) -> Run:
+    """The run of one tariff for so many persons, the same since whenever they were there."""
+    return ((0, tariff_id, persons),)
+
+
+def places_of(
+    tariff_id: Ints, persons: Ints, schemes: Schemes, place_of: dict[Run, int]
+) -> Ints:  # fmt: skip
+    """Whose place each has of the runs of one tariff; -1 without one.
+
+    Households for whom a tariff is the same have one run: hardly more than there are tariffs.
+
+    Args:
+        tariff_id, persons: int64[m]; 0 for no tariff.
+        schemes: of the tariffs.
+        place_of: the runs so far; new ones are added.
+    """
+    keys, which = np.unique(tariff_id * (PERSONS_MAX + 1) + persons, return_inverse=True)
+    found = np.full(len(keys), -1, dtype=np.int64)
+    for place, key in enumerate(keys.tolist()):
+        one, count = divmod(key, PERSONS_MAX + 1)
+        if one:
+            run = alone(one, schemes[one][1].alike(count))
+            found[place] = place_of.setdefault(run, len(place_of))
+    return found[which]
+
+
+def runs_of(
+    point_id: Ints, start_us: Ints, end_us: Ints, tariff_id: Ints,
+    before: Mapping[int, History], schemes: Schemes,
+) -> tuple[list[Run], Ints]:  # fmt: skip
+    """The runs that price intervals of before, and whose place each has; -1 for none.
+
+    Args:
+        point_id: int64[m], ascending.
+        start_us, end_us: int64[m].
+        tariff_id: int64[m], by which each was priced; where a point has had several, `before` says.
+        before: by point, where anything is known of it.
+        schemes: of all these tariffs.
+    """
+    tariff_id, persons, across = tariff_id.copy(), np.ones(len(tariff_id), np.int64), list[int]()
+    for one, history in before.items():
+        first, last = np.searchsorted(point_id, [one, one + 1]).tolist()
+        since_us = np.array([to_us(since) for since, *_ in history])
+        begun = np.searchsorted(since_us, start_us[first:last], side="right")
+        persons[first:last] = np.array([1, *(count for *_, count in history)])[begun]
+        if len(history) > 1:
+            tariff_id[first:last] = np.array([0, *(had or 0 for _, had, _ in history)])[begun]
+            # Only an interval across the change from one to another is of both.
+            ended = np.searchsorted(since_us, end_us[first:last], side="left")
+            across += (first + np.flatnonzero(begun != ended)).tolist()
+    place_of: dict[Run, int] = {}
+    run = places_of(tariff_id, persons, schemes, place_of)
+    for place in across:
+        history = before[int(point_id[place])]
+        found = run_of(history, schemes, int(start_us[place]), int(end_us[place]))
+        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
+    return list(place_of), run
 
 
 async def blocks_after(

@@ -7,7 +7,6 @@ become arguments of the rating kernels and back.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,11 @@ from meterhouse.flows.prices import (
     Run,
     Schemes,
     Tariffs,
-    alone,
     bands_until,
     bands_until_of,
     is_by_meter,
     named,
+    places_of,
     run_of,
 )
 from meterhouse.rating.decided import Decisions
@@ -138,8 +137,8 @@ def _nothing(row: Ints, blocks: tuple[Ints, Ints]) -> Rated:
 async def _before(
     connection: Connection, project_id: int, columns: Mapping[str, Ints], state: ChainState,
     row: Ints, read_at_us: Ints,
-) -> dict[int, list[tuple[datetime, int | None]]]:  # fmt: skip
-    """The tariffs of the points that have their present one since after some of this began."""
+) -> Mapping[int, History]:  # fmt: skip
+    """The tariffs and persons of the points that are charged as now since some of this began."""
     since_us, good_us = columns["tariff_at"][row], state.good_at_us[row]
     early = (read_at_us <= since_us) | ((good_us > 0) & (good_us < since_us))
     if not early.any():
@@ -176,10 +175,7 @@ def _runs(
 ) -> tuple[list[Run], Ints]:  # fmt: skip
     """The runs of tariffs that price these readings, and whose place each has; −1 for none."""
     place_of: dict[Run, int] = {}
-    now = columns["tariff_id"][row]
-    run = np.full(len(row), -1, dtype=np.int64)
-    for tariff_id in np.unique(now[now > 0]).tolist():
-        run[now == tariff_id] = place_of.setdefault(alone(tariff_id), len(place_of))
+    run = places_of(columns["tariff_id"], columns["persons"], schemes, place_of)[row]
     early = judged.billable & (judged.start_us < columns["tariff_at"][row])
     for place in np.flatnonzero(early).tolist():
         history = before[int(columns["point_id"][row[place]])]

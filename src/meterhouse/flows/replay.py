@@ -24,7 +24,7 @@ import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
 from meterhouse.flows import correct
-from meterhouse.flows.prices import Laid, Tariffs, alone, is_by_meter
+from meterhouse.flows.prices import History, Laid, Tariffs, alone, is_by_meter, runs_of
 from meterhouse.flows.reprice import Flags, band_energy, rate_anew
 from meterhouse.flows.task import Claimed, Progress
 from meterhouse.flows.task import Tell as TellTask
@@ -47,6 +47,8 @@ SPAN_DAYS_MAX: Final = 1_100
 # Where a difference lies, in percent of what was charged: up to the first edge, and so on.
 EDGES_PERCENT: Final = (-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50)
 _DAWN: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_TRIED: Final = 1
+"""The one tariff there is where a scheme is tried out."""
 ROW: Final = ("point_id", "account_id", "month")
 _SUMMED: Final = ("interval_count", "energy_milli", "charged_nano", "would_nano")
 
@@ -190,17 +192,21 @@ async def _rated(
         return charges, np.zeros(0, dtype=np.int64), 0
     every = np.full(count, is_by_meter(laid[1]))
     bands, lacking = await band_energy(connection, project["id"], charges, every)
-    timeline = tariffs.lay_out(
-        {0: laid}, alone(0), project["timezone"], int(charges["started_at"].min()),
-        int(charges["ended_at"].max()),
-    )  # fmt: skip
+    before = dict[int, History]()
+    if laid[1].counts_persons:
+        before = await _households(connection, project["id"], point_ids)
+    starts_us, ends_us = charges["started_at"], charges["ended_at"]
+    tried, run = runs_of(
+        charges["point_id"], starts_us, ends_us, np.full(count, _TRIED), before, {_TRIED: laid}
+    )
+    span_us = int(starts_us.min()), int(ends_us.max())
+    timelines = [
+        tariffs.lay_out({_TRIED: laid}, one, project["timezone"], *span_us) for one in tried
+    ]
     row, _ = find(point_ids, charges["point_id"])
-    intervals = Intervals(
-        row, np.zeros(count, dtype=np.int64), charges["started_at"], charges["ended_at"],
-        charges["energy_milli"], bands,
-    )  # fmt: skip
+    intervals = Intervals(row, run, starts_us, ends_us, charges["energy_milli"], bands)
     blocks = np.zeros((2, len(point_ids)), dtype=np.int64)
-    rated = await asyncio.to_thread(rate_intervals, pack([timeline]), intervals, *blocks)
+    rated = await asyncio.to_thread(rate_intervals, pack(timelines), intervals, *blocks)
     unrated = lacking | (rated.outcome != RatingOutcome.RATED)
     rated.amount_nano[unrated] = charges["amount_nano"][unrated]
     unrated &= _counts(question, charges)
@@ -221,12 +227,21 @@ async def _charges(
         charges = await replays.charges(
             connection, project["id"], layout, point_ids, from_us, until_us
         )
-        whole = charges["ended_at"] <= until_us
-        charges = {name: column[whole] for name, column in charges.items()}
         begun_us = charges["started_at"][charges["ended_at"] > since_us]
         if not len(begun_us) or begun_us.min() >= first_us:
             return charges
         first_us = int(begun_us.min())
+
+
+async def _households(
+    connection: Connection, project_id: int, point_ids: Ints
+) -> dict[int, History]:
+    """Since when points had how many persons, each under the scheme that is tried out."""
+    before = await catalog.persons_before(connection, project_id, point_ids.tolist())
+    return {
+        point_id: [(_DAWN, _TRIED, 1), *((since, _TRIED, persons) for since, persons in history)]
+        for point_id, history in before.items()
+    }
 
 
 def _throughout(laid: Laid) -> Laid:
@@ -241,7 +256,7 @@ def _blocks_from(tariffs: Tariffs, laid: Laid, timezone: str, since_us: int) -> 
     """From when on energy must be known: where the blocks' period of an instant begins."""
     if not any(version.blocks.limits_milli for version in laid[1].versions):
         return since_us
-    timeline = tariffs.lay_out({0: laid}, alone(0), timezone, since_us, since_us + 1)
+    timeline = tariffs.lay_out({_TRIED: laid}, alone(_TRIED), timezone, since_us, since_us + 1)
     piece = int(np.searchsorted(timeline.edge_us, since_us, side="right")) - 1
     return min(int(timeline.period_start_us[piece]), since_us)
 

@@ -6,22 +6,14 @@ and meters and tariffs that a point had before come out right as well. Must neve
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.flows.prices import (
-    Run,
-    Schemes,
-    Tariffs,
-    alone,
-    is_by_meter,
-    named,
-    run_of,
-)
+from meterhouse.flows.prices import Run, Schemes, Tariffs, is_by_meter, named, runs_of
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
@@ -87,7 +79,10 @@ async def rate_anew(
     known = await tariffs.load(connection, project["id"], sorted(used | named(before.values())))
     edition = await catalog.edition(connection, project["id"])
     known |= {one: laid for one, laid in schemes.items() if one in known}
-    runs, run = _runs(charges, before, known)
+    runs, run = runs_of(
+        charges["point_id"], charges["started_at"], charges["ended_at"], charges["tariff_id"],
+        before, known,
+    )  # fmt: skip
     priced = run >= 0
     packed = _lay_out(tariffs, known, runs, project["timezone"], charges)
     row, _ = find(point_ids, charges["point_id"])
@@ -114,7 +109,7 @@ async def rate_anew(
 
 def _with_any(runs: Sequence[Run], run: Ints, tariff_ids: Set[int]) -> Flags:
     """Which charges are priced by a run with any of these tariffs."""
-    has = [any(tariff_id in tariff_ids for _, tariff_id in one) for one in runs]
+    has = [any(tariff_id in tariff_ids for _, tariff_id, _ in one) for one in runs]
     return np.array([*has, False], dtype=np.bool_)[run]
 
 
@@ -124,24 +119,6 @@ def _as_it_was(charges: Columns, blocks: Ints) -> Rated:
         charges["amount_nano"], outcome, charges["block_milli"], charges["block_period_at"],
         blocks[0], blocks[1],
     )  # fmt: skip
-
-
-def _runs(charges: Columns, before: Mapping[int, Any], schemes: Schemes) -> tuple[list[Run], Ints]:
-    """The runs of tariffs that price these charges, and whose place each has; -1 for none."""
-    place_of: dict[Run, int] = {}
-    run = np.full(len(charges["point_id"]), -1, dtype=np.int64)
-    for tariff_id in np.unique(charges["tariff_id"]).tolist():
-        if tariff_id:
-            mine = charges["tariff_id"] == tariff_id
-            run[mine] = place_of.setdefault(alone(tariff_id), len(place_of))
-    # Only where a point has had several may a charge lie across the change from one to another.
-    several = [point_id for point_id, history in before.items() if len(history) > 1]
-    for place in np.flatnonzero(np.isin(charges["point_id"], several)).tolist():
-        history = before[int(charges["point_id"][place])]
-        span_us = (int(charges["started_at"][place]), int(charges["ended_at"][place]))
-        found = run_of(history, schemes, *span_us)
-        run[place] = -1 if found is None else place_of.setdefault(found, len(place_of))
-    return list(place_of), run
 
 
 def _lay_out(

@@ -2,15 +2,16 @@
 
 Owns the translation. Prepaid money is charged interval by interval, so whatever is charged while
 energy flows must follow from bands, blocks, prices and the days that begin: a surcharge is a part
-of every price, free energy is a first block that costs nothing, a standing charge falls due day by
-day. What cannot be said so would be on the calculator's bill and on nobody's account; it is refused
-here, with its path and what to do instead, before such a scheme is published. Must never know a
-point or a reading.
+of every price, free energy is a first block that costs nothing, the higher the more persons it is
+given for, a standing charge falls due day by day. What cannot be said so would be on the
+calculator's bill and on nobody's account; it is refused here, with its path and what to do instead,
+before such a scheme is published. Must never know a point or a reading.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Counted, Fill, Period
+from meterhouse.rating.blocks import BLOCKS_MAX, PERSONS_MAX, Blocks, Counted, Fill, Period
 from meterhouse.rating.charges import NO_CHARGES, Allowance, Charges, Grant, Per, Standing
 from meterhouse.rating.fields import TariffInvalid
 from meterhouse.rating.periods import Billing, Proration
@@ -22,6 +23,8 @@ from meterhouse.words import N_
 
 def live(scheme: Scheme) -> Scheme:
     """The scheme by bands, blocks and standing charges; it charges as `bill` does.
+
+    For so many persons it is laid out as `of_household` gives it.
 
     Raises:
         TariffInvalid: something of it cannot be charged while energy flows.
@@ -41,11 +44,6 @@ def _version(version: Version, billing: Billing, path: str) -> Version:
     _check(charges, path)
     if charges.standing:
         _check_standing(charges.standing, billing, f"{path}.standing")
-    if blocks.persons:
-        mend = N_(
-            "publish a tariff for each size of household; nobody counts persons while it runs"
-        )
-        raise TariffInvalid(f"{path}.blocks.persons", mend)
     if blocks.counted is Counted.HOUSEHOLD:
         mend = N_("choose meter; each meter fills its own blocks while it runs")
         raise TariffInvalid(f"{path}.blocks.counted", mend)
@@ -109,8 +107,8 @@ def _check_allowance(
 ) -> None:  # fmt: skip
     """Free energy that a first block gives exactly as a bill would."""
     has_limits = bool(version.blocks.limits_milli)
-    if allowance.per_person:
-        mend = N_("give it for the room; nobody counts persons while it runs")
+    if allowance.per_person and allowance.grant is Grant.ONCE:
+        mend = N_("give it each period, or for the room; who comes later would have none of it")
         raise TariffInvalid(f"{path}.per_person", mend)
     if allowance.carries:
         raise TariffInvalid(f"{path}.carries", N_("let it lapse; a running tariff carries nothing"))
@@ -147,4 +145,19 @@ def _raised(blocks: Blocks, allowance: Allowance, path: str) -> Blocks:
             (name, (free_milli, *(limit + free_milli for limit in limits)))
             for name, limits in blocks.seasonal
         ),
+        persons=tuple(_persons(blocks, allowance)),
     )
+
+
+def _persons(blocks: Blocks, allowance: Allowance) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """What households have in addition; each person's free energy raises every limit."""
+    if not allowance.per_person:
+        yield from ((least, (0, *adds)) for least, adds in blocks.persons)
+        return
+    for persons in range(1, PERSONS_MAX + 1):
+        more_milli = allowance.energy_milli * (persons - 1)
+        adds = next(
+            (adds for least, adds in reversed(blocks.persons) if least <= persons),
+            (0,) * len(blocks.limits_milli),
+        )
+        yield persons, (more_milli, *(add + more_milli for add in adds))

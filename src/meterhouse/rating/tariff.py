@@ -157,6 +157,16 @@ class Scheme:
         )
         return replace(self, versions=versions)
 
+    def alike(self, persons: int) -> int:
+        """The fewest persons for whom the scheme is the same as for so many; 1 where none count."""
+        steps = (least for version in self.versions for least, _ in version.blocks.persons)
+        return max((least for least in steps if least <= persons), default=1)
+
+    @property
+    def counts_persons(self) -> bool:
+        """Whether it depends on how many persons a household has."""
+        return any(version.blocks.persons for version in self.versions)
+
 
 def parse(data: Mapping[str, Any]) -> Scheme:
     """The scheme that a JSON object describes.

@@ -163,7 +163,8 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
 def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
     """Schemes that follow each other, each in force from its instant on until the next one's.
 
-    What blocks do at such an edge is what they do between versions.
+    What blocks do at such an edge is what they do between versions; where the same holds before and
+    after, there is none.
 
     Args:
         timelines: laid out over one span.
@@ -173,19 +174,22 @@ def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:
     bounds = [first.from_us, *begins_us[1:], first.to_us]
     parts: list[Ints] = []
     due: list[Ints] = []
-    sections: list[Section] = []
+    sections: dict[Section, int] = {}
     for timeline, (from_us, to_us) in zip(timelines, pairwise(bounds), strict=True):
         edge_us = timeline.edge_us
         inside = (edge_us[1:] > from_us) & (edge_us[:-1] < to_us)
+        number = [sections.setdefault(one, len(sections)) for one in timeline.sections]
         columns = np.stack([
-            np.maximum(edge_us[:-1], from_us), timeline.band, timeline.section + len(sections),
-            timeline.period_start_us,
+            np.maximum(edge_us[:-1], from_us), timeline.band,
+            np.array(number, np.int64)[timeline.section], timeline.period_start_us,
         ])  # fmt: skip
         parts.append(columns[:, inside])
-        sections += timeline.sections
         falls = (timeline.due_us >= from_us) & (timeline.due_us < to_us)
         due.append(np.stack([timeline.due_us, timeline.due_nano])[:, falls])
     columns = np.concatenate(parts, axis=1)
+    begins = np.ones(columns.shape[1], np.bool_)
+    begins[1:] = (np.diff(columns[1:]) != 0).any(axis=0)
+    columns = columns[:, begins]
     edges = np.append(columns[0], first.to_us)
     due_us, due_nano = np.concatenate(due, axis=1)
     return Timeline(

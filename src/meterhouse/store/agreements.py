@@ -78,7 +78,7 @@ class Settlement:
 async def get(connection: Connection, project_id: int, agreement_id: int) -> asyncpg.Record:
     """An agreement of a customer in sight with who it is, masked. Raises `NotFound`."""
     row = await connection.fetchrow(
-        """select g.id, g.customer_id, g.valid_from, g.valid_to, h.name as customer,
+        """select g.id, g.customer_id, g.valid_from, g.valid_to, g.persons, h.name as customer,
                h.erased_at is not null as is_erased
            from agreement g
            join customer c on (c.project_id, c.id) = (g.project_id, g.customer_id)

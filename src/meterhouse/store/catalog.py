@@ -237,16 +237,45 @@ async def tariff_publishers(
 
 async def tariffs_before(
     connection: Connection, project_id: int, point_ids: Sequence[int]
-) -> dict[int, list[tuple[datetime, int | None]]]:
-    """Since when points had which tariff, the first one first; None where they had no more."""
+) -> dict[int, list[tuple[datetime, int | None, int]]]:
+    """Since when points had which tariff, and how many persons, the first ones first.
+
+    No tariff where they had none yet, or no more; one person where nothing was said.
+    """
     rows = await connection.fetch(
-        """select point_id, from_at, tariff_id from point_tariff
+        """select c.point_id, c.from_at, t.tariff_id, coalesce(n.persons, 1) as persons
+           from (select point_id, from_at from point_tariff
+                   where project_id = $1 and point_id = any($2::int8[])
+               union select point_id, from_at from point_persons
+                   where project_id = $1 and point_id = any($2::int8[])) c
+           left join lateral (select tariff_id from point_tariff
+               where project_id = $1 and point_id = c.point_id and from_at <= c.from_at
+               order by from_at desc limit 1) t on true
+           left join lateral (select persons from point_persons
+               where project_id = $1 and point_id = c.point_id and from_at <= c.from_at
+               order by from_at desc limit 1) n on true
+           order by c.point_id, c.from_at""",
+        project_id, list(point_ids),
+    )  # fmt: skip
+    found: dict[int, list[tuple[datetime, int | None, int]]] = {}
+    for row in rows:
+        since = row["from_at"], row["tariff_id"], row["persons"]
+        found.setdefault(row["point_id"], []).append(since)
+    return found
+
+
+async def persons_before(
+    connection: Connection, project_id: int, point_ids: Sequence[int]
+) -> dict[int, list[tuple[datetime, int]]]:
+    """Since when points had how many persons, where anything was ever said of it."""
+    rows = await connection.fetch(
+        """select point_id, from_at, persons from point_persons
            where project_id = $1 and point_id = any($2::int8[]) order by point_id, from_at""",
         project_id, list(point_ids),
     )  # fmt: skip
-    found: dict[int, list[tuple[datetime, int | None]]] = {}
+    found: dict[int, list[tuple[datetime, int]]] = {}
     for row in rows:
-        found.setdefault(row["point_id"], []).append((row["from_at"], row["tariff_id"]))
+        found.setdefault(row["point_id"], []).append((row["from_at"], row["persons"]))
     return found
 
 

@@ -85,14 +85,16 @@ async def insert_customers(
 
 
 async def insert_agreements(
-    connection: Connection, project_id: int, customer_ids: Sequence[int], ats: Sequence[datetime]
-) -> list[int]:
-    """Agreements of customers from these instants; answers their ids in the order given."""
+    connection: Connection, project_id: int, customer_ids: Sequence[int],
+    ats: Sequence[datetime], persons_each: Sequence[int],
+) -> list[int]:  # fmt: skip
+    """Agreements of customers from these instants, of so many persons; their ids in this order."""
     rows = await connection.fetch(
-        """insert into agreement (project_id, kind, customer_id, valid_from)
-           select $1, 'tenant', customer_id, at from unnest($2::int8[], $3::timestamptz[])
-               with ordinality as u (customer_id, at, n) order by n returning id""",
-        project_id, list(customer_ids), list(ats),
+        """insert into agreement (project_id, kind, customer_id, valid_from, persons)
+           select $1, 'tenant', customer_id, at, persons
+           from unnest($2::int8[], $3::timestamptz[], $4::int4[])
+               with ordinality as u (customer_id, at, persons, n) order by n returning id""",
+        project_id, list(customer_ids), list(ats), list(persons_each),
     )  # fmt: skip
     return sorted(row["id"] for row in rows)
 
@@ -172,14 +174,46 @@ async def attach_points(
         project_id, ids, [one.account_id for one in attached],
         [one.common_account_id for one in attached], ats, fresh,
     )  # fmt: skip
+    await _take_persons(connection, project_id, attached)
+
+
+async def _take_persons(
+    connection: Connection, project_id: int, attached: Sequence[Attached]
+) -> None:
+    """From their instants the points have as many persons as the agreements that pay for them."""
+    await connection.execute(
+        """update point p set persons = g.persons, persons_at = greatest(p.persons_at, u.at)
+           from unnest($2::int8[], $3::int8[], $4::timestamptz[]) as u (id, agreement_id, at)
+           join agreement g on (g.project_id, g.id) = ($1, u.agreement_id)
+           where p.project_id = $1 and p.id = u.id and p.persons <> g.persons""",
+        project_id, [one.point_id for one in attached],
+        [one.agreement_id for one in attached], [one.at for one in attached],
+    )  # fmt: skip
+
+
+async def set_persons(
+    connection: Connection, project_id: int, agreement_id: int, persons: int, at: datetime
+) -> None:
+    """From an instant on a household, and every point it pays for then, has so many persons."""
+    await connection.execute(
+        "update agreement set persons = $3 where project_id = $1 and id = $2",
+        project_id, agreement_id, persons,
+    )  # fmt: skip
+    await connection.execute(
+        """update point p set persons = $3, persons_at = greatest(p.persons_at, $4)
+           from agreement_point a
+           where p.project_id = $1 and a.project_id = $1 and a.point_id = p.id
+           and a.agreement_id = $2 and a.valid_to is null and p.persons <> $3""",
+        project_id, agreement_id, persons, at,
+    )  # fmt: skip
 
 
 async def get_agreement(
     connection: Connection, project_id: int, agreement_id: int
 ) -> asyncpg.Record:
-    """id, kind, customer_id, valid_from, valid_to of an agreement, locked. Raises `NotFound`."""
+    """id, kind, customer_id, valid_from, valid_to, persons; locked. Raises `NotFound`."""
     row = await connection.fetchrow(
-        """select id, kind, customer_id, valid_from, valid_to from agreement
+        """select id, kind, customer_id, valid_from, valid_to, persons from agreement
            where project_id = $1 and id = $2 for update""",
         project_id, agreement_id,
     )  # fmt: skip

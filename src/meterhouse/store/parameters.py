@@ -17,7 +17,7 @@ async def place(connection: Connection, project_id: int, meter_id: int) -> async
     """A meter in service and in sight, with its point, its tariff and its household's levels."""
     return await connection.fetchrow(
         """select m.id as meter_id, m.point_id, m.gateway_id, m.address, m.model, m.multiplier,
-               p.keeper, p.tariff_id, p.warning_1_minor, p.warning_2_minor, a.floor_minor
+               p.keeper, p.tariff_id, p.persons, p.warning_1_minor, p.warning_2_minor, a.floor_minor
            from meter m join point p on (p.project_id, p.id) = (m.project_id, m.point_id)
            left join account a on (a.project_id, a.id) = (p.project_id, p.account_id)
            where m.project_id = $1 and m.id = $2 and m.removed_at is null

@@ -69,7 +69,9 @@ STATE = {
 POINT = {
     "point_id": "id",
     "tariff_id": "coalesce(tariff_id, 0)",
-    "tariff_at": "tariff_at",
+    "persons": "persons",
+    # Since when what is used is charged as it is now: by this tariff, for so many persons.
+    "tariff_at": "greatest(tariff_at, persons_at)",
     "keeper": "case keeper when 'meter' then 0 when 'platform' then 1 when 'external' then 2 "
     "else 3 end",
     "override": "case override when 'none' then 0 when 'on' then 1 else 2 end",

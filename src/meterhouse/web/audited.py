@@ -140,6 +140,7 @@ _FACTS: Final[Mapping[str, str]] = moneywords.PROOF | {
     "paper": N_("Paper"),
     "parent_id": N_("Lies in"),
     "payment_id": N_("Payment"),
+    "persons": N_("Persons"),
     "place_id": N_("Place"),
     "point_id": N_("Point"),
     "points": N_("Points"),

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from meterhouse.rating.bill import Kind, bill
+from meterhouse.rating.bill import Household, Kind, bill
 from meterhouse.rating.explained import explain_interval
 from meterhouse.rating.kernel import Intervals, rate_intervals
 from meterhouse.rating.live import live
@@ -55,6 +55,21 @@ LIVE = {
     "tax contained": {"tax": {"rate_micro": 130_000, "included": True}},
 }  # fmt: skip
 
+STEPS = [{"persons": 5, "add_milli": [10_000]}, {"persons": 7, "add_milli": [25_000]}]
+BY_PERSONS = {
+    "steps": {"blocks": {**MONTHLY["blocks"], "persons": STEPS}, "prices_micro": TWO},
+    "free for each": {"allowance": {**FREE, "energy_milli": 9_000, "per_person": True}},
+    "steps before which the room has something free": {
+        "blocks": {**MONTHLY["blocks"], "persons": STEPS}, "prices_micro": TWO, "allowance": FREE,
+    },
+    "steps and free for each, by bands and seasons": {
+        **BANDED, **SEASONAL, "blocks": {**SEASONAL["blocks"], "persons": STEPS},
+        "day_tables": {"day": {"00:00": "valley", "08:00": "peak", "22:00": "valley"}},
+        "allowance": {**FREE, "energy_milli": 5_000, "per_person": True},
+        "surcharges": [{"name": "funds", "price_micro": 20_000}],
+    },
+}  # fmt: skip
+
 
 def scheme(version, **header):
     said = {"name": "x", "commodity": "electricity", "currency": "CNY", "billing": WHOLE, **header}
@@ -72,12 +87,12 @@ def load(hours: int = 24 * 60) -> Load:
     return Load(edges[:-1], edges[1:], energy)
 
 
-def running(plan, used):
-    """The load as it runs along with readings."""
+def running(plan, used, persons=1):
+    """The load as it runs along with the readings of a household."""
     span = int(used.start_us[0]), int(used.end_us[-1])
     zeros = np.zeros(len(used.start_us), np.int64)
     return rate_intervals(
-        pack([compile_timeline(live(plan), ZONE, *span)]),
+        pack([compile_timeline(live(plan).of_household(persons), ZONE, *span)]),
         Intervals(
             zeros, zeros, used.start_us, used.end_us, used.energy_milli,
             np.full((len(zeros), 4), -1, np.int64),
@@ -97,6 +112,30 @@ def test_what_runs_along_costs_interval_by_interval_what_the_bill_says(version):
     assert (plain == version) == (
         bill(scheme(plain), ZONE, used).interval_nano.sum() == rated.amount_nano.sum()
     )
+
+
+@pytest.mark.parametrize("version", BY_PERSONS.values(), ids=BY_PERSONS)
+def test_a_household_runs_along_by_its_persons_as_its_bill_says(version):
+    plan, used = scheme(version), load()
+    sums = []
+    for persons in (1, 2, 4, 5, 7, 100):
+        rated = running(plan, used, persons)
+        billed = bill(plan, ZONE, used, Household(persons))
+        assert rated.amount_nano.tolist() == billed.interval_nano.tolist()
+        alike = live(plan).alike(persons)
+        assert alike <= persons
+        assert live(plan).of_household(alike) == live(plan).of_household(persons)
+        sums.append(int(rated.amount_nano.sum()))
+    # More persons pay less for the same, and some of them truly do.
+    assert sums == sorted(sums, reverse=True)
+    assert sums[0] > sums[-1]
+
+
+def test_a_scheme_that_counts_no_persons_is_the_same_for_all():
+    plan = live(scheme({**MONTHLY, "prices_micro": TWO, "allowance": FREE}))
+    assert not plan.counts_persons
+    assert plan.alike(100) == 1
+    assert live(scheme(BY_PERSONS["steps"])).counts_persons
 
 
 @pytest.mark.parametrize("anchor", [{}, {"anchor_day": 5, "anchor_hour": 9}])
@@ -165,9 +204,9 @@ def test_a_scheme_of_bands_and_blocks_runs_as_it_is():
         ({"loss_micro": 1}, "loss_micro"),
         ({"tax": {"rate_micro": 1, "included": False}}, "tax.included"),
         ({"surcharges": [{"name": "rebate", "price_micro": -500_001}]}, "surcharges"),
-        ({"blocks": {"persons": [{"persons": 2, "add_milli": []}]}}, "blocks.persons"),
         ({"blocks": {"counted": "household"}}, "blocks.counted"),
-        ({"allowance": {**FREE, "per_person": True}}, "allowance.per_person"),
+        ({"allowance": {"grant": "once", "energy_milli": 1, "per_person": True}},
+         "allowance.per_person"),
         ({"allowance": {**FREE, "carries": True}}, "allowance.carries"),
         ({"allowance": {"grant": "once", "energy_milli": 1}, **MONTHLY, "prices_micro": TWO},
          "allowance.grant"),

@@ -16,6 +16,7 @@ from meterhouse.flows.account import Terms
 from meterhouse.flows.act import Done
 from meterhouse.flows.choice import chosen
 from meterhouse.flows.opening import Purse
+from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
 from meterhouse.web.acts.customer import NewCustomer, about, facts_of
@@ -51,9 +52,18 @@ async def _vacant(doing: Doing) -> Choices:
     return [(str(row["id"]), row["name"]) for row in rows]
 
 
+Persons = Annotated[
+    int,
+    Field(ge=1, le=PERSONS_MAX, examples=[3]),
+    Ask(N_("Persons"), hint=N_("How many live there; limits and free energy may depend on it")),
+]
+
+
 class TermsForm(Form):
     """On what terms an account is opened."""
 
+    persons: Persons = 1
+    """How many live there, so far as known; limits and free energy may depend on it."""
     purse: PurseChoice = Purse.APART
     """together: all commodities draw one purse; apart: each draws its own, then a common one."""
     overdraft: Annotated[
@@ -144,7 +154,7 @@ def terms_of(doing: Doing, form: TermsForm) -> Terms:
     terms = Terms(
         -money_minor("overdraft"), (levels[0], levels[1], levels[2]), form.purse,
         money_minor("opening_credit"), money_minor("deposit"), form.deposit_channel,
-        money_minor("opening_debt"), money_minor("opening_deposit"),
+        money_minor("opening_debt"), money_minor("opening_deposit"), form.persons,
     )  # fmt: skip
     for field, error in beyond(doing, terms):
         raise typed.beside(error, field)
@@ -176,7 +186,7 @@ def told_of(terms: Terms) -> dict[str, Any]:
         "purse": terms.purse, "floor_minor": terms.floor_minor,
         "warnings_minor": list(terms.warnings_minor), "credit_minor": terms.credit_minor,
         "deposit_minor": terms.deposit_minor, "debt_minor": terms.debt_minor,
-        "held_minor": terms.held_minor,
+        "held_minor": terms.held_minor, "persons": terms.persons,
     }  # fmt: skip
 
 

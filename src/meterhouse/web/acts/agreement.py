@@ -4,13 +4,13 @@ Owns how they are asked for, and the preview that does the very thing and takes 
 put a name or a phone into an answer, an address or an audit entry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
 from meterhouse.errors import MeterhouseError, NotFound
-from meterhouse.flows import agreement, customer, move, settle
+from meterhouse.flows import agreement, customer, move, persons, settle
 from meterhouse.flows.access import Verb
 from meterhouse.flows.account import OpeningNeedsSecond
 from meterhouse.flows.act import Done, rehearse
@@ -21,10 +21,10 @@ from meterhouse.store.db import Database
 from meterhouse.units import to_decimal
 from meterhouse.web import lifewords
 from meterhouse.web.acts import typed
-from meterhouse.web.acts.account import TermsForm, terms_of, told_of
+from meterhouse.web.acts.account import Persons, TermsForm, terms_of, told_of
 from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.customer import NewCustomer, facts_of
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText, Why
 from meterhouse.web.acts.money import CHANNELS, read_amount_minor
 from meterhouse.web.acts.typed import EXAMPLE, Number, RegisterLines
 from meterhouse.web.api import agreements as shapes
@@ -81,6 +81,13 @@ class MovingForm(LeavingForm, NextTenant):
     """pay_out: to who leaves; move: to the purse of who comes."""
     customer_id: Annotated[Number | None, EXAMPLE, Ask(N_("Customer"), kind="hidden")] = None
     """Id of the customer who comes, where they are known; then name and contacts are not used."""
+
+
+class PersonsForm(Why):
+    """How many live there from now on."""
+
+    persons: Persons
+    """How many persons the household has from now on."""
 
 
 class MoveForm(Form):
@@ -193,6 +200,23 @@ async def _move(doing: Doing, form: MoveForm) -> Done:
     return Done(f"agreement:{agreement_id}", {"id": made}, after=after, reason=form.reason)
 
 
+async def _count(doing: Doing, form: PersonsForm) -> Done:
+    """From now on a household has so many persons; what it used before stays as it was charged."""
+    agreement_id = doing.ids["agreement_id"]
+    had = await persons.change(
+        doing.db, doing.project_id, agreement_id, form.persons, doing.doer.at
+    )
+    return Done(
+        f"agreement:{agreement_id}", {"id": agreement_id}, before={"persons": had},
+        after={"persons": form.persons}, reason=form.reason,
+    )  # fmt: skip
+
+
+async def _counted(doing: Doing) -> Mapping[str, Any]:
+    now = await agreement.look(doing.db, doing.project_id, doing.ids["agreement_id"])
+    return {"persons": now.row["persons"]}
+
+
 async def _preview(doing: Doing, form: LeavingForm) -> Choices:
     """What closing would do: it is done, and all of it is taken back."""
 
@@ -284,5 +308,13 @@ MOVE: Final = Act(
     tag="money", about=_about, proof=True,
     consequence=N_("Never more than is available, and never to another payee's customers."),
 )  # fmt: skip
+PERSONS: Final = Act(
+    "account.persons", Verb.ACCOUNT_OPEN, f"{_ONE}/persons", N_("Change persons"), PersonsForm,
+    setup.Made, _count, tag=_TAG, about=_about, typed=_counted,
+    consequence=N_(
+        "Limits and free energy that depend on it follow from now on, at every point of the "
+        "household. What was used before stays as it was charged."
+    ),
+)  # fmt: skip
 
-ACTS: Final = (CLOSE, MOVE_TENANTS, MOVE)
+ACTS: Final = (CLOSE, MOVE_TENANTS, MOVE, PERSONS)

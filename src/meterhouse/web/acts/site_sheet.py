@@ -21,7 +21,7 @@ from meterhouse.model import Commodity
 from meterhouse.web import labels
 from meterhouse.web.access import NotAllowed
 from meterhouse.web.acts import typed
-from meterhouse.web.acts.account import PurseChoice, beyond
+from meterhouse.web.acts.account import Persons, PurseChoice, beyond
 from meterhouse.web.acts.customer import Language
 from meterhouse.web.acts.frame import Ask, Doing, Form, Name
 from meterhouse.web.acts.install import MODELS
@@ -34,6 +34,8 @@ Optional = StringConstraints(max_length=60)
 class TermsLine(Form):
     """On what terms a household of a row pays, and what it begins with."""
 
+    persons: Persons = 1
+    """How many live there; limits and free energy may depend on it."""
     purse: PurseChoice = Purse.APART
     """together: all commodities draw one purse; apart: each draws its own, then a common one."""
     overdraft: Annotated[str, Optional, Ask(N_("Overdraft"), kind="money")] = Field(
@@ -76,7 +78,7 @@ class TermsLine(Form):
     """And for the last time, lower still."""
 
 
-_MONEY: Final = tuple(TermsLine.model_fields)[1:]
+_MONEY: Final = tuple(TermsLine.model_fields)[2:]
 _WARNINGS: Final = ("warning_1", "warning_2", "warning_3")
 
 
@@ -187,6 +189,7 @@ def _terms(doing: Doing, row: TermsLine) -> tuple[Terms, list[tuple[str, Meterho
     terms = Terms(
         -money["overdraft"], (first, second, third), row.purse, money["opening_credit"],
         money["deposit"], debt_minor=money["opening_debt"], held_minor=money["opening_deposit"],
+        persons=row.persons,
     )  # fmt: skip
     return terms, faults + beyond(doing, terms)
 
@@ -208,7 +211,7 @@ async def _take_site(doing: Doing, rows: Sequence[SiteLine]) -> Done:
     scope, _ = doing.here
     may_open = scope.covers(Verb.ACCOUNT_OPEN, None)
     for number, row in enumerate(rows):
-        facts = row.model_dump(exclude={"area", "purse", *_MONEY})
+        facts = row.model_dump(exclude={"area", *TermsLine.model_fields})
         terms, wrong = _terms(doing, row)
         faults += [RowFault(number, *one) for one in wrong]
         if row.customer and not may_open:
@@ -244,7 +247,7 @@ async def _households(doing: Doing, rows: Sequence[HouseholdLine], *, is_prepare
     for number, row in enumerate(rows):
         terms, wrong = _terms(doing, row)
         faults += [RowFault(number, *one) for one in wrong]
-        facts = row.model_dump(exclude={"purse", *_MONEY})
+        facts = row.model_dump(exclude={*TermsLine.model_fields})
         taken.append(HouseholdRow(**facts, terms=terms))
     if faults:
         raise RowsRefused(faults)

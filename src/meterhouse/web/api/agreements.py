@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from meterhouse.model import AccountKind, Commodity, Compartment
+from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.web.api.schemas import DECIMAL, At, Id, Money, Quantity, Shape
 
 Decimals = Annotated[str, Field(pattern=DECIMAL, max_length=30)]
@@ -183,6 +184,8 @@ class SettlementFacts(Shape):
 class AgreementDetail(AgreementItem):
     """An account, open or closed, with all that it was."""
 
+    persons: int = Field(ge=1, le=PERSONS_MAX, examples=[3])
+    """How many live there, or did when it was closed."""
     accounts: list[AgreementAccount] = Field(max_length=100)
     """Its ledger accounts."""
     points: list[AgreementPoint] = Field(max_length=10_000)

@@ -19,6 +19,7 @@ from meterhouse.model import (
     RechargeState,
     TransferKind,
 )
+from meterhouse.rating.blocks import BLOCKS_MAX, PERSONS_MAX
 from meterhouse.units import from_us, nano_per_minor, to_decimal
 from meterhouse.web.access import Permission, database_of
 from meterhouse.web.api import shapes, v1
@@ -67,6 +68,15 @@ class DecisionLine(Shape):
     """When."""
 
 
+class HeldLine(Shape):
+    """The limits that held for a number of persons."""
+
+    persons: int = Field(ge=1, le=PERSONS_MAX, examples=[3])
+    """How many lived there."""
+    limits: list[Quantity] = Field(max_length=BLOCKS_MAX)
+    """Upper limits of all blocks but the last; what is free is the first block."""
+
+
 class IntervalLine(Shape):
     """A charged interval between two readings."""
 
@@ -99,6 +109,8 @@ class IntervalLine(Shape):
     """What had been charged for it before it was corrected; zero at first."""
     corrected_for: str = text("", "a wrong peak price", most=200)
     """Why its price was corrected, where that alone replaced the charge before; else empty."""
+    held: list[HeldLine] = Field(max_length=1_000)
+    """Which limits held for how many persons, in order; empty where they do not depend on it."""
     is_exact: bool = Field(examples=[True])
     """Whether its lines add up to its amount."""
     decisions: list[DecisionLine] = Field(max_length=10_000)
@@ -382,6 +394,12 @@ def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
         replaced=_fine(one.replaced_nano, scope),
         corrected_for="" if one.correction is None else one.correction.reason,
         is_exact=one.is_exact,
+        held=[
+            HeldLine(
+                persons=said.persons, limits=[_quantity(each, unit) for each in said.limits_milli]
+            )
+            for said in one.held
+        ],
         lines=[
             PriceLine(
                 version=line.version + 1, band=line.band,

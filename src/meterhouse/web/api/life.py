@@ -82,6 +82,7 @@ def _detail(now: agreement.AgreementNow, scope: Reach) -> shapes.AgreementDetail
     settlement = now.settlement
     return shapes.AgreementDetail(
         **{name: now.row[name] for name in ("id", "customer_id", "valid_from", "valid_to")},
+        persons=now.row["persons"],
         rooms=", ".join(rooms),
         balance=money(sums_minor["purse"], scope),
         deposit=money(sums_minor["deposit"], scope),

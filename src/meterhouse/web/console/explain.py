@@ -153,6 +153,10 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
     if one.has_blocks:
         used = f"{grouped(one.block_milli, 3)} {unit}"
         found.append(words(N_("Used before in the block period: {energy}"), energy=used))
+    for held in one.held:
+        limits = " · ".join(f"{grouped(each, 3)} {unit}" for each in held.limits_milli)
+        found.append(words(N_("Limits for a household of {count}: {limits}"), count=held.persons,
+                           limits=limits))  # fmt: skip
     if one.multiplier != 1:
         found.append(words(N_("Multiplied by {count}"), count=one.multiplier))
     if one.is_rollover:
