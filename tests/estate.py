@@ -216,7 +216,8 @@ async def plant(site: Site, ids: dict[str, int]) -> int:
     ids["recharge_id"] = await _recharge(site)
     ids["purse_meter_id"] = site.rooms["A103"].meter_id
     ids["file_task_id"] = await _task_with_file(site)
-    ids["by_tariff_id"], since = ids["tariff_id"], NOW - timedelta(days=2)
+    ids["by_tariff_id"] = ids["now_tariff_id"] = ids["tariff_id"]
+    since = NOW - timedelta(days=2)
     ids["replay_id"] = await dearer(site.db, site.project_id, ids["tariff_id"], since, NOW)
     ids["to_agreement_id"] = await _agreement_of(site, "A102")
     ids["of_project_id"] = site.project_id

@@ -104,6 +104,9 @@ LEFT_BEHIND = (
     """insert into replay_row (project_id, replay_id, point_id, account_id, interval_count,
             energy_milli, charged_nano, would_nano)
         select $project, id, $point, $purse, 1, 1, 1, 1 from replay where project_id = $project""",
+    """insert into assignment (project_id, edition, tariff_id, since_at, reason, made_at, replay_id,
+            point_count)
+        select $project, 1, tariff_id, $at, 'N', $at, 1, 1 from point where id = $point""",
 )
 
 
@@ -209,16 +212,16 @@ async def foreign(theirs) -> dict[str, Any]:
             expires_at=now.replace(hour=23), model="M", address="1", multiplier=1,
             modulus_milli=10, max_power_w=1, agreement_id=theirs.rooms[0].agreement_id,
             account_id=first["account"], channel="cash", amount_minor=Minor(1), key="theft",
-            of_payment_id=None, payee_id=None, shift_id=None, second_id=None,
+            of_payment_id=None, payee_id=None, shift_id=None, second_id=None, actor_id=None,
             tender_minor=None, energy_milli=None, price_micro=None, number=9, order_number="new",
             payment_id=await first_of(theirs, "payment"),
-            wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
+            replay_id=1, wallet_epoch=1, old_meter_id=first["meter"], new_meter_id=theirs.meters[1],
             closing_milli=[1], closing_source="hand", opening_milli=[0], moved_minor=0,
             asked=None, is_whole=False, prefix="N", paper="roll80", footer="N", quiet_channels=(),
             version=1, title="N", input={}, total_count=0, waits=False, settled_at=now,
             registers=[], refunded_minor=0, written_off_minor=0, transfer_id=9**9, known_at=now,
             known_minor=0, read_at=now, said_minor=0, decided=1, registers_milli=None, used_milli=0,
-            since=now, versions=[(now, {})], version_count=1, replay_id=1,
+            since=now, versions=[(now, {})], version_count=1, tariff_id=theirs.tariff_id,
         ),
         "read_at_us": np.array([to_us(now)] * 3, dtype=np.int64), "registers_milli": [1] * 5,
         "row_max": 100, "wanted": lists.Wanted(), "after": None,
@@ -313,7 +316,9 @@ async def replays_of(theirs) -> dict[str, Any]:
     """The arguments that rating the past again takes."""
     return {
         "replay_id": await first_of(theirs, "replay"), "layout": replays.CHARGE, "after_id": 0,
-        "priced": [{"tariff_id": theirs.tariff_id, "edition": 0, "is_repriced": True}],
+        "priced": [{"point_id": theirs.points[0], "tariff_id": theirs.tariff_id, "edition": 0,
+                    "is_repriced": True}],
+        "given": None, "names": ["101"],
         "charges": columns_for(theirs), "block_milli": 1,
         "period_us": 1, "found": {}, "last": None,
         "asked": {"tariff_id": None, "since_at": theirs.clock(), "until_at": theirs.clock(),

@@ -170,6 +170,23 @@ async def test_what_is_pressed_or_typed_before_the_page_hears_is_done_once_it_do
         await page.unroute(f"**/{script}")
 
 
+@pytest.mark.parametrize("script", ["frame.js", "htmx.min.js"])
+async def test_a_page_whose_script_never_comes_is_plain_and_its_forms_work(open_page, site, script):
+    """As where a proxy keeps it back: the form opens as a page, and is sent as one."""
+    page = await open_page()
+    await page.route(f"**/{script}", lambda route: route.abort())
+    await page.goto(f"/projects/{site.project_id}/rooms/{site.rooms['B102'].place_id}")
+    await page.get_by_role("button", name="Disconnect").click()
+    await expect(page).to_have_url(re.compile("/disconnect$"))
+    await page.get_by_role("button", name="Disconnect").click()
+    await expect(page.locator("main .invalid-feedback")).to_be_visible()
+    await page.get_by_label("Reason").fill("repair of the wiring")
+    await page.get_by_role("button", name="Disconnect").click()
+    await expect(page.locator("main")).to_contain_text("Queued")
+    await page.get_by_role("link", name="Alarms").first.click()
+    await expect(page).to_have_url(re.compile("/alarms$"))
+
+
 async def test_board_follows_what_happens_without_being_loaded_again(open_page, site):
     page = await open_page()
     await expect(tile(page, "A103")).to_contain_text("Owing")

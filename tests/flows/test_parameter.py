@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meterhouse.flows import command, parameter, tariff
+from meterhouse.flows import command, parameter, persons, tariff
 from meterhouse.flows.parameter import (
     AGAIN,
     LEAD_MIN,
@@ -17,7 +17,7 @@ from meterhouse.flows.parameter import (
 from meterhouse.model import CommandKind, CommandState
 from meterhouse.rating.inmeter import PriceTooFine
 from premises import build_site
-from street import build_street
+from street import ESAM, build_street
 
 
 @pytest.fixture
@@ -246,6 +246,23 @@ async def test_what_cannot_be_sent_is_said_beforehand(db, clock, street):
     with pytest.raises(MeterKeepsNoPrice):
         await parameter.send_prices(db, other.project_id, other.meters[0], None, "", None, clock())
     assert await site.rows("select id from command") == []
+
+
+async def test_the_limits_sent_are_those_of_the_household(db, clock):
+    site = (await build_street(db, clock, model=ESAM)).site
+    part = {
+        "effective_from": (clock() + timedelta(hours=1)).isoformat(),
+        "blocks": {"period": "month", "limits_milli": [200_000],
+                   "persons": [{"persons": 5, "add_milli": [100_000]}]},
+        "prices_micro": {"flat": [500_000, 600_000]},
+    }  # fmt: skip
+    await tariff.publish_version(db, site.project_id, site.tariff_id, part, None, clock())
+    limits = []
+    for number in (4, 5):
+        await persons.change(db, site.project_id, site.rooms[0].agreement_id, number, clock())
+        planned = await parameter.plan(db, site.project_id, site.meters[0], None, clock())
+        limits.append(dict(planned.compiled.in_force)["limit_1"])
+    assert limits == ["200.00", "300.00"]
 
 
 async def test_the_same_command_confirms_once(street):

@@ -200,7 +200,7 @@ async def test_every_point_of_a_household_counts_all_of_it(new_site):
     assert len((await known(site))[1]) == 2
 
 
-async def test_a_first_tariff_counts_who_lived_there_before_it_was_given(new_site):
+async def test_a_first_tariff_counts_who_has_come_before_it_was_given(new_site):
     site = await new_site(rooms=1, tariff=BY_PERSONS)
     row = await device.point(site.db, site.project_id, site.points[0])
     key = site.db, site.project_id, site.points[0], row["version"]
@@ -211,13 +211,11 @@ async def test_a_first_tariff_counts_who_lived_there_before_it_was_given(new_sit
     site.clock.step(minutes=20)
     await tariff.assign(site.db, site.project_id, site.tariff_id, None, site.clock())
     site.clock.step(minutes=20)
-    await site.say(30_000)
-    # A third of the hour by ten, the rest by sixteen.
-    assert await rated_nano(site) == 16_000 * HALF + 14_000 * WHOLE
+    await site.say(51_000)
+    # Two thirds of the hour at no price, the rest by sixteen.
+    assert await rated_nano(site) == 16_000 * HALF + 1_000 * WHOLE
     (one,) = await explained(site)
-    assert [(held.persons, held.limits_milli) for held in one.held] == [
-        (1, (10_000,)), (4, (16_000,)),
-    ]  # fmt: skip
+    assert [(held.persons, held.limits_milli) for held in one.held] == [(4, (16_000,))]
 
 
 async def test_nobody_counts_in_a_household_that_is_not_there(new_site):

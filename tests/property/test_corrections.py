@@ -1,11 +1,12 @@
 """A house in any order: the same money.
 
 A life of a house is told twice, on the real store. Once in order, under the prices as they stand in
-the end: readings as they are read, a meter exchanged, another tariff given, households that come
-and go, people moving in with them, somebody else who keeps the money for a while, and what nobody
-read estimated when all is over. And once as it comes: readings permuted, late, repeated and cut
-into batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps in
-between, some of them killed on the way. What the books then say must be the same to the last Nano.
+the end: readings as they are read, a meter exchanged, a first or another tariff given, households
+that come and go, grow and shrink, somebody else who keeps the money for a while, and
+what nobody read estimated when all is over. And once as it comes: readings permuted, late, repeated
+and cut into batches, with bookings, estimates, corrections of both tariffs' prices and their sweeps
+in between, some of them killed on the way; and where a tariff was forgotten, or a wrong one given,
+the right one is given later, since then. What the books then say must be the same to the last Nano.
 
 Only what cannot happen is left out: nothing arrives before it was read, nothing of a meter after it
 was taken down, and no correction begins after it is made.
@@ -16,7 +17,7 @@ was taken down, and no correction begins after it is made.
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 
 from meterhouse.flows import (
     account,
+    backdate,
     close,
     correct,
     customer,
@@ -41,7 +43,8 @@ from meterhouse.flows.account import LetAlready, NothingToPayFor, Terms
 from meterhouse.flows.exchange import Exchange
 from meterhouse.flows.settle import Balance, Debt, Leaving
 from meterhouse.model import Keeper
-from meterhouse.store import catalog, corrections, proofs
+from meterhouse.store import assignments, catalog, corrections, proofs
+from meterhouse.store.assignments import NewAssignment
 from meterhouse.store.corrections import NewCorrection
 from meterhouse.store.personal import Facts
 from premises import HASTY, MODEL, MORNING, Clock, Site, build_site
@@ -83,9 +86,10 @@ class Turn:
     """What happens to all rooms at an instant.
 
     A tariff (or none) is given, all meters are `exchanged`, households `leave` for others or for
-    nobody, or `come` into vacant rooms, or have other `persons`, or another keeps the money.
-    `closing_milli` is what was used until then since the last reading, where somebody looks at the
-    meters.
+    nobody, `come` into vacant rooms, or are other `persons` from then on, or another keeps the
+    money. `closing_milli` is what was used until then since the last reading, where somebody looks
+    at the meters; `count` is how many persons there are then, or come. `mistaken` is what is given
+    at will instead of a tariff, or forgotten (an empty text), until it is mended.
     """
 
     at: datetime
@@ -94,7 +98,8 @@ class Turn:
     closing_milli: int | None = None
     keeper: Keeper | None = None
     is_followed: bool = False
-    persons: int | None = None
+    count: int = 1
+    mistaken: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,22 +116,26 @@ class Killed(Exception):
 
 
 @st.composite
-def turns(draw: st.DrawFn) -> list[Turn]:
+def turns(draw: st.DrawFn, mistaken: Turn | None) -> list[Turn]:
     """Up to three turns at instants that are no reading's, nor within a quarter of an hour after
-    one where that would count as taken at the turn."""
-    places = sorted(draw(st.sets(st.integers(1, INSTANTS), max_size=3)))
-    kinds = draw(st.permutations(
-        ["exchange", "tariff", "keeper", "keeper", "leave", "come", "persons", "persons"]
-    ))  # fmt: skip
+    one where that would count as taken at the turn; the mistaken one is the first."""
+    places = sorted(draw(st.sets(st.integers(1, INSTANTS), min_size=mistaken is not None,
+                                 max_size=3)))  # fmt: skip
+    kinds = ["exchange", "keeper", "keeper", "leave", "come", "persons", "persons"]
     found = []
+    if mistaken is None:
+        kinds.append("tariff")
+    else:
+        at = START + STEP * places.pop(0) + timedelta(minutes=7)
+        found.append(replace(mistaken, at=at))
+    kinds = draw(st.permutations(kinds))
     for place, kind in zip(places, kinds, strict=False):
         at = START + STEP * place + timedelta(minutes=20 if kind == "come" else 7)
         closing_milli = draw(st.integers(0, 5_000)) if kind in ("exchange", "leave") else None
         found.append(Turn(
             at, kind, draw(st.sampled_from([None, *sorted(TARIFFS)])) if kind == "tariff" else None,
             closing_milli, draw(st.sampled_from(KEEPERS)) if kind == "keeper" else None,
-            kind == "leave" and draw(st.booleans()),
-            draw(st.sampled_from(PERSONS)) if kind == "persons" else None,
+            kind == "leave" and draw(st.booleans()), draw(st.sampled_from(PERSONS)),
         ))  # fmt: skip
     return found
 
@@ -142,12 +151,27 @@ def corrected(draw: st.DrawFn, until: datetime, *, is_given: bool) -> Corrected:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[str, bool, list[Part]]:
+def mistakes(draw: st.DrawFn, tariff: str) -> Turn:
+    """A tariff that should have been given; in the past only one whose bands the same decide."""
+    like = [one for one in sorted(TARIFFS) if (one == "by meter") == (tariff == "by meter")]
+    given, mistaken = draw(st.sampled_from(like)), draw(st.sampled_from(["", *like]))
+    return Turn(START, "tariff", given, mistaken=mistaken)
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, is_mended: bool = False) -> tuple[str, bool, list[Part]]:
     """A tariff, whether the rooms are let, and the parts of a story of one or two meters."""
     told = [one for room in range(draw(st.integers(1, 2))) for one in draw(chains(room))]
-    ahead = draw(turns())
-    counts = any(turn.persons for turn in ahead) and draw(st.booleans())
-    tariff = "by persons" if counts else draw(st.sampled_from(sorted(TARIFFS)))
+    tariff = draw(st.sampled_from(sorted(TARIFFS)))
+    mistaken = draw(mistakes(tariff)) if is_mended else None
+    ahead = draw(turns(mistaken))
+    if (
+        tariff != "by meter"
+        and any(turn.what == "persons" for turn in ahead)
+        and draw(st.booleans())
+    ):
+        tariff = "by persons"
+    owes = False
     edges = [*(turn.at for turn in ahead), END]
     parts, late, is_given = [], [], False
     for place, edge in enumerate(edges):
@@ -170,6 +194,9 @@ def stories(draw: st.DrawFn) -> tuple[str, bool, list[Part]]:
             of_given = is_given and draw(st.booleans())
             more.append(draw(corrected(edge - TICK, is_given=of_given)))
         more += draw(st.lists(st.sampled_from(["sweep", "kill"]), max_size=2))
+        if owes and (turn is None or draw(st.booleans())):
+            more.append("mend")
+            owes = False
         # Whoever comes does not take back what the house was estimated.
         if must and not any(one.what == "come" for one in ahead[place:]):
             more += draw(st.lists(st.just("estimate"), max_size=2))
@@ -177,6 +204,7 @@ def stories(draw: st.DrawFn) -> tuple[str, bool, list[Part]]:
             events.insert(draw(st.integers(0, len(events))), one)
         parts.append(Part(sorted(read, key=lambda one: one[1]), events, turn))
         is_given = is_given or (turn is not None and turn.tariff is not None)
+        owes = owes or (turn is not None and turn.mistaken is not None)
     return tariff, draw(st.booleans()), parts
 
 
@@ -213,6 +241,7 @@ class House:
     body: dict[str, Any]
     meters: list[int]
     given_id: int | None = None
+    wrong_since: datetime | None = None
     given: dict[str, Any] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
@@ -221,17 +250,17 @@ class House:
             *((self.meters[room], at, total, 1, bands) for room, at, total, bands in batch)
         )
 
-    async def turn(self, turn: Turn, given: dict[str, Any] | None) -> None:
-        """Let a turn happen."""
+    async def turn(self, turn: Turn, given: dict[str, Any] | None, *, errs: bool = False) -> None:
+        """Let a turn happen, or what somebody does by mistake."""
         self.site.clock.at = turn.at
         if turn.what == "exchange":
             await self.exchange(turn.at, turn.closing_milli or 0)
         elif turn.what == "leave":
             await self.leave(turn)
-        elif turn.what == "persons":
-            await self.count(turn.persons or 1, turn.at)
         elif turn.what == "come":
-            await self.come(turn.at)
+            await self.come(turn)
+        elif turn.what == "persons":
+            await self.count(turn)
         elif turn.what == "keeper":
             await self.edit(turn.at, keeper=turn.keeper)
         else:
@@ -240,7 +269,38 @@ class House:
                 self.given_id = await onboard.publish_tariff(
                     self.site.db, self.site.project_id, given, None, turn.at
                 )
-            await self.edit(turn.at, tariff_id=None if given is None else self.given_id)
+            if errs and turn.mistaken is not None:
+                await self.mistake(turn.at, turn.mistaken)
+            else:
+                await self.edit(turn.at, tariff_id=None if given is None else self.given_id)
+
+    async def mistake(self, at: datetime, mistaken: str) -> None:
+        """The wrong tariff is given, or none is thought of."""
+        self.wrong_since = at
+        if mistaken:
+            wrong_id = await onboard.publish_tariff(
+                self.site.db, self.site.project_id, TARIFFS[mistaken], None, at
+            )
+            await self.edit(at, tariff_id=wrong_id)
+
+    async def mend(self) -> None:
+        """The tariff that should have been given is, since then; its sweep is yet to come."""
+        site, since, given_id = self.site, self.wrong_since, self.given_id
+        assert since is not None
+        assert given_id is not None
+        async with site.db.transaction([site.project_id]) as connection:
+            project = await catalog.get_project(connection, site.project_id)
+            await backdate.plan(
+                connection, site.tariffs, project, given_id, since, site.points, site.clock()
+            )
+            new = NewAssignment(given_id, since, "forgotten", None, None, 1)
+            edition = await assignments.publish(
+                connection, site.project_id, site.points, new, site.clock()
+            )
+        self.asked.append({
+            "tariff_id": given_id, "since": since.isoformat(), "commodity": "electricity",
+            "total": len(site.points), "given": edition,
+        })  # fmt: skip
 
     async def edit(self, at: datetime, **given: Any) -> None:
         """Give every point a `tariff_id` or a `keeper`."""
@@ -255,12 +315,21 @@ class House:
     async def guest(self) -> int:
         return await customer.add(self.site.db, self.site.project_id, Facts("Next"), "zh-Hans")
 
-    async def come(self, at: datetime) -> None:
+    async def count(self, turn: Turn) -> None:
+        """Every household has so many persons from now on."""
+        key = self.site.db, self.site.project_id
+        rows = await self.site.rows(
+            "select id from agreement where kind = 'tenant' and valid_to is null"
+        )
+        for row in rows:
+            await persons.change(*key, row["id"], turn.count, turn.at)
+
+    async def come(self, turn: Turn) -> None:
         """Somebody moves into every vacant room where there is something to pay for."""
         for room in self.site.rooms:
             key = self.site.db, self.site.project_id, room.place_id, await self.guest()
             with suppress(LetAlready, NothingToPayFor):
-                await account.open_account(*key, Terms(), None, at)
+                await account.open_account(*key, Terms(persons=turn.count), None, turn.at)
 
     async def leave(self, turn: Turn) -> None:
         """Every household leaves by what its meter shows, where that can be."""
@@ -279,24 +348,11 @@ class House:
                 with suppress(lastread.LastReadingDoubtful):
                     if turn.is_followed:
                         await settle.move_tenants(
-                            *key, row["agreement_id"], await self.guest(), Terms(),
-                            Balance.PAY_OUT, leaving, None, turn.at,
+                            *key, row["agreement_id"], await self.guest(),
+                            Terms(persons=turn.count), Balance.PAY_OUT, leaving, None, turn.at,
                         )  # fmt: skip
                     else:
                         await settle.close(*key, row["agreement_id"], leaving, None, turn.at)
-
-    async def count(self, number: int, at: datetime) -> None:
-        """Every household that is there has so many persons from now on."""
-        rows = await self.site.rows(
-            """select distinct a.agreement_id from point p join account a on a.id = p.account_id
-               join agreement g on g.id = a.agreement_id and g.kind = 'tenant'
-               where p.project_id = $1 order by 1""",
-            self.site.project_id,
-        )
-        for row in rows:
-            await persons.change(
-                self.site.db, self.site.project_id, row["agreement_id"], number, at
-            )
 
     async def closing(self, room: int, used_milli: int) -> tuple[int, int, int, int, int]:
         """What a meter shows when so much was used since its last good reading."""
@@ -369,6 +425,8 @@ class House:
         """One thing of those that happen at will."""
         if isinstance(event, Corrected):
             await self.correct(event)
+        elif event == "mend":
+            await self.mend()
         elif event == "estimate":
             await self.estimate()
         elif isinstance(event, list):
@@ -435,8 +493,23 @@ async def books(address, db, monkeypatch):
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
-@given(story=stories())
-async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story):
+@given(story=stories(), is_bare=st.booleans())
+async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story, is_bare):
+    await told_twice(books, story, is_bare=is_bare)
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(story=stories(is_mended=True), is_bare=st.booleans())
+async def test_a_tariff_given_since_the_past_leads_to_the_same_money(books, story, is_bare):
+    await told_twice(books, story, is_bare=is_bare)
+
+
+async def told_twice(
+    books: Any, story: tuple[str, bool, list[Part]], *, is_bare: bool
+) -> None:  # fmt: skip
+    """Tell a story in order and at will; `is_bare`: its points begin without a tariff."""
     tariff, is_let, parts = story
     rooms = 1 + max((one[0] for part in parts for one in part.read), default=0)
     made = [one for part in parts for one in part.events if isinstance(one, Corrected)]
@@ -444,6 +517,13 @@ async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story
     ended = finally_(TARIFFS[tariff], of_own)
     in_order = await house(books, "in order", ended, rooms, is_let=is_let)
     at_will = await house(books, "at will", TARIFFS[tariff], rooms, is_let=is_let)
+    turned = [part.turn for part in parts if part.turn is not None]
+    # Where none was, the platform's own bands are; and nobody can leave by what has no price.
+    is_left = any(turn.closing_milli is not None for turn in turned)
+    is_forgotten = any(turn.mistaken == "" for turn in turned)
+    if is_bare and tariff != "by meter" and not (is_left and is_forgotten):
+        for one in (in_order, at_will):
+            await one.edit(MORNING, tariff_id=None)
     for part in parts:
         turn = part.turn
         until = (turn.at if turn else END) - TICK
@@ -456,7 +536,7 @@ async def test_corrected_prices_in_any_order_lead_to_the_same_money(books, story
             body = TARIFFS[turn.tariff] if turn.tariff is not None else None
             final = finally_(body, of_given) if body is not None else None
             await in_order.turn(turn, final)
-            await at_will.turn(turn, body)
+            await at_will.turn(turn, body, errs=True)
     for one in at_will.asked:
         await at_will.sweep(one)
     for one in (in_order, at_will):

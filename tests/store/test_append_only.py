@@ -39,7 +39,7 @@ async def test_the_application_adds_and_never_changes_or_removes(written, table)
             await written.rows(statement)
 
 
-@pytest.mark.parametrize("table", ["transfer", "payment", "tariff_version"])
+@pytest.mark.parametrize("table", ["transfer", "payment", "tariff_version", "assignment"])
 async def test_not_even_the_superuser_does_so_by_mistake(written, address, table):
     connection = await asyncpg.connect(**address.arguments(None))
     for statement in (f"update {table} set project_id = project_id", f"delete from {table}"):

@@ -82,6 +82,8 @@ PLANTED = {
            update recharge set number = 1 where state in ('applied', 'verified')""",
     "what was sent was written down before":
         "update recharge set frame = null",
+    "a point has as many persons as the household that pays for it, and their number is dated":
+        "update point set persons = persons + 1",
     "the receipts of every series are numbered from 1 without a gap":
         "update receipt_series set next_number = next_number + 1",
     "no two agreements pay for a point at once":

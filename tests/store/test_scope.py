@@ -32,10 +32,9 @@ ROOMS_OF_STORE = tuple(
 )
 # A row of another project's ids that a query forgot to scope would be among these.
 TABLES = (
-    "account", "agreement", "agreement_point", "alarm", "charge", "command", "commissioning",
-    "customer", "day_close", "decision", "doubt", "drift", "energy_difference",
-    "energy_mark", "estimate", "exchange", "gateway",
-    "gateway_state", "meter", "notice",
+    "account", "agreement", "agreement_point", "alarm", "assignment", "charge", "command",
+    "commissioning", "customer", "day_close", "decision", "doubt", "drift", "energy_difference",
+    "energy_mark", "estimate", "exchange", "gateway", "gateway_state", "meter", "notice",
     "opening", "payment", "personal", "place", "point", "point_payer", "point_state", "pulse",
     "purse_report", "reading", "reading_aside", "receipt", "receipt_print", "receipt_series",
     "recharge", "recharge_step", "settlement", "shift", "tariff", "tariff_version", "task",

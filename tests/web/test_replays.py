@@ -10,7 +10,7 @@ import pytest
 
 from desk import another, latest, send, work
 from editing import fields_in, post, with_
-from meterhouse.flows import correct, tariff, task
+from meterhouse.flows import correct, onboard, tariff, task
 from meterhouse.web.app import Services, WebSettings
 from small_site import NOW, small_site
 
@@ -244,3 +244,54 @@ async def test_the_api_tells_the_same(erp, manager, site, services):
     assert more.json()["items"] == []
     corrections = await erp.get(f"{project}/tariffs/{await tariff_of(site)}/corrections")
     assert corrections.json() == []
+
+
+async def test_a_tariff_is_given_since_the_past_by_two_people(app, erp, manager, site, services):
+    before, project = await rated(site), f"/projects/{site.project_id}"
+    body = await correct.present(site.db, site.project_id, await tariff_of(site))
+    body["name"] = "Cheap"
+    body["versions"][0]["prices_micro"] = {"all": [100_000]}
+    cheap = await onboard.publish_tariff(site.db, site.project_id, body, None, NOW)
+    tariff_page = f"{project}/tariffs/{cheap}"
+    assert "Assign since a past instant" in (await manager.get(tariff_page)).text
+    refused = await send(manager, f"{tariff_page}/assignment", since=SINCE, rooms="nowhere")
+    assert refused.status_code == 422
+    assert "nowhere is no room" in refused.text
+    begun = await send(manager, f"{tariff_page}/assignment", since=SINCE)
+    assert begun.status_code == 303, begun.text
+    await work(services, site)
+    replay_id = (await latest(site))["id"]
+    page = f"{project}/replays/{replay_id}"
+    shown = (await manager.get(page)).text
+    for text in ("Correction not made", "whatever its point had", "Given to points"):
+        assert text in shown
+    assert "Change it" not in shown
+    assert "Of a tariff given since the past" in (await manager.get(f"{project}/replays")).text
+    assert await rated(site) == before
+    asked = await send(manager, f"{page}/correct", reason="billed as a shop")
+    assert asked.status_code == 303, asked.text
+    waits = await latest(site)
+    assert (waits["state"], await rated(site)) == ("waiting", before)
+    async with another(app, site, "wang", "finance") as second:
+        told = (await second.get(f"{project}/tasks/{waits['id']}")).text
+        for text in ("billed as a shop", "Tariff given", "Cheap"):
+            assert text in told
+        assert (await send(second, f"{project}/tasks/{waits['id']}/approve")).status_code == 303
+    await work(services, site)
+    await work(services, site)
+    row = await latest(site)
+    assert (row["kind"], row["state"]) == ("correction", "done"), row
+    after = await rated(site)
+    assert after < before
+    made = (await manager.get(tariff_page)).text
+    for text in ("billed as a shop", "Given to points: "):
+        assert text in made
+    corrections = (await erp.get(f"{API}{tariff_page}/corrections")).json()
+    assert [(one["replay_id"], one["reason"]) for one in corrections] == [
+        (replay_id, "billed as a shop")
+    ]
+    assert corrections[0]["point_count"] > 0
+    again = await send(manager, f"{tariff_page}/resweep")
+    assert again.status_code == 303, again.text
+    await work(services, site)
+    assert await rated(site) == after

@@ -1,6 +1,7 @@
 """A price that was wrong (价格更正): corrected from a past instant on, the difference posted today.
 
-Owns what a correction may be and how it is carried out. Nothing that was published or charged is
+Owns what a correction may be and how it is carried out, also where not the price but the tariff of
+points was wrong, which `backdate` plans. Nothing that was published or charged is
 edited: versions get others in their place, which a further *edition* of the tariff says; charges
 get further versions; and the differences go into the accruals, to be booked in the open period. Who
 paid then gets what is theirs, by `past`, as with a late reading.
@@ -106,9 +107,7 @@ async def plan(
         CorrectionUnfit: it is of another commodity or currency, or of other deciders of bands.
         TariffInvalid: the scheme does not hold together.
     """
-    days = policies.read(project["policy"]).correction_days_max
-    if not at - timedelta(days=days) <= since < at:
-        raise CorrectionTooEarly(days=days)
+    check_reach(project, since, at)
     row = await catalog.get_tariff(connection, project["id"], tariff_id)
     bodies = (await catalog.tariff_bodies(connection, project["id"], [tariff_id]))[tariff_id]
     scheme = parse(body)
@@ -131,6 +130,13 @@ async def plan(
     return Planned(laid, versions, row["version_count"], row["name"], row["commodity"])
 
 
+def check_reach(project: Any, since: datetime, at: datetime) -> None:
+    """Raises `CorrectionTooEarly` where the policy does not reach, or the instant is not past."""
+    days = policies.read(project["policy"]).correction_days_max
+    if not at - timedelta(days=days) <= since < at:
+        raise CorrectionTooEarly(days=days)
+
+
 async def begin(
     db: Database, tariffs: Tariffs, project_id: int, replay_id: int, reason: str,
     actor_id: int | None, second_id: int | None, at: datetime,
@@ -141,11 +147,14 @@ async def begin(
         ReplayUnfit: it was no replay of a correction, or its correction was made before.
         PublishedMeanwhile: the tariff has changed since; nobody has seen what this would do now.
     """
-    async with db.transaction([project_id]) as connection:
+    # Nothing is rated meanwhile, and nobody counts the same edition.
+    async with db.transaction([project_id], monitor.project_lock(project_id)) as connection:
         project = await catalog.get_project(connection, project_id)
         asked = await suitable(connection, project_id, replay_id)
         tariff_id, since = asked["tariff_id"], asked["since_at"]
         told = json.loads(asked["asked"])
+        if told.get("gives"):
+            raise ReplayUnfit
         planned = await plan(connection, tariffs, project, tariff_id, since, told["scheme"], at)
         new = NewCorrection(
             since, planned.versions, told["version_count"], reason, actor_id, second_id, replay_id
@@ -237,7 +246,12 @@ async def sweep(
         async with db.transaction([project_id]) as connection:
             point_ids = np.array(
                 await corrections.points_after(
-                    connection, project_id, asked["commodity"], result["after_id"], POINTS_AT_ONCE
+                    connection,
+                    project_id,
+                    asked["commodity"],
+                    result["after_id"],
+                    POINTS_AT_ONCE,
+                    asked.get("given"),
                 ),
                 dtype=np.int64,
             )
@@ -276,6 +290,7 @@ async def _sweep_some(
     concerned = np.unique(anew.row[anew.priced_by(tariff_id)])
     standings = await corrections.standings(connection, project_id, point_ids[concerned])
     changed = _changed(anew) & np.isin(anew.row, concerned)
+    await _set_blocks(connection, project_id, point_ids, anew, concerned)
     written: list[dict[str, Any]] = []
     added = {point_id: nano for point_id, nano in given_back.items() if nano}
     for row in np.unique(anew.row[changed]).tolist():
@@ -286,14 +301,21 @@ async def _sweep_some(
         )
         written.append(charges)
         added[point_id] = added.get(point_id, 0) + added_nano
-        await corrections.set_blocks(
-            connection, project_id, point_id, int(anew.rated.block_milli[row]),
-            int(anew.rated.block_period_us[row]),
-        )  # fmt: skip
     if written:
         columns = {name: np.concatenate([one[name] for one in written]) for name in written[0]}
         await readings.insert_charges(connection, project_id, columns)
     return added
+
+
+async def _set_blocks(
+    connection: Connection, project_id: int, point_ids: Ints, anew: Anew, concerned: Ints
+) -> None:
+    """Blocks stand where the last charge leaves them, though no charge may have changed."""
+    for row in concerned.tolist():
+        await corrections.set_blocks(
+            connection, project_id, int(point_ids[row]), int(anew.rated.block_milli[row]),
+            int(anew.rated.block_period_us[row]),
+        )  # fmt: skip
 
 
 async def _estimated_by(
@@ -333,7 +355,8 @@ async def _post(
     amount_nano = anew.rated.amount_nano[mine]
     charges = few | {
         "project_id": np.full(len(mine), project["id"]), "version": few["version"] + 1,
-        "amount_nano": amount_nano, "block_milli": anew.rated.before_milli[mine],
+        "tariff_id": anew.tariff_of(mine), "amount_nano": amount_nano,
+        "block_milli": anew.rated.before_milli[mine],
         "block_period_at": anew.rated.before_period_us[mine],
         "edition": np.full(len(mine), anew.edition),
         "booking": np.full(len(mine), standing["booking"]),

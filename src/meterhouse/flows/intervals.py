@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from meterhouse.flows.prices import History, Run, Schemes, Tariffs, named, run_of
+from meterhouse.flows.prices import NONE_YET, History, Run, Schemes, Tariffs, named, run_of
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, Verdict, judge
@@ -41,11 +41,15 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Why a price was another before: since when it is corrected, why, and when that was said."""
+    """Why a price was another before: since when it is corrected, why, and when that was said.
+
+    `is_given`: its point should have had another tariff; otherwise its tariff had a wrong price.
+    """
 
     since: datetime
     reason: str
     published_at: datetime
+    is_given: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +123,20 @@ async def intervals_of(
         for one in charges for at in ("started_at", "ended_at")
     }  # fmt: skip
     read = await explain.readings_at(connection, project["id"], sorted(keys))
-    before = await catalog.tariffs_before(
-        connection, project["id"], sorted({one["point_id"] for one in charges})
-    )
-    had = sorted(named(before.values()))
-    schemes = {
-        edition: await tariffs.load(connection, project["id"], had, edition)
-        for edition in {one["edition"] for one in charges}
-    }
+    point_ids = sorted({one["point_id"] for one in charges})
+    before, schemes = {}, {}
+    for edition in {one["edition"] for one in charges}:
+        had = await catalog.tariffs_before(connection, project["id"], point_ids, edition)
+        before[edition] = had
+        schemes[edition] = await tariffs.load(
+            connection, project["id"], sorted(named(had.values())), edition
+        )
     told = await _decisions(connection, project["id"], charges)
     corrected = await corrections.of_charges(connection, project["id"], charges)
     return [
         replace(
-            _interval(tariffs, schemes[one["edition"]], before[one["point_id"]], project, one,
-                      read),
+            _interval(tariffs, schemes[one["edition"]],
+                      before[one["edition"]].get(one["point_id"], ()), project, one, read),
             decisions=said, correction=None if why is None else Correction(*why),
         )
         for one, said, why in zip(charges, told, corrected, strict=True)
@@ -182,7 +186,8 @@ def _interval(
         timeline = tariffs.lay_out(schemes, run, project["timezone"], *span_us)
         lines = _lines(timeline, schemes, run, row, (opening, closing))
         held = _held(timeline, schemes, run, span_us)
-    rates = [schemes[tariff_id][1] for tariff_id, _ in groupby(one for _, one, _ in run or ())]
+    had = (one for _, one, _ in run or () if one != NONE_YET)
+    rates = [schemes[tariff_id][1] for tariff_id, _ in groupby(had)]
     return Interval(
         started_at=row["started_at"], ended_at=row["ended_at"], energy_milli=row["energy_milli"],
         amount_nano=row["amount_nano"], replaced_nano=row["replaced_nano"],
@@ -224,7 +229,9 @@ def _lines(
 ) -> list[Line]:
     """The interval rated once more, from where its blocks stood when it began."""
     start_us, end_us = to_us(row["started_at"]), to_us(row["ended_at"])
-    rates = [version for _, one, _ in run for version in schemes[one][1].versions]
+    rates = [
+        version for _, one, _ in run if one != NONE_YET for version in schemes[one][1].versions
+    ]
     return explain_interval(
         timeline, start_us, end_us, row["energy_milli"], _bands(rates, row, pair),
         row["block_milli"], to_us(row["block_period_at"]),

@@ -23,14 +23,16 @@ from meterhouse.rating.blocks import PERSONS_MAX
 from meterhouse.rating.kernel import METER_BANDS, Intervals, rate_intervals
 from meterhouse.rating.live import live
 from meterhouse.rating.tariff import BandSource, Scheme, parse
-from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack
+from meterhouse.rating.timeline import Timeline, compile_timeline, follow, pack, without
 from meterhouse.store import catalog
 from meterhouse.store.db import Connection
-from meterhouse.units import to_us
+from meterhouse.units import EPOCH, to_us
 
 Ints = NDArray[np.int64]
 DAY_US = 86_400_000_000
 CACHE_MAX = 256
+NONE_YET = -1
+"""Stands in a run where a point had no tariff."""
 
 Laid = tuple[str, Scheme]
 """A scheme with the text that tells one edition from another."""
@@ -38,8 +40,13 @@ Schemes = Mapping[int, Laid]
 """Schemes by their tariff's id."""
 History = Sequence[tuple[datetime, int | None, int]]
 """Since when a point had which tariff (None where it had none) and persons, the first one first."""
+Given = tuple[datetime, int]
+"""Since when points shall have had a tariff, in place of whatever they had since then."""
 Run = tuple[tuple[int, int, int], ...]
-"""Tariffs that followed each other: since when (µs; 0 for one alone), which, for how many."""
+"""Tariffs that followed each other: since when (µs; 0 for one alone), which, for how many.
+
+`NONE_YET` stands where there was none.
+"""
 
 
 class Tariffs:
@@ -74,10 +81,12 @@ class Tariffs:
         self, schemes: Schemes, run: Run, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
         """The tariffs of a run over whole days around a span."""
+        first, last = max(from_us // DAY_US * DAY_US, 1), (to_us // DAY_US + 1) * DAY_US
         timelines = [
-            self._timeline(*schemes[tariff_id], persons, timezone, from_us, to_us)
+            without(first, last) if tariff_id == NONE_YET
+            else self._timeline(*schemes[tariff_id], persons, timezone, first, last)
             for _, tariff_id, persons in run
-        ]
+        ]  # fmt: skip
         if len(run) == 1:
             return timelines[0]
         return follow(timelines, [since_us for since_us, _, _ in run])
@@ -85,13 +94,11 @@ class Tariffs:
     def _timeline(
         self, text: str, scheme: Scheme, persons: int, timezone: str, from_us: int, to_us: int
     ) -> Timeline:
-        first, last = from_us // DAY_US * DAY_US, (to_us // DAY_US + 1) * DAY_US
         persons = scheme.alike(persons)
-        key = (text, persons, timezone, first, last)
+        key = (text, persons, timezone, from_us, to_us)
         timeline = self._timelines.get(key)
         if timeline is None:
-            scheme = scheme.of_household(persons)
-            timeline = compile_timeline(scheme, timezone, max(first, 1), last)
+            timeline = compile_timeline(scheme.of_household(persons), timezone, from_us, to_us)
             self._timelines[key] = timeline
             _trim(self._timelines)
         return timeline
@@ -107,27 +114,44 @@ def named(histories: Iterable[History]) -> set[int]:
     return {tariff_id for one in histories for _, tariff_id, _ in one if tariff_id is not None}
 
 
-def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:
-    """The tariffs in force within [start, end); None where at some instant there was none.
+def as_given(history: History, given: Given) -> History:
+    """What a history becomes when a tariff is given since a past instant; persons stay."""
+    since, tariff_id = given
+    before = [one for one in history if one[0] < since]
+    then = next((one[2] for one in reversed(history) if one[0] <= since), 1)
+    after: list[tuple[datetime, int | None, int]] = [(since, tariff_id, then)]
+    for at, _, persons in history:
+        if at > since and persons != after[-1][2]:
+            after.append((at, tariff_id, persons))
+    return [*before, *after]
 
-    One that was given before its first version is in force prices nothing until then.
+
+def run_of(history: History, schemes: Schemes, start_us: int, end_us: int) -> Run | None:
+    """The tariffs in force within [start, end); None where no price can be told.
+
+    So where there was none at all; where there was none for a part, that part is free. One that
+    was given before its first version is in force prices nothing until then.
     """
-    ends_us = [*(to_us(since) for since, *_ in history), max(end_us, to_us(history[-1][0])) + 1]
+    had = [(0, NONE_YET, 1)]
+    had += [(to_us(since), one or NONE_YET, persons) for since, one, persons in history]
+    ends_us = [*(since_us for since_us, *_ in had), max(end_us, had[-1][0]) + 1]
     run: list[tuple[int, int, int]] = []
-    for (since_us, until_us), (_, tariff_id, persons) in zip(
-        pairwise(ends_us), history, strict=True
-    ):
-        if until_us <= start_us or since_us >= end_us:
+    for (since_us, until_us), (_, tariff_id, persons) in zip(pairwise(ends_us), had, strict=True):
+        if until_us <= max(start_us, since_us) or since_us >= end_us:
             continue
-        if tariff_id is None:
-            return None
-        begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
-        if begins_us > max(since_us, start_us):
-            return None
+        if tariff_id != NONE_YET:
+            begins_us = to_us(schemes[tariff_id][1].versions[0].effective_from)
+            if begins_us > max(since_us, start_us):
+                return None
         run.append((since_us, tariff_id, persons))
-    if not run or run[0][0] > start_us:
+    if all(tariff_id == NONE_YET for _, tariff_id, _ in run):
         return None
     return tuple(run) if len(run) > 1 else alone(*run[0][1:])
+
+
+def last_of(run: Run) -> int:
+    """The tariff that priced the end of what a run prices."""
+    return next(tariff_id for _, tariff_id, _ in reversed(run) if tariff_id != NONE_YET)
 
 
 def is_by_meter(scheme: Scheme) -> bool:
@@ -216,7 +240,7 @@ def runs_of(
         since_us = np.array([to_us(since) for since, *_ in history])
         begun = np.searchsorted(since_us, start_us[first:last], side="right")
         persons[first:last] = np.array([1, *(count for *_, count in history)])[begun]
-        if len(history) > 1:
+        if len(history) > 1 or history[0][0] > EPOCH:
             tariff_id[first:last] = np.array([0, *(had or 0 for _, had, _ in history)])[begun]
             # Only an interval across the change from one to another is of both.
             ended = np.searchsorted(since_us, end_us[first:last], side="left")

@@ -22,6 +22,7 @@ from meterhouse.flows.prices import (
     bands_until,
     bands_until_of,
     is_by_meter,
+    last_of,
     named,
     places_of,
     run_of,
@@ -43,7 +44,7 @@ GAP_ROUNDS = 2
 class Chain:
     """What judging and rating a set of readings gave; m readings of n rows.
 
-    `tariff_id` is the tariff in force where each reading's interval ends, 0 where there is none;
+    `tariff_id` is the last tariff that prices each reading's interval, 0 where there is none;
     `unpriced` marks the readings whose interval no tariff has a price for; `edition` counts the
     corrections of prices that the project had seen; `whose` says of each interval who pays.
     """
@@ -121,7 +122,7 @@ async def rate_chain(
     if bills.any():
         rated = await asyncio.to_thread(rate_intervals, packed, intervals, *blocks)
     unpriced = judged.billable & (~priced | (rated.outcome != RatingOutcome.RATED))
-    tariff_id = np.array([*(one[-1][1] for one in runs), 0], np.int64)[run]
+    tariff_id = np.array([*(last_of(one) for one in runs), 0], np.int64)[run]
     key = connection, project["id"], columns, row
     whose = await payers.whose(*key, judged.start_us, judged.billable)
     return Chain(judged, rated, tariff_id, unpriced, edition, whose)

@@ -9,7 +9,8 @@ in the span counts. What lies before the scheme's first version is rated by that
 may be tried out on a time in which it was not yet thought of.
 
 A replay *of a correction* is another thing: each charge is rated by the tariff it was rated by,
-one of them corrected, as the correction itself will do it (`reprice`); nothing else is its preview.
+one of them corrected, or by the one its point should have had, as the correction itself will do it
+(`reprice`); nothing else is its preview.
 """
 
 import asyncio
@@ -23,7 +24,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from meterhouse.errors import BadInput, MeterhouseError, NotFound
-from meterhouse.flows import correct
+from meterhouse.flows import backdate, correct
+from meterhouse.flows.backdate import Selection
 from meterhouse.flows.prices import History, Laid, Tariffs, alone, is_by_meter, runs_of
 from meterhouse.flows.reprice import Flags, band_energy, rate_anew
 from meterhouse.flows.task import Claimed, Progress
@@ -83,6 +85,7 @@ class Question:
         laid: the scheme.
         corrects: the tariff that `laid` is the corrected scheme of; None: every charge is rated by
             `laid`, whatever it was rated by.
+        is_given: whether that tariff shall have been that of all these points since `since`.
     """
 
     point_ids: Ints
@@ -90,6 +93,7 @@ class Question:
     until: datetime
     laid: Laid
     corrects: int | None = None
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +181,9 @@ async def _rated(
     """The charges of a chunk, what each would cost, and how many that count cannot be priced."""
     if question.corrects is not None:
         schemes = {question.corrects: question.laid}
+        given = (question.since, question.corrects) if question.is_given else None
         anew = await rate_anew(
-            connection, tariffs, project, point_ids, to_us(question.since), schemes
+            connection, tariffs, project, point_ids, to_us(question.since), schemes, given
         )
         concerned = anew.row[anew.priced_by(question.corrects)]
         mine = np.isin(anew.row, concerned)
@@ -195,22 +200,33 @@ async def _rated(
     before = dict[int, History]()
     if laid[1].counts_persons:
         before = await _households(connection, project["id"], point_ids)
-    starts_us, ends_us = charges["started_at"], charges["ended_at"]
-    tried, run = runs_of(
-        charges["point_id"], starts_us, ends_us, np.full(count, _TRIED), before, {_TRIED: laid}
+    start_us, end_us = charges["started_at"], charges["ended_at"]
+    plans, plan = runs_of(
+        charges["point_id"], start_us, end_us, np.full(count, _TRIED), before, {_TRIED: laid}
     )
-    span_us = int(starts_us.min()), int(ends_us.max())
+    span_us = int(start_us.min()), int(end_us.max())
     timelines = [
-        tariffs.lay_out({_TRIED: laid}, one, project["timezone"], *span_us) for one in tried
+        tariffs.lay_out({_TRIED: laid}, one, project["timezone"], *span_us) for one in plans
     ]
     row, _ = find(point_ids, charges["point_id"])
-    intervals = Intervals(row, run, starts_us, ends_us, charges["energy_milli"], bands)
+    intervals = Intervals(row, plan, start_us, end_us, charges["energy_milli"], bands)
     blocks = np.zeros((2, len(point_ids)), dtype=np.int64)
     rated = await asyncio.to_thread(rate_intervals, pack(timelines), intervals, *blocks)
     unrated = lacking | (rated.outcome != RatingOutcome.RATED)
     rated.amount_nano[unrated] = charges["amount_nano"][unrated]
     unrated &= _counts(question, charges)
     return charges, rated.amount_nano, int(unrated.sum())
+
+
+async def _households(
+    connection: Connection, project_id: int, point_ids: Ints
+) -> dict[int, History]:
+    """Since when points had how many persons, each under the scheme that is tried out."""
+    before = await catalog.persons_before(connection, project_id, point_ids.tolist())
+    return {
+        point_id: [(_DAWN, _TRIED, 1), *((since, _TRIED, persons) for since, persons in history)]
+        for point_id, history in before.items()
+    }
 
 
 async def _charges(
@@ -231,17 +247,6 @@ async def _charges(
         if not len(begun_us) or begun_us.min() >= first_us:
             return charges
         first_us = int(begun_us.min())
-
-
-async def _households(
-    connection: Connection, project_id: int, point_ids: Ints
-) -> dict[int, History]:
-    """Since when points had how many persons, each under the scheme that is tried out."""
-    before = await catalog.persons_before(connection, project_id, point_ids.tolist())
-    return {
-        point_id: [(_DAWN, _TRIED, 1), *((since, _TRIED, persons) for since, persons in history)]
-        for point_id, history in before.items()
-    }
 
 
 def _throughout(laid: Laid) -> Laid:
@@ -391,16 +396,35 @@ async def asked_of_correction(
     }, count  # fmt: skip
 
 
+async def asked_of_assignment(
+    db: Database, tariffs: Tariffs, project_id: int, tariff_id: int, since: datetime,
+    selection: Selection, at: datetime,
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """The same of a tariff given since a past instant; raises as `backdate.plan`."""
+    async with db.transaction([project_id]) as connection:
+        project = await catalog.get_project(connection, project_id)
+        point_ids = await backdate.chosen(connection, project_id, tariff_id, selection)
+        planned = await backdate.plan(connection, tariffs, project, tariff_id, since, point_ids, at)
+    return {
+        "since": since.isoformat(), "until": at.isoformat(), "name": planned.name,
+        "scheme": await correct.present(db, project_id, tariff_id), "corrects": tariff_id,
+        "gives": {"point_ids": point_ids, "digest": planned.digest},
+    }, len(point_ids)  # fmt: skip
+
+
 async def carry_out(
     db: Database, tariffs: Tariffs, claimed: Claimed, at: datetime, tell: TellTask
 ) -> Progress:
     """A replay as a task: rate, and keep what was found under the task's number."""
     asked, project_id = claimed.input, claimed.project_id
     since, until = (datetime.fromisoformat(asked[name]) for name in ("since", "until"))
-    corrects = asked["corrects"]
+    corrects, gives = asked["corrects"], asked.get("gives")
     async with db.transaction([project_id]) as connection:
         project = await catalog.get_project(connection, project_id)
-        if corrects is not None:
+        if gives is not None:
+            laid = (await tariffs.load(connection, project_id, [corrects]))[corrects]
+            point_ids = np.array(gives["point_ids"], dtype=np.int64)
+        elif corrects is not None:
             planned = await correct.plan(
                 connection, tariffs, project, corrects, since, asked["scheme"], at
             )
@@ -415,7 +439,7 @@ async def carry_out(
     async def told_so_far(done: int, total: int) -> None:
         await tell(Progress(done, total))
 
-    question = Question(point_ids, since, until, laid, corrects)
+    question = Question(point_ids, since, until, laid, corrects, gives is not None)
     found = await replay(db, tariffs, project_id, question, told_so_far)
     households = by_household(found)
     sums = told(found, households, project["currency_exponent"])
@@ -423,7 +447,7 @@ async def carry_out(
         "tariff_id": corrects, "since_at": since, "until_at": until, "corrects": bool(corrects),
         "actor_id": claimed.actor_id,
         "asked": {name: asked.get(name) for name in
-                  ("selection", "scheme", "name", "version_count", "was")},
+                  ("selection", "scheme", "name", "version_count", "was", "gives")},
     }  # fmt: skip
     async with db.transaction([project_id]) as connection:
         await replays.insert(connection, project_id, claimed.id, kept, sums, households, at)

@@ -13,7 +13,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meterhouse.flows.prices import Run, Schemes, Tariffs, is_by_meter, named, runs_of
+from meterhouse.flows.prices import (
+    Given,
+    History,
+    Run,
+    Schemes,
+    Tariffs,
+    as_given,
+    is_by_meter,
+    last_of,
+    named,
+    runs_of,
+)
 from meterhouse.model import Quality
 from meterhouse.rating.decided import Decided, Decisions
 from meterhouse.rating.delta import REGISTERS, ChainState, Limits, judge
@@ -53,10 +64,15 @@ class Anew:
         """Which charges a tariff prices at any of their instants; they say the last one alone."""
         return _with_any(self.runs, self.run, {tariff_id})
 
+    def tariff_of(self, mine: Ints) -> Ints:
+        """The tariff that charges say, at these places: the last one that prices them."""
+        last = np.array([*(last_of(one) for one in self.runs), 0], dtype=np.int64)
+        return np.where(self.run[mine] < 0, self.charges["tariff_id"][mine], last[self.run[mine]])
+
 
 async def rate_anew(
     connection: Connection, tariffs: Tariffs, project: Any, point_ids: Ints, since_us: int,
-    schemes: Schemes,
+    schemes: Schemes, given: Given | None = None,
 ) -> Anew:  # fmt: skip
     """Rate all charges of points anew that end after an instant.
 
@@ -67,6 +83,7 @@ async def rate_anew(
         point_ids: ascending.
         since_us: µs; a charge that reaches over it is rated as a whole.
         schemes: those that are not as they stand; the rest is looked up.
+        given: a tariff that all these points shall have had; None: what they had.
     """
     charges = await replays.charges(
         connection, project["id"], replays.CHARGE, point_ids, since_us, END_US
@@ -74,7 +91,11 @@ async def rate_anew(
     # An estimate is no charge of the chain: it is taken back, and made again at the new price.
     measured = charges["quality"] != Quality.ESTIMATED
     charges = {name: column[measured] for name, column in charges.items()}
-    before = await catalog.tariffs_before(connection, project["id"], point_ids.tolist())
+    before: dict[int, History] = {
+        **await catalog.tariffs_before(connection, project["id"], point_ids.tolist())
+    }
+    if given is not None:
+        before = {one: as_given(before.get(one, ()), given) for one in point_ids.tolist()}
     used = {one for one in np.unique(charges["tariff_id"]).tolist() if one}
     known = await tariffs.load(connection, project["id"], sorted(used | named(before.values())))
     edition = await catalog.edition(connection, project["id"])

@@ -16,7 +16,7 @@ class Line:
     """One part of an interval's price: `amount_nano = energy_milli × price_micro`.
 
     A day's standing charge has no band, no energy and no price, and block −1; its span is the
-    instant at which it fell due.
+    instant at which it fell due. What was used while no tariff was in force has no band either.
     """
 
     version: int
@@ -32,6 +32,11 @@ class Line:
     def is_standing(self) -> bool:
         """Whether it is a day's standing charge."""
         return self.block < 0
+
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether no tariff was in force."""
+        return not self.band and not self.is_standing
 
 
 def explain_interval(

@@ -20,7 +20,9 @@ The rules, which an independent oracle in the tests follows too:
    out exact.
 5. A change of version or limits keeps the block position when the period's start stays the same
    instant, and begins empty otherwise.
-6. *Standing charges* fall due at instants; what falls due within [s, e) is added to the interval,
+6. Where no tariff is in force (a piece whose period begins below zero), energy costs nothing, and
+   blocks stay as they are.
+7. *Standing charges* fall due at instants; what falls due within [s, e) is added to the interval,
    whatever its energy.
 
 Why int64 cannot overflow: one interval has at most 10⁹ Milli and one price at most 10⁹ Micro, so
@@ -359,11 +361,15 @@ def _rate_one(
             and packed.period_start_us[after] == opened_us
         ):
             after += 1
-        if opened_us != period_us:
-            used_milli, period_us = 0, opened_us
         _load(packed, intervals, place, piece, after, load_milli)
         from_us = max(start_us, packed.start_us[piece])
         to_us = min(end_us, packed.end_us[after - 1])
+        if opened_us < 0:
+            count = _note(lines, count, version, 0, 0, load_milli[0], 0, from_us, to_us)
+            piece = after
+            continue
+        if opened_us != period_us:
+            used_milli, period_us = 0, opened_us
         if packed.pro_rata[version]:
             part_nano, used_milli, count = _fill_pro_rata(
                 packed, version, load_milli, used_milli, from_us, to_us, lines, count
@@ -396,7 +402,7 @@ def _rate_all(packed: Packed, intervals: Intervals, rated: Rated) -> None:
 
 @jit
 def _add_standing(packed: Packed, intervals: Intervals, rated: Rated) -> None:
-    """Add to each interval that was rated what of standing charges falls due within it (rule 6)."""
+    """Add to each interval that was rated what of standing charges falls due within it (rule 7)."""
     for place in range(len(intervals.row)):
         scheme = intervals.scheme[place]
         first, after = packed.first_due[scheme], packed.first_due[scheme + 1]

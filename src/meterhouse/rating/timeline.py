@@ -21,7 +21,7 @@ import numpy as np
 from meterhouse import units
 from meterhouse.errors import OutOfRange
 from meterhouse.rating.arrays import AT_US_MAX, Flags, Ints
-from meterhouse.rating.blocks import BLOCKS_MAX, Fill, Period
+from meterhouse.rating.blocks import BLOCKS_MAX, Blocks, Fill, Period
 from meterhouse.rating.periods import Billing, month_starts, starts_of, year_starts, zone_of
 from meterhouse.rating.standing import falls_due
 from meterhouse.rating.tariff import (
@@ -40,6 +40,9 @@ _DAY_US = MINUTES_PER_DAY * _MINUTE_US
 # No time zone changes its offset twice within half a day.
 _PROBE_US = _DAY_US // 2
 NOTHING: Ints = np.zeros(0, np.int64)
+_NO_RATES = Version(EPOCH, BandSource.PLATFORM, ("",), (), (), (), (), Blocks(), ((0,),))
+NO_PERIOD_US = -1
+"""Where no tariff is in force the blocks neither begin again nor fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Timeline:
             than `from_us` when no version was in force yet.
         band: int64[P], place in the version's `bands`; 0 where the meter decides the band.
         section: int64[P], place in `sections`.
-        period_start_us: int64[P], when the blocks began; 0 where they never begin again.
+        period_start_us: int64[P], when the blocks began; 0 where they never begin again,
+            `NO_PERIOD_US` where no tariff is in force.
         sections: what the kernel tells apart.
         due_us, due_nano: int64[D], when a day's standing charge falls due, ascending, and what.
     """
@@ -158,6 +162,15 @@ def compile_timeline(scheme: Scheme, timezone: str, from_us: int, to_us: int) ->
         from_us, to_us, edges, columns[1], columns[2], columns[3], tuple(sections), due_us,
         due_nano,
     )  # fmt: skip
+
+
+def without(from_us: int, to_us: int) -> Timeline:
+    """A span in which no tariff is in force: energy costs nothing, and no block fills."""
+    zero, edges = np.zeros(1, np.int64), np.array([from_us, to_us], np.int64)
+    section = Section(0, _NO_RATES, ())
+    return Timeline(
+        from_us, to_us, edges, zero, zero, np.full(1, NO_PERIOD_US), (section,), NOTHING, NOTHING
+    )
 
 
 def follow(timelines: Sequence[Timeline], begins_us: Sequence[int]) -> Timeline:

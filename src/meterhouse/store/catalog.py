@@ -212,9 +212,11 @@ async def tariff_bodies(
 
 
 async def edition(connection: Connection, project_id: int) -> int:
-    """How many corrections of prices a project has seen."""
+    """How many corrections of the past a project has seen: of prices, and of points' tariffs."""
     found: int = await connection.fetchval(
-        "select coalesce(max(edition), 0) from tariff_version where project_id = $1", project_id
+        """select greatest(0, (select max(edition) from tariff_version where project_id = $1),
+               (select max(edition) from assignment where project_id = $1))""",
+        project_id,
     )
     return found
 
@@ -236,31 +238,45 @@ async def tariff_publishers(
 
 
 async def tariffs_before(
-    connection: Connection, project_id: int, point_ids: Sequence[int]
+    connection: Connection, project_id: int, point_ids: Sequence[int], last: int | None = None
 ) -> dict[int, list[tuple[datetime, int | None, int]]]:
     """Since when points had which tariff, and how many persons, the first ones first.
 
-    No tariff where they had none yet, or no more; one person where nothing was said.
+    No tariff where they had none yet, or no more; one person where nothing was said. A tariff that
+    was given since a past instant takes the place of all that was given before and held then or
+    later. `last`: as it was when the project had seen so many corrections; None: as it is.
     """
     rows = await connection.fetch(
-        """select c.point_id, c.from_at, t.tariff_id, coalesce(n.persons, 1) as persons
-           from (select point_id, from_at from point_tariff
-                   where project_id = $1 and point_id = any($2::int8[])
-               union select point_id, from_at from point_persons
-                   where project_id = $1 and point_id = any($2::int8[])) c
-           left join lateral (select tariff_id from point_tariff
-               where project_id = $1 and point_id = c.point_id and from_at <= c.from_at
-               order by from_at desc limit 1) t on true
-           left join lateral (select persons from point_persons
-               where project_id = $1 and point_id = c.point_id and from_at <= c.from_at
-               order by from_at desc limit 1) n on true
-           order by c.point_id, c.from_at""",
-        project_id, list(point_ids),
+        """select distinct on (t.point_id, t.from_at) t.point_id, t.from_at, t.tariff_id
+           from point_tariff t
+           where t.project_id = $1 and t.point_id = any($2::int8[])
+           and t.edition <= coalesce($3::int4, t.edition)
+           and not exists (select from point_tariff w
+               where (w.project_id, w.point_id) = (t.project_id, t.point_id) and w.replaces
+               and w.edition > t.edition and w.from_at <= t.from_at
+               and w.edition <= coalesce($3::int4, w.edition))
+           order by t.point_id, t.from_at, t.edition desc""",
+        project_id, list(point_ids), last,
     )  # fmt: skip
-    found: dict[int, list[tuple[datetime, int | None, int]]] = {}
+    given: dict[int, list[tuple[datetime, int | None]]] = {}
     for row in rows:
-        since = row["from_at"], row["tariff_id"], row["persons"]
-        found.setdefault(row["point_id"], []).append(since)
+        given.setdefault(row["point_id"], []).append((row["from_at"], row["tariff_id"]))
+    counts = await persons_before(connection, project_id, point_ids)
+    return {
+        point_id: _side_by_side(given.get(point_id, ()), counts.get(point_id, ()))
+        for point_id in sorted(given.keys() | counts.keys())
+    }
+
+
+def _side_by_side(
+    given: Sequence[tuple[datetime, int | None]], counts: Sequence[tuple[datetime, int]]
+) -> list[tuple[datetime, int | None, int]]:
+    """Tariffs and persons of a point at each instant at which either changed."""
+    tariffs, persons = dict(given), dict(counts)
+    tariff_id, count, found = None, 1, []
+    for at in sorted(tariffs.keys() | persons.keys()):
+        tariff_id, count = tariffs.get(at, tariff_id), persons.get(at, count)
+        found.append((at, tariff_id, count))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Corrections of prices as rows: versions that take others' place, and what a sweep must know.
+"""Corrections of the past as rows: versions that take others' place, and what a sweep must know.
 
 Owns how a correction is published beside what it corrects, and the look-ups of the sweep that
 follows. Must never rate.
@@ -12,7 +12,8 @@ from typing import Any
 
 import asyncpg
 
-from meterhouse.store.catalog import PublishedMeanwhile
+from meterhouse.store.catalog import PublishedMeanwhile, get_tariff
+from meterhouse.store.catalog import edition as edition_now
 from meterhouse.store.db import Connection
 from meterhouse.store.personal import STAFF_NAME, staff
 from meterhouse.store.points import Ints
@@ -48,15 +49,10 @@ async def publish(
     Raises:
         PublishedMeanwhile: the tariff has got further versions since the correction was looked at.
     """
-    known = await connection.fetchrow(
-        """select count(*) filter (where tariff_id = $2) as count, max(edition) as edition
-           from tariff_version where project_id = $1""",
-        project_id, tariff_id,
-    )  # fmt: skip
-    assert known is not None
-    if known["count"] != new.version_count:
+    known = await get_tariff(connection, project_id, tariff_id)
+    if known["version_count"] != new.version_count:
         raise PublishedMeanwhile
-    edition: int = known["edition"] + 1
+    edition = await edition_now(connection, project_id) + 1
     for place, (effective_from, body) in enumerate(new.versions):
         try:
             await connection.execute(
@@ -76,14 +72,25 @@ async def publish(
 async def of_tariff(
     connection: Connection, project_id: int, tariff_id: int
 ) -> list[asyncpg.Record]:
-    """The corrections of a tariff, the newest first: what, since when, why, by whom."""
+    """The corrections of a tariff, the newest first: what, since when, why, by whom.
+
+    `point_count` is of how many points it became the tariff; null where its prices were corrected.
+    """
     return await connection.fetch(
         f"""select q.edition, q.corrects_from, q.reason, q.published_at, q.replay_id,
-                {STAFF_NAME} as actor,
+                q.point_count, {STAFF_NAME} as actor,
                 (select {STAFF_NAME} from (select q.second_id) as s {staff("s.second_id")})
                     as second
-            from tariff_version q {staff("q.published_by")}
-            where q.project_id = $1 and q.tariff_id = $2 and q.corrects_from is not null
+            from (
+                select edition, corrects_from, reason, published_at, published_by, second_id,
+                    replay_id, null::int4 as point_count
+                from tariff_version
+                where project_id = $1 and tariff_id = $2 and corrects_from is not null
+                union all
+                select edition, since_at, reason, made_at, actor_id, second_id, replay_id,
+                    point_count
+                from assignment where project_id = $1 and tariff_id = $2) q
+            {staff("q.published_by")}
             order by q.edition desc""",
         project_id, tariff_id,
     )  # fmt: skip
@@ -91,26 +98,35 @@ async def of_tariff(
 
 async def of_charges(
     connection: Connection, project_id: int, priced: Sequence[Any]
-) -> list[tuple[datetime, str, datetime] | None]:
-    """corrects_from, reason, published_at of what gave each charge its price; None: no correction.
+) -> list[tuple[datetime, str, datetime, bool] | None]:
+    """corrects_from, reason, published_at, is_given of what gave each charge its price.
 
-    `priced` have tariff_id, edition and is_repriced.
+    None: no correction did. `is_given`: its point got another tariff. `priced` have point_id,
+    tariff_id, edition and is_repriced.
     """
-    keys = [(one["tariff_id"], one["edition"]) if one["is_repriced"] else (0, 0)
+    keys = [(one["point_id"], one["tariff_id"], one["edition"]) if one["is_repriced"] else (0, 0, 0)
             for one in priced]  # fmt: skip
     wanted = sorted(set(keys))
     rows = await connection.fetch(
-        """select distinct on (k.tariff_id, k.edition) k.tariff_id, k.edition, v.corrects_from,
-               v.reason, v.published_at
-           from unnest($2::int8[], $3::int4[]) as k (tariff_id, edition)
-           join tariff_version v on (v.project_id, v.tariff_id) = ($1, k.tariff_id)
+        """select distinct on (k.point_id, k.tariff_id, k.edition) k.*, c.since_at, c.reason,
+               c.made_at, c.is_given
+           from unnest($2::int8[], $3::int8[], $4::int4[]) as k (point_id, tariff_id, edition)
+           cross join lateral (
+               select v.edition as number, v.corrects_from as since_at, v.reason,
+                   v.published_at as made_at, false as is_given
+               from tariff_version v where (v.project_id, v.tariff_id) = ($1, k.tariff_id)
                and v.edition <= k.edition and v.corrects_from is not null
-           order by k.tariff_id, k.edition, v.edition desc""",
-        project_id, [one for one, _ in wanted], [edition for _, edition in wanted],
+               union all
+               select a.edition, a.since_at, a.reason, a.made_at, true from point_tariff t
+               join assignment a on (a.project_id, a.edition) = (t.project_id, t.edition)
+               where (t.project_id, t.point_id) = ($1, k.point_id) and t.replaces
+               and t.edition <= k.edition) c
+           order by k.point_id, k.tariff_id, k.edition, c.number desc""",
+        project_id, *([one[place] for one in wanted] for place in range(3)),
     )  # fmt: skip
     found = {
-        (row["tariff_id"], row["edition"]):
-            (row["corrects_from"], row["reason"], row["published_at"])
+        (row["point_id"], row["tariff_id"], row["edition"]):
+            (row["since_at"], row["reason"], row["made_at"], row["is_given"])
         for row in rows
     }  # fmt: skip
     return [found.get(key) for key in keys]
@@ -119,20 +135,28 @@ async def of_charges(
 async def was_of(connection: Connection, project_id: int, replay_id: int) -> bool:
     """Whether a correction was published that rests on this replay."""
     found: bool = await connection.fetchval(
-        "select exists (select from tariff_version where project_id = $1 and replay_id = $2)",
+        """select exists (select from tariff_version where project_id = $1 and replay_id = $2)
+               or exists (select from assignment where project_id = $1 and replay_id = $2)""",
         project_id, replay_id,
     )  # fmt: skip
     return found
 
 
 async def points_after(
-    connection: Connection, project_id: int, commodity: str, after_id: int, count: int
-) -> list[int]:
-    """The next points of a commodity, ascending, whoever pays for them."""
+    connection: Connection, project_id: int, commodity: str, after_id: int, count: int,
+    given: int | None = None,
+) -> list[int]:  # fmt: skip
+    """The next points of a commodity, ascending, whoever pays for them.
+
+    `given`: the edition that gave them their tariff since a past instant; None: all.
+    """
     rows = await connection.fetch(
-        """select id from point where project_id = $1 and commodity = $2 and id > $3
-           order by id limit $4""",
-        project_id, commodity, after_id, count,
+        """select p.id from point p where p.project_id = $1 and p.commodity = $2 and p.id > $3
+           and ($5::int4 is null or exists (select from point_tariff t
+               where (t.project_id, t.point_id, t.edition) = (p.project_id, p.id, $5)
+               and t.replaces))
+           order by p.id limit $4""",
+        project_id, commodity, after_id, count, given,
     )  # fmt: skip
     return [row["id"] for row in rows]
 

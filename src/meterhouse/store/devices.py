@@ -265,13 +265,14 @@ async def get_point(connection: Connection, project_id: int, point_id: int) -> a
     return row
 
 
-# Another tariff holds from now on; the first one since the last reading, because what was used
-# since then has had no price yet.
+# Another tariff holds from now on, whatever has been read by now. The first one of a point that no
+# meter served before holds since ever, so that it prices its meter's first interval.
 _PRICED: Final = """tariff_id = {tariff}, version = version + 1,
     tariff_at = case when p.tariff_id is not distinct from {tariff} then p.tariff_at
-        when p.tariff_id is null then greatest(p.tariff_at,
-            (select s.good_at from point_state s
-                where (s.project_id, s.point_id) = (p.project_id, p.id)))
+        when p.tariff_id is null and not exists (select from point_state s
+            join meter m on (m.project_id, m.id) = (s.project_id, s.meter_id)
+            where (s.project_id, s.point_id) = (p.project_id, p.id) and m.installed_at < {at})
+            then p.tariff_at
         else greatest(p.tariff_at, {at}) end"""
 
 

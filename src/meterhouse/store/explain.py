@@ -88,8 +88,8 @@ async def charges_of(
                from charge where project_id = $1 and point_id = $2 and booking = $3
                order by ended_at, version desc)
            select n.*, coalesce(o.amount_nano, 0) as replaced_nano,
-               coalesce(o.edition < n.edition and (o.started_at, o.energy_milli, o.tariff_id)
-                   = (n.started_at, n.energy_milli, n.tariff_id), false) as is_repriced, {_RATED}
+               coalesce(o.edition < n.edition and (o.started_at, o.energy_milli)
+                   = (n.started_at, n.energy_milli), false) as is_repriced, {_RATED}
            left join charge o on (o.project_id, o.point_id, o.ended_at, o.version)
                = (n.project_id, n.point_id, n.ended_at, n.first - 1)
            order by n.ended_at""",

@@ -262,6 +262,15 @@ QUESTIONS: dict[str, str] = {
             on a.project_id = b.project_id and a.point_id = b.point_id
             and a.valid_from < b.valid_from
         where coalesce(a.valid_to, 'infinity') > b.valid_from""",
+    "a point has as many persons as the household that pays for it, and their number is dated": """
+        select count(*) from point p
+            left join agreement_point a on (a.project_id, a.point_id) = (p.project_id, p.id)
+                and a.valid_to is null
+            left join agreement g on (g.project_id, g.id) = (a.project_id, a.agreement_id)
+            left join lateral (select n.persons from point_persons n
+                where (n.project_id, n.point_id) = (p.project_id, p.id)
+                order by n.from_at desc limit 1) n on true
+        where p.persons <> coalesce(g.persons, 1) or p.persons <> coalesce(n.persons, 1)""",
     "the receipts of every series are numbered from 1 without a gap": """
         select count(*) from receipt_series s full join (
             select project_id, payee_id, count(*) as total, max(number) as last

@@ -40,6 +40,7 @@ def _coins(nano: str) -> str:
 
 REPLAYS = ListQuery(
     f"""select r.id, null::int8 as point_id, r.made_at, r.since_at, r.until_at, r.corrects,
+            (r.asked -> 'gives' ->> 'digest') is not null as gives,
             r.asked ->> 'name' as scheme, {STAFF_NAME} as actor,
             (r.found ->> 'households')::int8 as households,
             (r.found ->> 'winners')::int8 as winners, (r.found ->> 'losers')::int8 as losers,

@@ -18,6 +18,8 @@ _DIFFERENCE: Final = N_("Difference")
 
 
 def _what(row: Any) -> str:
+    if row["gives"]:
+        return N_("Of a tariff given since the past")
     return N_("Of a correction") if row["corrects"] else N_("Trial")
 
 

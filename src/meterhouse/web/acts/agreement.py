@@ -24,7 +24,7 @@ from meterhouse.web.acts import typed
 from meterhouse.web.acts.account import Persons, TermsForm, terms_of, told_of
 from meterhouse.web.acts.bulk import wait_for_second
 from meterhouse.web.acts.customer import NewCustomer, facts_of
-from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText, Why
+from meterhouse.web.acts.frame import Act, Ask, Choices, Doing, Form, ReasonText
 from meterhouse.web.acts.money import CHANNELS, read_amount_minor
 from meterhouse.web.acts.typed import EXAMPLE, Number, RegisterLines
 from meterhouse.web.api import agreements as shapes
@@ -83,11 +83,13 @@ class MovingForm(LeavingForm, NextTenant):
     """Id of the customer who comes, where they are known; then name and contacts are not used."""
 
 
-class PersonsForm(Why):
+class PersonsForm(Form):
     """How many live there from now on."""
 
     persons: Persons
     """How many persons the household has from now on."""
+    reason: ReasonText
+    """Why."""
 
 
 class MoveForm(Form):

@@ -1,8 +1,9 @@
 """Acts that rate past time again: try a scheme out, look at a correction, and make it.
 
-Owns how they are asked for. A replay is a task whose number is the replay's; a correction rests on
-a replay of exactly itself, is asked for by one person and agreed to by another, and its sweep is a
-task that cannot be stopped, because what was charged has to follow what was published.
+Owns how they are asked for. A replay is a task whose number is the replay's. A correction, of
+prices or of the tariff that points should have had, rests on a replay of exactly itself, is asked
+for by one person and agreed to by another, and its sweep is a task that cannot be stopped, because
+what was charged has to follow what was published.
 """
 
 import json
@@ -12,9 +13,10 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints
 
 from meterhouse.errors import BadInput
-from meterhouse.flows import correct, place, replay, tariff, task
+from meterhouse.flows import backdate, correct, place, replay, tariff, task
 from meterhouse.flows.access import Verb
 from meterhouse.flows.act import Done
+from meterhouse.flows.backdate import Selection
 from meterhouse.flows.prices import Tariffs
 from meterhouse.store.tasks import NewTask
 from meterhouse.web.acts import typed
@@ -31,6 +33,7 @@ _TAG: Final = "tariffs"
 _ALL: Final = "/projects/{project_id}/replays"
 _TARIFF: Final = "/projects/{project_id}/tariffs/{tariff_id}"
 _SCHEME_CHARS: Final = 100_000
+_ROOMS_CHARS: Final = 10_000
 _EXAMPLE: Final = (
     '{"name": "Shops", "commodity": "electricity", "currency": "CNY", "versions":'
     ' [{"effective_from": "2026-01-01T00:00:00+08:00", "prices_micro": {"flat": 620000}}]}'
@@ -108,6 +111,37 @@ class NewCorrection(Form):
     """The tariff as it should be. Of its versions those in force at that instant or later count."""
 
 
+class PastAssignment(Form):
+    """Which points should have had a tariff, since when."""
+
+    since: Annotated[
+        Instant, Ask(N_("Should have had it since"), hint=N_("YYYY-MM-DD HH:MM"))
+    ] = Field(examples=["2026-10-31 00:00"])  # fmt: skip
+    """Since when they should have had it; the project's own time, or RFC 3339."""
+    place_id: Annotated[
+        Number | None, EXAMPLE,
+        Ask(N_("Building"), kind="choice", hint=N_("Empty: the whole project"),
+            choices=_buildings, half=True),
+    ] = None  # fmt: skip
+    """Id of a building, or of a room, whose points are meant; none: the whole project's."""
+    now_tariff_id: Annotated[
+        Number | None, EXAMPLE,
+        Ask(N_("Only points that now have the tariff"), kind="choice", choices=_tariffs,
+            half=True),
+    ] = None  # fmt: skip
+    """Id of the tariff whose points are meant; none: whatever they have."""
+    rooms: Annotated[
+        str, StringConstraints(max_length=_ROOMS_CHARS),
+        Ask(N_("Only these rooms"), kind="area",
+            hint=N_("As 302 or A 302, a line each; empty: all of them")),
+    ] = Field(default="", examples=[""])  # fmt: skip
+    """Names of rooms, a line each, with or without their building's; none: all of them."""
+    point_ids: Annotated[list[Number], Ask(N_("Points"), kind="ids")] = Field(
+        default_factory=list, max_length=1_000, examples=[[12, 13]]
+    )
+    """Ids of the points that are meant; none: all of the place, the tariff and the rooms."""
+
+
 def _scheme(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
@@ -150,16 +184,30 @@ async def _try(doing: Doing, form: NewCorrection) -> Done:
     return await _begun(doing, TRY, KIND, asked, count)
 
 
+async def _try_assignment(doing: Doing, form: PastAssignment) -> Done:
+    """Show what giving a tariff since a past instant would do: answers the task."""
+    _, fmt = doing.here
+    at = doing.doer.at
+    rooms = list(dict.fromkeys(one.strip() for one in form.rooms.splitlines() if one.strip()))
+    selection = Selection(form.place_id, form.now_tariff_id, sorted(set(form.point_ids)), rooms)
+    asked, count = await replay.asked_of_assignment(
+        doing.db, Tariffs(), doing.project_id, doing.ids["tariff_id"],
+        typed.instant(form.since, fmt, at, "since"), selection, at,
+    )  # fmt: skip
+    return await _begun(doing, ASSIGN_SINCE, KIND, asked, count)
+
+
 async def _correct(doing: Doing, form: Why) -> Done:
     """Publish the correction that a replay showed, once a second person agrees."""
     replay_id = doing.ids["replay_id"]
     row = await correct.check(doing.db, doing.project_id, replay_id)
+    begin = correct.begin if backdate.gives_of(row) is None else backdate.begin
     subject = f"tariff:{row['tariff_id']}"
     if doing.second_id in (None, doing.doer.actor_id):
         task_id = await wait_for_second(CORRECT, doing, form, form.reason)
         after = {"replay_id": replay_id, "task_id": task_id, "waits": True}
     else:
-        asked = await correct.begin(
+        asked = await begin(
             doing.db, Tariffs(), doing.project_id, replay_id, form.reason,
             doing.doer.actor_id, doing.second_id, doing.doer.at,
         )  # fmt: skip
@@ -211,9 +259,11 @@ async def _about_replay(doing: Doing) -> Choices:
     """What the correction does, as its replay found it; the second person decides by it."""
     row = await replay.get(doing.db, doing.project_id, doing.ids["replay_id"])
     _, fmt = doing.here
-    found = row["found"]
+    found, gives = row["found"], row["asked"].get("gives")
+    given = () if gives is None else ((N_("Points"), fmt.number(len(gives["point_ids"]))),)
     return (
-        (N_("Tariff"), row["asked"]["name"]),
+        (N_("Tariff") if gives is None else N_("Tariff given"), row["asked"]["name"]),
+        *given,
         (N_("Wrong since"), fmt.instant(row["since_at"])),
         (N_("Households"), fmt.number(found["households"])),
         *((title, text) for title, text, _ in figures(found, fmt)),
@@ -257,6 +307,15 @@ TRY: Final = Act(
         " made from that page, by two people."
     ),
 )  # fmt: skip
+ASSIGN_SINCE: Final = Act(
+    "replay.assignment", Verb.TARIFF_REPLAY, f"{_TARIFF}/assignment",
+    N_("Assign since a past instant"), PastAssignment, work.Task, _try_assignment, tag=_TAG,
+    about=_about_tariff, then=_watch, watch=True,
+    consequence=N_(
+        "Shows who would pay more and who less; nothing is charged yet. It is then made from that"
+        " page, by two people. What these points were given since then gives way."
+    ),
+)  # fmt: skip
 CORRECT: Final = Act(
     "tariff.correct", Verb.TARIFF_CORRECT, f"{_ALL}/{{replay_id}}/correct",
     N_("Make this correction"), Why, work.Task, _correct, tag=_TAG, danger=True, proof=True,
@@ -275,6 +334,6 @@ RESWEEP: Final = Act(
     ),
 )  # fmt: skip
 
-ACTS: Final[tuple[Act[Any], ...]] = (START, CORRECT, RESWEEP)
+ACTS: Final[tuple[Act[Any], ...]] = (START, ASSIGN_SINCE, CORRECT, RESWEEP)
 DRAWN: Final[tuple[Act[Any], ...]] = (TRY,)
 """Acts whose page at the console is the scheme editor."""

@@ -35,15 +35,16 @@ QualityName: TypeAlias = Literal["good", "apportioned", "estimated", "doubtful",
 class PriceLine(Shape):
     """A part of an interval that had one price: `amount = energy × price`.
 
-    Or a day's standing charge, which has its amount alone.
+    Or a day's standing charge, which has its amount alone; or what was used while the point had no
+    tariff, at no price.
     """
 
     version: int = Field(ge=1, le=COUNT_MAX, examples=[1])
     """Which version of the tariff was in force, counted from 1."""
     band: str = text("peak", most=60)
-    """The band of the day; empty for a standing charge."""
+    """The band of the day; empty for a standing charge, and where there was no tariff."""
     block: int | None = Field(ge=1, le=COUNT_MAX, examples=[1])
-    """The block of the period, counted from 1; null for a standing charge."""
+    """The block of the period, counted from 1; null where there is no band."""
     due_at: At | None
     """When a standing charge fell due, at the beginning of its day; null for energy."""
     energy: Quantity
@@ -108,7 +109,9 @@ class IntervalLine(Shape):
     replaced: Money
     """What had been charged for it before it was corrected; zero at first."""
     corrected_for: str = text("", "a wrong peak price", most=200)
-    """Why its price was corrected, where that alone replaced the charge before; else empty."""
+    """Why its price or its tariff was corrected, where that alone replaced the charge before; else
+    empty.
+    """
     held: list[HeldLine] = Field(max_length=1_000)
     """Which limits held for how many persons, in order; empty where they do not depend on it."""
     is_exact: bool = Field(examples=[True])
@@ -403,7 +406,7 @@ def _interval(one: Interval, unit: str, scope: Reach) -> IntervalLine:
         lines=[
             PriceLine(
                 version=line.version + 1, band=line.band,
-                block=None if line.is_standing else line.block + 1,
+                block=line.block + 1 if line.band else None,
                 due_at=from_us(line.from_us) if line.is_standing else None,
                 energy=_quantity(line.energy_milli, unit),
                 price=_fine(line.price_micro * 1_000, scope),

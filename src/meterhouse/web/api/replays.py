@@ -49,7 +49,7 @@ class ReplayRow(Shape):
     scheme: str = schemas.text("Shops", most=100)
     """Name of the scheme."""
     is_correction: bool = Field(examples=[False])
-    """Whether it shows a correction, or is a mere trial."""
+    """Whether it shows a correction, of prices or of points' tariffs, or is a mere trial."""
     since: At
     """The span's beginning."""
     until: At
@@ -144,12 +144,14 @@ class ReplayHousehold(Shape):
 
 
 class Correction(Shape):
-    """A correction of a tariff's past."""
+    """A correction of the past: of a tariff's prices, or of who had it."""
 
     edition: int = Field(ge=1, le=COUNT_MAX, examples=[1])
-    """The how manieth of this tariff."""
+    """The how manieth of the project."""
     since: At
-    """From when on its versions take the place of those before."""
+    """From when on its versions, or the tariff itself, take the place of those before."""
+    point_count: int | None = Field(ge=1, le=COUNT_MAX, examples=[12])
+    """To how many points it was given since then; null where its prices were corrected."""
     reason: str = schemas.text("a wrong peak price", most=200)
     """Why."""
     made_at: At
@@ -271,6 +273,7 @@ async def list_corrections(
     return [
         Correction(
             edition=row["edition"], since=row["corrects_from"], reason=row["reason"],
+            point_count=row["point_count"],
             made_at=row["published_at"], replay_id=row["replay_id"],
         )
         for row in rows

@@ -121,6 +121,10 @@ def _line_text(fmt: Formats, unit: str) -> Callable[[Interval, Line], str]:
                 at=fmt.instant(from_us(line.from_us)), amount=fine_amount(line.amount_nano),
                 version=line.version + 1,
             )  # fmt: skip
+        if line.is_unpriced:
+            used = f"{grouped(line.energy_milli, 3)} {unit}"
+            return fmt.words(N_("Used while there was no tariff, at no charge: {energy}"),
+                             energy=used)  # fmt: skip
         said = {
             "band": fmt.words(parameterwords.BAND.get(line.band, line.band)),
             "block": line.block + 1,
@@ -176,9 +180,12 @@ def _remarks(one: Interval, fmt: Formats, unit: str, *, is_mixed: bool) -> Seque
         found.append(words(N_("Corrects an earlier charge of {amount}"),
                            amount=fine_amount(one.replaced_nano)))  # fmt: skip
     if one.correction is not None:
-        found.append(words(N_("The price was corrected from {at} on: {reason}"),
-                           at=fmt.instant(one.correction.since),
-                           reason=one.correction.reason))  # fmt: skip
+        why = {"at": fmt.instant(one.correction.since), "reason": one.correction.reason}
+        found.append(
+            words(N_("Another tariff was given since {at}: {reason}"), **why)
+            if one.correction.is_given
+            else words(N_("The price was corrected from {at} on: {reason}"), **why)
+        )
     if not one.is_exact:
         found.append(words(N_("Cannot be rated anew")))
     return found

@@ -97,7 +97,9 @@ def test_what_is_typed_becomes_integers():
         ({"multiplier": "20"}, "multiplier"),
         ({"loss": "2.5"}, "loss"),
         ({"counted": "household"}, "counted"),
-        ({"persons__0__persons": "5", "persons__0__adds__0": "100"}, "persons"),
+        ({"persons__0__persons": "101", "persons__0__adds__0": "100"}, "persons.0.persons"),
+        ({"allowance__grant": "once", "allowance__energy": "30", "allowance__per_person": "1"},
+         "allowance.per_person"),
         ({"allowance__grant": "period", "allowance__energy": "30"}, "billing.proration"),
         ({"allowance__grant": "period", "allowance__energy": "30", "period": "year",
           "billing__proration": "whole"}, "allowance.energy"),
@@ -108,6 +110,13 @@ def test_what_is_typed_becomes_integers():
 )  # fmt: skip
 def test_what_is_wrong_stands_beside_its_field(changed, home):
     assert list(faults(**changed)) == [home]
+
+
+def test_what_large_households_have_more_can_be_published():
+    changed = {"persons__0__persons": "5", "persons__0__adds__0": "100"}
+    free = {"allowance__grant": "period", "allowance__energy": "30", "allowance__per_person": "1"}
+    assert faults(**changed) == {}
+    assert faults(**changed, **free, billing__proration="whole") == {}
 
 
 def test_it_is_said_in_the_readers_language():

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 
 # Up to when charges were, or are being, counted into a day, and after when that day's time begins.
 # Whoever writes charges of that time afterwards notes what they add to the energy counted:
