@@ -47,7 +47,7 @@ from meterhouse.words import N_
 
 POINTS_AT_ONCE: Final = 50
 AHEAD_US: Final = 32 * 86_400_000_000
-"""The period that an instant lies in has ended after so long."""
+"""No billing period is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,14 @@ async def settle(
     known = await _known(connection, tariffs, project, point_id, stand["booking"])
     if known is None or stand["good_at"] <= known.history[0][0]:
         return 0
-    good_us = to_us(stand["good_at"])
+    begun_us, good_us = max(to_us(known.history[0][0]), 1), to_us(stand["good_at"])
+    known_until = (stand["billed_until"], stand["touched_from"])
+    first_us = min((to_us(one) for one in known_until if one is not None), default=begun_us)
+    # The span that the first instant lies in is seen whole.
     every = spans(
         [(to_us(since), tariff_id) for since, tariff_id, _ in known.history], known.billed,
-        project["timezone"], max(to_us(known.history[0][0]), 1), good_us + AHEAD_US,
+        project["timezone"], max(begun_us, first_us - AHEAD_US), good_us + AHEAD_US,
     )  # fmt: skip
-    first_us = min(
-        (to_us(one) for one in (stand["billed_until"], stand["touched_from"]) if one is not None),
-        default=every[0].from_us,
-    )
     mine = [span for span in every if span.to_us > first_us]
     cuts = await _stretches(connection, known, mine)
     payer_us = None if is_last else to_us(stand["payer_at"])
