@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from meterhouse.flows import replay
+from meterhouse.flows import doubt, replay
 from meterhouse.flows.prices import Tariffs
 from meterhouse.flows.replay import NothingToReplay, ReplaySpanUnusable
+from meterhouse.rating.decided import Decided
 from meterhouse.rating.fields import TariffInvalid
+from meterhouse.units import to_us
 from premises import FLAT, HOMES
 from replayed import made_replay
 
@@ -112,6 +114,20 @@ async def test_a_charge_counts_whole_in_the_span_in_which_it_ends(used):
     for name in ("energy_milli", "charged_nano", "would_nano"):
         together = sum(sum(one.rows[name].tolist()) for one in parts)
         assert together == sum(whole.rows[name].tolist()), name
+
+
+async def test_a_charge_that_was_taken_back_counts_in_no_span(used):
+    ends = [row["ended_at"] for row in await used.rows(
+        "select ended_at from charge where point_id = $1 order by ended_at", used.points[0]
+    )]  # fmt: skip
+    discarded = doubt.OfMeter(used.meters[0], to_us(ends[4]))
+    said = doubt.Decision(Decided.DISCARD, "a slip")
+    key = used.db, used.tariffs, used.project_id
+    await doubt.decide(*key, discarded, said, None, used.clock())
+    # It ends where the span does, and so does what took it back.
+    found = await replayed(used, HOMES, START - HALF_HOUR, ends[4], used.points[:1])
+    assert sum(found.rows["interval_count"].tolist()) == 4
+    assert found.rows["charged_nano"].tolist() == found.rows["would_nano"].tolist()
 
 
 async def test_standing_charges_are_no_gain_at_the_ends_of_a_span(new_site):

@@ -247,8 +247,6 @@ async def _charges(
         charges = await replays.charges(
             connection, project["id"], layout, point_ids, from_us, until_us
         )
-        whole = charges["ended_at"] <= until_us
-        charges = {name: column[whole] for name, column in charges.items()}
         begun_us = charges["started_at"][charges["ended_at"] > since_us]
         if not len(begun_us) or begun_us.min() >= first_us:
             return charges

@@ -88,9 +88,11 @@ ROWS = ListQuery(
 
 async def charges(
     connection: Connection, project_id: int, layout: Layout, point_ids: Ints, after_us: int,
-    before_us: int,
+    until_us: int,
 ) -> Columns:  # fmt: skip
-    """The charges in force that end after an instant and begin before another.
+    """The charges in force that end after an instant and up to another.
+
+    All versions of one end at the same instant, so that the latest is among them.
 
     Args:
         connection: inside a transaction that sees the project.
@@ -98,7 +100,7 @@ async def charges(
         layout: `INTERVAL` or `CHARGE`.
         point_ids: whose, ascending.
         after_us: µs.
-        before_us: µs.
+        until_us: µs.
 
     Returns:
         The columns of the layout, by point and time.
@@ -108,7 +110,7 @@ async def charges(
         f"""select {", ".join(name for name, _ in layout)} from charge
             where project_id = {int(project_id)} and {among("point_id", point_ids)}
             and ended_at > '{from_us(after_us).isoformat()}'
-            and started_at < '{from_us(before_us).isoformat()}'""",
+            and ended_at <= '{from_us(until_us).isoformat()}'""",
         output=unpacker.take, format="binary",
     )  # fmt: skip
     return _in_force(unpacker.columns(), point_ids)

@@ -263,6 +263,11 @@ async def _about_tariff(doing: Doing) -> Choices:
     return ((N_("Tariff"), now.row["name"]), (N_("Points"), str(now.point_count)))
 
 
+async def _about_given(doing: Doing) -> Choices:
+    now = await tariff.look(doing.db, doing.project_id, doing.ids["tariff_id"])
+    return ((N_("Tariff given"), now.row["name"]),)
+
+
 async def _about_replay(doing: Doing) -> Choices:
     """What the correction does, as its replay found it; the second person decides by it."""
     row = await replay.get(doing.db, doing.project_id, doing.ids["replay_id"])
@@ -334,7 +339,7 @@ TRY: Final = Act(
 ASSIGN_SINCE: Final = Act(
     "replay.assignment", Verb.TARIFF_REPLAY, f"{_TARIFF}/assignment",
     N_("Assign since a past instant"), PastAssignment, work.Task, _try_assignment, tag=_TAG,
-    about=_about_tariff, then=_watch, watch=True,
+    about=_about_given, then=_watch, watch=True,
     consequence=N_(
         "Shows who would pay more and who less; nothing is charged yet. It is then made from that"
         " page, by two people. What these points were given since then gives way."
