@@ -164,11 +164,11 @@ async def add_bill(connection, site, dice, where):
     for version in range(1, dice.choice([2, 3])):
         await connection.execute(
             """insert into bill (project_id, point_id, from_at, version, to_at, period_from_at,
-                   period_to_at, account_id, tariff_id, energy_milli, charged_nano, total_minor,
-                   amount_nano, after_milli, after_period_at, after_kept_milli, said, booking,
-                   edition, made_at)
-               select project_id, id, $3, $4, $5, $6, $3, account_id, tariff_id, $7, $8, $9, 0, 0,
-                   $3, 0, '{}', 0, 0, $3 from point where project_id = $1 and id = $2""",
+                   period_to_at, account_id, payer_at, tariff_id, energy_milli, charged_nano,
+                   total_minor, amount_nano, after_milli, after_period_at, after_kept_milli, said,
+                   booking, edition, made_at)
+               select project_id, id, $3, $4, $5, $6, $3, account_id, payer_at, tariff_id, $7, $8,
+                   $9, 0, 0, $3, 0, '{}', 0, 0, $3 from point where project_id = $1 and id = $2""",
             site.project_id, dice.choice(site.points), from_at, version,
             from_at + timedelta(days=dice.choice([0, 1])), begin, dice.choice([1, 2]),
             dice.choice([10_000_000, 20_000_000]), dice.choice([1, 2]),

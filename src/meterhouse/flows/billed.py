@@ -14,10 +14,11 @@ from typing import Any, Final
 from meterhouse.flows import bills as made
 from meterhouse.flows.prices import Tariffs
 from meterhouse.rating.bill import Bill, bill_of
+from meterhouse.rating.stretches import for_persons
 from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.store import bills, explain
+from meterhouse.store import bills, catalog, explain
 from meterhouse.store.db import Connection, Database
-from meterhouse.units import nano_per_minor
+from meterhouse.units import nano_per_minor, to_us
 
 VERSIONS_MAX: Final = 100
 
@@ -100,16 +101,23 @@ async def bill_parts(
         connection: the caller's transaction.
         tariffs: the cache of this process.
         project: the project's row.
-        rows: of `store.bills.of_booking`.
+        rows: of `store.bills.of_booking`, all of one point.
     """
     size_nano = nano_per_minor(project["currency_exponent"])
     schemes: dict[tuple[int, int], Scheme] = {}
+    point_ids = sorted({row["point_id"] for row in rows})
+    before = await catalog.tariffs_before(connection, project["id"], point_ids)
+    persons = {
+        point_id: [(to_us(since), count) for since, _, count in history]
+        for point_id, history in before.items()
+    }
     found = []
     for row in rows:
         made_by = row["tariff_id"], row["edition"]
         if made_by not in schemes:
             loaded = await tariffs.load(connection, project["id"], [made_by[0]], made_by[1])
-            schemes[made_by] = parse(json.loads(loaded[made_by[0]][0]))
+            whole = parse(json.loads(loaded[made_by[0]][0]))
+            schemes[made_by] = for_persons(whole, persons[row["point_id"]])
         is_gone = row["from_at"] == row["to_at"]
         found.append(
             BillPart(

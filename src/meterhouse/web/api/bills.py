@@ -108,7 +108,7 @@ class PeriodBillDetail(PeriodBill):
 
     is_in_force: bool = Field(examples=[True])
     """Whether no later version takes its place."""
-    transfer_ids: list[Id] = Field(max_length=10)
+    transfer_ids: list[Id] = Field(max_length=10, examples=[[12]])
     """The transfers of the booking that took what it adds; none before it is booked."""
     bill: CalculatedBill
     """The bill itself, line by line."""
