@@ -33,7 +33,7 @@ async def plant_bill(site: Site, room: str) -> int:
     new = NewBill(
         begin, 1, end, from_us(said.period_from_us), from_us(said.period_to_us), 0, begin, 0,
         12_000, CHARGED_NANO, said.total_minor, said.total_minor * 10**7 - CHARGED_NANO, 0, begin,
-        0, asdict(said), 0, 0,
+        0, asdict(said) | {"counts": []}, 0, 0,
     )  # fmt: skip
     earlier = replace(
         new, charged_nano=new.charged_nano - 10**9, amount_nano=new.amount_nano + 10**9

@@ -5,7 +5,6 @@ and posts none (`flows.bills`), and says of a bill what was said when it was mad
 its time, whatever was corrected since.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,11 @@ from typing import Any, Final
 
 from meterhouse.flows import bills as made
 from meterhouse.flows.prices import Tariffs
-from meterhouse.rating.bill import Bill, bill_of
-from meterhouse.rating.stretches import for_persons
-from meterhouse.rating.tariff import Scheme, parse
-from meterhouse.store import bills, catalog, explain
+from meterhouse.rating.bill import Bill
+from meterhouse.rating.tariff import Scheme
+from meterhouse.store import bills, explain
 from meterhouse.store.db import Connection, Database
-from meterhouse.units import nano_per_minor, to_us
+from meterhouse.units import nano_per_minor
 
 VERSIONS_MAX: Final = 100
 
@@ -36,7 +34,7 @@ class BillPart:
         amount_nano: what it says beyond what had been charged.
         replaced_nano: what an earlier version had said beyond it; booked then.
         bill: the bill with its lines; None where it was taken back.
-        scheme: what it was made by.
+        scheme: what it was made by; None where it was taken back.
     """
 
     bill_id: int
@@ -51,7 +49,7 @@ class BillPart:
     amount_nano: int
     replaced_nano: int
     bill: Bill | None
-    scheme: Scheme
+    scheme: Scheme | None
 
     @property
     def added_nano(self) -> int:
@@ -104,27 +102,21 @@ async def bill_parts(
         rows: of `store.bills.of_booking`, all of one point.
     """
     size_nano = nano_per_minor(project["currency_exponent"])
-    schemes: dict[tuple[int, int], Scheme] = {}
-    point_ids = sorted({row["point_id"] for row in rows})
-    before = await catalog.tariffs_before(connection, project["id"], point_ids)
-    persons = {
-        point_id: [(to_us(since), count) for since, _, count in history]
-        for point_id, history in before.items()
-    }
+    texts: dict[tuple[int, int], str] = {}
     found = []
     for row in rows:
         made_by = row["tariff_id"], row["edition"]
-        if made_by not in schemes:
+        if made_by not in texts:
             loaded = await tariffs.load(connection, project["id"], [made_by[0]], made_by[1])
-            whole = parse(json.loads(loaded[made_by[0]][0]))
-            schemes[made_by] = for_persons(whole, persons[row["point_id"]])
+            texts[made_by] = loaded[made_by[0]][0]
         is_gone = row["from_at"] == row["to_at"]
+        bill, scheme = (None, None) if is_gone else made.remade(texts[made_by], row["said"])
         found.append(
             BillPart(
                 row["id"], row["from_at"], row["to_at"], row["period_from_at"],
                 row["period_to_at"], row["tariff"], row["energy_milli"], row["charged_nano"],
                 row["total_minor"] * size_nano, row["amount_nano"], row["replaced_nano"],
-                None if is_gone else bill_of(json.loads(row["said"])), schemes[made_by],
+                bill, scheme,
             )
         )  # fmt: skip
     return found

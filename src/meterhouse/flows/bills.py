@@ -176,7 +176,12 @@ async def _known(
 
 def _whole(text: str, history: History) -> Scheme:
     """A scheme with all that it charges a household, of the text that tells its edition."""
-    return for_persons(_parsed(text), [(to_us(since), count) for since, _, count in history])
+    return for_persons(_parsed(text), _counts(history))
+
+
+def _counts(history: History) -> list[tuple[int, int]]:
+    """Since when there were how many persons."""
+    return [(to_us(since), count) for since, _, count in history]
 
 
 @lru_cache(maxsize=64)
@@ -293,7 +298,7 @@ def _new(known: _Known, one: Stretch, billed: Billed) -> NewBill:
         after_milli=billed.after.block_milli,
         after_period_at=from_us(billed.after.block_period_us),
         after_kept_milli=billed.after.kept_milli or 0,
-        said=asdict(said),
+        said=asdict(said) | {"counts": _counts(known.history)},
         booking=known.booking,
         edition=known.edition,
     )
@@ -319,6 +324,11 @@ async def _post(
             continue
         changed.append(one if old is None else replace(one, version=old["version"] + 1))
         added[to_us(one.payer_at), one.account_id] += one.amount_nano
+        if old is not None and (old["account_id"], old["payer_at"]) != (
+            one.account_id, one.payer_at
+        ):  # fmt: skip
+            # Both are told what changed for them: it is taken back from one, and billed to another.
+            changed[-1:] = [_taken_back(old, known), replace(one, version=old["version"] + 2)]
         if old is not None:
             added[to_us(old["payer_at"]), old["account_id"]] -= old["amount_nano"]
     begins = {one.from_at for one in made}
@@ -380,7 +390,11 @@ async def look(db: Database, tariffs: Tariffs, project_id: int, bill_id: int) ->
         if row is None or row["from_at"] == row["to_at"]:
             raise NotFound(N_("Bill"), bill_id)
         schemes = await tariffs.load(connection, project_id, [row["tariff_id"]], row["edition"])
-        before = await catalog.tariffs_before(connection, project_id, [row["point_id"]])
-    text, _ = schemes[row["tariff_id"]]
-    whole = _whole(text, before[row["point_id"]])
-    return Kept(row, bill_of(json.loads(row["said"])), whole)
+    return Kept(row, *remade(schemes[row["tariff_id"]][0], row["said"]))
+
+
+def remade(text: str, said: str) -> tuple[Bill, Scheme]:
+    """A bill that was kept, and the scheme it was made by, for the persons known then."""
+    fields = json.loads(said)
+    counts = [(since_us, count) for since_us, count in fields.pop("counts")]
+    return bill_of(fields), for_persons(_parsed(text), counts)

@@ -350,11 +350,10 @@ async def _move(
         },
     )  # fmt: skip
     for one, shares in before.items():
-        point_id, is_kept = int(columns["point_id"][one]), bool(kept[one])
-        await past.book(connection, project, point_id, shares, at, is_kept=is_kept)
+        point_id = int(columns["point_id"][one])
+        await past.book(connection, project, point_id, shares, at, is_kept=bool(kept[one]))
         # Whoever left was billed without it.
-        begun_at = from_us(int(state.good_at_us[one]))
-        await bills.touch(connection, project_id, [point_id], [begun_at])
+        await bills.touch(connection, project_id, [point_id], [from_us(int(state.good_at_us[one]))])
     doubtful = await _note_doubts(connection, project_id, columns, state, chain, row, at)
     commands = await react.react(connection, react.Setting.of(project), now, available, level, at)
     if batch.purse is not None:
@@ -496,7 +495,6 @@ def _soon(
     next_minor = pace_minor * np.maximum(interval_us // np.maximum(span_us, 1), 1)
     watched = (now["keeper"] == KeeperCode.PLATFORM) & (now["relay"] == Relay.CLOSED)
     watched &= span_us > 0  # a first reading tells no pace
-    near = (
-        watched & (available >= now["floor_minor"]) & (available - now["floor_minor"] < next_minor)
-    )
+    left_minor = available - now["floor_minor"]
+    near = watched & (left_minor >= 0) & (left_minor < next_minor)
     return tuple(now["meter_id"][near].tolist())
