@@ -276,17 +276,17 @@ async def test_the_checklist_is_what_stands(new_site):
 
 
 async def test_a_tariff_that_cannot_run_along_is_refused_whole(site):
-    least = {"minimum_micro": 1, "prices_micro": {"flat": [1]}}
+    shared = {"blocks": {"counted": "household"}, "prices_micro": {"flat": [1]}}
     body = {
-        "name": "With a minimum", "commodity": "electricity", "currency": "CNY",
-        "versions": [least | {"effective_from": "2026-01-01T00:00:00+08:00"}],
+        "name": "Shared blocks", "commodity": "electricity", "currency": "CNY",
+        "versions": [shared | {"effective_from": "2026-01-01T00:00:00+08:00"}],
     }  # fmt: skip
     before = await tariff.names(site.db, site.project_id)
-    with pytest.raises(TariffInvalid, match="minimum_micro"):
+    with pytest.raises(TariffInvalid, match=r"blocks\.counted"):
         await onboard.publish_tariff(site.db, site.project_id, body, None, MORNING)
     assert await tariff.names(site.db, site.project_id) == before
-    later = least | {"effective_from": "2030-01-01T00:00:00+08:00"}
-    with pytest.raises(TariffInvalid, match="minimum_micro"):
+    later = shared | {"effective_from": "2030-01-01T00:00:00+08:00"}
+    with pytest.raises(TariffInvalid, match=r"blocks\.counted"):
         await tariff.publish_version(
             site.db, site.project_id, before[0]["id"], later, None, MORNING
         )  # fmt: skip

@@ -42,7 +42,7 @@ from oracle.chain_oracle import Meter, judge_chain
 from premises import FLAT, HASTY, HOMES, MORNING, Clock, Site, build_site
 
 SOAK = os.environ.get("METERHOUSE_SOAK") == "1"
-EXAMPLES = 2_500 if SOAK else 30
+EXAMPLES = 2_500 if SOAK else 20
 
 # The last hours of March in Shanghai: the blocks begin again at 16:00 UTC.
 START = datetime(2026, 3, 31, 13, 0, tzinfo=UTC)

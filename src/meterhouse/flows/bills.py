@@ -133,8 +133,8 @@ async def settle(
     first_us = min((to_us(one) for one in known_until if one is not None), default=begun_us)
     # The span that the first instant lies in is seen whole.
     every = spans(
-        [(to_us(since), tariff_id) for since, tariff_id, _ in known.history], known.billed,
-        project["timezone"], max(begun_us, first_us - AHEAD_US), good_us + AHEAD_US,
+        _tariffs(known.history), known.billed, project["timezone"],
+        max(begun_us, first_us - AHEAD_US), good_us + AHEAD_US,
     )  # fmt: skip
     mine = [span for span in every if span.to_us > first_us]
     cuts = await _stretches(connection, known, mine)
@@ -155,6 +155,15 @@ async def settle(
     next_us = next(following, every[-1].to_us)
     await bills.reach(connection, project_id, point_id, from_us(until_us), from_us(next_us))
     return added_nano
+
+
+def _tariffs(history: History) -> list[tuple[int, int | None]]:
+    """Since when a point had which tariff; that there are other persons ends no stretch."""
+    found: list[tuple[int, int | None]] = []
+    for since, tariff_id, _ in history:
+        if not found or found[-1][1] != tariff_id:
+            found.append((to_us(since), tariff_id))
+    return found
 
 
 async def _known(
